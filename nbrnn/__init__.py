@@ -1,0 +1,1 @@
+"""Train many small character-level recurrent networks, fast, on an ordinary CPU."""

@@ -1,0 +1,185 @@
+"""How the command line talks: groups of commands, errors in one line, progress, text for eyes."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import signal
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
+from types import FrameType, TracebackType
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from typer.core import TyperGroup
+
+from nbrnn.config import RunConfig, option_name
+from nbrnn.errors import NbrnnError
+
+
+class OneLineErrors(TyperGroup):
+    """A group of commands that shows each error a user can cause as one line on stderr."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the program and exit with its code."""
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+            sys.stdout.flush()
+        except NbrnnError as error:
+            fail(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            fail("interrupted", 128 + signal.SIGINT)
+        except BrokenPipeError:  # the reader has read enough: as with `| head`
+            close_stdout()
+            sys.exit(0)
+        except MemoryError:
+            fail("not enough memory for a network of this size", 2)
+        except Exception as error:
+            # What click raises for wrong usage; everything else is a defect and keeps its traceback.
+            if not hasattr(error, "format_message"):
+                raise
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "nbrnn"
+            fail(f"{error.format_message()} (see {command} --help)", getattr(error, "exit_code", 2))
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str, code: int) -> None:
+    """Exit with one line on stderr."""
+    line = " ".join(message.split())
+    print(f"nbrnn: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one option for each field of RunConfig, as the dictionary `settings`.
+
+    An option that is not given is not in the dictionary.
+    """
+    names = [item.name for item in fields(RunConfig)]
+    hints = get_type_hints(RunConfig)
+
+    def wrapped(**values: Any) -> Any:
+        settings = {name: values.pop(name) for name in names}
+        given = {name: value for name, value in settings.items() if value is not None}
+        return command(settings=given, **values)
+
+    parameters = dict(inspect.signature(command, eval_str=True).parameters)
+    del parameters["settings"]
+    for item in fields(RunConfig):
+        shown = "" if item.default is None else f"  [default: {item.default}]"
+        option = typer.Option(option_name(item.name), help=item.metadata["help"] + shown)
+        parameters[item.name] = inspect.Parameter(
+            item.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[hints[item.name] | None, option],
+        )
+    wrapped.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {name: p.annotation for name, p in parameters.items()}
+    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+    return wrapped
+
+
+class Interrupted(NbrnnError):
+    """SIGINT or SIGTERM came; `exit_code` is what a shell expects after it."""
+
+    def __init__(self, number: int, message: str = "interrupted") -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
+
+
+class Signals:
+    """Within this context SIGINT and SIGTERM end the program with one line, and the right code.
+
+    At once, until `defer` is called; from then on `waiting` tells that one has come.
+    """
+
+    def __enter__(self) -> Signals:
+        self.received: int | None = None
+        self.deferred = False
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        self.before = {number: signal.signal(number, self.receive) for number in numbers}
+        return self
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Act on a signal, or remember it."""
+        self.received = number
+        if not self.deferred:
+            raise self.error()
+
+    def defer(self) -> None:
+        """From now on only remember signals."""
+        self.deferred = True
+
+    def waiting(self) -> bool:
+        """Whether a signal has come."""
+        return self.received is not None
+
+    def error(self, message: str = "interrupted") -> Interrupted:
+        """Return the error to raise for the signal that has come."""
+        return Interrupted(self.received or signal.SIGINT, message)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+def visible(text: str) -> str:
+    """Return a text that a terminal shows as characters: control characters are escaped.
+
+    Line ends and tabs stay; carriage returns before a line end are part of it.
+    """
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    return "\n".join("".join(map(visible_character, line)) for line in lines)
+
+
+def visible_character(character: str) -> str:
+    """Return a character, or its escape if it would control the terminal."""
+    if character == "\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def shown(value: float | str | None) -> str:
+    """Return a table's cell."""
+    if isinstance(value, float):
+        return f"{value:,.4g}" if value < 1e4 else f"{value:,.0f}"
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else value
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on stdout, all columns but the first and any text to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 or column == "where" else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+@contextlib.contextmanager
+def surviving_closed_stdout() -> Iterator[None]:
+    """Let what is printed after a long job go nowhere if nobody reads it any more."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        close_stdout()
+
+
+def close_stdout() -> None:
+    """Send what is still to be printed to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,27 @@
+"""What can go wrong that a user can put right: each is shown as one line, without a traceback."""
+
+from __future__ import annotations
+
+
+class NbrnnError(Exception):
+    """An error whose message says what is wrong and what to do; `exit_code` is the program's."""
+
+    exit_code = 2
+
+
+class ConfigError(NbrnnError):
+    """A setting outside its range, or settings that contradict each other."""
+
+
+class CorpusError(NbrnnError):
+    """A text that cannot be had, read or trained on."""
+
+
+class StoreError(NbrnnError):
+    """A folder or a file of a run that cannot be read, is damaged, or belongs to something else."""
+
+
+class WriteError(NbrnnError):
+    """A file that cannot be written: full disk, missing permission."""
+
+    exit_code = 1

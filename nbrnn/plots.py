@@ -1,0 +1,57 @@
+"""The pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from nbrnn.params import Array
+
+# Okabe and Ito's colours, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
+
+
+def loss_figure(
+    metrics: Mapping[str, Array], summary: Mapping[str, Any], title: str, updates_per_epoch: int
+) -> Figure:
+    """Return the curve of the smooth loss against updates, with epochs above and the best point."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(metrics["update"], metrics["smooth_loss"], color=BLUE, linewidth=1.5)
+    best, update = summary["smooth_loss_best"], summary["best_update"]
+    if best is not None:
+        axes.plot(update, best, "o", color=ORANGE, markersize=7)
+        left = update > metrics["update"].max() / 2
+        axes.annotate(
+            f"best {best:.2f}",
+            (update, best),
+            (-8 if left else 8, 12),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            color=ORANGE,
+            fontsize=12,
+        )
+    axes.set_xlabel("updates", fontsize=12)
+    axes.set_ylabel("smooth loss (nats per window)", fontsize=12)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.tick_params(labelsize=11)
+    axes.set_title(title, fontsize=12)
+    axes.grid(color=GREY, alpha=0.3, linewidth=0.6)
+    axes.margins(x=0.01)
+    for side in ("right",):
+        axes.spines[side].set_visible(False)
+    above = axes.secondary_xaxis(
+        "top", functions=(lambda u: u / updates_per_epoch, lambda e: e * updates_per_epoch)
+    )
+    above.set_xlabel("epochs", fontsize=12)
+    above.tick_params(labelsize=11)
+    above.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def save_png(figure: Figure, file: IO[bytes]) -> None:
+    """Write a figure as PNG; the same figure gives the same bytes."""
+    figure.savefig(file, format="png", dpi=150, metadata={"Software": None})

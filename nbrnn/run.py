@@ -1,0 +1,486 @@
+"""How one experiment proceeds from its start, or from a checkpoint, to its end."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nbrnn import compiled, kernels
+from nbrnn.config import RunConfig
+from nbrnn.corpus import Corpus
+from nbrnn.errors import CorpusError, StoreError, WriteError
+from nbrnn.params import Layout, Parameters, generator
+from nbrnn.store import Checkpoint, RunFolder
+
+CHECKPOINT_SECONDS = 10.0  # between two checkpoints
+CHUNK_SECONDS = 0.1  # of training in one call of the kernel: how long a signal may have to wait
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far a run is."""
+
+    update: int
+    updates: int  # of the whole run
+    smooth_loss: float
+    best_smooth_loss: float
+    updates_per_second: float
+
+
+class Observer:
+    """Is told what happens in a run; this one does nothing with it."""
+
+    def compiling(self) -> None:
+        """Compiled code is about to be loaded, or made, which takes seconds."""
+
+    def started(self, update: int, updates: int) -> None:
+        """The run starts, or goes on after `update` updates."""
+
+    def progressed(self, report: Report) -> None:
+        """Another chunk of updates is done."""
+
+    def sampled(self, sample: dict[str, Any]) -> None:
+        """A sample was drawn: update, epoch, smooth_loss, text."""
+
+
+class Training:
+    """A run in memory: everything that a checkpoint holds, and what the kernel works on."""
+
+    def __init__(self, config: RunConfig, corpus: Corpus) -> None:
+        self.config, self.corpus = config, corpus
+        self.updates_per_epoch = corpus.updates_per_epoch(config.seq_length)
+        self.updates = config.length(self.updates_per_epoch)
+        self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
+        self.theta = self.layout.initial(config.sigma, generator(config.seed, "start"))
+        self.G, self.grad = self.layout.parameters(), self.layout.parameters()
+        self.best = self.layout.pack(self.layout.named(self.theta))
+        self.work = self.layout.work(config.seq_length)
+        self.rng = generator(config.seed, "samples")
+        self.update = 0
+        self.smooth_loss = math.nan
+        self.best_smooth_loss, self.best_update = math.inf, 0
+        self.epoch_loss_sum = 0.0
+        self.epoch_mean_loss: list[float] = []
+        self.diverged = False
+
+    def restore(self, last: Checkpoint, best: Checkpoint) -> None:
+        """Go back to the moment of a checkpoint."""
+        self.theta = self.layout.pack(last.theta)
+        self.G = self.layout.pack(last.adagrad)
+        self.best = self.layout.pack(best.theta)
+        self.work.h[0, : self.config.hidden] = last.h_prev
+        progress = last.progress
+        self.rng.bit_generator.state = progress["rng"]
+        self.update = last.update
+        self.smooth_loss = math.nan if last.smooth_loss is None else last.smooth_loss
+        best_smooth_loss = progress["best_smooth_loss"]
+        self.best_smooth_loss = math.inf if best_smooth_loss is None else best_smooth_loss
+        self.best_update = progress["best_update"]
+        self.epoch_loss_sum = progress["epoch_loss_sum"]
+        self.epoch_mean_loss = list(progress["epoch_mean_loss"])
+
+    @property
+    def window(self) -> int:
+        """The number of the next window within its epoch."""
+        return self.update % self.updates_per_epoch
+
+    def advance(self, updates: int) -> list[tuple[int, int, float, float]]:
+        """Do so many updates, within one epoch; return rows for metrics.csv."""
+        real = self.layout.dtype.type
+        config, first = self.config, self.update
+        losses, smooths = np.empty(updates), np.empty(updates)
+        done, self.best_smooth_loss, best_update = kernels.train(
+            self.theta, self.G, self.grad, self.best, self.work, self.corpus.codes, first,
+            real(config.eta), real(config.epsilon), real(config.clip),
+            self.smooth_loss, self.best_smooth_loss, losses, smooths,
+        )  # fmt: skip
+        self.diverged = done < updates
+        if best_update >= 0:
+            self.best_update = best_update
+        epoch = first // self.updates_per_epoch
+        rows = [
+            (first + n + 1, epoch, float(losses[n]), float(smooths[n]))
+            for n in looks(first, first + done)
+        ]
+        if done:
+            self.update += done
+            self.smooth_loss = float(smooths[done - 1])
+            # cumsum adds one by one: the same bits however the epoch is cut into chunks
+            self.epoch_loss_sum = float(np.cumsum(np.append(self.epoch_loss_sum, losses[:done]))[-1])
+            if self.window == 0:
+                self.epoch_mean_loss.append(self.epoch_loss_sum / self.updates_per_epoch)
+                self.epoch_loss_sum = 0.0
+        return rows
+
+    def sample(self) -> dict[str, Any]:
+        """Draw a sample from the current state, as a row for samples.jsonl."""
+        length = self.config.sample_length
+        h = np.zeros((2, self.layout.M), self.layout.dtype)
+        h[0] = self.work.h[0] if self.window else 0
+        start = self.window * self.config.seq_length
+        first = self.corpus.codes[start : start + 1]
+        text = np.empty(length, np.int32)
+        kernels.sample(self.theta, h, first, self.rng.random(length), 1.0, 0, 1.0, text)
+        return {
+            "update": self.update,
+            "epoch": self.update // self.updates_per_epoch,
+            "smooth_loss": finite(self.smooth_loss),
+            "text": "".join(self.corpus.alphabet[code] for code in text),
+        }
+
+    def is_finite(self) -> bool:
+        """Whether all parameters are."""
+        return bool(np.isfinite(self.theta.flat).all() and np.isfinite(self.G.flat).all())
+
+    def checkpoint(self, theta: Parameters, update: int, smooth_loss: float) -> Checkpoint:
+        """Return a checkpoint of these parameters, without what only `last` has."""
+        arrays = {name: np.array(a, order="C") for name, a in self.layout.named(theta).items()}
+        return Checkpoint(
+            config=self.config,
+            corpus_sha256=self.corpus.sha256,
+            alphabet=self.corpus.alphabet,
+            first_character=self.corpus.alphabet[self.corpus.codes[0]],
+            update=update,
+            epoch=update // self.updates_per_epoch,
+            position=update % self.updates_per_epoch * self.config.seq_length,
+            smooth_loss=finite(smooth_loss),
+            theta=arrays,
+        )
+
+    def last(self) -> Checkpoint:
+        """Return a checkpoint of this moment."""
+        memory = {name: np.array(a, order="C") for name, a in self.layout.named(self.G).items()}
+        return replace(
+            self.checkpoint(self.theta, self.update, self.smooth_loss),
+            adagrad=memory,
+            h_prev=self.work.h[0, : self.config.hidden].copy(),
+            progress={
+                "best_smooth_loss": finite(self.best_smooth_loss),
+                "best_update": self.best_update,
+                "epoch_loss_sum": self.epoch_loss_sum,
+                "epoch_mean_loss": self.epoch_mean_loss,
+                "rng": self.rng.bit_generator.state,
+            },
+        )
+
+
+def looks(first: int, last: int) -> list[int]:
+    """Return the n for which the metrics show update first + n + 1, out of those up to `last`."""
+    every = kernels.LOOK_EVERY
+    marks = list(range((first // every + 1) * every, last + 1, every))
+    return [mark - first - 1 for mark in ([1] if first == 0 < last and every > 1 else []) + marks]
+
+
+def finite(value: float) -> float | None:
+    """Return a number as JSON can hold it."""
+    return value if math.isfinite(value) else None
+
+
+def loss_units(name: str, loss: float, seq_length: int) -> dict[str, float | None]:
+    """Return a window's loss in nats, and per character in nats, in bits, and as perplexity."""
+    nats = loss / seq_length
+    return {
+        f"smooth_loss_{name}": finite(loss),
+        f"nats_per_character_{name}": finite(nats),
+        f"bits_per_character_{name}": finite(nats / math.log(2)),
+        f"perplexity_{name}": math.exp(nats) if nats < 700 else None,
+    }
+
+
+def session(argv: list[str]) -> dict[str, Any]:
+    """Return what env.json says of one start of the program."""
+    import llvmlite.binding
+
+    return {
+        "nbrnn": version("nbrnn"),
+        "python": platform.python_version(),
+        "numpy": version("numpy"),
+        "numba": version("numba"),
+        "llvm": ".".join(map(str, llvmlite.binding.llvm_version_info)),
+        "cpu": cpu_name(),
+        "cpu_target": llvmlite.binding.get_host_cpu_name(),
+        "cpus": os.cpu_count(),
+        "platform": platform.platform(),
+        "command": argv,
+        "git_commit": git_commit(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def cpu_name() -> str:
+    """Return the processor's name where the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def git_commit() -> str | None:
+    """Return the commit of the checkout that this package runs from, if it is one."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def run(
+    config: RunConfig,
+    corpus: Corpus,
+    folder: Path | str,
+    *,
+    observer: Observer | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    force: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    chunk: int | None = None,
+) -> dict[str, Any]:
+    """Train, from the start or from where the folder's last checkpoint is; return the summary.
+
+    A folder with the same run finished is left as it is. `stop` is asked between chunks of updates
+    whether to end after a checkpoint, as `interrupted`; `force` starts anew; `chunk` fixes the
+    number of updates in a chunk, which changes no result. Raises StoreError if the folder holds
+    something else, WriteError if it cannot be written, CorpusError for too short a text.
+    """
+    where = RunFolder(folder)
+    if corpus.updates_per_epoch(config.seq_length) == 0:
+        raise CorpusError(
+            f"{corpus.name}: {len(corpus)} characters are too few for --seq-length "
+            f"{config.seq_length}: at least {config.seq_length + 1} are needed"
+        )
+    with where.locked():
+        if force:
+            where.clear()
+        if not where.is_run() and not where.is_free():
+            raise StoreError(f"{where} holds other files: give a new or an empty folder")
+        if where.is_run():
+            check_same(where, config, corpus)
+        if where.has_checkpoint():
+            summary = where.read_summary()
+            if summary.get("status") in ("finished", "diverged") and where.read_config()[0] == config:
+                return summary
+        return Run(config, corpus, where, observer or Observer(), stop, checkpoint_seconds, chunk).go()
+
+
+def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
+    """Raise StoreError unless the folder holds this run, or its beginning."""
+    there, corpus_there = folder.read_config()
+    if corpus_there["sha256"] != corpus.sha256:
+        raise StoreError(
+            f"{folder} holds a run on another text ({corpus_there['name']}): "
+            "give another --out, or --force"
+        )
+    if not there.same_but_length(config):
+        ours, theirs = config.to_dict(), there.to_dict()
+        different = ", ".join(
+            f"{name} {theirs[name]}"
+            for name in ours
+            if ours[name] != theirs[name] and name not in ("epochs", "updates")
+        )
+        raise StoreError(f"{folder} holds another run, with {different}: give another --out, or --force")
+
+
+class Run:
+    """A training with its folder: what is written, and when."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        corpus: Corpus,
+        folder: RunFolder,
+        observer: Observer,
+        stop: Callable[[], bool],
+        checkpoint_seconds: float,
+        chunk: int | None,
+    ) -> None:
+        self.folder, self.observer, self.stop = folder, observer, stop
+        self.checkpoint_seconds, self.chunk = checkpoint_seconds, chunk
+        self.config, self.corpus = config, corpus
+        self.seconds = 0.0
+        self.rows: list[tuple[int, int, float, float]] = []
+        self.samples: list[dict[str, Any]] = []
+        self.best_written = -1  # the update of the best model on disk
+        try:
+            self.training = Training(config, corpus)
+        except MemoryError:
+            raise CorpusError("not enough memory for so many hidden units or characters") from None
+
+    def go(self) -> dict[str, Any]:
+        """Train to the end, or until stopped; return the summary."""
+        begun = self.folder.has_checkpoint()
+        if begun:
+            self.restore()
+        self.observer.compiling()
+        compiled.ready("train", self.config.dtype)
+        compiled.ready("sample", self.config.dtype)
+        if begun:
+            self.folder.clear_outcome()
+            self.folder.write_config(self.config, self.corpus.describe())
+            self.folder.write_env(session(sys.argv))
+        else:
+            self.begin()
+        self.observer.started(self.training.update, self.training.updates)
+        status = self.train()
+        return self.end(status)
+
+    def restore(self) -> None:
+        """Go back to the last checkpoint in the folder."""
+        last, best = self.folder.read_checkpoint("last"), self.folder.read_checkpoint("best")
+        for checkpoint in (last, best):
+            if not (
+                checkpoint.config.same_but_length(self.config)
+                and checkpoint.corpus_sha256 == self.corpus.sha256
+            ):
+                raise StoreError(f"{self.folder}: its checkpoints belong to another run")
+        if last.update > self.training.updates:
+            raise StoreError(
+                f"{self.folder} holds this run with {last.update} updates done, more than "
+                f"{self.training.updates}: give another --out, or --force"
+            )
+        self.training.restore(last, best)
+        if best.update > last.update:
+            # Killed between the two: the best model is of a later moment, and comes again in time.
+            self.best_written = self.training.best_update
+        elif best.update != self.training.best_update:
+            raise StoreError(f"{self.folder}: its two checkpoints do not belong together")
+        elif best.config == self.config:
+            self.best_written = best.update
+        every = self.config.sample_every
+        self.folder.clear_partial()
+        self.folder.cut_series(
+            last.update,
+            rows=len(looks(0, last.update)),
+            samples=1 + last.update // every if every else 0,
+        )
+        summary = self.folder.read_summary()
+        self.seconds = float(summary.get("seconds", 0.0))
+
+    def begin(self) -> None:
+        """Write the files of a new run, and a checkpoint of its start."""
+        self.folder.clear()
+        self.folder.write_config(self.config, self.corpus.describe())
+        self.folder.write_env(session(sys.argv))
+        self.folder.write_ngrams(self.corpus.counts)
+        self.folder.begin_series()
+        self.sample_when_due()
+        self.commit("running")
+
+    def train(self) -> str:
+        """Do all updates that are left; return the status that they end in."""
+        training = self.training
+        size, last_commit = 1, time.monotonic()
+        updates_before, seconds_before = training.update, self.seconds
+        while training.update < training.updates:
+            if self.stop():
+                return "interrupted"
+            start = time.perf_counter()
+            size = min(self.chunk or size, self.updates_to_next_event())
+            self.rows += training.advance(size)
+            spent = time.perf_counter() - start
+            self.seconds += spent
+            if training.diverged:
+                return "diverged"
+            self.sample_when_due()
+            size = max(1, min(2 * size, int(size * CHUNK_SECONDS / spent)))
+            self.observer.progressed(
+                Report(
+                    update=training.update,
+                    updates=training.updates,
+                    smooth_loss=training.smooth_loss,
+                    best_smooth_loss=training.best_smooth_loss,
+                    updates_per_second=(training.update - updates_before)
+                    / (self.seconds - seconds_before),
+                )
+            )
+            if time.monotonic() - last_commit > self.checkpoint_seconds:
+                self.commit("running")
+                last_commit = time.monotonic()
+        return "finished" if training.is_finite() else "diverged"
+
+    def updates_to_next_event(self) -> int:
+        """Return how many updates are left to the next sample, epoch's end, or the run's end."""
+        training, every = self.training, self.config.sample_every
+        to_sample = every - training.update % every if every else training.updates
+        to_epoch = training.updates_per_epoch - training.window
+        return min(to_sample, to_epoch, training.updates - training.update)
+
+    def sample_when_due(self) -> None:
+        """Draw a sample if it is time for one."""
+        every = self.config.sample_every
+        if every and self.training.update % every == 0:
+            self.samples.append(self.training.sample())
+            self.observer.sampled(self.samples[-1])
+
+    def commit(self, status: str) -> None:
+        """Bring the folder to this moment. Raises WriteError, which the checkpoint before survives.
+
+        Parameters that are not finite are not written: the loss will show it at the next update.
+        """
+        training = self.training
+        if not training.is_finite():
+            return
+        try:
+            self.folder.append_metrics(self.rows)
+            self.folder.append_samples(self.samples)
+            self.rows, self.samples = [], []
+            if training.best_update != self.best_written:
+                smooth = training.best_smooth_loss
+                best = training.checkpoint(training.best, training.best_update, smooth)
+                self.folder.write_checkpoint("best", best)
+                self.best_written = training.best_update
+            self.folder.write_checkpoint("last", training.last())
+            self.folder.write_summary(self.summary(status))
+        except WriteError as error:
+            raise WriteError(
+                f"{error}; the checkpoint before is whole, the same command goes on from it"
+            ) from None
+
+    def end(self, status: str) -> dict[str, Any]:
+        """Write the last checkpoint and the summary; return the summary."""
+        self.commit(status)
+        summary = self.summary(status)
+        if status == "diverged":
+            self.folder.append_metrics(self.rows)
+            self.folder.append_samples(self.samples)
+            self.folder.write_summary(summary)
+        return summary
+
+    def summary(self, status: str) -> dict[str, Any]:
+        """Return what summary.json says."""
+        training, T = self.training, self.config.seq_length
+        summary: dict[str, Any] = {
+            "status": status,
+            "updates": training.update,
+            "epochs": training.update / training.updates_per_epoch,
+            **loss_units("final", training.smooth_loss, T),
+            **loss_units("best", training.best_smooth_loss, T),
+            "best_update": training.best_update if training.update else None,
+            "epoch_mean_loss": training.epoch_mean_loss,
+            "seconds": self.seconds,
+            "updates_per_second": training.update / self.seconds if self.seconds else None,
+        }
+        if status == "diverged":
+            summary["diverged_at"] = training.update + 1
+            summary["reason"] = (
+                f"the loss of update {training.update + 1} is not finite, or too large to mean anything"
+            )
+        return summary
