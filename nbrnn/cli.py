@@ -217,7 +217,9 @@ def sample(
     run: RunPath,
     length: Annotated[int, typer.Option(help="Characters to write.")] = 1000,
     prime: Annotated[str, typer.Option(help="Text to go on from; it is printed first.")] = "",
-    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder; 0: no chance.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 safer, above 1 wilder; 0: no chance.")
+    ] = 1.0,
     top_p: Annotated[float, typer.Option(help="Keep the likeliest with this probability.")] = 1.0,
     top_k: Annotated[int, typer.Option(help="Keep the likeliest K characters; 0: all.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
@@ -291,9 +293,10 @@ def show(run: RunPath, as_json: Json = False) -> None:
         print(json.dumps(document, indent=2))
         return
     print(f"{folder}: {summary['status']}, {summary.get('updates', 0):,} updates")
-    print(f"text: {corpus['name']}, {corpus['characters']:,} characters, {len(corpus['alphabet'])} distinct")
-    settings = ((name.replace("_", "-"), value) for name, value in config.to_dict().items())
-    print("settings: " + ", ".join(f"{name} {value}" for name, value in settings if value is not None))
+    distinct = len(corpus["alphabet"])
+    print(f"text: {corpus['name']}, {corpus['characters']:,} characters, {distinct} distinct")
+    settings = {name: value for name, value in config.to_dict().items() if value is not None}
+    print("settings: " + ", ".join(f"{name} {value}" for name, value in settings.items()))
     for line in loss_lines(summary):
         print(line)
     if last:
@@ -356,7 +359,8 @@ def gradcheck(
 
 @app.command()
 def corpora(
-    seq_length: Annotated[int, typer.Option(help="Characters T in a window.")] = 25, as_json: Json = False
+    seq_length: Annotated[int, typer.Option(help="Characters T in a window.")] = 25,
+    as_json: Json = False,
 ) -> None:
     """List the known corpora."""
     from nbrnn import corpus

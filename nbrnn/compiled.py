@@ -105,4 +105,13 @@ def ready(kernel: str, dtype: str) -> None:
         "numerical_gradient": (theta, np.empty(0, np.int64), x, x, work, 1.0, nothing),
     }
     with sound_cache():
-        getattr(kernels, kernel)(*arguments[kernel])
+        for _ in ENTRY_POINTS:
+            # On a full disk Numba compiles a kernel, fails to keep it and raises: the next call goes on.
+            with suppress(OSError):
+                return call(kernel, arguments[kernel])
+        return call(kernel, arguments[kernel])
+
+
+def call(kernel: str, arguments: tuple[Any, ...]) -> None:
+    """Call a kernel for its compilation only."""
+    getattr(kernels, kernel)(*arguments)

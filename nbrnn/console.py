@@ -84,7 +84,7 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-class Interrupted(NbrnnError):
+class SignalError(NbrnnError):
     """SIGINT or SIGTERM came; `exit_code` is what a shell expects after it."""
 
     def __init__(self, number: int, message: str = "interrupted") -> None:
@@ -119,9 +119,9 @@ class Signals:
         """Whether a signal has come."""
         return self.received is not None
 
-    def error(self, message: str = "interrupted") -> Interrupted:
+    def error(self, message: str = "interrupted") -> SignalError:
         """Return the error to raise for the signal that has come."""
-        return Interrupted(self.received or signal.SIGINT, message)
+        return SignalError(self.received or signal.SIGINT, message)
 
     def __exit__(
         self,

@@ -58,9 +58,7 @@ def gradcheck(
         return [difference for differences in compared for difference in differences]
 
 
-def compare(
-    corpus: Corpus, hidden: int, T: int, sigma: float, seed: int, case: str
-) -> list[Difference]:
+def compare(corpus: Corpus, hidden: int, T: int, sigma: float, seed: int, case: str) -> list[Difference]:
     """Compare the two gradients in one case."""
     layout = Layout(hidden, len(corpus.alphabet), np.dtype(np.float64))
     theta, work = layout.initial(sigma, generator(seed, "start")), layout.work(T)
@@ -81,8 +79,8 @@ def compare(
         ga = analytic[name].ravel()
         gn = numerical_gradient(theta, weights[name].ravel(), work, x, y, ga)
         largest = float(relative_error(ga, gn).max())
-        norm = np.linalg.norm(ga - gn) / max(1e-6, np.linalg.norm(ga) + np.linalg.norm(gn))
-        differences.append(Difference(hidden, name, ga.size, case, largest, float(norm)))
+        of_norms = norm(ga - gn) / max(1e-6, norm(ga) + norm(gn))
+        differences.append(Difference(hidden, name, ga.size, case, largest, of_norms))
     return differences
 
 
@@ -108,6 +106,11 @@ def numerical_gradient(
         better = ~(relative_error(analytic[open_], gradient) > error[open_])
         best[open_[better]] = gradient[better]
     return best
+
+
+def norm(array: Array) -> float:
+    """Return the Euclidean norm."""
+    return float(np.linalg.norm(array))
 
 
 def relative_error(ga: Array, gn: Array) -> Array:

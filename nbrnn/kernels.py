@@ -42,7 +42,7 @@ def power_of_two(k):
 
 
 @overload(power_of_two)
-def _power_of_two(k):
+def _power_of_two(k):  # pragma: no cover (only the compiler calls it)
     """Put k into the exponent bits: vectorises, unlike exp2."""
     if k == types.float32:
         return lambda k: np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
@@ -97,8 +97,7 @@ def tanh(a):
 
 @jit
 def copy(source, target):
-    """Copy a flat array. Slice assignment does the same, but takes Numba five times as long to
-    compile."""
+    """Copy a flat array. By slice assignment it takes Numba five times as long to compile."""
     for i in range(source.size):
         target[i] = source[i]
 
@@ -131,11 +130,11 @@ def add_matvec(y, A, x):
             y3 += A[i + 3, j] * xj
         y[i], y[i + 1], y[i + 2], y[i + 3] = y0, y1, y2, y3
         i += 4
-    for i in range(i, I):
-        y0 = y[i]
+    for rest in range(i, I):
+        y0 = y[rest]
         for j in range(J):
-            y0 += A[i, j] * x[j]
-        y[i] = y0
+            y0 += A[rest, j] * x[j]
+        y[rest] = y0
 
 
 @jit
@@ -147,17 +146,13 @@ def add_vecmat(y, x, A):
         x0, x1, x2, x3, x4 = x[i], x[i + 1], x[i + 2], x[i + 3], x[i + 4]
         for j in range(J):
             y[j] += (
-                x0 * A[i, j]
-                + x1 * A[i + 1, j]
-                + x2 * A[i + 2, j]
-                + x3 * A[i + 3, j]
-                + x4 * A[i + 4, j]
+                x0 * A[i, j] + x1 * A[i + 1, j] + x2 * A[i + 2, j] + x3 * A[i + 3, j] + x4 * A[i + 4, j]
             )
         i += 5
-    for i in range(i, I):
-        x0 = x[i]
+    for rest in range(i, I):
+        x0 = x[rest]
         for j in range(J):
-            y[j] += x0 * A[i, j]
+            y[j] += x0 * A[rest, j]
 
 
 @jit
@@ -181,13 +176,13 @@ def add_matmul(C, A, B):
                 C[i, j] += a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3 + a4 * b4
                 C[i + 1, j] += d0 * b0 + d1 * b1 + d2 * b2 + d3 * b3 + d4 * b4
             k += 5
-        for k in range(k, L):
-            a0, d0 = A[i, k], A[i + 1, k]
+        for rest in range(k, L):
+            a0, d0 = A[i, rest], A[i + 1, rest]
             for j in range(B.shape[1]):
-                C[i, j] += a0 * B[k, j]
-                C[i + 1, j] += d0 * B[k, j]
+                C[i, j] += a0 * B[rest, j]
+                C[i + 1, j] += d0 * B[rest, j]
         i += 2
-    for i in range(i, I):
+    if i < I:
         add_vecmat(C[i], A[i], B)
 
 
@@ -215,7 +210,7 @@ def add_matmul_transposed(C, A, B):
             C[i, k], C[i, k + 1], C[i, k + 2], C[i, k + 3] = c0, c1, c2, c3
             C[i + 1, k], C[i + 1, k + 1], C[i + 1, k + 2], C[i + 1, k + 3] = d0, d1, d2, d3
             i += 2
-        for i in range(i, I):
+        if i < I:
             add_matvec(C[i, k : k + 4], B[k : k + 4], A[i])
         k += 4
     for i in range(I):

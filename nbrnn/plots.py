@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from nbrnn.params import Array
 
@@ -41,14 +41,18 @@ def loss_figure(
     axes.set_title(title, fontsize=12)
     axes.grid(color=GREY, alpha=0.3, linewidth=0.6)
     axes.margins(x=0.01)
-    for side in ("right",):
-        axes.spines[side].set_visible(False)
-    above = axes.secondary_xaxis(
-        "top", functions=(lambda u: u / updates_per_epoch, lambda e: e * updates_per_epoch)
-    )
+    axes.spines["right"].set_visible(False)
+
+    def to_epochs(updates: Any) -> Any:
+        return updates / updates_per_epoch
+
+    def to_updates(epochs: Any) -> Any:
+        return epochs * updates_per_epoch
+
+    above = axes.secondary_xaxis("top", functions=(to_epochs, to_updates))
     above.set_xlabel("epochs", fontsize=12)
     above.tick_params(labelsize=11)
-    above.xaxis.get_major_locator().set_params(integer=True)
+    above.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 

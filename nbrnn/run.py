@@ -334,6 +334,8 @@ class Run:
         compiled.ready("sample", self.config.dtype)
         if begun:
             self.folder.clear_outcome()
+            # first, so that no moment shows the new length as finished
+            self.folder.write_summary(self.summary("running"))
             self.folder.write_config(self.config, self.corpus.describe())
             self.folder.write_env(session(sys.argv))
         else:

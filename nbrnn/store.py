@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, Iterator, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -57,16 +58,16 @@ def write_errors(path: Path) -> Iterator[None]:
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Replace a file by what `write` writes, whole or not at all. Raises WriteError."""
-    partial = path.with_name(path.name + PARTIAL)
+    unfinished = path.with_name(path.name + PARTIAL)
     with write_errors(path):
         try:
-            with partial.open("wb") as file:
+            with unfinished.open("wb") as file:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(partial, path)
+            os.replace(unfinished, path)
         except OSError:
-            partial.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
 
@@ -85,6 +86,11 @@ def write_json(path: Path, value: Any) -> None:
     """Replace a file by a value as JSON, for people to read."""
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_lines(lines: list[bytes], file: IO[bytes]) -> None:
+    """Write lines to an open file."""
+    file.writelines(lines)
 
 
 def append(path: Path, text: str) -> None:
@@ -111,9 +117,7 @@ def read_json(path: Path) -> Any:
 # ---------------------------------------------------------------- safetensors
 
 
-def write_safetensors(
-    file: IO[bytes], arrays: Mapping[str, Array], metadata: Mapping[str, str]
-) -> None:
+def write_safetensors(file: IO[bytes], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
     """Write arrays and metadata in the safetensors format, always the same bytes for the same.
 
     The library's own writer lists the metadata in a random order at each call, and takes the
@@ -238,9 +242,7 @@ class Checkpoint:
 PROGRESS = ("best_smooth_loss", "best_update", "epoch_loss_sum", "epoch_mean_loss", "rng")
 
 
-def expected_arrays(
-    metadata: Mapping[str, str], kind: Kind
-) -> dict[str, tuple[str, tuple[int, ...]]]:
+def expected_arrays(metadata: Mapping[str, str], kind: Kind) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Return the arrays that a checkpoint must hold by its own settings."""
     config = RunConfig.from_dict(json.loads(metadata["config"]))
     dtype = "F" + config.dtype.removeprefix("float")
@@ -311,8 +313,8 @@ class RunFolder:
         return (self / CONFIG).exists()
 
     def is_free(self) -> bool:
-        """Whether nothing but our own lock is here."""
-        return all(entry.name == LOCK for entry in self.path.iterdir())
+        """Whether nothing is here but our lock, and a config that was never written to its end."""
+        return {entry.name for entry in self.path.iterdir()} <= {LOCK, CONFIG + PARTIAL}
 
     def clear(self) -> None:
         """Delete the files of a run; those of anybody else stay. The config goes last."""
@@ -418,7 +420,7 @@ class RunFolder:
             if len(kept) != count:
                 raise StoreError(f"{path} lacks lines up to update {update} (--force starts anew)")
             if len(kept) < len(lines):
-                write_atomically(path, lambda file, kept=kept: file.writelines(kept))
+                write_atomically(path, partial(write_lines, kept))
 
     def read_samples(self) -> list[dict[str, Any]]:
         """Return all samples, but for one that is just being written. Raises StoreError."""

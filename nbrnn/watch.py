@@ -86,7 +86,8 @@ class Watcher(Observer):
         """Show a sample, on a terminal."""
         if self.console.is_terminal and not self.quiet:
             loss = sample["smooth_loss"]
-            title = f"update {sample['update']:,}" + ("" if loss is None else f", smooth loss {loss:.2f}")
+            title = f"update {sample['update']:,}" + (
+                "" if loss is None else f", smooth loss {loss:.2f}"
+            )
             self.console.rule(Text(title, style="bold"), align="left", style="dim")
             self.console.print(Text(visible(sample["text"])))
-

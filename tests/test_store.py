@@ -1,0 +1,261 @@
+"""Files: whole or not at all, damaged ones refused, the same bytes for the same content."""
+
+import errno
+import json
+import os
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from nbrnn import store
+from nbrnn.config import RunConfig
+from nbrnn.errors import StoreError, WriteError
+from nbrnn.store import Checkpoint, RunFolder, read_checkpoint
+
+M, ALPHABET = 3, "\n\x1faé𝄞"
+K = len(ALPHABET)
+
+
+@pytest.fixture
+def checkpoint():
+    rng = np.random.default_rng(0)
+    shapes = {"W": (M, M), "U": (M, K), "V": (K, M), "b": (M,), "c": (K,)}
+    arrays = {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
+    return Checkpoint(
+        config=RunConfig(hidden=M),
+        corpus_sha256="0" * 64,
+        alphabet=ALPHABET,
+        first_character="é",
+        update=300,
+        epoch=0,
+        position=7500,
+        smooth_loss=12.345678901234567,
+        theta=arrays,
+        adagrad={name: array + 1 for name, array in arrays.items()},
+        h_prev=rng.random(M, np.float32),
+        progress={
+            "best_smooth_loss": 12.25,
+            "best_update": 200,
+            "epoch_loss_sum": 1e5 / 3,
+            "epoch_mean_loss": [50.5],
+            "rng": np.random.PCG64(1).state,
+        },
+    )
+
+
+@pytest.fixture
+def path(checkpoint, tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_checkpoint("last", checkpoint)
+    return tmp_path / "last.safetensors"
+
+
+def assert_same(a, b):
+    assert a.metadata() == b.metadata()
+    assert a.arrays().keys() == b.arrays().keys()
+    for name, array in a.arrays().items():
+        assert array.dtype == b.arrays()[name].dtype
+        assert np.array_equal(array, b.arrays()[name])
+
+
+def test_a_checkpoint_comes_back_as_it_was(checkpoint, path):
+    assert_same(read_checkpoint(path, "last"), checkpoint)
+
+
+def test_a_best_checkpoint_has_the_parameters_only(checkpoint, tmp_path):
+    best = replace(checkpoint, adagrad={}, h_prev=None, progress={})
+    RunFolder(tmp_path).write_checkpoint("best", best)
+    assert_same(RunFolder(tmp_path).read_checkpoint("best"), best)
+    with pytest.raises(StoreError):
+        read_checkpoint(tmp_path / "best.safetensors", "last")
+
+
+def test_any_reader_of_safetensors_gets_the_arrays_and_the_metadata(checkpoint, path):
+    arrays = load_file(path)
+    assert set(arrays) == {
+        *"WUVbc", "h_prev", *(f"adagrad.{name}" for name in "WUVbc")
+    }  # fmt: skip
+    assert np.array_equal(arrays["U"], checkpoint.theta["U"])
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+    assert json.loads(metadata["alphabet"]) == ALPHABET
+    assert json.loads(metadata["config"])["hidden"] == M
+    for name in ("update", "epoch", "position", "smooth_loss", "best_smooth_loss", "rng", "sha256"):
+        assert name in metadata
+
+
+def test_a_transposed_view_is_written_as_it_is_meant(tmp_path):
+    array = np.arange(6.0).reshape(2, 3).T
+    store.write_atomically(tmp_path / "a", lambda file: store.write_safetensors(file, {"a": array}, {}))
+    assert np.array_equal(load_file(tmp_path / "a")["a"], array)
+
+
+def test_the_same_content_gives_the_same_bytes(checkpoint, path):
+    before = path.read_bytes()
+    RunFolder(path.parent).write_checkpoint("last", checkpoint)
+    assert path.read_bytes() == before
+
+
+# ---------------------------------------------------------------- damage
+
+
+def refused(path, data):
+    path.write_bytes(data)
+    start = time.monotonic()
+    with pytest.raises(StoreError):
+        read_checkpoint(path, "last")
+    assert time.monotonic() - start < 1
+
+
+def test_a_file_cut_short_is_refused(path):
+    data = path.read_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    rng = np.random.default_rng(0)
+    for length in [*range(header + 1), *rng.integers(header, len(data), 200)]:
+        refused(path, data[:length])
+
+
+def test_a_longer_file_is_refused(path):
+    refused(path, path.read_bytes() + b"\0")
+
+
+def test_any_flipped_bit_is_found(path):
+    data = path.read_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    rng = np.random.default_rng(0)
+    anywhere = rng.integers(0, 8 * len(data), 250)
+    for bit in [*anywhere, *rng.integers(0, 8 * header, 250)]:
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        refused(path, bytes(flipped))
+
+
+def with_header(header, body=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff" * 8,
+        (2**62).to_bytes(8, "little") + b"{}",
+        (99_000_000).to_bytes(8, "little") + b" " * 1000,
+        with_header({}),
+        with_header({"__metadata__": {}}),
+        with_header(b"[" * 100_000),
+        with_header({"__metadata__": {"config": "[" * 100_000, "alphabet": '"ab"'}}),
+        with_header({"__metadata__": {"config": "9" * 10_000, "alphabet": '"ab"'}}),
+        with_header({"W": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 4]}}, b"\0" * 4),
+        b"\x80\x04N.",  # a pickle
+    ],
+)
+def test_hostile_files_are_refused_quickly(tmp_path, data):
+    refused(tmp_path / "last.safetensors", data)
+
+
+def resealed(path, checkpoint, change):
+    """Write a file that is right in itself, but for what `change` does to its arrays."""
+    arrays, metadata = dict(checkpoint.arrays()), checkpoint.metadata()
+    change(arrays, metadata)
+    store.write_sealed(path, arrays, metadata)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays, metadata: arrays.update(extra=arrays["b"]),
+        lambda arrays, metadata: arrays.update({"../../etc/passwd": arrays["b"]}),
+        lambda arrays, metadata: arrays.update({"__class__": arrays["b"]}),
+        lambda arrays, metadata: arrays.pop("c"),
+        lambda arrays, metadata: arrays.update(W=arrays["W"][:2]),
+        lambda arrays, metadata: arrays.update(W=arrays["W"].astype(np.float64)),
+        lambda arrays, metadata: arrays.update(b=np.array([1, np.nan, 2], np.float32)),
+        lambda arrays, metadata: arrays.update({"adagrad.b": np.array([1, np.inf, 2], np.float32)}),
+        lambda arrays, metadata: metadata.update(config="{}"),
+        lambda arrays, metadata: metadata.update(update='"many"', surprise="1"),
+        lambda arrays, metadata: metadata.pop("rng"),
+        lambda arrays, metadata: metadata.update(format='"nbrnn 0"'),
+    ],
+)
+def test_sealed_but_wrong_content_is_refused(path, checkpoint, change):
+    resealed(path, checkpoint, change)
+    with pytest.raises(StoreError):
+        read_checkpoint(path, "last")
+
+
+# ---------------------------------------------------------------- writing
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(checkpoint, path, monkeypatch):
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match="No space left on device"):
+        RunFolder(path.parent).write_checkpoint("last", replace(checkpoint, update=400))
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == ["last.safetensors"]
+
+
+def test_one_process_has_a_folder_at_a_time(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    other = RunFolder(folder.path).locked()
+    with folder.locked(), pytest.raises(StoreError, match="another process"), other:
+        pass
+    with folder.locked():
+        pass
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(StoreError, match="give a folder"), RunFolder(path).locked():
+            pass
+
+
+def test_clearing_deletes_the_files_of_a_run_only(tmp_path, checkpoint):
+    folder = RunFolder(tmp_path)
+    folder.write_checkpoint("last", checkpoint)
+    folder.begin_series()
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "best.safetensors.tmp").write_text("half")
+    folder.clear()
+    assert os.listdir(tmp_path) == ["notes.txt"]
+
+
+def series(folder):
+    return (folder / "metrics.csv").read_text(), (folder / "samples.jsonl").read_text()
+
+
+def test_series_are_cut_after_an_update(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.begin_series()
+    folder.append_metrics([(1, 0, 1.5, 1.25), (100, 0, 0.1, 1 / 3)])
+    folder.append_samples([{"update": 0, "text": "a\n\x85\u2028b"}, {"update": 100, "text": "c"}])
+    before = series(folder)
+    folder.append_metrics([(200, 0, 1.0, 1.0)])
+    folder.append_samples([{"update": 200, "text": "d"}])
+    for name in ("metrics.csv", "samples.jsonl"):
+        with (tmp_path / name).open("a") as file:
+            file.write("300,half a li")
+    folder.cut_series(100, rows=2, samples=2)
+    assert series(folder) == before
+    assert folder.read_metrics()["smooth_loss"].tolist() == [1.25, 1 / 3]
+    assert folder.read_samples()[0]["text"] == "a\n\x85\u2028b"
+    with pytest.raises(StoreError, match="lacks lines"):
+        folder.cut_series(100, rows=3, samples=2)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 99}', '{"schema": 1}', "[" * 100_000])
+def test_a_damaged_config_is_refused(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(StoreError, match=r"config\.json"):
+        RunFolder(tmp_path).read_config()
