@@ -1,0 +1,75 @@
+"""What the README says, done."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nbrnn import store
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_every_command_of_the_tour_works(tmp_path):
+    shutil.copy(ROOT / "README.md", tmp_path)
+    tour = [block for block in blocks("sh") if block.startswith("nbrnn ")]
+    commands = [line for block in tour for line in block.splitlines()]
+    assert len(commands) >= 7
+    (tmp_path / "nbrnn").write_text(f'#!/bin/sh\nexec {sys.executable} -m nbrnn "$@"\n')
+    (tmp_path / "nbrnn").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for command in commands:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_the_python_example_works(tmp_path):
+    (code,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert 50 < float(done.stdout) < 110
+
+
+def test_every_command_and_every_file_of_a_run_is_mentioned(nbrnn):
+    commands = re.findall(
+        r"^  ([a-z]+) ", nbrnn("--help").stdout.partition("Commands:")[2], re.MULTILINE
+    )
+    assert len(commands) >= 6
+    for command in commands:
+        assert f"nbrnn {command}" in README
+    for name in store.RUN_FILES:
+        assert f"`{name}`" in README
+
+
+def test_every_module_is_in_the_tree_and_every_link_leads_somewhere():
+    for module in (ROOT / "nbrnn").glob("*.py"):
+        if not module.name.startswith("__"):
+            assert f"  {module.name} " in README, module.name
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("words", ["tox", "nbrnn train", "python3 -m venv"])
+def test_the_two_commands_are_single_lines(words):
+    setup = [block for block in blocks("sh") if "venv" in block]
+    assert len(setup) == 2
+    assert all(len(block.splitlines()) == 1 for block in setup)
+    assert any(words in block for block in setup)
