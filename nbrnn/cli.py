@@ -16,6 +16,7 @@ from nbrnn.console import (
     Signals,
     config_options,
     print_table,
+    print_wrapped,
     shown,
     surviving_closed_stdout,
     visible,
@@ -178,6 +179,8 @@ def print_result(folder: RunFolder, summary: dict[str, Any], as_json: bool, quie
         print(f"{folder}: {summary['status']}, {summary['updates']:,} updates")
         for line in loss_lines(summary):
             print(line)
+        if sys.stdout.isatty() and folder.has_text():
+            print(f"what the best model writes:\n\n{visible(folder.read_text())}")
 
 
 def loss_lines(summary: dict[str, Any]) -> list[str]:
@@ -296,12 +299,12 @@ def show(run: RunPath, as_json: Json = False) -> None:
     distinct = len(corpus["alphabet"])
     print(f"text: {corpus['name']}, {corpus['characters']:,} characters, {distinct} distinct")
     settings = {name: value for name, value in config.to_dict().items() if value is not None}
-    print("settings: " + ", ".join(f"{name} {value}" for name, value in settings.items()))
+    print_wrapped("settings: " + ", ".join(f"{name} {value}" for name, value in settings.items()))
     for line in loss_lines(summary):
         print(line)
     if last:
         print(f"sample at update {last['update']:,}:\n\n{visible(last['text'])}\n")
-    print("files: " + ", ".join(folder.files()))
+    print_wrapped("files: " + ", ".join(folder.files()))
 
 
 # ---------------------------------------------------------------- gradcheck, corpora

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from types import FrameType, TracebackType
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -149,6 +151,12 @@ def visible_character(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
+def print_wrapped(text: str) -> None:
+    """Print a paragraph between words."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
+    print(textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False))
+
+
 def shown(value: float | str | None) -> str:
     """Return a table's cell."""
     if isinstance(value, float):
@@ -164,7 +172,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 or column == "where" else "right")
+        justify: Literal["left", "right"] = "left" if number == 0 or column == "where" else "right"
+        table.add_column(column, justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(highlight=False).print(table)

@@ -8,7 +8,7 @@ from typing import IO, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from nbrnn.params import Array
+from nbrnn.files import Array
 
 # Okabe and Ito's colours, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"

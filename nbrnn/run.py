@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from nbrnn import compiled, kernels
+from nbrnn import compiled
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
+from nbrnn.environment import session
 from nbrnn.errors import CorpusError, StoreError, WriteError
-from nbrnn.params import Layout, Parameters, generator
-from nbrnn.store import Checkpoint, RunFolder
+from nbrnn.store import RunFolder
+from nbrnn.training import Training, finite, looks
 
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints
 CHUNK_SECONDS = 0.1  # of training in one call of the kernel: how long a signal may have to wait
@@ -55,139 +49,6 @@ class Observer:
         """A sample was drawn: update, epoch, smooth_loss, text."""
 
 
-class Training:
-    """A run in memory: everything that a checkpoint holds, and what the kernel works on."""
-
-    def __init__(self, config: RunConfig, corpus: Corpus) -> None:
-        self.config, self.corpus = config, corpus
-        self.updates_per_epoch = corpus.updates_per_epoch(config.seq_length)
-        self.updates = config.length(self.updates_per_epoch)
-        self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
-        self.theta = self.layout.initial(config.sigma, generator(config.seed, "start"))
-        self.G, self.grad = self.layout.parameters(), self.layout.parameters()
-        self.best = self.layout.pack(self.layout.named(self.theta))
-        self.work = self.layout.work(config.seq_length)
-        self.rng = generator(config.seed, "samples")
-        self.update = 0
-        self.smooth_loss = math.nan
-        self.best_smooth_loss, self.best_update = math.inf, 0
-        self.epoch_loss_sum = 0.0
-        self.epoch_mean_loss: list[float] = []
-        self.diverged = False
-
-    def restore(self, last: Checkpoint, best: Checkpoint) -> None:
-        """Go back to the moment of a checkpoint."""
-        self.theta = self.layout.pack(last.theta)
-        self.G = self.layout.pack(last.adagrad)
-        self.best = self.layout.pack(best.theta)
-        self.work.h[0, : self.config.hidden] = last.h_prev
-        progress = last.progress
-        self.rng.bit_generator.state = progress["rng"]
-        self.update = last.update
-        self.smooth_loss = math.nan if last.smooth_loss is None else last.smooth_loss
-        best_smooth_loss = progress["best_smooth_loss"]
-        self.best_smooth_loss = math.inf if best_smooth_loss is None else best_smooth_loss
-        self.best_update = progress["best_update"]
-        self.epoch_loss_sum = progress["epoch_loss_sum"]
-        self.epoch_mean_loss = list(progress["epoch_mean_loss"])
-
-    @property
-    def window(self) -> int:
-        """The number of the next window within its epoch."""
-        return self.update % self.updates_per_epoch
-
-    def advance(self, updates: int) -> list[tuple[int, int, float, float]]:
-        """Do so many updates, within one epoch; return rows for metrics.csv."""
-        real = self.layout.dtype.type
-        config, first = self.config, self.update
-        losses, smooths = np.empty(updates), np.empty(updates)
-        done, self.best_smooth_loss, best_update = kernels.train(
-            self.theta, self.G, self.grad, self.best, self.work, self.corpus.codes, first,
-            real(config.eta), real(config.epsilon), real(config.clip),
-            self.smooth_loss, self.best_smooth_loss, losses, smooths,
-        )  # fmt: skip
-        self.diverged = done < updates
-        if best_update >= 0:
-            self.best_update = best_update
-        epoch = first // self.updates_per_epoch
-        rows = [
-            (first + n + 1, epoch, float(losses[n]), float(smooths[n]))
-            for n in looks(first, first + done)
-        ]
-        if done:
-            self.update += done
-            self.smooth_loss = float(smooths[done - 1])
-            # cumsum adds one by one: the same bits however the epoch is cut into chunks
-            self.epoch_loss_sum = float(np.cumsum(np.append(self.epoch_loss_sum, losses[:done]))[-1])
-            if self.window == 0:
-                self.epoch_mean_loss.append(self.epoch_loss_sum / self.updates_per_epoch)
-                self.epoch_loss_sum = 0.0
-        return rows
-
-    def sample(self) -> dict[str, Any]:
-        """Draw a sample from the current state, as a row for samples.jsonl."""
-        length = self.config.sample_length
-        h = np.zeros((2, self.layout.M), self.layout.dtype)
-        h[0] = self.work.h[0] if self.window else 0
-        start = self.window * self.config.seq_length
-        first = self.corpus.codes[start : start + 1]
-        text = np.empty(length, np.int32)
-        kernels.sample(self.theta, h, first, self.rng.random(length), 1.0, 0, 1.0, text)
-        return {
-            "update": self.update,
-            "epoch": self.update // self.updates_per_epoch,
-            "smooth_loss": finite(self.smooth_loss),
-            "text": "".join(self.corpus.alphabet[code] for code in text),
-        }
-
-    def is_finite(self) -> bool:
-        """Whether all parameters are."""
-        return bool(np.isfinite(self.theta.flat).all() and np.isfinite(self.G.flat).all())
-
-    def checkpoint(self, theta: Parameters, update: int, smooth_loss: float) -> Checkpoint:
-        """Return a checkpoint of these parameters, without what only `last` has."""
-        arrays = {name: np.array(a, order="C") for name, a in self.layout.named(theta).items()}
-        return Checkpoint(
-            config=self.config,
-            corpus_sha256=self.corpus.sha256,
-            alphabet=self.corpus.alphabet,
-            first_character=self.corpus.alphabet[self.corpus.codes[0]],
-            update=update,
-            epoch=update // self.updates_per_epoch,
-            position=update % self.updates_per_epoch * self.config.seq_length,
-            smooth_loss=finite(smooth_loss),
-            theta=arrays,
-        )
-
-    def last(self) -> Checkpoint:
-        """Return a checkpoint of this moment."""
-        memory = {name: np.array(a, order="C") for name, a in self.layout.named(self.G).items()}
-        return replace(
-            self.checkpoint(self.theta, self.update, self.smooth_loss),
-            adagrad=memory,
-            h_prev=self.work.h[0, : self.config.hidden].copy(),
-            progress={
-                "best_smooth_loss": finite(self.best_smooth_loss),
-                "best_update": self.best_update,
-                "epoch_loss_sum": self.epoch_loss_sum,
-                "epoch_mean_loss": self.epoch_mean_loss,
-                "rng": self.rng.bit_generator.state,
-            },
-        )
-
-
-def looks(first: int, last: int) -> list[int]:
-    """Return the n for which the metrics show update first + n + 1, out of those up to `last`."""
-    every = kernels.LOOK_EVERY
-    marks = list(range((first // every + 1) * every, last + 1, every))
-    return [mark - first - 1 for mark in ([1] if first == 0 < last and every > 1 else []) + marks]
-
-
-def finite(value: float) -> float | None:
-    """Return a number as JSON can hold it."""
-    return value if math.isfinite(value) else None
-
-
 def loss_units(name: str, loss: float, seq_length: int) -> dict[str, float | None]:
     """Return a window's loss in nats, and per character in nats, in bits, and as perplexity."""
     nats = loss / seq_length
@@ -197,50 +58,6 @@ def loss_units(name: str, loss: float, seq_length: int) -> dict[str, float | Non
         f"bits_per_character_{name}": finite(nats / math.log(2)),
         f"perplexity_{name}": math.exp(nats) if nats < 700 else None,
     }
-
-
-def session(argv: list[str]) -> dict[str, Any]:
-    """Return what env.json says of one start of the program."""
-    import llvmlite.binding
-
-    return {
-        "nbrnn": version("nbrnn"),
-        "python": platform.python_version(),
-        "numpy": version("numpy"),
-        "numba": version("numba"),
-        "llvm": ".".join(map(str, llvmlite.binding.llvm_version_info)),
-        "cpu": cpu_name(),
-        "cpu_target": llvmlite.binding.get_host_cpu_name(),
-        "cpus": os.cpu_count(),
-        "platform": platform.platform(),
-        "command": argv,
-        "git_commit": git_commit(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def cpu_name() -> str:
-    """Return the processor's name where the system tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def git_commit() -> str | None:
-    """Return the commit of the checkout that this package runs from, if it is one."""
-    root = Path(__file__).parent.parent
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def run(
@@ -332,6 +149,7 @@ class Run:
         self.observer.compiling()
         compiled.ready("train", self.config.dtype)
         compiled.ready("sample", self.config.dtype)
+        self.observer.started(self.training.update, self.training.updates)
         if begun:
             self.folder.clear_outcome()
             # first, so that no moment shows the new length as finished
@@ -340,7 +158,6 @@ class Run:
             self.folder.write_env(session(sys.argv))
         else:
             self.begin()
-        self.observer.started(self.training.update, self.training.updates)
         status = self.train()
         return self.end(status)
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from nbrnn import compiled, kernels
 from nbrnn.errors import CorpusError
-from nbrnn.params import Array, Layout
+from nbrnn.files import Array
+from nbrnn.params import Layout
 from nbrnn.store import Checkpoint
 
 

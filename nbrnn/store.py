@@ -7,9 +7,7 @@ the growing files hold beyond its update is cut off when the run goes on.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,11 +17,23 @@ from typing import IO, Any, Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
 
 from nbrnn.config import SCHEMA, RunConfig, canonical_json
-from nbrnn.errors import ConfigError, StoreError, WriteError
-from nbrnn.params import NAMES, Array
+from nbrnn.errors import ConfigError, StoreError
+from nbrnn.files import (
+    PARTIAL,
+    Array,
+    ArrayTypes,
+    append,
+    read_json,
+    read_sealed,
+    write_atomically,
+    write_errors,
+    write_json,
+    write_lines,
+    write_sealed,
+)
+from nbrnn.params import NAMES
 
 CONFIG = "config.json"
 ENV = "env.json"
@@ -35,160 +45,11 @@ PLOT = "loss.png"
 TEXT = "best.txt"
 CHECKPOINTS = {"last": "last.safetensors", "best": "best.safetensors"}
 LOCK = ".lock"
-PARTIAL = ".tmp"  # appended to the name of a file that is being written
 
 RUN_FILES = (CONFIG, ENV, METRICS, SAMPLES, NGRAMS, SUMMARY, PLOT, TEXT, *CHECKPOINTS.values())
 METRICS_HEADER = "update,epoch,loss,smooth_loss\n"
-LARGEST_HEADER = 2**24  # bytes; ours have some thousand, and 8 for each character at most
 
 Kind = Literal["last", "best"]
-
-
-# ---------------------------------------------------------------- writing
-
-
-@contextmanager
-def write_errors(path: Path) -> Iterator[None]:
-    """Turn an OSError into a WriteError that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise WriteError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Replace a file by what `write` writes, whole or not at all. Raises WriteError."""
-    unfinished = path.with_name(path.name + PARTIAL)
-    with write_errors(path):
-        try:
-            with unfinished.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable, where the system lets a folder be opened."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace a file by a value as JSON, for people to read."""
-    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
-
-
-def write_lines(lines: list[bytes], file: IO[bytes]) -> None:
-    """Write lines to an open file."""
-    file.writelines(lines)
-
-
-def append(path: Path, text: str) -> None:
-    """Add text to the end of a file, durably. Raises WriteError."""
-    if text:
-        with write_errors(path), path.open("ab") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def read_json(path: Path) -> Any:
-    """Return the value in a JSON file. Raises StoreError."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise StoreError(f"{path.parent} holds no {path.name}: it is not the folder of a run") from None
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise StoreError(f"{path} is damaged: it is not JSON") from None
-
-
-# ---------------------------------------------------------------- safetensors
-
-
-def write_safetensors(file: IO[bytes], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Write arrays and metadata in the safetensors format, always the same bytes for the same.
-
-    The library's own writer lists the metadata in a random order at each call, and takes the
-    memory of an array that is not C-contiguous as if it were. Format: 8 bytes little-endian with
-    the length of a JSON header, the header, the arrays' bytes
-    (https://github.com/huggingface/safetensors, "Format").
-    """
-    header: dict[str, Any] = {"__metadata__": dict(metadata)}
-    end = 0
-    for name, array in arrays.items():
-        start, end = end, end + array.nbytes
-        dtype = {"f": "F", "i": "I"}[array.dtype.kind] + str(8 * array.itemsize)
-        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, end]}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    file.write(len(text).to_bytes(8, "little") + text)
-    for array in arrays.values():
-        file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
-
-
-def digest(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
-    """Return the sha256 over the names, types, shapes and bytes of arrays, and the metadata."""
-    sha256 = hashlib.sha256(canonical_json(dict(metadata)).encode())
-    for name, array in sorted(arrays.items()):
-        sha256.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        sha256.update(np.ascontiguousarray(array).tobytes())
-    return sha256.hexdigest()
-
-
-def write_sealed(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Replace a safetensors file, with a sha256 of its content among its metadata."""
-    sealed = {**metadata, "sha256": digest(arrays, metadata)}
-    write_atomically(path, lambda file: write_safetensors(file, arrays, sealed))
-
-
-def read_sealed(
-    path: Path, expect: Callable[[Mapping[str, str]], Mapping[str, tuple[str, tuple[int, ...]]]]
-) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return the arrays and the metadata of a file of `write_sealed`.
-
-    `expect` tells from the metadata which arrays there must be, with dtype and shape; nothing is
-    read into memory before the file's own list agrees. Raises StoreError.
-    """
-    damaged = StoreError(f"{path} is damaged or not a file of nbrnn")
-    try:
-        with path.open("rb") as file:
-            if int.from_bytes(file.read(8), "little") > LARGEST_HEADER:
-                raise damaged
-        with safe_open(path, framework="numpy") as tensors:
-            metadata = tensors.metadata() or {}
-            seal = metadata.pop("sha256", "")
-            expected = expect(metadata)
-            found = {}
-            for name in tensors.keys():  # noqa: SIM118 (not a mapping)
-                tensor = tensors.get_slice(name)
-                found[name] = (tensor.get_dtype(), tuple(tensor.get_shape()))
-            if found != dict(expected):
-                raise damaged
-            arrays = {name: tensors.get_tensor(name) for name in expected}
-    except FileNotFoundError:
-        raise StoreError(f"there is no {path}") from None
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror or error}") from None
-    except (SafetensorError, ConfigError, KeyError, TypeError, ValueError, RecursionError):
-        raise damaged from None
-    if digest(arrays, metadata) != seal:
-        raise damaged
-    return arrays, metadata
-
-
-# ---------------------------------------------------------------- checkpoints
 
 
 @dataclass
@@ -221,32 +82,36 @@ class Checkpoint:
         return arrays
 
     def metadata(self) -> dict[str, str]:
-        """Return everything else as JSON texts: ASCII, so that no two bytes say the same."""
+        """Return everything else: texts as they are, the rest as JSON."""
         values = {
-            "format": f"nbrnn {SCHEMA}",
             "config": self.config.to_dict(),
-            "corpus_sha256": self.corpus_sha256,
-            "alphabet": self.alphabet,
-            "first_character": self.first_character,
             "update": self.update,
             "epoch": self.epoch,
             "position": self.position,
             "smooth_loss": self.smooth_loss,
             **self.progress,
         }
-        return {name: canonical_json(value) for name, value in values.items()}
+        return {
+            "format": FORMAT,
+            "corpus_sha256": self.corpus_sha256,
+            "alphabet": self.alphabet,
+            "first_character": self.first_character,
+            **{name: canonical_json(value) for name, value in values.items()},
+        }
 
 
+FORMAT = f"nbrnn {SCHEMA}"
+TEXTS = ("corpus_sha256", "alphabet", "first_character")
 # What `progress` holds: the best smooth loss so far and its update, the sum of the losses in the
 # current epoch, the mean loss of each epoch done, and the state of the generator of samples.
 PROGRESS = ("best_smooth_loss", "best_update", "epoch_loss_sum", "epoch_mean_loss", "rng")
 
 
-def expected_arrays(metadata: Mapping[str, str], kind: Kind) -> dict[str, tuple[str, tuple[int, ...]]]:
+def expected_arrays(metadata: Mapping[str, str], kind: Kind) -> ArrayTypes:
     """Return the arrays that a checkpoint must hold by its own settings."""
     config = RunConfig.from_dict(json.loads(metadata["config"]))
     dtype = "F" + config.dtype.removeprefix("float")
-    m, K = config.hidden, len(json.loads(metadata["alphabet"]))
+    m, K = config.hidden, len(metadata["alphabet"])
     shapes: dict[str, tuple[int, ...]] = {"W": (m, m), "U": (m, K), "V": (K, m), "b": (m,), "c": (K,)}
     if kind == "last":
         shapes |= {f"adagrad.{name}": shapes[name] for name in NAMES}
@@ -260,22 +125,45 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise StoreError(f"{path} holds numbers that are not finite")
     try:
-        values = {name: json.loads(text) for name, text in metadata.items()}
-        if values.pop("format") != f"nbrnn {SCHEMA}":
+        if metadata.pop("format") != FORMAT:
             raise StoreError(f"{path} was written by another version of nbrnn")
-        return Checkpoint(
+        sha256, alphabet, first = (metadata.pop(name) for name in TEXTS)
+        values = {name: json.loads(text) for name, text in metadata.items()}
+        checkpoint = Checkpoint(
             config=RunConfig.from_dict(values.pop("config")),
             theta={name: arrays[name] for name in NAMES},
             adagrad={name: arrays[f"adagrad.{name}"] for name in NAMES} if kind == "last" else {},
             h_prev=arrays.get("h_prev"),
             progress={name: values.pop(name) for name in PROGRESS} if kind == "last" else {},
+            corpus_sha256=sha256,
+            alphabet=alphabet,
+            first_character=first,
             **values,
         )
+        check_metadata(checkpoint)
+        return checkpoint
     except (ValueError, KeyError, TypeError, RecursionError, ConfigError):
         raise StoreError(f"{path} is damaged or not a file of nbrnn") from None
 
 
-# ---------------------------------------------------------------- the folder
+def check_metadata(checkpoint: Checkpoint) -> None:
+    """Raise ValueError or TypeError unless everything beside the arrays is what it should be."""
+    whole = [checkpoint.update, checkpoint.epoch, checkpoint.position]
+    losses = [checkpoint.smooth_loss]
+    if checkpoint.progress:
+        best, best_update, loss_sum, means, rng = (checkpoint.progress[name] for name in PROGRESS)
+        whole.append(best_update)
+        losses += [best, loss_sum, *means]
+        np.random.PCG64().state = rng
+    alphabet = checkpoint.alphabet
+    if not (
+        all(type(number) is int and number >= 0 for number in whole)
+        and all(loss is None or type(loss) is float for loss in losses)
+        and alphabet == "".join(sorted(set(alphabet)))
+        and len(checkpoint.first_character) == 1
+        and checkpoint.first_character in alphabet
+    ):
+        raise ValueError
 
 
 class RunFolder:
@@ -342,18 +230,19 @@ class RunFolder:
     # -- config.json, env.json, summary.json
 
     def write_config(self, config: RunConfig, corpus: Mapping[str, Any]) -> None:
-        """Write config.json: the settings, and what corpus.describe() says."""
-        value = {"schema": SCHEMA, "config": config.to_dict(), "corpus": dict(corpus)}
+        """Write config.json: the settings one by one, and what corpus.describe() says."""
+        value = {"schema": SCHEMA, **config.to_dict(), "corpus": dict(corpus)}
         write_json(self / CONFIG, value)
 
     def read_config(self) -> tuple[RunConfig, dict[str, Any]]:
         """Return the settings, and the description of the corpus. Raises StoreError."""
         value = read_json(self / CONFIG)
         try:
-            if value["schema"] != SCHEMA:
+            if value.pop("schema") != SCHEMA:
                 raise StoreError(f"{self / CONFIG} was written by another version of nbrnn")
-            return RunConfig.from_dict(value["config"]), dict(value["corpus"])
-        except (KeyError, TypeError, ValueError, ConfigError):
+            corpus = dict(value.pop("corpus"))
+            return RunConfig.from_dict(value), corpus
+        except (AttributeError, KeyError, TypeError, ValueError, ConfigError):
             raise StoreError(f"{self / CONFIG} is damaged: it is not the config of a run") from None
 
     def write_env(self, session: Mapping[str, Any]) -> None:
@@ -467,7 +356,7 @@ class RunFolder:
     def read_ngrams(self, alphabet_size: int) -> dict[str, Array]:
         """Return what `write_ngrams` wrote. Raises StoreError."""
 
-        def expect(metadata: Mapping[str, str]) -> dict[str, tuple[str, tuple[int, ...]]]:
+        def expect(metadata: Mapping[str, str]) -> ArrayTypes:
             pairs = int(metadata["pairs"])
             return {
                 "characters": ("I64", (alphabet_size,)),
@@ -480,6 +369,10 @@ class RunFolder:
     def write_text(self, text: str) -> None:
         """Write the text that the best model wrote in the end."""
         write_atomically(self / TEXT, lambda file: file.write(text.encode()))
+
+    def read_text(self) -> str:
+        """Return the text of the best model."""
+        return (self / TEXT).read_bytes().decode()
 
     def has_text(self) -> bool:
         """Whether the best model has written."""

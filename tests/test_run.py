@@ -16,8 +16,9 @@ from conftest import made_up_text
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
-from nbrnn.run import Observer, looks, run
+from nbrnn.run import Observer, run
 from nbrnn.store import RunFolder
+from nbrnn.training import Training, looks
 
 SMALL = {"hidden": 20, "sample_every": 150, "sample_length": 30}
 RESULT_FILES = ("last.safetensors", "best.safetensors", "metrics.csv", "samples.jsonl")
@@ -94,8 +95,6 @@ def test_epoch_means_are_the_means_of_the_losses(corpus, tmp_path):
     class Listener(Observer):
         def progressed(self, report):
             pass
-
-    from nbrnn.run import Training
 
     training = Training(RunConfig(updates=69, hidden=5), short)
     for _ in range(3):
@@ -232,7 +231,7 @@ def test_checkpoints_of_different_moments_are_noticed(corpus, tmp_path):
 
 CHILD = """
 import os, signal, sys
-from nbrnn import store
+from nbrnn import files
 from nbrnn.config import RunConfig
 from nbrnn.corpus import load
 from nbrnn.run import run
@@ -250,8 +249,8 @@ def dying(function):
     return wrapper
 
 if step:  # die before the step-th write to disk
-    store.os.fsync, store.os.replace = dying(os.fsync), dying(os.replace)
-    store.write_safetensors = dying(store.write_safetensors)
+    files.os.fsync, files.os.replace = dying(os.fsync), dying(os.replace)
+    files.write_safetensors = dying(files.write_safetensors)
 print("ready", flush=True)
 config = RunConfig(updates=updates, hidden=20, sample_every=150, sample_length=30)
 run(config, load(text), folder, checkpoint_seconds=0, chunk=60 if step else 3)

@@ -11,7 +11,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from nbrnn import store
+from nbrnn import files
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError, WriteError
 from nbrnn.store import Checkpoint, RunFolder, read_checkpoint
@@ -82,7 +82,7 @@ def test_any_reader_of_safetensors_gets_the_arrays_and_the_metadata(checkpoint, 
     assert np.array_equal(arrays["U"], checkpoint.theta["U"])
     with safe_open(path, "numpy") as file:
         metadata = file.metadata()
-    assert json.loads(metadata["alphabet"]) == ALPHABET
+    assert metadata["alphabet"] == ALPHABET
     assert json.loads(metadata["config"])["hidden"] == M
     for name in ("update", "epoch", "position", "smooth_loss", "best_smooth_loss", "rng", "sha256"):
         assert name in metadata
@@ -90,7 +90,7 @@ def test_any_reader_of_safetensors_gets_the_arrays_and_the_metadata(checkpoint, 
 
 def test_a_transposed_view_is_written_as_it_is_meant(tmp_path):
     array = np.arange(6.0).reshape(2, 3).T
-    store.write_atomically(tmp_path / "a", lambda file: store.write_safetensors(file, {"a": array}, {}))
+    files.write_atomically(tmp_path / "a", lambda file: files.write_safetensors(file, {"a": array}, {}))
     assert np.array_equal(load_file(tmp_path / "a")["a"], array)
 
 
@@ -134,6 +134,12 @@ def test_any_flipped_bit_is_found(path):
         refused(path, bytes(flipped))
 
 
+def test_the_same_header_in_other_bytes_is_refused(path):
+    data = path.read_bytes()
+    assert rb"\u001f" in data
+    refused(path, data.replace(rb"\u001f", rb"\u001F"))
+
+
 def with_header(header, body=b""):
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + body
@@ -149,8 +155,8 @@ def with_header(header, body=b""):
         with_header({}),
         with_header({"__metadata__": {}}),
         with_header(b"[" * 100_000),
-        with_header({"__metadata__": {"config": "[" * 100_000, "alphabet": '"ab"'}}),
-        with_header({"__metadata__": {"config": "9" * 10_000, "alphabet": '"ab"'}}),
+        with_header({"__metadata__": {"config": "[" * 100_000, "alphabet": "ab"}}),
+        with_header({"__metadata__": {"config": "9" * 10_000, "alphabet": "ab"}}),
         with_header({"W": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 4]}}, b"\0" * 4),
         b"\x80\x04N.",  # a pickle
     ],
@@ -163,7 +169,7 @@ def resealed(path, checkpoint, change):
     """Write a file that is right in itself, but for what `change` does to its arrays."""
     arrays, metadata = dict(checkpoint.arrays()), checkpoint.metadata()
     change(arrays, metadata)
-    store.write_sealed(path, arrays, metadata)
+    files.write_sealed(path, arrays, metadata)
 
 
 @pytest.mark.parametrize(
@@ -178,9 +184,16 @@ def resealed(path, checkpoint, change):
         lambda arrays, metadata: arrays.update(b=np.array([1, np.nan, 2], np.float32)),
         lambda arrays, metadata: arrays.update({"adagrad.b": np.array([1, np.inf, 2], np.float32)}),
         lambda arrays, metadata: metadata.update(config="{}"),
-        lambda arrays, metadata: metadata.update(update='"many"', surprise="1"),
+        lambda arrays, metadata: metadata.update(surprise="1"),
+        lambda arrays, metadata: metadata.update(update='"many"'),
+        lambda arrays, metadata: metadata.update(position="-25"),
+        lambda arrays, metadata: metadata.update(smooth_loss="[]"),
+        lambda arrays, metadata: metadata.update(epoch_mean_loss="7"),
+        lambda arrays, metadata: metadata.update(rng="{}"),
+        lambda arrays, metadata: metadata.update(first_character="Z"),
+        lambda arrays, metadata: metadata.update(alphabet=ALPHABET[::-1]),
         lambda arrays, metadata: metadata.pop("rng"),
-        lambda arrays, metadata: metadata.update(format='"nbrnn 0"'),
+        lambda arrays, metadata: metadata.update(format="nbrnn 0"),
     ],
 )
 def test_sealed_but_wrong_content_is_refused(path, checkpoint, change):
