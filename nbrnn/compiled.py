@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -19,6 +20,8 @@ import numpy as np
 
 from nbrnn import kernels
 from nbrnn.params import Layout
+
+log = logging.getLogger("nbrnn")
 
 HASHES = "nbrnn-hashes.json"
 # The kernels that Python calls; what they call is compiled into them.
@@ -105,6 +108,9 @@ def ready(kernel: str, dtype: str) -> None:
         "numerical_gradient": (theta, np.empty(0, np.int64), x, x, work, 1.0, nothing),
     }
     with sound_cache():
+        folder = cache_folder()
+        if not (folder and any(folder.glob(f"kernels.{kernel}-*.nbi"))):
+            log.info("compiling the kernels, which takes some seconds and is kept for the next time")
         for _ in ENTRY_POINTS:
             # On a full disk Numba compiles a kernel, fails to keep it and raises: the next call goes on.
             with suppress(OSError):

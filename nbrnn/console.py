@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
@@ -26,17 +27,18 @@ class OneLineErrors(TyperGroup):
     """A group of commands that shows each error a user can cause as one line on stderr."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run the program and exit with its code."""
+        """Run the program and exit with its code; without arguments it shows its help."""
+        if not (args[0] if args else sys.argv[1:]):
+            args = (["--help"], *args[1:])
+        if sys.stderr.isatty():
+            logging.basicConfig(format="%(message)s")
+            logging.getLogger("nbrnn").setLevel(logging.INFO)
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
-            sys.stdout.flush()
         except NbrnnError as error:
             fail(str(error), error.exit_code)
         except KeyboardInterrupt:
             fail("interrupted", 128 + signal.SIGINT)
-        except BrokenPipeError:  # the reader has read enough: as with `| head`
-            close_stdout()
-            sys.exit(0)
         except MemoryError:
             fail("not enough memory for a network of this size", 2)
         except Exception as error:
@@ -47,6 +49,11 @@ class OneLineErrors(TyperGroup):
             command = context.command_path if context else "nbrnn"
             fail(f"{error.format_message()} (see {command} --help)", getattr(error, "exit_code", 2))
         sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run a command; it is no error if its reader has read enough, as with `| head`."""
+        with surviving_closed_stdout():
+            return super().invoke(ctx)
 
 
 def fail(message: str, code: int) -> None:
@@ -125,12 +132,7 @@ class Signals:
         """Return the error to raise for the signal that has come."""
         return SignalError(self.received or signal.SIGINT, message)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
@@ -160,7 +162,7 @@ def print_wrapped(text: str) -> None:
 def shown(value: float | str | None) -> str:
     """Return a table's cell."""
     if isinstance(value, float):
-        return f"{value:,.4g}" if value < 1e4 else f"{value:,.0f}"
+        return f"{value:,.0f}" if 1e4 <= value < 1e6 else f"{value:.4g}"
     return "-" if value is None else f"{value:,}" if isinstance(value, int) else value
 
 
@@ -176,7 +178,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         table.add_column(column, justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
+    with console.capture() as lines:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in lines.get().splitlines()))
 
 
 @contextlib.contextmanager

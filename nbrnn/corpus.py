@@ -62,17 +62,18 @@ class Corpus:
     @classmethod
     def from_text(cls, text: str, name: str, source: str = "", encoding: str = "utf-8") -> Corpus:
         """Return the corpus of a text. Raises CorpusError if there is nothing to learn from it."""
+        label = source or name
         if len(text) == 0:
-            raise CorpusError(f"{name}: the text is empty")
+            raise CorpusError(f"{label}: the text is empty")
         try:
             sha256 = hashlib.sha256(text.encode()).hexdigest()
         except UnicodeEncodeError as error:
-            raise CorpusError(f"{name}: number {error.start} is not a character") from None
+            raise CorpusError(f"{label}: number {error.start} is not a character") from None
         points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
         distinct, codes = np.unique(points, return_inverse=True)
         alphabet = "".join(map(chr, distinct))
         if len(alphabet) == 1:
-            raise CorpusError(f"{name}: the text repeats one character, {alphabet!r}, only")
+            raise CorpusError(f"{label}: the text repeats one character, {alphabet!r}, only")
         return cls(name, source, encoding, sha256, alphabet, codes.astype(np.int32))
 
     def __len__(self) -> int:
@@ -131,15 +132,19 @@ def load(source: str, encoding: str = "utf-8") -> Corpus:
     Raises CorpusError.
     """
     if source in NAMED:
-        text = read_named(source).decode()
-        return Corpus.from_text(text, source, source)
+        return Corpus.from_text(read_text(source), source, source)
     name = "stdin" if source == "-" else Path(source).stem
     where = source if source == "-" else str(Path(source).resolve())
     return Corpus.from_text(read_text(source, encoding), name, where, encoding)
 
 
 def read_text(source: str, encoding: str = "utf-8") -> str:
-    """Return the text of a file or of standard input (`-`), strictly decoded, without a BOM."""
+    """Return the text of a file, of standard input (`-`) or of a known name, without a BOM.
+
+    Files are strictly decoded. Raises CorpusError.
+    """
+    if source in NAMED:
+        return read_named(source).decode()
     if source == "-":
         data = sys.stdin.buffer.read()
     else:

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from nbrnn.errors import ConfigError, StoreError, WriteError
+from nbrnn.params import Array
 
-Array = NDArray[Any]
 ArrayTypes = Mapping[str, tuple[str, tuple[int, ...]]]  # name: safetensors' dtype, shape
 
 PARTIAL = ".tmp"  # appended to the name of a file that is being written

@@ -11,8 +11,7 @@ import numpy as np
 from nbrnn import compiled, kernels
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError
-from nbrnn.files import Array
-from nbrnn.params import NAMES, Layout, Parameters, Work, generator
+from nbrnn.params import NAMES, Array, Layout, Parameters, Work, generator
 
 CASES = ("h0 = 0", "h0 random", "second window")
 TOLERANCE = 1e-6

@@ -54,13 +54,15 @@ def exp_reduced(x, real):
     """Return (2^k, q) with exp(x) = 2^k (1 + q); `real` is the type of x."""
     k = np.rint(x * real(1.4426950408889634))
     r = (x - k * real(0.693145751953125)) - k * real(1.4286068203094172e-06)
-    # exp(r) - 1 = r (1 + r/2 (1 + r/3 (...))): |r| < 0.35, so that 13 terms serve float64 too
-    q = real(1) + r * real(1 / 13)
-    q = real(1) + r * real(1 / 12) * q
-    q = real(1) + r * real(1 / 11) * q
-    q = real(1) + r * real(1 / 10) * q
-    q = real(1) + r * real(1 / 9) * q
-    q = real(1) + r * real(1 / 8) * q
+    # exp(r) - 1 = r (1 + r/2 (1 + r/3 (...))), |r| < 0.35: 7 terms serve float32, 13 float64
+    q = real(1)
+    if real(1) + real(1e-10) > real(1):  # known to the compiler: float32 has no trace of it
+        q = real(1) + r * real(1 / 13)
+        q = real(1) + r * real(1 / 12) * q
+        q = real(1) + r * real(1 / 11) * q
+        q = real(1) + r * real(1 / 10) * q
+        q = real(1) + r * real(1 / 9) * q
+        q = real(1) + r * real(1 / 8) * q
     q = real(1) + r * real(1 / 7) * q
     q = real(1) + r * real(1 / 6) * q
     q = real(1) + r * real(1 / 5) * q

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nbrnn.files import Array
+Array = NDArray[Any]
+
 
 # Rows are padded to this many numbers: with m = 100 whole vectors of 512 bits in both dtypes.
 # Measured at m = 100: padding to 4, 16, 32 and 64 takes 88, 77, 75 and 78 us an update.

@@ -8,7 +8,7 @@ from typing import IO, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from nbrnn.files import Array
+from nbrnn.params import Array
 
 # Okabe and Ito's colours, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
@@ -33,12 +33,13 @@ def loss_figure(
             ha="right" if left else "left",
             color=ORANGE,
             fontsize=12,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
         )
     axes.set_xlabel("updates", fontsize=12)
     axes.set_ylabel("smooth loss (nats per window)", fontsize=12)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.tick_params(labelsize=11)
-    axes.set_title(title, fontsize=12)
+    axes.set_title(title, fontsize=11)
     axes.grid(color=GREY, alpha=0.3, linewidth=0.6)
     axes.margins(x=0.01)
     axes.spines["right"].set_visible(False)

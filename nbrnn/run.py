@@ -36,9 +36,6 @@ class Report:
 class Observer:
     """Is told what happens in a run; this one does nothing with it."""
 
-    def compiling(self) -> None:
-        """Compiled code is about to be loaded, or made, which takes seconds."""
-
     def started(self, update: int, updates: int) -> None:
         """The run starts, or goes on after `update` updates."""
 
@@ -146,7 +143,6 @@ class Run:
         begun = self.folder.has_checkpoint()
         if begun:
             self.restore()
-        self.observer.compiling()
         compiled.ready("train", self.config.dtype)
         compiled.ready("sample", self.config.dtype)
         self.observer.started(self.training.update, self.training.updates)
@@ -172,8 +168,8 @@ class Run:
                 raise StoreError(f"{self.folder}: its checkpoints belong to another run")
         if last.update > self.training.updates:
             raise StoreError(
-                f"{self.folder} holds this run with {last.update} updates done, more than "
-                f"{self.training.updates}: give another --out, or --force"
+                f"{self.folder} has done {last.update:,} updates of this run already, more than "
+                f"{self.training.updates:,}: give a larger number, or another folder"
             )
         self.training.restore(last, best)
         if best.update > last.update:

@@ -10,8 +10,7 @@ import numpy as np
 
 from nbrnn import compiled, kernels
 from nbrnn.errors import CorpusError
-from nbrnn.files import Array
-from nbrnn.params import Layout
+from nbrnn.params import Array, Layout
 from nbrnn.store import Checkpoint
 
 

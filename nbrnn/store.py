@@ -22,7 +22,6 @@ from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.files import (
     PARTIAL,
-    Array,
     ArrayTypes,
     append,
     read_json,
@@ -33,7 +32,7 @@ from nbrnn.files import (
     write_lines,
     write_sealed,
 )
-from nbrnn.params import NAMES
+from nbrnn.params import NAMES, Array
 
 CONFIG = "config.json"
 ENV = "env.json"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -46,23 +45,13 @@ class Watcher(Observer):
         self.progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.progress.stop()
 
     def say(self, message: str) -> None:
         """Write one line of plain text."""
         if not self.quiet:
             self.console.print(Text(message), soft_wrap=True)
-
-    def compiling(self) -> None:
-        """Say why nothing happens for some seconds the first time."""
-        if self.console.is_terminal:
-            self.say("Loading the kernels (compiled on first use, which takes about ten seconds).")
 
     def started(self, update: int, updates: int) -> None:
         """Say where the run is kept, and from where it goes on."""
@@ -90,4 +79,4 @@ class Watcher(Observer):
                 "" if loss is None else f", smooth loss {loss:.2f}"
             )
             self.console.rule(Text(title, style="bold"), align="left", style="dim")
-            self.console.print(Text(visible(sample["text"])))
+            self.console.print(Text(visible(sample["text"])), soft_wrap=True)

@@ -276,12 +276,16 @@ def test_a_reader_may_stop_early(run_folder, text_file, tmp_path):
 def test_score(nbrnn, run_folder, text_file, tmp_path):
     document = json.loads(nbrnn("score", run_folder, text_file, "--json").stdout)
     assert document["characters"] == 5000
-    assert set(document) == {"characters", "model", "uniform", "unigram", "bigram"}
+    assert document["replaced"] == 0
+    assert set(document) == {"characters", "replaced", "model", "uniform", "unigram", "bigram"}
     table = nbrnn("score", run_folder, text_file).stdout
     assert f"{document['model']['bits_per_character']:.4g}" in table
     (tmp_path / "other.txt").write_text("Zen")
     assert "'Z'" in one_line_error(nbrnn("score", run_folder, "other.txt", code=2))
-    nbrnn("score", run_folder, "other.txt", "--replace-unknown", "t")
+    assert (
+        "1 of them replaced" in nbrnn("score", run_folder, "other.txt", "--replace-unknown", "t").stdout
+    )
+    assert "1,183,651" in nbrnn("score", run_folder, "federalist", "--replace-unknown", "t").stdout
 
 
 def test_show(nbrnn, run_folder):
@@ -289,7 +293,7 @@ def test_show(nbrnn, run_folder):
     assert document["config"]["hidden"] == 20
     assert document["last_sample"]["update"] == 800
     shown = nbrnn("show", run_folder).stdout
-    assert "hidden 20" in shown
+    assert "--hidden 20" in shown
     assert document["last_sample"]["text"] in shown
     assert "last.safetensors" in shown
 
@@ -314,6 +318,7 @@ def test_corpora(nbrnn, tmp_path):
 
 def test_help_and_version(nbrnn):
     assert "--sigma" in nbrnn("train", "--help").stdout
+    assert nbrnn().stdout == nbrnn("--help").stdout
     assert re.fullmatch(r"nbrnn \d+\.\d+\.\d+\n", nbrnn("--version").stdout)
 
 

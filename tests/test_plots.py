@@ -34,7 +34,7 @@ def test_a_run_without_updates_has_a_picture_too():
 
 def test_the_plot_in_the_folder_is_the_one_of_its_metrics(run_folder):
     folder = RunFolder(run_folder)
-    title = "made-up: m = 20, sigma = 0.1, seed 0"
+    title = "made-up: m = 20, T = 25, eta = 0.1, sigma = 0.1, seed 0"
     file = io.BytesIO()
     save_png(loss_figure(folder.read_metrics(), folder.read_summary(), title, 199), file)
     assert (run_folder / "loss.png").read_bytes() == file.getvalue()

@@ -1,0 +1,1 @@
+"""How what is shown in this folder was made."""
