@@ -13,8 +13,9 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
+from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, TextIO, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -30,6 +31,8 @@ class OneLineErrors(TyperGroup):
         """Run the program and exit with its code; without arguments it shows its help."""
         if not (args[0] if args else sys.argv[1:]):
             args = (["--help"], *args[1:])
+        sys.stdout = usable(sys.stdout)
+        sys.stderr = usable(sys.stderr)
         if sys.stderr.isatty():
             logging.basicConfig(format="%(message)s")
             logging.getLogger("nbrnn").setLevel(logging.INFO)
@@ -54,6 +57,14 @@ class OneLineErrors(TyperGroup):
         """Run a command; it is no error if its reader has read enough, as with `| head`."""
         with surviving_closed_stdout():
             return super().invoke(ctx)
+
+
+def usable(stream: TextIO | None) -> TextIO:
+    """Return a stream that takes any character; one that is closed leads nowhere."""
+    if stream is None:
+        return Path(os.devnull).open("w")
+    stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
+    return stream
 
 
 def fail(message: str, code: int) -> None:

@@ -146,6 +146,8 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
     if source in NAMED:
         return read_named(source).decode()
     if source == "-":
+        if sys.stdin is None:
+            raise CorpusError("standard input is closed: give a file")
         data = sys.stdin.buffer.read()
     else:
         try:

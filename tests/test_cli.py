@@ -273,6 +273,17 @@ def test_a_reader_may_stop_early(run_folder, text_file, tmp_path):
     assert RunFolder(tmp_path / "run").read_summary()["status"] == "finished"
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_closed_streams_and_terminals_without_unicode(run_folder, closed):
+    for command in (f"show {run_folder}", f"sample {run_folder}", "train - --updates 1"):
+        shell = f"PYTHONIOENCODING=ascii {sys.executable} -m nbrnn {command} {closed}"
+        done = subprocess.run(
+            ["bash", "-c", shell], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        assert "Traceback" not in done.stderr
+        assert done.returncode == (2 if command.startswith("train") else 0)
+
+
 def test_score(nbrnn, run_folder, text_file, tmp_path):
     document = json.loads(nbrnn("score", run_folder, text_file, "--json").stdout)
     assert document["characters"] == 5000
