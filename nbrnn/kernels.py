@@ -245,7 +245,7 @@ def softmax_loss(p, y, losses):
         o = p[t]
         largest = o[0]
         for k in range(o.size):
-            largest = max(largest, o[k])
+            largest = o[k] if o[k] > largest else largest
         for k in range(o.size):
             o[k] -= largest
         target = o[y[t]]
