@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 # What a command needs is imported inside of it: `nbrnn --help` is to be instant.
 
 RESULTS = Path("results")
-FINAL_LENGTH = 1000  # characters that the best model writes at the end of a training
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -89,7 +88,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run's folder  [default: results/RUN_ID]")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Start anew where a run is already.")] = False,
-    encoding: Encoding = "utf-8",
+    encoding: Annotated[str | None, typer.Option(help="Of the text file  [default: utf-8]")] = None,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
@@ -105,8 +104,8 @@ def train(
         elif out is not None or force:
             raise ConfigError("--resume names the folder already: leave out --out and --force")
         else:
-            config, text = of_run(resume, settings, corpus, encoding)
-            path = resume
+            path = existing_run(resume).path
+            config, text = of_run(path, settings, corpus, encoding)
 
         from nbrnn.run import run
         from nbrnn.store import RunFolder
@@ -115,28 +114,27 @@ def train(
         folder, updates_per_epoch = RunFolder(path), text.updates_per_epoch(config.seq_length)
         with Watcher(str(folder), updates_per_epoch, config.seq_length, quiet, signals.defer) as watcher:
             summary = run(config, text, path, observer=watcher, stop=signals.waiting, force=force)
-        if summary["status"] != "interrupted":
-            complete(folder, updates_per_epoch)
     with surviving_closed_stdout():
         print_result(folder, summary, as_json, quiet)
     if summary["status"] == "interrupted":
-        goes_on = f"the same command, or nbrnn train --resume {folder}, goes on"
+        given_again = " -" if text.source == "-" else ""
+        goes_on = f"nbrnn train{given_again} --resume {folder} goes on"
         raise signals.error(f"interrupted after update {summary['updates']:,}; {goes_on}")
     if summary["status"] == "diverged":
         print(f"nbrnn: diverged: {summary['reason']}", file=sys.stderr)
         raise typer.Exit(1)
 
 
-def load(corpus: str | None, encoding: str) -> Corpus:
+def load(corpus: str | None, encoding: str | None) -> Corpus:
     """Return the corpus that a user named."""
     from nbrnn.corpus import DEFAULT
     from nbrnn.corpus import load as load_corpus
 
-    return load_corpus(corpus or DEFAULT, encoding)
+    return load_corpus(DEFAULT if corpus is None else corpus, encoding or "utf-8")
 
 
 def of_run(
-    path: Path, settings: dict[str, Any], corpus: str | None, encoding: str
+    path: Path, settings: dict[str, Any], corpus: str | None, encoding: str | None
 ) -> tuple[RunConfig, Corpus]:
     """Return config and corpus of an existing run, with the length that `settings` may give."""
     from nbrnn.store import RunFolder
@@ -150,34 +148,12 @@ def of_run(
             )
     if length:
         config = replace(config, **{"epochs": None, "updates": None, **length})
+    encoding = encoding or described["encoding"]
     if corpus is None:
-        corpus, encoding = str(described.get("source")), str(described.get("encoding"))
+        corpus = described["source"]
         if corpus == "-":
             raise StoreError(f"the text of {path} came from standard input: give it again, with -")
     return config, load(corpus, encoding)
-
-
-def complete(folder: RunFolder, updates_per_epoch: int) -> None:
-    """Write what comes after the last update: the picture, and a text by the best model."""
-    from nbrnn.plots import loss_figure, save_png
-    from nbrnn.sample import sample
-
-    if not folder.has_text():
-        folder.write_text(sample(folder.read_checkpoint("best"), FINAL_LENGTH))
-    if not folder.has_plot():
-        config, corpus = folder.read_config()
-        figure = loss_figure(
-            folder.read_metrics(), folder.read_summary(), plot_title(config, corpus), updates_per_epoch
-        )
-        folder.write_plot(lambda file: save_png(figure, file))
-
-
-def plot_title(config: RunConfig, corpus: dict[str, Any]) -> str:
-    """Return what a picture says of its run."""
-    sizes = f"m = {config.hidden}, T = {config.seq_length}"
-    return (
-        f"{corpus['name']}: {sizes}, eta = {config.eta:g}, sigma = {config.sigma:g}, seed {config.seed}"
-    )
 
 
 def print_result(folder: RunFolder, summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
@@ -309,7 +285,7 @@ def show(run: RunPath, as_json: Json = False) -> None:
         return
     print(f"{folder}: {summary['status']}, {summary.get('updates', 0):,} updates")
     distinct = len(corpus["alphabet"])
-    print(f"text: {corpus['name']}, {corpus['characters']:,} characters, {distinct} distinct")
+    print(f"text: {visible(corpus['name'])}, {corpus['characters']:,} characters, {distinct} distinct")
     settings = {option_name(n): value for n, value in config.to_dict().items() if value is not None}
     print_wrapped("settings: " + " ".join(f"{name} {value}" for name, value in settings.items()))
     for line in loss_lines(summary):

@@ -46,7 +46,7 @@ class RunConfig:
     seed: int = setting(0, "Seed of all randomness.", 0, 2**63 - 1)
     dtype: Literal["float32", "float64"] = setting("float32", "Precision of the arithmetic.")
     sample_every: int = setting(10_000, "Updates between samples; 0: none.", 0, 10**15)
-    sample_length: int = setting(200, "Characters in a sample.", 1, 10**6)
+    sample_length: int = setting(200, "Characters in a sample.", 1, 10_000)
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.updates is not None:
@@ -61,6 +61,7 @@ class RunConfig:
                     raise ConfigError(f"{name} must be float32 or float64, not {value}")
             elif value is not None:
                 if item.type == "float" and type(value) is int:
+                    check_range(name, value, -FLOAT32_MAX, FLOAT32_MAX)
                     value = float(value)
                     object.__setattr__(self, item.name, value)
                 if type(value) is not (float if item.type == "float" else int):
@@ -107,7 +108,7 @@ def check_range(
     name: str, value: float, least: float, most: float = math.inf, above: bool = False
 ) -> None:
     """Raise ConfigError unless least <= value <= most (`above`: least < value). NaN never is."""
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{name} must be finite, not {value}")
     if value < least or (above and value == least):
         raise ConfigError(f"{name} must be {'above' if above else 'at least'} {least}, not {value}")

@@ -42,6 +42,9 @@ class OneLineErrors(TyperGroup):
             fail(str(error), error.exit_code)
         except KeyboardInterrupt:
             fail("interrupted", 128 + signal.SIGINT)
+        except OSError as error:  # of stdout, or the working directory
+            close_stdout()
+            fail(str(error), 1)
         except MemoryError:
             fail("not enough memory for a network of this size", 2)
         except Exception as error:
@@ -69,7 +72,7 @@ def usable(stream: TextIO | None) -> TextIO:
 
 def fail(message: str, code: int) -> None:
     """Exit with one line on stderr."""
-    line = " ".join(message.split())
+    line = visible(" ".join(message.split()))
     print(f"nbrnn: {line}", file=sys.stderr)
     sys.exit(code)
 
@@ -122,7 +125,11 @@ class Signals:
         self.received: int | None = None
         self.deferred = False
         numbers = (signal.SIGINT, signal.SIGTERM)
-        self.before = {number: signal.signal(number, self.receive) for number in numbers}
+        self.before = {
+            number: signal.signal(number, self.receive)
+            for number in numbers
+            if signal.getsignal(number) is not signal.SIG_IGN  # as after nohup
+        }
         return self
 
     def receive(self, number: int, frame: FrameType | None) -> None:

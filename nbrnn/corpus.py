@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,7 +135,7 @@ def load(source: str, encoding: str = "utf-8") -> Corpus:
     if source in NAMED:
         return Corpus.from_text(read_text(source), source, source)
     name = "stdin" if source == "-" else Path(source).stem
-    where = source if source == "-" else str(Path(source).resolve())
+    where = source if source == "-" else os.path.abspath(source)
     return Corpus.from_text(read_text(source, encoding), name, where, encoding)
 
 

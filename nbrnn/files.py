@@ -21,6 +21,9 @@ from nbrnn.params import Array
 
 ArrayTypes = Mapping[str, tuple[str, tuple[int, ...]]]  # name: safetensors' dtype, shape
 
+# What reading JSON that anybody may have written, and using it, can raise.
+NONSENSE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
 PARTIAL = ".tmp"  # appended to the name of a file that is being written
 LARGEST_HEADER = 2**24  # bytes; ours have some thousand, and 8 for each character at most
 
@@ -63,7 +66,11 @@ def sync_folder(folder: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace a file by a value as JSON, for people to read."""
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        data = (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+    write_atomically(path, lambda file: file.write(data))
 
 
 def write_lines(lines: list[bytes], file: IO[bytes]) -> None:
@@ -147,6 +154,8 @@ def read_sealed(
     read into memory before the file's own list agrees. Raises StoreError.
     """
     damaged = StoreError(f"{path} is damaged or not a file of nbrnn")
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise damaged
     try:
         with path.open("rb") as file:
             length = file.read(8)
@@ -167,7 +176,7 @@ def read_sealed(
         raise StoreError(f"there is no {path}") from None
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from None
-    except (SafetensorError, ConfigError, KeyError, TypeError, ValueError, RecursionError):
+    except (SafetensorError, ConfigError, *NONSENSE):
         raise damaged from None
     # The header as a whole, since JSON can say the same in other bytes.
     if safetensors_header(arrays, metadata) != header:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -39,7 +40,7 @@ def loss_figure(
     axes.set_ylabel("smooth loss (nats per window)", fontsize=12)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.tick_params(labelsize=11)
-    axes.set_title(title, fontsize=11)
+    axes.set_title(title, fontsize=11, parse_math=False)
     axes.grid(color=GREY, alpha=0.3, linewidth=0.6)
     axes.margins(x=0.01)
     axes.spines["right"].set_visible(False)
@@ -59,4 +60,7 @@ def loss_figure(
 
 def save_png(figure: Figure, file: IO[bytes]) -> None:
     """Write a figure as PNG; the same figure gives the same bytes."""
-    figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    with warnings.catch_warnings():
+        # a corpus may be named in a script that the font does not have
+        warnings.filterwarnings("ignore", "Glyph")
+        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})

@@ -15,10 +15,13 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.environment import session
 from nbrnn.errors import CorpusError, StoreError, WriteError
+from nbrnn.sample import sample
 from nbrnn.store import RunFolder
-from nbrnn.training import Training, finite, looks
+from nbrnn.training import Training, finite, looks, per_character
 
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints
+MOST_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
+FINAL_LENGTH = 1000  # characters that the best model writes in the end
 CHUNK_SECONDS = 0.1  # of training in one call of the kernel: how long a signal may have to wait
 
 
@@ -46,17 +49,6 @@ class Observer:
         """A sample was drawn: update, epoch, smooth_loss, text."""
 
 
-def loss_units(name: str, loss: float, seq_length: int) -> dict[str, float | None]:
-    """Return a window's loss in nats, and per character in nats, in bits, and as perplexity."""
-    nats = loss / seq_length
-    return {
-        f"smooth_loss_{name}": finite(loss),
-        f"nats_per_character_{name}": finite(nats),
-        f"bits_per_character_{name}": finite(nats / math.log(2)),
-        f"perplexity_{name}": math.exp(nats) if nats < 700 else None,
-    }
-
-
 def run(
     config: RunConfig,
     corpus: Corpus,
@@ -76,23 +68,30 @@ def run(
     something else, WriteError if it cannot be written, CorpusError for too short a text.
     """
     where = RunFolder(folder)
-    if corpus.updates_per_epoch(config.seq_length) == 0:
+    windows = corpus.updates_per_epoch(config.seq_length)
+    if windows == 0:
         raise CorpusError(
             f"{corpus.name}: {len(corpus)} characters are too few for --seq-length "
             f"{config.seq_length}: at least {config.seq_length + 1} are needed"
         )
+    if config.length(windows) / windows > MOST_EPOCHS:
+        raise CorpusError(f"{corpus.name}: so many updates are more than {MOST_EPOCHS:,} epochs")
+    if not where.is_run() and not where.is_free():
+        raise StoreError(f"{where} holds other files: give a new or an empty folder")
     with where.locked():
-        if force:
-            where.clear()
-        if not where.is_run() and not where.is_free():
-            raise StoreError(f"{where} holds other files: give a new or an empty folder")
-        if where.is_run():
+        if where.is_run() and not force:
             check_same(where, config, corpus)
-        if where.has_checkpoint():
-            summary = where.read_summary()
-            if summary.get("status") in ("finished", "diverged") and where.read_config()[0] == config:
-                return summary
-        return Run(config, corpus, where, observer or Observer(), stop, checkpoint_seconds, chunk).go()
+        elif where.is_run():
+            where.read_config()  # raises StoreError, rather than delete what is not ours
+        begun = where.has_checkpoint() and not force
+        summary = where.read_summary() if begun else {}
+        done = summary.get("status") in ("finished", "diverged") and where.read_config()[0] == config
+        if not done:
+            run = Run(config, corpus, where, observer or Observer(), stop, checkpoint_seconds, chunk)
+            summary = run.go(begun)
+        if summary["status"] != "interrupted":
+            complete(where, config, corpus)
+        return summary
 
 
 def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
@@ -138,9 +137,8 @@ class Run:
         except MemoryError:
             raise CorpusError("not enough memory for so many hidden units or characters") from None
 
-    def go(self) -> dict[str, Any]:
-        """Train to the end, or until stopped; return the summary."""
-        begun = self.folder.has_checkpoint()
+    def go(self, begun: bool) -> dict[str, Any]:
+        """Train to the end, or until stopped; return the summary. `begun`: from the checkpoint on."""
         if begun:
             self.restore()
         compiled.ready("train", self.config.dtype)
@@ -166,9 +164,10 @@ class Run:
                 and checkpoint.corpus_sha256 == self.corpus.sha256
             ):
                 raise StoreError(f"{self.folder}: its checkpoints belong to another run")
-        if last.update > self.training.updates:
+        done = max(last.update, best.update)
+        if done > self.training.updates:
             raise StoreError(
-                f"{self.folder} has done {last.update:,} updates of this run already, more than "
+                f"{self.folder} has done {done:,} updates of this run already, more than "
                 f"{self.training.updates:,}: give a larger number, or another folder"
             )
         self.training.restore(last, best)
@@ -186,8 +185,7 @@ class Run:
             rows=len(looks(0, last.update)),
             samples=1 + last.update // every if every else 0,
         )
-        summary = self.folder.read_summary()
-        self.seconds = float(summary.get("seconds", 0.0))
+        self.seconds = float(self.folder.read_summary().get("seconds", 0.0))
 
     def begin(self) -> None:
         """Write the files of a new run, and a checkpoint of its start."""
@@ -272,6 +270,10 @@ class Run:
     def end(self, status: str) -> dict[str, Any]:
         """Write the last checkpoint and the summary; return the summary."""
         self.commit(status)
+        if not self.training.is_finite():  # nor may the best model be: it is the one on disk
+            best = self.folder.read_checkpoint("best")
+            self.training.best_update = best.update
+            self.training.best_smooth_loss = best.smooth_loss or math.inf
         summary = self.summary(status)
         if status == "diverged":
             self.folder.append_metrics(self.rows)
@@ -286,16 +288,36 @@ class Run:
             "status": status,
             "updates": training.update,
             "epochs": training.update / training.updates_per_epoch,
-            **loss_units("final", training.smooth_loss, T),
-            **loss_units("best", training.best_smooth_loss, T),
+            **in_units("final", training.smooth_loss, T),
+            **in_units("best", training.best_smooth_loss, T),
             "best_update": training.best_update if training.update else None,
             "epoch_mean_loss": training.epoch_mean_loss,
             "seconds": self.seconds,
             "updates_per_second": training.update / self.seconds if self.seconds else None,
         }
         if status == "diverged":
-            summary["diverged_at"] = training.update + 1
-            summary["reason"] = (
-                f"the loss of update {training.update + 1} is not finite, or too large to mean anything"
-            )
+            at = training.update + training.diverged  # the one that was refused, or the last one done
+            summary["diverged_at"] = at
+            summary["reason"] = f"update {at}: loss or weights not finite, or too large to mean anything"
         return summary
+
+
+def in_units(name: str, smooth_loss: float, seq_length: int) -> dict[str, float | None]:
+    """Return a smooth loss in all its units, for summary.json."""
+    units = {"smooth_loss": finite(smooth_loss), **per_character(smooth_loss / seq_length)}
+    return {f"{unit}_{name}": value for unit, value in units.items()}
+
+
+def complete(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
+    """Write what comes after the last update, unless it is there: a text, and the picture."""
+    if not folder.has_text():
+        folder.write_text(sample(folder.read_checkpoint("best"), FINAL_LENGTH))
+    if not folder.has_plot():
+        from nbrnn.plots import loss_figure, save_png  # matplotlib takes a third of a second
+
+        sizes = f"m = {config.hidden}, T = {config.seq_length}"
+        rates = f"eta = {config.eta:g}, sigma = {config.sigma:g}"
+        title = f"{corpus.name}: {sizes}, {rates}, seed {config.seed}"
+        windows = corpus.updates_per_epoch(config.seq_length)
+        figure = loss_figure(folder.read_metrics(), folder.read_summary(), title, windows)
+        folder.write_plot(lambda file: save_png(figure, file))

@@ -11,6 +11,9 @@ from nbrnn.errors import ConfigError
 from nbrnn.params import Layout, generator
 from nbrnn.store import Checkpoint
 
+PIECE = 1000  # characters in one call of the kernel
+COLDEST = 1e-6  # below that float32 cannot divide by the temperature
+
 
 def sample(
     model: Checkpoint,
@@ -32,6 +35,8 @@ def sample(
     """
     check_range("--length", length, 0, 10**8)
     check_range("--temperature", temperature, 0, 1e6)
+    if 0 < temperature < COLDEST:
+        raise ConfigError(f"--temperature must be 0 or at least {COLDEST}, not {temperature}")
     check_range("--top-k", top_k, 0)
     check_range("--top-p", top_p, 0, 1, above=True)
     check_range("--seed", seed, 0, 2**63 - 1)
@@ -44,5 +49,8 @@ def sample(
     h = np.zeros((2, layout.M), layout.dtype)
     text = np.empty(length, np.int32)
     uniforms = generator(seed, "text").random(length)
-    kernels.sample(theta, h, start, uniforms, temperature, top_k, top_p, text)
+    for piece in range(0, length, PIECE):  # between which Python sees a signal
+        end = piece + PIECE
+        kernels.sample(theta, h, start, uniforms[piece:end], temperature, top_k, top_p, text[piece:end])
+        start = text[end - 1 : end]
     return "".join(model.alphabet[code] for code in text)

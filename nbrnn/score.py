@@ -12,6 +12,7 @@ from nbrnn import compiled, kernels
 from nbrnn.errors import CorpusError
 from nbrnn.params import Array, Layout
 from nbrnn.store import Checkpoint
+from nbrnn.training import per_character
 
 
 def score(model: Checkpoint, codes: Array, ngrams: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
@@ -36,7 +37,10 @@ def score(model: Checkpoint, codes: Array, ngrams: Mapping[str, Array]) -> dict[
         "unigram": unigram,
         "bigram": bigram,
     }
-    return {name: units(value, config.seq_length) for name, value in nats.items()}
+    return {
+        name: {**per_character(value), "per_window": value * config.seq_length}
+        for name, value in nats.items()
+    }
 
 
 def baselines(codes: Array, ngrams: Mapping[str, Array]) -> tuple[float, float]:
@@ -51,13 +55,3 @@ def baselines(codes: Array, ngrams: Mapping[str, Array]) -> tuple[float, float]:
     unigram = -np.log(characters[codes[1:]] / characters.sum()).mean()
     bigram = -np.log((count + 1) / (follows[codes[:-1]] + K)).mean()
     return float(unigram), float(bigram)
-
-
-def units(nats: float, seq_length: int) -> dict[str, float | None]:
-    """Return a loss in nats per character in all its units."""
-    return {
-        "nats_per_character": nats,
-        "bits_per_character": nats / math.log(2),
-        "perplexity": math.exp(nats) if nats < 700 else None,
-        "per_window": nats * seq_length,
-    }

@@ -8,6 +8,7 @@ the growing files hold beyond its update is cut off when the run goes on.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from filelock import FileLock, Timeout
 from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.files import (
+    NONSENSE,
     PARTIAL,
     ArrayTypes,
     append,
@@ -47,6 +49,21 @@ LOCK = ".lock"
 
 RUN_FILES = (CONFIG, ENV, METRICS, SAMPLES, NGRAMS, SUMMARY, PLOT, TEXT, *CHECKPOINTS.values())
 METRICS_HEADER = "update,epoch,loss,smooth_loss\n"
+
+STATUSES = ("running", "finished", "interrupted", "diverged", "failed")
+UNITS = ("smooth_loss", "nats_per_character", "bits_per_character", "perplexity")
+SUMMARY_NUMBERS = (
+    *("updates", "epochs", "best_update", "seconds", "updates_per_second", "diverged_at"),
+    *(f"{unit}_{name}" for unit in UNITS for name in ("final", "best")),
+)
+CORPUS_TYPES = {
+    "name": str,
+    "source": str,
+    "encoding": str,
+    "sha256": str,
+    "characters": int,
+    "alphabet": str,
+}
 
 Kind = Literal["last", "best"]
 
@@ -141,8 +158,13 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
         )
         check_metadata(checkpoint)
         return checkpoint
-    except (ValueError, KeyError, TypeError, RecursionError, ConfigError):
+    except (ConfigError, *NONSENSE):
         raise StoreError(f"{path} is damaged or not a file of nbrnn") from None
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value from JSON is a finite number."""
+    return type(value) in (int, float) and abs(value) < math.inf
 
 
 def check_metadata(checkpoint: Checkpoint) -> None:
@@ -201,6 +223,8 @@ class RunFolder:
 
     def is_free(self) -> bool:
         """Whether nothing is here but our lock, and a config that was never written to its end."""
+        if not self.path.is_dir():
+            return True
         return {entry.name for entry in self.path.iterdir()} <= {LOCK, CONFIG + PARTIAL}
 
     def clear(self) -> None:
@@ -240,8 +264,10 @@ class RunFolder:
             if value.pop("schema") != SCHEMA:
                 raise StoreError(f"{self / CONFIG} was written by another version of nbrnn")
             corpus = dict(value.pop("corpus"))
+            if not all(type(corpus[name]) is type_ for name, type_ in CORPUS_TYPES.items()):
+                raise ValueError
             return RunConfig.from_dict(value), corpus
-        except (AttributeError, KeyError, TypeError, ValueError, ConfigError):
+        except (ConfigError, *NONSENSE):
             raise StoreError(f"{self / CONFIG} is damaged: it is not the config of a run") from None
 
     def write_env(self, session: Mapping[str, Any]) -> None:
@@ -262,7 +288,11 @@ class RunFolder:
         if self.is_run() and not (self / SUMMARY).exists():
             return {"status": "running"}
         value = read_json(self / SUMMARY)
-        if not isinstance(value, dict):
+        if not (
+            isinstance(value, dict)
+            and value.get("status") in STATUSES
+            and all(value.get(name) is None or is_number(value[name]) for name in SUMMARY_NUMBERS)
+        ):
             raise StoreError(f"{self / SUMMARY} is damaged: it is not the summary of a run")
         return value
 
@@ -302,7 +332,7 @@ class RunFolder:
                 try:
                     if not line.endswith(b"\n") or update_of(line) > update:
                         break
-                except (ValueError, KeyError, TypeError):
+                except NONSENSE:
                     break
                 kept.append(line)
             if len(kept) != count:
@@ -314,10 +344,13 @@ class RunFolder:
         """Return all samples, but for one that is just being written. Raises StoreError."""
         try:
             lines = (self / SAMPLES).read_bytes().splitlines(keepends=True)
-            return [json.loads(line) for line in lines if line.endswith(b"\n")]
+            samples = [json.loads(line) for line in lines if line.endswith(b"\n")]
+            if not all(type(s["update"]) is int and type(s["text"]) is str for s in samples):
+                raise ValueError
+            return samples
         except OSError as error:
             raise StoreError(f"cannot read {self / SAMPLES}: {error.strerror}") from None
-        except ValueError:
+        except NONSENSE:
             raise StoreError(f"{self / SAMPLES} is damaged") from None
 
     def read_metrics(self) -> dict[str, Array]:

@@ -143,6 +143,15 @@ def looks(first: int, last: int) -> list[int]:
     return [mark - first - 1 for mark in ([1] if first == 0 < last and every > 1 else []) + marks]
 
 
+def per_character(nats: float) -> dict[str, float | None]:
+    """Return a loss per character in nats, in bits, and as perplexity; None is beyond JSON."""
+    return {
+        "nats_per_character": finite(nats),
+        "bits_per_character": finite(nats / math.log(2)),
+        "perplexity": math.exp(nats) if nats < 700 else None,
+    }
+
+
 def finite(value: float) -> float | None:
     """Return a number as JSON can hold it."""
     return value if math.isfinite(value) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,7 @@ class Watcher(Observer):
             TextColumn("{task.percentage:>3.0f}%"),
             TimeRemainingColumn(compact=True),
             console=self.console,
-            disable=quiet or not self.console.is_terminal,
+            disable=quiet or not sys.stderr.isatty(),
             expand=True,
             transient=True,
         )
@@ -73,7 +74,7 @@ class Watcher(Observer):
 
     def sampled(self, sample: dict[str, Any]) -> None:
         """Show a sample, on a terminal."""
-        if self.console.is_terminal and not self.quiet:
+        if sys.stderr.isatty() and not self.quiet:
             loss = sample["smooth_loss"]
             title = f"update {sample['update']:,}" + (
                 "" if loss is None else f", smooth loss {loss:.2f}"

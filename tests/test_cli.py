@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,7 +73,9 @@ def test_options_out_of_range(usage_error, text_file, option, values):
     [
         (["train", "nothing.txt"], "nothing.txt"),
         (["train", "/"], "folder"),
+        (["train", ""], "folder"),
         (["train", "--epochs", "1", "--updates", "1"], "not both"),
+        (["train", "{text}", "--epochs", "100001"], "100,000 epochs"),
         (["train", "--resume", "nothing"], "nothing"),
         (["train", "--resume", "x", "--out", "y"], "--resume"),
         (["train", "{text}", "--seq-length", "5000"], "at least 5001"),
@@ -98,7 +101,9 @@ def test_wrong_usage_is_one_line(usage_error, text_file, arguments, said):
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("--length", "-1"), ("--temperature", "nan"), ("--temperature", "-1"), ("--top-p", "0"),
+        ("--length", "-1"), ("--temperature", "nan"), ("--temperature", "-1"),
+        ("--temperature", "1e-310"),
+        ("--top-p", "0"),
         ("--top-p", "inf"), ("--top-k", "-1"), ("--seed", "-1"), ("--checkpoint", "worst"),
         ("--prime", "Zürich"),
     ],
@@ -106,6 +111,69 @@ def test_wrong_usage_is_one_line(usage_error, text_file, arguments, said):
 def test_sample_options_out_of_range(usage_error, run_folder, option, value):
     line = usage_error("sample", run_folder, option, value)
     assert option in line or "'Z' 'c' 'ü'" in line
+
+
+def test_force_deletes_nothing_but_a_run(nbrnn, text_file, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("config.json", "summary.json", "weights.bin"):
+        (folder / name).write_text('{"precious": true}')
+    line = one_line_error(nbrnn("train", text_file, *FAST, "--out", "mine", "--force", code=2))
+    assert "config.json is damaged" in line
+    assert sorted(os.listdir(folder)) == [".lock", "config.json", "summary.json", "weights.bin"]
+    (folder / "config.json").unlink()
+    line = one_line_error(nbrnn("train", text_file, *FAST, "--out", "mine", "--force", code=2))
+    assert "other files" in line
+    nbrnn("train", text_file, *FAST, "--out", "run", "-q")
+    before = (tmp_path / "run" / "last.safetensors").read_bytes()
+    too_large = ["--hidden", "10000", "--seq-length", "4000", "--out", "run", "--force"]
+
+    def little_memory():
+        resource.setrlimit(resource.RLIMIT_AS, (2_500_000_000, 2_500_000_000))
+
+    line = one_line_error(nbrnn("train", text_file, *too_large, code=2, preexec_fn=little_memory))
+    assert "not enough memory" in line
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
+    nbrnn("train", text_file, "--hidden", "6", "--updates", "10", "--out", "run", "--force", "-q")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("summary.json", "{}"), ("summary.json", "[]"), ("summary.json", '{"status": "x"}'),
+        ("summary.json", '{"status": "finished", "updates": "many"}'),
+        ("summary.json", '{"status": "interrupted", "seconds": NaN}'),
+        ("samples.jsonl", "1\n"), ("samples.jsonl", '{"update": 1}\n'),
+        ("config.json", "[]"), ("config.json", '{"schema": 1, "corpus": {}}'),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_one_line(run_folder, tmp_path, capsys, name, content):
+    damaged = shutil.copytree(run_folder, tmp_path / "damaged")
+    (damaged / name).write_text(content)
+    with pytest.raises(SystemExit) as exit_:
+        app(["show", str(damaged)])
+    assert exit_.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{name} is damaged" in line
+
+
+def test_a_name_cannot_control_the_terminal(run_folder, tmp_path, capsys):
+    hostile = shutil.copytree(run_folder, tmp_path / "hostile")
+    config = (hostile / "config.json").read_text()
+    (hostile / "config.json").write_text(config.replace('"made-up"', '"\\u001b[31m"'))
+    with pytest.raises(SystemExit):
+        app(["show", str(hostile)])
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["a$b^$c.txt", "红楼梦.txt", b"nov\xe9l.txt", "-x.txt", "a b.txt"])
+def test_file_names_of_all_kinds(nbrnn, text_file, tmp_path, name):
+    path = os.fsdecode(name)
+    shutil.copy(text_file, tmp_path / path)
+    nbrnn("train", "-q", "--updates", "10", "--hidden", "3", "--", path)
+    (folder,) = (tmp_path / "results").iterdir()
+    assert (folder / "loss.png").exists()
+    nbrnn("train", "-q", "--resume", folder, "--updates", "20")
 
 
 def test_a_damaged_checkpoint_is_one_line(nbrnn, tmp_path, text_file):
@@ -187,12 +255,15 @@ def test_standard_input(nbrnn, text, text_file, tmp_path):
     nbrnn("train", "-", *more[1:], input=text)
 
 
-def test_resume_takes_the_length_only(nbrnn, text_file):
+def test_resume_takes_the_length_only(nbrnn, text_file, tmp_path):
     nbrnn("train", text_file, *FAST, "--out", "run", "-q")
     line = one_line_error(nbrnn("train", "--resume", "run", "--eta", "0.2", code=2))
     assert "--eta is 0.1" in line
     document = json.loads(nbrnn("train", "--resume", "run", "--epochs", "2", "--json").stdout)
     assert document["epochs"] == 2
+    nbrnn("train", text_file, *FAST[:2], "--epochs", "2", "--out", "scratch", "-q")
+    for name in ("loss.png", "best.txt"):  # made anew for the longer run
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "scratch" / name).read_bytes()
 
 
 def test_a_changed_text_is_noticed(nbrnn, text, tmp_path):
@@ -228,11 +299,29 @@ def test_a_signal_ends_it_with_a_checkpoint_within_a_second(text_file, tmp_path,
     out, err = child.communicate(timeout=60)
     assert time.monotonic() - sent < 5  # about 0.3 s, on a machine with nothing else to do
     assert child.returncode == code
-    assert re.search(r"interrupted after update [\d,]+; .* --resume run, goes on", err)
+    assert re.search(r"interrupted after update [\d,]+; nbrnn train --resume run goes on", err)
     assert "interrupted" in out
     folder = RunFolder(tmp_path / "run")
     assert folder.read_summary()["status"] == "interrupted"
     assert folder.read_checkpoint("last").update == folder.read_summary()["updates"] > 0
+
+
+@pytest.mark.parametrize(
+    "command", [["sample", "RUN", "--length", "50000000"], ["gradcheck", "TEXT", "--hidden", "700"]]
+)
+def test_long_commands_can_be_interrupted(run_folder, text_file, command):
+    names = {"RUN": str(run_folder), "TEXT": str(text_file)}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "nbrnn", *(names.get(part, part) for part in command)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(15)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert err == "nbrnn: interrupted\n"
 
 
 def test_a_signal_before_there_is_anything_to_save(text_file, tmp_path):
@@ -271,6 +360,16 @@ def test_a_reader_may_stop_early(run_folder, text_file, tmp_path):
             break
         time.sleep(0.1)
     assert RunFolder(tmp_path / "run").read_summary()["status"] == "finished"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_device_as_stdout(run_folder):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "nbrnn", "show", str(run_folder), "--json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("nbrnn: ")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])

@@ -1,5 +1,7 @@
 """The gradient check passes on the right gradient and finds planted bugs."""
 
+from threading import Event
+
 import naive
 import numpy as np
 import pytest
@@ -60,6 +62,19 @@ def test_a_planted_bug_is_found(corpus, monkeypatch, bug, parameter, cases):
     assert found == {(parameter, case) for case in cases}
 
 
+def test_a_gradient_that_is_no_number_is_all_wrong(corpus, monkeypatch):
+    backward = kernels.backward
+
+    def wrong(theta, grad, x, h, do, da):
+        backward(theta, grad, x, h, do, da)
+        grad.V[0, 0] = np.nan
+        grad.W[0, 0] = np.inf
+
+    monkeypatch.setattr(kernels, "backward", wrong)
+    found = errors(corpus)
+    assert {key[0] for key, error in found.items() if error == 1} == {"V", "W"}
+
+
 def test_a_forgotten_tanh_derivative_is_found(corpus, monkeypatch):
     def wrong(theta, grad, x, h, do, da):
         m = grad.W.shape[0]
@@ -88,7 +103,7 @@ def test_numerical_differences_agree_with_the_naive_gradient(corpus):
     _, expected, _ = naive.gradients(named, x, y, np.zeros(3))
     for name, indices in gradcheck.flat_indices(layout).items():
         nonsense = np.full(indices.size, 7.0)
-        numerical = gradcheck.numerical_gradient(theta, indices.ravel(), work, x, y, nonsense)
+        numerical = gradcheck.numerical_gradient(theta, indices.ravel(), work, x, y, nonsense, Event())
         assert np.abs(numerical - expected[name].ravel()).max() < 1e-3
 
 

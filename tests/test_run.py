@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import naive
 import numpy as np
 import pytest
 from conftest import made_up_text
@@ -16,9 +17,10 @@ from conftest import made_up_text
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
+from nbrnn.params import Layout, generator
 from nbrnn.run import Observer, run
 from nbrnn.store import RunFolder
-from nbrnn.training import Training, looks
+from nbrnn.training import looks
 
 SMALL = {"hidden": 20, "sample_every": 150, "sample_length": 30}
 RESULT_FILES = ("last.safetensors", "best.safetensors", "metrics.csv", "samples.jsonl")
@@ -88,21 +90,30 @@ def test_the_files_say_what_happened(corpus, undisturbed):
     assert {"nbrnn", "python", "numpy", "numba", "llvm", "cpu", "command", "started"} <= set(env)
 
 
-def test_epoch_means_are_the_means_of_the_losses(corpus, tmp_path):
+def test_epoch_means_and_samples_are_those_of_the_naive_program(tmp_path):
     short = Corpus.from_text(made_up_text(600), "short")  # 23 updates an epoch
-    all_losses = []
-
-    class Listener(Observer):
-        def progressed(self, report):
-            pass
-
-    training = Training(RunConfig(updates=69, hidden=5), short)
-    for _ in range(3):
-        training.advance(23)
-        all_losses.append(training.epoch_mean_loss[-1])
-    summary = run(RunConfig(epochs=3, hidden=5), short, tmp_path / "run", observer=Listener())
-    assert summary["epoch_mean_loss"] == all_losses
-    assert all_losses[2] < all_losses[0]
+    config = RunConfig(epochs=3, hidden=5, dtype="float64", sample_every=10, sample_length=40)
+    summary = run(config, short, tmp_path / "run")
+    layout = Layout(5, len(short.alphabet), np.dtype(float))
+    rng = generator(0, "samples")
+    for row in RunFolder(tmp_path / "run").read_samples():
+        theta = layout.named(layout.initial(0.1, generator(0, "start")))
+        theta = {name: np.array(array) for name, array in theta.items()}
+        update = row["update"]
+        h = naive.train(theta, short.codes, update)[-1]
+        window = update % 23
+        h = h if window else np.zeros(5)
+        x, text = short.codes[window * 25], ""
+        for uniform in rng.random(40):
+            _, hs, ps = naive.forward(theta, [x], [0], h)
+            h, x = hs[-1], int(np.searchsorted(np.cumsum(ps[0]), uniform, side="right"))
+            text += short.alphabet[x]
+        assert row["text"] == text, update
+    theta = layout.named(layout.initial(0.1, generator(0, "start")))
+    theta = {name: np.array(array) for name, array in theta.items()}
+    _, losses, smooths, _ = naive.train(theta, short.codes, 69)
+    assert summary["epoch_mean_loss"] == pytest.approx(np.mean(np.reshape(losses, (3, 23)), axis=1))
+    assert summary["smooth_loss_final"] == pytest.approx(smooths[-1])
 
 
 @pytest.mark.parametrize(
