@@ -40,8 +40,6 @@ class OneLineErrors(TyperGroup):
             code = super().main(*args, **{**extra, "standalone_mode": False})
         except NbrnnError as error:
             fail(str(error), error.exit_code)
-        except KeyboardInterrupt:
-            fail("interrupted", 128 + signal.SIGINT)
         except OSError as error:  # of stdout, or the working directory
             close_stdout()
             fail(str(error), 1)
@@ -59,7 +57,10 @@ class OneLineErrors(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """Run a command; it is no error if its reader has read enough, as with `| head`."""
         with surviving_closed_stdout():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except KeyboardInterrupt:
+                raise SignalError(signal.SIGINT) from None
 
 
 def usable(stream: TextIO | None) -> TextIO:

@@ -134,7 +134,8 @@ def load(source: str, encoding: str = "utf-8") -> Corpus:
     """
     if source in NAMED:
         return Corpus.from_text(read_text(source), source, source)
-    name = "stdin" if source == "-" else Path(source).stem
+    stem = Path(source).stem.encode("utf-8", "backslashreplace").decode()  # any bytes may name a file
+    name = "stdin" if source == "-" else stem
     where = source if source == "-" else os.path.abspath(source)
     return Corpus.from_text(read_text(source, encoding), name, where, encoding)
 

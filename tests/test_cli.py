@@ -129,7 +129,7 @@ def test_force_deletes_nothing_but_a_run(nbrnn, text_file, tmp_path):
     too_large = ["--hidden", "10000", "--seq-length", "4000", "--out", "run", "--force"]
 
     def little_memory():
-        resource.setrlimit(resource.RLIMIT_AS, (2_500_000_000, 2_500_000_000))
+        resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
 
     line = one_line_error(nbrnn("train", text_file, *too_large, code=2, preexec_fn=little_memory))
     assert "not enough memory" in line
@@ -283,7 +283,7 @@ def test_diverging_is_exit_code_1(nbrnn, text_file):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_with_a_checkpoint_within_a_second(text_file, tmp_path, number, code):
-    command = [sys.executable, "-m", "nbrnn", "train", str(text_file), "--updates", "1000000000"]
+    command = [sys.executable, "-m", "nbrnn", "train", str(text_file), "--updates", "10000000"]
     child = subprocess.Popen(
         [*command, "--out", "run"],
         cwd=tmp_path,
@@ -292,6 +292,7 @@ def test_a_signal_ends_it_with_a_checkpoint_within_a_second(text_file, tmp_path,
         text=True,
     )
     while not (tmp_path / "run" / "summary.json").exists():
+        assert child.poll() is None
         time.sleep(0.05)
     time.sleep(1)
     sent = time.monotonic()
