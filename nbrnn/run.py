@@ -264,7 +264,7 @@ class Run:
             self.folder.write_summary(self.summary(status))
         except WriteError as error:
             raise WriteError(
-                f"{error}; the checkpoint before is whole, the same command goes on from it"
+                f"{error}; the checkpoint before is whole: --resume {self.folder} goes on from it"
             ) from None
 
     def end(self, status: str) -> dict[str, Any]:
