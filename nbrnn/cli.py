@@ -340,11 +340,12 @@ def gradcheck(
                 of_name = [d for d in differences if (d.hidden, d.parameter) == (size, name)]
                 errors = (f"{error:.1e}" for d in of_name for error in (d.largest, d.norm))
                 rows.append([name, f"{of_name[0].weights:,}", *errors])
-            columns = [f"{case}\n{kind}" for case in CASES for kind in ("max", "norm")]
+            cases = [case.removesuffix(" window") for case in CASES]
+            columns = [f"{case}\n{kind}" for case in cases for kind in ("max", "norm")]
             print_table(f"m = {size}: relative error of the gradient", ["", "weights", *columns], rows)
         print("max: the largest |ga - gn| / max(1e-6, |ga| + |gn|) of any weight")
         print("norm: the same of all together, by their Euclidean norms")
-        print("second window: from the state that the first one left\n")
+        print("second: the second of two windows, from the state that the first one left\n")
         verdict = "passed" if passed else "FAILED"
         print(f"{verdict}: largest error {worst:.1e}, tolerance {tolerance:.1e}")
     if not passed:
