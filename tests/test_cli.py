@@ -10,9 +10,12 @@ import subprocess
 import sys
 import time
 
+import naive
+import numpy as np
 import pexpect
 import pytest
 from conftest import one_line_error
+from safetensors.numpy import load_file
 
 from nbrnn.cli import app
 from nbrnn.console import visible
@@ -238,10 +241,21 @@ def test_quiet_says_nothing(nbrnn, text_file):
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_zero_updates_then_more_with_the_same_options(nbrnn, text_file):
-    options = ["train", text_file, "--hidden", "8", "--dtype", "float64", "--quiet"]
+def test_a_stranger_can_train_from_the_start_that_zero_updates_write(nbrnn, text, text_file, tmp_path):
+    options = ["train", text_file, "--hidden", "20", "--dtype", "float64", "--quiet"]
     nbrnn(*options, "--updates", "0", "--out", "a")
     nbrnn(*options, "--updates", "300", "--out", "b")
+    start, end = (load_file(tmp_path / name / "last.safetensors") for name in "ab")
+    theta = {name: start[name] for name in "WUVbc"}
+    alphabet = sorted(set(text))
+    codes = [alphabet.index(character) for character in text]
+    memory, _, smooths, h = naive.train(theta, codes, 300)
+    for name in "WUVbc":
+        assert np.abs(end[name] - theta[name]).max() < 1e-9
+        assert np.abs(end[f"adagrad.{name}"] - memory[name]).max() < 1e-9 * memory[name].max()
+    assert np.abs(end["h_prev"] - h).max() < 1e-9
+    summary = json.loads((tmp_path / "b" / "summary.json").read_text())
+    assert summary["smooth_loss_final"] == pytest.approx(smooths[-1], abs=1e-9)
     nbrnn(*options, "--updates", "300", "--out", "a")  # the longer run goes on from the shorter
 
 
