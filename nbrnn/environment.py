@@ -6,13 +6,24 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 
 def session(argv: list[str]) -> dict[str, Any]:
-    """Return what env.json says of one start of the program."""
+    """Return what env.json says of one start of a run."""
+    return {
+        **machine(),
+        "command": argv,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """Return what stays the same while this process lives."""
     import llvmlite.binding
 
     return {
@@ -25,9 +36,7 @@ def session(argv: list[str]) -> dict[str, Any]:
         "cpu_target": llvmlite.binding.get_host_cpu_name(),
         "cpus": os.cpu_count(),
         "platform": platform.platform(),
-        "command": argv,
         "git_commit": git_commit(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

@@ -21,6 +21,10 @@ class StoreError(NbrnnError):
     """A folder or a file of a run that cannot be read, is damaged, or belongs to something else."""
 
 
+class LockedError(StoreError):
+    """A folder in which another process is at work."""
+
+
 class WriteError(NbrnnError):
     """A file that cannot be written: full disk, missing permission."""
 

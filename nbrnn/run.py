@@ -57,15 +57,18 @@ def run(
     observer: Observer | None = None,
     stop: Callable[[], bool] = lambda: False,
     force: bool = False,
+    draw: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     chunk: int | None = None,
 ) -> dict[str, Any]:
     """Train, from the start or from where the folder's last checkpoint is; return the summary.
 
     A folder with the same run finished is left as it is. `stop` is asked between chunks of updates
-    whether to end after a checkpoint, as `interrupted`; `force` starts anew; `chunk` fixes the
-    number of updates in a chunk, which changes no result. Raises StoreError if the folder holds
-    something else, WriteError if it cannot be written, CorpusError for too short a text.
+    whether to end after a checkpoint, as `interrupted`; `force` starts anew; without `draw` there is
+    no picture, which takes as long as some thousand updates; `chunk` fixes the number of updates in
+    a chunk, which changes no result. Raises StoreError if the folder holds something else,
+    LockedError if another process is at work in it, WriteError if it cannot be written, CorpusError
+    for too short a text.
     """
     where = RunFolder(folder)
     windows = corpus.updates_per_epoch(config.seq_length)
@@ -90,7 +93,10 @@ def run(
             run = Run(config, corpus, where, observer or Observer(), stop, checkpoint_seconds, chunk)
             summary = run.go(begun)
         if summary["status"] != "interrupted":
-            complete(where, config, corpus)
+            if not where.has_text():
+                where.write_text(sample(where.read_checkpoint("best"), FINAL_LENGTH))
+            if draw:
+                draw_loss(where)
         return summary
 
 
@@ -308,16 +314,16 @@ def in_units(name: str, smooth_loss: float, seq_length: int) -> dict[str, float 
     return {f"{unit}_{name}": value for unit, value in units.items()}
 
 
-def complete(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
-    """Write what comes after the last update, unless it is there: a text, and the picture."""
-    if not folder.has_text():
-        folder.write_text(sample(folder.read_checkpoint("best"), FINAL_LENGTH))
-    if not folder.has_plot():
-        from nbrnn.plots import loss_figure, save_png  # matplotlib takes a third of a second
+def draw_loss(folder: RunFolder) -> None:
+    """Draw the loss of a run that has ended, unless the picture is there."""
+    if folder.has_plot():
+        return
+    from nbrnn.plots import loss_figure, save_png  # matplotlib takes a third of a second
 
-        sizes = f"m = {config.hidden}, T = {config.seq_length}"
-        rates = f"eta = {config.eta:g}, sigma = {config.sigma:g}"
-        title = f"{corpus.name}: {sizes}, {rates}, seed {config.seed}"
-        windows = corpus.updates_per_epoch(config.seq_length)
-        figure = loss_figure(folder.read_metrics(), folder.read_summary(), title, windows)
-        folder.write_plot(lambda file: save_png(figure, file))
+    config, corpus = folder.read_config()
+    sizes = f"m = {config.hidden}, T = {config.seq_length}"
+    rates = f"eta = {config.eta:g}, sigma = {config.sigma:g}"
+    title = f"{corpus['name']}: {sizes}, {rates}, seed {config.seed}"
+    windows = (corpus["characters"] - 1) // config.seq_length
+    figure = loss_figure(folder.read_metrics(), folder.read_summary(), title, windows)
+    folder.write_plot(lambda file: save_png(figure, file))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from nbrnn import compiled, kernels
+from nbrnn.checkpoint import Checkpoint
 from nbrnn.config import check_range
 from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError
 from nbrnn.params import Layout, generator
-from nbrnn.store import Checkpoint
 
 PIECE = 1000  # characters in one call of the kernel
 COLDEST = 1e-6  # below that float32 cannot divide by the temperature

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from nbrnn import compiled, kernels
+from nbrnn.checkpoint import Checkpoint
 from nbrnn.errors import CorpusError
 from nbrnn.params import Array, Layout
-from nbrnn.store import Checkpoint
 from nbrnn.training import per_character
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from nbrnn import kernels
+from nbrnn.checkpoint import Checkpoint
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.params import Layout, Parameters, generator
-from nbrnn.store import Checkpoint
 
 
 class Training:
