@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nbrnn.arguments import RESULTS, CorpusName, Encoding, Json, Quiet, existing_run, load
+from nbrnn.cli_sweep import compare, report, sweep
 from nbrnn.config import RunConfig, check_range, option_name
 from nbrnn.console import (
     OneLineErrors,
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 
 # What a command needs is imported inside of it: `nbrnn --help` is to be instant.
 
-RESULTS = Path("results")
-
 app = typer.Typer(
     cls=OneLineErrors,
     pretty_exceptions_enable=False,
@@ -39,15 +39,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-CorpusName = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="CORPUS",
-        help="A text file, - for standard input, or a known corpus  [default: brontes]",
-    ),
-]
-Encoding = Annotated[str, typer.Option(help="Of the text file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
 Which = Annotated[
     Literal["best", "last"], typer.Option("--checkpoint", help="The model to take: best or last.")
@@ -90,7 +81,7 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="Start anew where a run is already.")] = False,
     encoding: Annotated[str | None, typer.Option(help="Of the text file  [default: utf-8]")] = None,
     as_json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a network on a text and keep everything about it in a folder.
 
@@ -123,14 +114,6 @@ def train(
     if summary["status"] == "diverged":
         print(f"nbrnn: diverged: {summary['reason']}", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def load(corpus: str | None, encoding: str | None) -> Corpus:
-    """Return the corpus that a user named."""
-    from nbrnn.corpus import DEFAULT
-    from nbrnn.corpus import load as load_corpus
-
-    return load_corpus(DEFAULT if corpus is None else corpus, encoding or "utf-8")
 
 
 def of_run(
@@ -188,16 +171,6 @@ def loss_lines(summary: dict[str, Any]) -> list[str]:
 
 
 # ---------------------------------------------------------------- what a run can do
-
-
-def existing_run(path: Path) -> RunFolder:
-    """Return the folder of a run, given by its path or by its name in results/."""
-    from nbrnn.store import RunFolder
-
-    folder = RunFolder(path if path.exists() else RESULTS / path)
-    if not folder.is_run():
-        raise StoreError(f"{path} is not the folder of a run")
-    return folder
 
 
 @app.command()
@@ -293,6 +266,13 @@ def show(run: RunPath, as_json: Json = False) -> None:
     if last:
         print(f"sample at update {last['update']:,}:\n\n{visible(last['text'])}\n")
     print_wrapped("files: " + ", ".join(folder.files()))
+
+
+# ---------------------------------------------------------------- many runs
+
+app.command()(sweep)
+app.command()(report)
+app.command()(compare)
 
 
 # ---------------------------------------------------------------- gradcheck, corpora

@@ -35,7 +35,7 @@ class RunConfig:
     Raises ConfigError for a value outside its range.
     """
 
-    epochs: int | None = setting(None, "Passes through the text.  [default: 7]", 1, 10**9)
+    epochs: int | None = setting(None, "Passes through the text.", 1, 10**9)
     updates: int | None = setting(None, "Updates, instead of epochs; 0 writes the start.", 0, 10**15)
     hidden: int = setting(100, "Hidden units m.", 1, 10_000)
     seq_length: int = setting(25, "Characters T in a window.", 1, 10_000)

@@ -11,8 +11,8 @@ import signal
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import Field, fields
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Literal, TextIO, get_type_hints
@@ -20,8 +20,9 @@ from typing import Annotated, Any, Literal, TextIO, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from nbrnn.config import RunConfig, option_name
+from nbrnn.config import DEFAULT_EPOCHS, RunConfig, option_name
 from nbrnn.errors import NbrnnError
+from nbrnn.grid import DEFAULT_LISTS
 
 
 class OneLineErrors(TyperGroup):
@@ -83,25 +84,45 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     An option that is not given is not in the dictionary.
     """
-    names = [item.name for item in fields(RunConfig)]
     hints = get_type_hints(RunConfig)
+    options = {}
+    for item in fields(RunConfig):
+        default = DEFAULT_EPOCHS if item.name == "epochs" else item.default
+        option = typer.Option(option_name(item.name), help=with_default(item, default))
+        options[item.name] = Annotated[hints[item.name] | None, option]
+    return with_settings(command, options)
+
+
+def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the same options as `config_options` does, but each takes a list, as a text."""
+    options = {}
+    for item in fields(RunConfig):
+        default = DEFAULT_LISTS.get(item.name, item.default)
+        names = ["--seeds", "--seed"] if item.name == "seed" else [option_name(item.name)]
+        option = typer.Option(*names, help=with_default(item, default), metavar="LIST")
+        options[item.name] = Annotated[str | None, option]
+    return with_settings(command, options)
+
+
+def with_default(item: Field[Any], default: Any) -> str:
+    """Return the help of an option."""
+    text: str = item.metadata["help"]
+    return text if default is None else f"{text}  [default: {default}]"
+
+
+def with_settings(command: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return a command with these options; those that are given come as the dictionary `settings`."""
 
     def wrapped(**values: Any) -> Any:
-        settings = {name: values.pop(name) for name in names}
+        settings = {name: values.pop(name) for name in options}
         given = {name: value for name, value in settings.items() if value is not None}
         return command(settings=given, **values)
 
     parameters = dict(inspect.signature(command, eval_str=True).parameters)
     del parameters["settings"]
-    for item in fields(RunConfig):
-        shown = "" if item.default is None else f"  [default: {item.default}]"
-        option = typer.Option(option_name(item.name), help=item.metadata["help"] + shown)
-        parameters[item.name] = inspect.Parameter(
-            item.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[hints[item.name] | None, option],
-        )
+    kind = inspect.Parameter.KEYWORD_ONLY
+    for name, annotation in options.items():
+        parameters[name] = inspect.Parameter(name, kind, default=None, annotation=annotation)
     wrapped.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
     wrapped.__annotations__ = {name: p.annotation for name, p in parameters.items()}
     wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__

@@ -25,6 +25,10 @@ class LockedError(StoreError):
     """A folder in which another process is at work."""
 
 
+class ClusterError(NbrnnError):
+    """A dask scheduler that does not answer, or workers that cannot do the work."""
+
+
 class WriteError(NbrnnError):
     """A file that cannot be written: full disk, missing permission."""
 

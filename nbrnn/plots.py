@@ -3,16 +3,69 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import IO, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, Literal
 
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from nbrnn.params import Array
 
 # Okabe and Ito's colours, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+AMBER, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#999999"
+COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK)
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+SCALE = "viridis"  # for more settings than colours: dark is low, in grey too
+
+FEW_LINES = 12  # up to so many runs each have a line of their own
+MOST_BANDS = 8
+MOST_NAMES = 10  # in a legend
+MOST_ROWS = 40  # of settings in a picture
+
+FONT: Any = {"font.size": 10, "axes.titlesize": 10, "legend.fontsize": 9, "axes.labelsize": 11}
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The smooth losses of the runs of one setting at common updates."""
+
+    updates: Array  # (points,)
+    losses: Array  # (runs, points)
+    seconds_per_update: float
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a setting looks in all pictures."""
+
+    colour: Any
+    dash: Any
+
+
+def styles(settings: Mapping[str, Sequence[Any]]) -> dict[str, Style]:
+    """Return a style for each setting, given by the values in which settings differ, best first.
+
+    With two swept settings the one gives the colour and the other the dashes.
+    """
+    values = list(settings.values())
+    if values and len(values[0]) == 2:
+        columns = [sorted({value[i] for value in values}, key=str) for i in (0, 1)]
+        colour_by = int(len(columns[1]) > len(columns[0]))
+        many, few = columns[colour_by], columns[1 - colour_by]
+        if len(many) <= len(COLOURS) and len(few) <= len(DASHES):
+            return {
+                name: Style(COLOURS[many.index(v[colour_by])], DASHES[few.index(v[1 - colour_by])])
+                for name, v in settings.items()
+            }
+    if len(settings) <= len(COLOURS):
+        return {name: Style(colour, "-") for name, colour in zip(settings, COLOURS, strict=False)}
+    scale = mpl.colormaps[SCALE](np.linspace(0, 0.95, len(settings)))
+    return {name: Style(tuple(colour), "-") for name, colour in zip(settings, scale, strict=True)}
 
 
 def loss_figure(
@@ -41,9 +94,8 @@ def loss_figure(
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.tick_params(labelsize=11)
     axes.set_title(title, fontsize=11, parse_math=False)
-    axes.grid(color=GREY, alpha=0.3, linewidth=0.6)
+    plain(axes)
     axes.margins(x=0.01)
-    axes.spines["right"].set_visible(False)
 
     def to_epochs(updates: Any) -> Any:
         return updates / updates_per_epoch
@@ -58,9 +110,166 @@ def loss_figure(
     return figure
 
 
-def save_png(figure: Figure, file: IO[bytes]) -> None:
-    """Write a figure as PNG; the same figure gives the same bytes."""
-    with warnings.catch_warnings():
+def plain(axes: Axes) -> None:
+    """Give axes a faint grid, and no frame on the right."""
+    axes.grid(color=GREY, alpha=0.3, linewidth=0.6)
+    axes.spines["right"].set_visible(False)
+
+
+def curves_figure(
+    curves: Mapping[str, Curves],
+    looks: Mapping[str, Style],
+    against: Literal["updates", "seconds"],
+    unit: str,
+) -> Figure:
+    """Return the mean smooth loss of each setting, with the standard deviation of its seeds."""
+    with mpl.rc_context(FONT):
+        figure = Figure(figsize=(5.4, 3.8), layout="constrained")
+        axes = figure.add_subplot()
+        runs = sum(len(curve.losses) for curve in curves.values())
+        for rank, (name, curve) in reversed(list(enumerate(curves.items()))):
+            x = curve.updates * (curve.seconds_per_update if against == "seconds" else 1)
+            mean, deviation = curve.losses.mean(axis=0), curve.losses.std(axis=0)
+            style = looks[name]
+            shown = name if rank < MOST_NAMES else None
+            axes.plot(x, mean, color=style.colour, linestyle=style.dash, linewidth=1.5, label=shown)
+            if len(curve.losses) > 1 and runs <= FEW_LINES:
+                axes.plot(x, curve.losses.T, color=style.colour, linewidth=0.5, alpha=0.6)
+            elif len(curve.losses) > 1 and len(curves) <= MOST_BANDS:
+                band = (mean - deviation, mean + deviation)
+                axes.fill_between(x, *band, color=style.colour, alpha=0.12, linewidth=0)
+        axes.set_ylim(*loss_limits(list(curves.values())))
+        axes.set_xlim(left=0)
+        axes.set_xlabel("updates" if against == "updates" else "seconds of training on one core")
+        axes.set_ylabel(f"smooth loss ({unit})")
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        plain(axes)
+        axes.spines["top"].set_visible(False)
+        more = len(curves) - MOST_NAMES
+        handles, labels = axes.get_legend_handles_labels()
+        title = f"the best {MOST_NAMES} of {len(curves)} settings" if more > 0 else None
+        place = {"loc": "upper right"} if len(labels) <= 4 else {"loc": "outside lower left", "ncols": 2}
+        figure.legend(handles[::-1], labels[::-1], title=title, frameon=False, **place)
+        draw_without_math(figure)
+        return figure
+
+
+def loss_limits(curves: Sequence[Curves]) -> tuple[float, float]:
+    """Return limits between which the curves are told apart: without the fall at the start."""
+    lowest = min((float(curve.losses.min()) for curve in curves), default=0.0)
+    after = [curve.losses[:, len(curve.updates) // 20 :] for curve in curves]
+    highest = max((float(loss.mean(axis=0).max()) for loss in after), default=1.0)
+    margin = 0.03 * (highest - lowest) or 1.0
+    return lowest - margin, highest + margin
+
+
+def dots_figure(
+    losses: Mapping[str, Array],
+    intervals: Mapping[str, tuple[float, float, float]],
+    looks: Mapping[str, Style],
+    unit: str,
+) -> Figure:
+    """Return the best smooth loss of each run as a dot, a row a setting, with mean and interval."""
+    shown = list(losses)[:MOST_ROWS]
+    with mpl.rc_context(FONT):
+        figure = Figure(figsize=(5.4, 1.1 + 0.3 * max(3, len(shown))), layout="constrained")
+        axes = figure.add_subplot()
+        for row, name in enumerate(shown):
+            colour = looks[name].colour
+            height = row + np.random.default_rng(0).uniform(-0.2, 0.2, len(losses[name]))
+            axes.plot(losses[name], height, "o", color=colour, markersize=3.5, alpha=0.5, mew=0)
+            mean, low, high = intervals[name]
+            if np.isfinite(low):
+                axes.plot([low, high], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
+            axes.plot(mean, row, "D", color=colour, markersize=6, mec="white", mew=0.8)
+        every = np.concatenate([losses[name] for name in shown]) if shown else np.zeros(1)
+        margin = 0.05 * float(np.ptp(every)) or 1.0
+        axes.set_xlim(every.min() - margin, every.max() + margin)
+        axes.set_yticks(range(len(shown)), shown)
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.set_xlabel(f"best smooth loss ({unit})")
+        more = f"; the best {len(shown)} of {len(losses)} settings" if len(losses) > len(shown) else ""
+        axes.set_title(f"each seed, mean and its 95 % confidence interval{more}", loc="right")
+        plain(axes)
+        axes.spines["top"].set_visible(False)
+        draw_without_math(figure)
+        return figure
+
+
+def heat_figure(
+    table: Array, rows: tuple[str, Sequence[Any]], columns: tuple[str, Sequence[Any]], unit: str
+) -> Figure:
+    """Return the mean best smooth loss over two swept numbers; table (rows, columns), NaN is empty."""
+    (row_name, row_values), (column_name, column_values) = rows, columns
+    with mpl.rc_context(FONT):
+        size = (max(5.4, 2.2 + 0.6 * len(column_values)), max(3.2, 1.4 + 0.45 * len(row_values)))
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_facecolor("#DDDDDD")
+        image = axes.imshow(table, cmap=SCALE, aspect="auto", origin="lower")
+        middle = (np.nanmin(table) + np.nanmax(table)) / 2
+        if table.size <= 150:
+            for (row, column), value in np.ndenumerate(table):
+                text = f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+                colour = "white" if value < middle else "black"
+                if np.isfinite(value):
+                    axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+        axes.set_xticks(range(len(column_values)), [f"{v:.4g}" for v in column_values])
+        axes.set_yticks(range(len(row_values)), [f"{v:.4g}" for v in row_values])
+        axes.set_xlabel(column_name)
+        axes.set_ylabel(row_name)
+        figure.colorbar(image, label=f"mean best smooth loss\n({unit})")
+        return figure
+
+
+def parallel_figure(settings: Sequence[Mapping[str, Any]], losses: Array, unit: str) -> Figure:
+    """Return parallel coordinates: a line for each setting through its values to its loss."""
+    names = list(settings[0])
+    with mpl.rc_context(FONT):
+        figure = Figure(figsize=(1.5 + 1.1 * len(names), 3.8), layout="constrained")
+        axes = figure.add_subplot()
+        columns = []
+        for x, name in enumerate(names):
+            values = sorted({s[name] for s in settings}, key=lambda v: (str(type(v)), v))
+            places = np.linspace(0, 1, len(values)) if len(values) > 1 else np.array([0.5])
+            columns.append([places[values.index(s[name])] for s in settings])
+            axes.axvline(x, color=GREY, linewidth=1)
+            step = -(-len(values) // 8)
+            for place, value in list(zip(places, values, strict=True))[::step]:
+                text = f"{value:.4g}" if isinstance(value, float) else str(value)
+                axes.annotate(text, (x, place), (4, 2), textcoords="offset points", fontsize=8)
+        low, high = float(losses.min()), float(losses.max())
+        scaled = (losses - low) / (high - low or 1.0)
+        columns.append(list(scaled))
+        axes.axvline(len(names), color=GREY, linewidth=1)
+        colours = mpl.colormaps[SCALE](scaled * 0.95)
+        for i in np.argsort(-losses):  # the best on top
+            line = [column[i] for column in columns]
+            axes.plot(range(len(columns)), line, color=colours[i], linewidth=1.2, alpha=0.8)
+        right = axes.secondary_yaxis("right")
+        right.set_yticks(np.linspace(0, 1, 5), [f"{v:.3g}" for v in np.linspace(low, high, 5)])
+        right.set_ylabel(f"mean best smooth loss ({unit})")
+        axes.set_xticks(range(len(columns)), [*(n.replace("_", "\n") for n in names), "loss"])
+        axes.set_yticks([])
+        axes.set_xlim(-0.1, len(names))
+        axes.set_ylim(-0.03, 1.08)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        return figure
+
+
+def draw_without_math(figure: Figure) -> None:
+    """Take all names as they are: a corpus may have dollars in its name."""
+    texts = [label for axes in figure.axes for label in axes.get_yticklabels()]
+    texts += [label for legend in figure.legends for label in legend.get_texts()]
+    for text in texts:
+        text.set_parse_math(False)
+
+
+def save(figure: Figure, file: IO[bytes], kind: Literal["png", "svg"]) -> None:
+    """Write a figure; the same figure gives the same bytes."""
+    metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+    with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": "nbrnn"}):
         # a corpus may be named in a script that the font does not have
         warnings.filterwarnings("ignore", "Glyph")
-        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(file, format=kind, dpi=150, metadata=metadata)

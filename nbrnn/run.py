@@ -318,7 +318,7 @@ def draw_loss(folder: RunFolder) -> None:
     """Draw the loss of a run that has ended, unless the picture is there."""
     if folder.has_plot():
         return
-    from nbrnn.plots import loss_figure, save_png  # matplotlib takes a third of a second
+    from nbrnn.plots import loss_figure, save  # matplotlib takes a third of a second
 
     config, corpus = folder.read_config()
     sizes = f"m = {config.hidden}, T = {config.seq_length}"
@@ -326,4 +326,4 @@ def draw_loss(folder: RunFolder) -> None:
     title = f"{corpus['name']}: {sizes}, {rates}, seed {config.seed}"
     windows = (corpus["characters"] - 1) // config.seq_length
     figure = loss_figure(folder.read_metrics(), folder.read_summary(), title, windows)
-    folder.write_plot(lambda file: save_png(figure, file))
+    folder.write_plot(lambda file: save(figure, file, "png"))

@@ -1,4 +1,4 @@
-"""What a run leaves on disk, and how it survives a crash.
+"""What a run and a sweep leave on disk, and how it survives a crash.
 
 The only module that knows file names. Every file but the two that grow is replaced as a whole, so
 that after a crash it is the old or the new one. `last.safetensors` is the point of commitment: what
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -48,6 +48,14 @@ CHECKPOINTS = {"last": "last.safetensors", "best": "best.safetensors"}
 LOCK = ".lock"
 
 RUN_FILES = (CONFIG, ENV, METRICS, SAMPLES, NGRAMS, SUMMARY, PLOT, TEXT, *CHECKPOINTS.values())
+IN_WRITING_ORDER = (
+    CONFIG, ENV, NGRAMS, METRICS, SAMPLES, CHECKPOINTS["best"], CHECKPOINTS["last"], TEXT, PLOT, SUMMARY,
+)  # fmt: skip
+
+SWEEP = "sweep.json"
+RUNS = "runs"
+REPORT = "report"
+
 METRICS_HEADER = "update,epoch,loss,smooth_loss\n"
 
 STATUSES = ("running", "finished", "interrupted", "diverged", "failed")
@@ -71,6 +79,25 @@ def is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < math.inf
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make a folder this process's own; the lock ends with the process. Raises StoreError."""
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise LockedError(f"another process is at work in {folder}") from None
+    except (FileExistsError, NotADirectoryError):
+        raise StoreError(f"{folder} is a file, or below one: give a folder") from None
+    except OSError as error:
+        raise StoreError(f"cannot write in {folder}: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class RunFolder:
     """The folder of one run: reads and writes its files."""
 
@@ -83,23 +110,9 @@ class RunFolder:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Make the folder this process's own; the lock ends with the process. Raises StoreError."""
-        lock = FileLock(self / LOCK, timeout=0)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout:
-            raise LockedError(f"another process is at work in {self}") from None
-        except (FileExistsError, NotADirectoryError):
-            raise StoreError(f"{self} is a file, or below one: give a folder") from None
-        except OSError as error:
-            raise StoreError(f"cannot write in {self}: {error.strerror or error}") from None
-        try:
-            yield
-        finally:
-            lock.release()
+        return locked(self.path)
 
     def is_run(self) -> bool:
         """Whether a run was begun here."""
@@ -133,6 +146,20 @@ class RunFolder:
     def files(self) -> list[str]:
         """Return the names of the files of a run that are there."""
         return [name for name in RUN_FILES if (self / name).exists()]
+
+    def contents(self) -> dict[str, bytes]:
+        """Return all files of the run, in the order in which they may be written elsewhere."""
+        return {name: (self / name).read_bytes() for name in IN_WRITING_ORDER if (self / name).exists()}
+
+    def write_contents(self, contents: Mapping[str, bytes]) -> None:
+        """Write what `contents` of another folder returned. Raises WriteError.
+
+        After a kill in between, this is a run from its start or from a checkpoint.
+        """
+        self.clear_outcome()
+        for name in IN_WRITING_ORDER:
+            if name in contents:
+                write_atomically(self / name, partial(write_lines, [contents[name]]))
 
     # -- config.json, env.json, summary.json
 
@@ -242,8 +269,8 @@ class RunFolder:
         path = self / METRICS
         try:
             text = path.read_text()
-            whole = text[: text.rfind("\n") + 1]
-            rows = np.array([line.split(",") for line in whole.splitlines()[1:]], float)
+            whole = text[: text.rfind("\n") + 1].splitlines()[1:]
+            rows = np.loadtxt(whole, delimiter=",", ndmin=2) if whole else np.empty((0, 4))
             columns = rows.reshape(-1, 4).T
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror}") from None
@@ -301,3 +328,62 @@ class RunFolder:
     def write_plot(self, draw: Callable[[IO[bytes]], object]) -> None:
         """Replace the picture of the loss."""
         write_atomically(self / PLOT, draw)
+
+
+class SweepFolder:
+    """The folder of a sweep: `sweep.json`, the runs in `runs/`, and what they show in `report/`."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Make the sweep this process's own; the lock ends with the process. Raises StoreError."""
+        return locked(self.path)
+
+    def is_sweep(self) -> bool:
+        """Whether a sweep was begun here."""
+        return (self.path / SWEEP).exists()
+
+    def is_free(self) -> bool:
+        """Whether nothing is here but our lock, and a request that was never written to its end."""
+        if not self.path.is_dir():
+            return True
+        return {entry.name for entry in self.path.iterdir()} <= {LOCK, SWEEP + PARTIAL}
+
+    def run(self, run_id: str) -> RunFolder:
+        """Return the folder of one run."""
+        return RunFolder(self.path / RUNS / run_id)
+
+    @property
+    def report(self) -> Path:
+        """Where the sweep's report is."""
+        return self.path / REPORT
+
+    def runs(self) -> list[RunFolder]:
+        """Return the folders of all runs that were begun, sorted by name."""
+        folders = (RunFolder(path) for path in sorted((self.path / RUNS).glob("*")))
+        return [folder for folder in folders if folder.is_run()]
+
+    def add_request(self, request: Mapping[str, Any], command: list[str]) -> None:
+        """Add to sweep.json what is asked for, unless the same was asked before. Raises StoreError."""
+        requests = self.read_requests() if self.is_sweep() else []
+        if any({**old, "command": None} == {**request, "command": None} for old in requests):
+            return
+        requests.append({**request, "command": command})
+        write_json(self.path / SWEEP, {"schema": SCHEMA, "requests": requests})
+
+    def read_requests(self) -> list[dict[str, Any]]:
+        """Return what was asked for, each with its `runs`. Raises StoreError."""
+        value = read_json(self.path / SWEEP)
+        try:
+            if value["schema"] != SCHEMA:
+                raise StoreError(f"{self.path / SWEEP} was written by another version of nbrnn")
+            requests = [dict(request) for request in value["requests"]]
+            if not all(type(run_id) is str for request in requests for run_id in request["runs"]):
+                raise ValueError
+            return requests
+        except NONSENSE:
+            raise StoreError(f"{self.path / SWEEP} is damaged: it is not a sweep's") from None

@@ -1,9 +1,11 @@
-"""What a person sees of a training while it runs: on stderr, live only on a terminal."""
+"""What a person sees of a run or a sweep while it runs: on stderr, live only on a terminal."""
 
 from __future__ import annotations
 
 import math
+import shutil
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +14,26 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from nbrnn.console import visible
+from nbrnn.corpus import Corpus
+from nbrnn.grid import label, varying
+from nbrnn.job import Job
 from nbrnn.run import Observer, Report
+from nbrnn.sweep import FAILURES, Outcome, SweepObserver
+
+
+def progress_on(console: Console, quiet: bool) -> Progress:
+    """Return bars on stderr, which are there on a terminal only."""
+    return Progress(
+        TextColumn("{task.fields[numbers]}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        disable=quiet or not sys.stderr.isatty(),
+        expand=True,
+        transient=True,
+        refresh_per_second=4,
+    )
 
 
 class Watcher(Observer):
@@ -30,16 +51,7 @@ class Watcher(Observer):
         self.updates_per_epoch, self.seq_length = updates_per_epoch, seq_length
         self.quiet = quiet
         self.console = Console(stderr=True, highlight=False)
-        self.progress = Progress(
-            TextColumn("{task.fields[numbers]}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeRemainingColumn(compact=True),
-            console=self.console,
-            disable=quiet or not sys.stderr.isatty(),
-            expand=True,
-            transient=True,
-        )
+        self.progress = progress_on(self.console, quiet)
         self.task: TaskID | None = None
 
     def __enter__(self) -> Watcher:
@@ -81,3 +93,107 @@ class Watcher(Observer):
             )
             self.console.rule(Text(title, style="bold"), align="left", style="dim")
             self.console.print(Text(visible(sample["text"])), soft_wrap=True)
+
+
+class SweepWatcher(SweepObserver):
+    """Shows a sweep as a whole, the runs in progress, and the best so far."""
+
+    def __init__(self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], None]) -> None:
+        self.folder, self.corpus = folder, corpus
+        self.quiet, self.on_start = quiet, on_start
+        self.console = Console(stderr=True, highlight=False)
+        self.progress = progress_on(self.console, quiet)
+        self.rows: dict[str, TaskID] = {}  # of the runs in progress, by run id
+        self.updates: dict[str, int] = {}  # that each run has done
+        self.best: tuple[float, str] | None = None
+        self.lock = threading.Lock()
+
+    def __enter__(self) -> SweepWatcher:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def say(self, message: str) -> None:
+        """Write one line of plain text."""
+        if not self.quiet:
+            self.console.print(Text(visible(message)), soft_wrap=True)
+
+    def length(self, job: Job) -> int:
+        """Return the number of updates of a run."""
+        return job.config.length(self.corpus.updates_per_epoch(job.config.seq_length))
+
+    def name(self, job: Job) -> str:
+        """Return what tells a run from the others."""
+        return ", ".join(filter(None, (label(job.config, self.varying), f"seed {job.config.seed}")))
+
+    def planned(self, outcome: Outcome) -> None:
+        """Say what there is to do."""
+        self.outcome = outcome
+        self.varying = varying([job.config for job in outcome.jobs])
+        self.most_rows = max(1, shutil.get_terminal_size().lines - 3)
+        before = f", {outcome.done_before:,} done before" if outcome.done_before else ""
+        self.say(f"Sweep in {self.folder}: {len(outcome.jobs):,} runs{before}.")
+        left = [job for job in outcome.jobs if job.run_id not in outcome.summaries]
+        for job in outcome.jobs:
+            if job.run_id in outcome.summaries:
+                self.note(job, outcome.summaries[job.run_id].get("smooth_loss_best"))
+        total = sum(self.length(job) for job in left)
+        self.whole = self.progress.add_task("", total=total, numbers=self.numbers())
+        self.on_start()
+
+    def started(self, job: Job, update: int, updates: int) -> None:
+        """Show one more run."""
+        with self.lock:
+            self.updates[job.run_id] = update
+            if len(self.rows) < self.most_rows:
+                self.rows[job.run_id] = self.progress.add_task(
+                    "", total=updates, completed=update, numbers=f"  {self.name(job)}"
+                )
+
+    def progressed(self, job: Job, report: Report) -> None:
+        """Move the bars."""
+        with self.lock:
+            self.updates[job.run_id] = report.update
+            self.note(job, report.best_smooth_loss)
+            if job.run_id in self.rows:
+                numbers = f"  {self.name(job)} · {report.smooth_loss:.2f}"
+                self.progress.update(self.rows[job.run_id], completed=report.update, numbers=numbers)
+            self.move()
+
+    def ended(self, job: Job, summary: dict[str, Any]) -> None:
+        """Take a run from the screen; say how it ended, where there are no bars, or if it failed."""
+        with self.lock:
+            if job.run_id in self.rows:
+                self.progress.remove_task(self.rows.pop(job.run_id))
+            if summary["status"] != "interrupted":
+                self.updates[job.run_id] = self.length(job)
+            self.note(job, summary.get("smooth_loss_best"))
+            self.move()
+        failed = summary["status"] in FAILURES
+        if failed or self.progress.disable:
+            best = summary.get("smooth_loss_best")
+            what = summary.get("reason") if failed or best is None else f"best smooth loss {best:.2f}"
+            done = f"[{len(self.outcome.summaries)}/{len(self.outcome.jobs)}]"
+            self.say(f"{done} {self.name(job)}: {summary['status']}{what and f', {what}'}")
+
+    def drawing(self) -> None:
+        """Say that what comes now is no training."""
+        with self.lock:
+            self.progress.update(self.whole, numbers=f"{self.numbers()} · drawing")
+
+    def note(self, job: Job, best: float | None) -> None:
+        """Keep the best smooth loss."""
+        if best is not None and (self.best is None or best < self.best[0]):
+            self.best = (best, self.name(job))
+
+    def move(self) -> None:
+        """Move the bar of the whole."""
+        done = sum(self.updates.values())
+        self.progress.update(self.whole, completed=done, numbers=self.numbers())
+
+    def numbers(self) -> str:
+        """Return how far the sweep is."""
+        runs = f"{len(self.outcome.summaries):,}/{len(self.outcome.jobs):,} runs"
+        return runs if self.best is None else f"{runs} · best {self.best[0]:.2f} ({self.best[1]})"

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 
-from nbrnn.plots import loss_figure, save_png
+from nbrnn.plots import loss_figure, save
 from nbrnn.store import RunFolder
 
 
@@ -28,7 +28,7 @@ def test_a_run_without_updates_has_a_picture_too():
     nothing = {name: np.empty(0) for name in ("update", "epoch", "loss", "smooth_loss")}
     summary = {"smooth_loss_best": None, "best_update": None}
     file = io.BytesIO()
-    save_png(loss_figure(nothing, summary, "nothing", 199), file)
+    save(loss_figure(nothing, summary, "nothing", 199), file, "png")
     assert file.getvalue().startswith(b"\x89PNG")
 
 
@@ -36,5 +36,5 @@ def test_the_plot_in_the_folder_is_the_one_of_its_metrics(run_folder):
     folder = RunFolder(run_folder)
     title = "made-up: m = 20, T = 25, eta = 0.1, sigma = 0.1, seed 0"
     file = io.BytesIO()
-    save_png(loss_figure(folder.read_metrics(), folder.read_summary(), title, 199), file)
+    save(loss_figure(folder.read_metrics(), folder.read_summary(), title, 199), file, "png")
     assert (run_folder / "loss.png").read_bytes() == file.getvalue()

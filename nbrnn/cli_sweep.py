@@ -1,0 +1,274 @@
+"""What the user types about many runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from nbrnn.arguments import RESULTS, CorpusName, Encoding, Json, Quiet, load
+from nbrnn.config import check_range
+from nbrnn.console import (
+    Signals,
+    list_options,
+    print_table,
+    print_wrapped,
+    shown,
+    surviving_closed_stdout,
+)
+from nbrnn.errors import ConfigError, LockedError, StoreError
+from nbrnn.grid import FIELDS, grid
+
+if TYPE_CHECKING:
+    from nbrnn.job import Job
+    from nbrnn.report import Report
+    from nbrnn.store import SweepFolder
+    from nbrnn.sweep import Outcome
+
+# What a command needs is imported inside of it: `nbrnn --help` is to be instant.
+
+MOST_SHOWN = 3  # failed runs that are named in one line
+REFRESH = 10  # seconds between two reports of a sweep that goes on
+
+Folders = Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Of sweeps or of runs.")]
+
+
+@list_options
+def sweep(
+    settings: dict[str, Any],
+    corpus: CorpusName = None,
+    draws: Annotated[
+        int | None, typer.Option("--random", metavar="N", help="Draw N settings from the grid.")
+    ] = None,
+    draw_seed: Annotated[int, typer.Option("--sweep-seed", help="Of that drawing.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The sweep's folder  [default: results/NAME]")] = None,
+    name: Annotated[str | None, typer.Option(help="[default: made from corpus and lists]")] = None,
+    jobs: Annotated[int, typer.Option(help="Runs at once; -1: one for each core.")] = -1,
+    backend: Annotated[
+        Literal["threading", "loky", "dask"] | None,
+        typer.Option(help="Threads, processes, or a cluster  [default: threading]"),
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of dask.")] = None,
+    max_failures: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop when N runs have failed.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Do again what is done.")] = False,
+    encoding: Encoding = "utf-8",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train with all combinations of settings and seeds, several at once, and report on them.
+
+    A LIST is values with commas between: 0.01,0.1; log:0.001:0.1:5 or lin:0:1:5 stand for five
+    values; for whole numbers 0:9 for all from 0 to 9. The same command again goes on where it was
+    interrupted; other lists with the same --out or --name add to a sweep.
+    """
+    wanted = grid(settings, draws, draw_seed)
+    if out is not None and name is not None:
+        raise ConfigError("give either --out or --name, not both")
+    if name is not None and (Path(name).name != name or name in ("", "..")):
+        raise ConfigError(f"--name takes the name of a folder, not {name!r}: --out takes a path")
+    if jobs != -1:
+        check_range("--jobs", jobs, 1, 10_000)
+    if max_failures is not None:
+        check_range("--max-failures", max_failures, 1)
+    if scheduler is not None and backend not in (None, "dask"):
+        raise ConfigError(f"--scheduler goes with --backend dask, not {backend}")
+    if backend == "dask" and scheduler is None:
+        raise ConfigError("--backend dask needs --scheduler ADDRESS")
+    with Signals() as signals:
+        text = load(corpus, encoding)
+
+        from nbrnn.store import SweepFolder
+        from nbrnn.sweep import plan
+        from nbrnn.sweep import sweep as run_all
+        from nbrnn.watch import SweepWatcher
+
+        folder = SweepFolder(out or RESULTS / (name or wanted.name(text.name)))
+        if dry_run:
+            print_plan(plan(wanted, text, folder), as_json)
+            return
+        with SweepWatcher(str(folder), text, quiet, signals.defer) as watcher:
+            outcome = run_all(
+                wanted,
+                text,
+                folder,
+                backend="dask" if scheduler else backend or "threading",
+                jobs=jobs,
+                scheduler=scheduler or "",
+                observer=watcher,
+                stop=signals.waiting,
+                force=force,
+                max_failures=max_failures,
+            )
+        written = None
+        if not signals.waiting() and outcome.summaries:
+            from nbrnn.report import report as write_report
+
+            written = write_report([folder.path], folder.report)
+    with surviving_closed_stdout():
+        print_outcome(folder, outcome, written, as_json, quiet)
+    if signals.waiting():
+        ended = f"{outcome.count('finished')} of {len(outcome.jobs)} runs are finished"
+        raise signals.error(f"interrupted: {ended}; the same command goes on")
+    failures = outcome.failures()
+    if failures:
+        named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
+        more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
+        stopped = "; stopped by --max-failures" if len(outcome.summaries) < len(outcome.jobs) else ""
+        print(
+            f"nbrnn: {len(failures)} of {len(outcome.jobs)} runs did not finish: "
+            f"{'; '.join(named)}{more}{stopped}",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)
+
+
+def print_plan(jobs: list[Job], as_json: bool) -> None:
+    """Print all runs of a sweep, and what has become of each."""
+    from nbrnn.grid import varying
+    from nbrnn.sweep import status_before
+
+    names = [*varying([job.config for job in jobs]), "seed"]
+    rows = [
+        {
+            **{name: getattr(job.config, name) for name in (FIELDS if as_json else names)},
+            "status": status_before(job),
+            "run_id": job.run_id,
+        }
+        for job in jobs
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        columns = [*names, "status"]
+        print_table("", columns, [[shown(row[column]) for column in columns] for row in rows])
+        left = sum(row["status"] not in ("finished", "diverged") for row in rows)
+        print(f"{len(rows):,} runs, {left:,} to do")
+
+
+def print_outcome(
+    folder: SweepFolder, outcome: Outcome, written: Report | None, as_json: bool, quiet: bool
+) -> None:
+    """Print what came out of a sweep."""
+    counts = {status: outcome.count(status) for status in ("finished", "diverged", "failed")}
+    if as_json:
+        runs = [
+            {
+                "run_id": job.run_id,
+                "folder": str(job.folder),
+                "settings": job.config.to_dict(),
+                **outcome.summaries.get(job.run_id, {"status": "not begun"}),
+            }
+            for job in outcome.jobs
+        ]
+        document = {
+            "folder": str(folder),
+            "done_before": outcome.done_before,
+            **counts,
+            "seconds": outcome.seconds,
+            "report": str(written.folder) if written else None,
+            "runs": runs,
+        }
+        print(json.dumps(document, indent=2))
+    elif not quiet:
+        parts = [f"{count:,} {status}" for status, count in counts.items() if count]
+        print_wrapped(f"{folder}: {', '.join(parts) or 'nothing done'}")
+        if written:
+            print_settings(written.results)
+            print_wrapped(f"report: {written.folder / 'index.html'}")
+
+
+def print_settings(results: Any) -> None:
+    """Print the table of settings."""
+    from nbrnn.report import settings_rows
+
+    columns, rows = settings_rows(results, "smooth_loss_best")
+    keep = [columns.index(c) for c in ("setting", "seeds", "failed", "mean", "95 % CI", "min", "max")]
+    title = f"best smooth loss ({results.unit})"
+    print_table(title, [columns[i] for i in keep], [[row[i] for i in keep] for row in rows])
+
+
+def report(
+    folders: Folders,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to  [default: report/ in the first folder]")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Again every 10 s, until the sweep ends.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write tables, samples, plots and a page about sweeps and runs.
+
+    The folders are only read, but for report/ in the first one, or --out.
+    """
+    from nbrnn.report import report as write_report
+
+    paths = [existing(folder) for folder in folders]
+    where = out or paths[0] / "report"
+    with Signals() as signals:
+        signals.defer()
+        while watch and any(map(at_work, paths)) and not signals.waiting():
+            with suppress(StoreError):  # nothing has begun yet
+                write_report(paths, where, refresh=REFRESH)
+                if not quiet:
+                    print(f"{where / 'index.html'} is new", file=sys.stderr)
+            pause(REFRESH, signals)
+        written = write_report(paths, where)
+    with surviving_closed_stdout():
+        if as_json:
+            print(json.dumps(written.document(), indent=2))
+        elif not quiet:
+            print_settings(written.results)
+            print_wrapped(f"report: {where / 'index.html'}")
+
+
+def existing(path: Path) -> Path:
+    """Return a folder given by its path or by its name in results/."""
+    return path if path.exists() or not (RESULTS / path).exists() else RESULTS / path
+
+
+def at_work(path: Path) -> bool:
+    """Whether a process is at work in a folder."""
+    from nbrnn.store import locked
+
+    try:
+        with locked(path) if path.exists() else nullcontext():
+            return False
+    except LockedError:
+        return True
+
+
+def pause(seconds: float, signals: Signals) -> None:
+    """Wait, unless a signal comes."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not signals.waiting():
+        time.sleep(0.1)
+
+
+def compare(folders: Folders, as_json: Json = False) -> None:
+    """Print how settings differ, over the seeds that they have in common."""
+    from nbrnn.report import METHOD, comparison_rows, plain_rows, sentences
+    from nbrnn.tables import read
+
+    results = read([existing(folder) for folder in folders])
+    if as_json:
+        print(json.dumps(plain_rows(results.comparison), indent=2))
+        return
+    print_settings(results)
+    columns, rows = comparison_rows(results, "smooth_loss_best")
+    if not rows:
+        print("There is one setting only.")
+        return
+    print_table(f"differences ({results.unit})", columns, rows)
+    for text in sentences(results, "smooth_loss_best"):
+        print_wrapped(text)
+    print_wrapped(METHOD)

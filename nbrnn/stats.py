@@ -1,0 +1,89 @@
+"""How sure is a mean, and the difference of two?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.95  # of confidence
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of a sample with its confidence interval; NaN is what cannot be known.
+
+    The interval is Student's: mean -+ t sd / sqrt(n), with the quantile t of n - 1 degrees of
+    freedom (Student, The probable error of a mean, Biometrika 6, 1908). `p` is the probability of a
+    mean at least as far from 0 if the true one is 0.
+    """
+
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+    p: float
+
+
+def mean_of(sample: Sequence[float] | NDArray[np.floating]) -> Mean:
+    """Return the mean of independent numbers, with all that tells how sure it is."""
+    n = len(sample)
+    if n == 0:
+        return Mean(0, *(math.nan,) * 5)
+    mean = float(np.mean(sample))
+    if n == 1:
+        return Mean(1, mean, *(math.nan,) * 4)
+    sd = float(np.std(sample, ddof=1))
+    error = sd / math.sqrt(n)
+    if error == 0:
+        return Mean(n, mean, 0.0, mean, mean, 1.0 if mean == 0 else 0.0)
+    half = t_quantile(n - 1) * error
+    return Mean(n, mean, sd, mean - half, mean + half, 1 - t_within(abs(mean) / error, n - 1))
+
+
+def t_within(t: float, degrees: int) -> float:
+    """Return the probability of -t to t under Student's distribution.
+
+    A finite sum, exact for whole degrees of freedom: Abramowitz and Stegun, Handbook of
+    Mathematical Functions, 26.7.3 and 26.7.4.
+    """
+    theta = math.atan(t / math.sqrt(degrees))
+    sine, cosine = math.sin(theta), math.cos(theta)
+    odd = degrees % 2
+    term = cosine if odd else 1.0
+    total = 0.0
+    for k in range(2 + odd, degrees + 1, 2):
+        total += term
+        term *= cosine**2 * (k - 1) / k
+    return 2 / math.pi * (theta + sine * total) if odd else sine * total
+
+
+@cache
+def t_quantile(degrees: int, level: float = LEVEL) -> float:
+    """Return the t for which -t to t has this probability under Student's distribution."""
+    low, high = 0.0, math.pi / 2  # of the angle whose tangent is t / sqrt(degrees)
+    for _ in range(60):
+        middle = (low + high) / 2
+        if t_within(math.tan(middle) * math.sqrt(degrees), degrees) < level:
+            low = middle
+        else:
+            high = middle
+    return math.tan(low) * math.sqrt(degrees)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p-values that hold for all of several comparisons at once; NaN counts as none.
+
+    Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6, 1979.
+    """
+    order = [i for i in np.argsort(p) if not math.isnan(p[i])]
+    adjusted, largest = [math.nan] * len(p), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p[i]))
+        adjusted[i] = largest
+    return adjusted
