@@ -99,7 +99,7 @@ def sweep(
                 wanted,
                 text,
                 folder,
-                backend="dask" if scheduler else backend or "threading",
+                backend="threading" if backend is None and scheduler is None else backend or "dask",
                 jobs=jobs,
                 scheduler=scheduler or "",
                 observer=watcher,

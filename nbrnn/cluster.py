@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import distributed
+from distributed.comm.addressing import get_address_host_port
 from distributed.comm.core import CommClosedError
 
 from nbrnn.corpus import Corpus
@@ -47,6 +48,7 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         try:
+            get_address_host_port(self.address)  # else a client for nonsense complains when it ends
             self.client = distributed.Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, distributed.TimeoutError) as error:
             raise ClusterError(f"no dask scheduler answers at {self.address}: {error}") from None
@@ -173,6 +175,8 @@ def do_there(
     """Do a run, or what is left of it, on this worker; return its summary and files."""
     worker = distributed.get_worker()
     home: Any = worker.plugins[topic]
+    if home.stopping:
+        return {"status": "interrupted"}, {}
     home.last_beat = time.monotonic()
 
     def send(message: dict[str, Any]) -> None:

@@ -143,17 +143,19 @@ def numbers(part: str, whole: bool) -> list[Any]:
     """Return the numbers that one part of a comma list stands for. Raises ValueError."""
     kind, *ends = part.split(":")
     if kind in ("log", "lin"):
-        low, high, count = ends
-        if not 1 <= int(count) <= MOST_VALUES:
+        start, end, number = ends
+        low, high, count = float(start), float(end), int(number)
+        if not (math.isfinite(high - low) and 1 <= count <= MOST_VALUES):
             raise ValueError
-        if kind == "log" and not 0 < float(low) <= float(high):
+        if kind == "log" and not 0 < low <= high:
             raise ValueError
         import numpy as np  # not for --help
 
-        space = np.geomspace if kind == "log" else np.linspace
-        return [round(x) if whole else float(x) for x in space(float(low), float(high), int(count))]
+        space = np.geomspace(low, high, count) if kind == "log" else np.linspace(low, high, count)
+        return [round(x) if whole else float(x) for x in space]
     if ends and whole:
-        first, last = int(kind), int(*ends)
+        (end,) = ends
+        first, last = int(kind), int(end)
         if not first <= last < first + MOST_VALUES:
             raise ValueError
         return list(range(first, last + 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,7 @@ def do(
 ) -> dict[str, Any]:
     """Do a run, or what is left of it; return its summary.
 
-    An error gives a summary with the status `failed` and the reason. Raises WriteError if not even
-    that can be written.
+    An error gives a summary with the status `failed` and the reason.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -58,19 +58,17 @@ def do(
 
 
 def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = None) -> dict[str, Any]:
-    """Write into a run's folder that it failed, and why; return the summary. Raises WriteError."""
+    """Write into a run's folder, where that can be, that it failed and why; return the summary."""
     folder = RunFolder(job.folder)
-    try:
-        summary = folder.read_summary()
-    except NbrnnError:
-        summary = {}
-    summary = {**summary, "status": "failed", "reason": reason}
-    if trace is not None:
-        summary["traceback"] = trace
-    with folder.locked():
-        if not folder.is_run():
-            folder.write_config(job.config, corpus.describe())
-        folder.write_summary(summary)
+    summary = {"status": "failed", "reason": reason, **({"traceback": trace} if trace else {})}
+    with suppress(NbrnnError):  # the reason may be that nothing can be written
+        summary = {**folder.read_summary(), **summary}
+    with suppress(NbrnnError):
+        if folder.is_run() or folder.is_free():
+            with folder.locked():
+                if not folder.is_run():
+                    folder.write_config(job.config, corpus.describe())
+                folder.write_summary(summary)
     return summary
 
 

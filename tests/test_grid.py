@@ -1,0 +1,113 @@
+"""Lists, ranges, products and drawings of settings."""
+
+import pytest
+
+from nbrnn.config import RunConfig
+from nbrnn.errors import ConfigError
+from nbrnn.grid import grid, label, varying
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "values"),
+    [
+        ("sigma", "0.01,0.1", [0.01, 0.1]),
+        ("sigma", "1e-2, 0.1 ,0.1", [0.01, 0.1]),
+        ("sigma", "log:0.001:0.1:3", [0.001, 0.01, 0.1]),
+        ("eta", "lin:0.1:0.3:3", [0.1, 0.2, 0.3]),
+        ("eta", "0.5,lin:1:2:2", [0.5, 1.0, 2.0]),
+        ("hidden", "50,100", [50, 100]),
+        ("hidden", "log:10:1000:3", [10, 100, 1000]),
+        ("hidden", "lin:1:2:9", [1, 2]),
+        ("hidden", "3:5", [3, 4, 5]),
+        ("dtype", "float32,float64", ["float32", "float64"]),
+        ("epsilon", "log:1:1:1", [1.0]),
+    ],
+)
+def test_lists(name, text, values):
+    assert grid({name: text}).axes[name] == pytest.approx(values)
+
+
+@pytest.mark.parametrize("text", ["0:9", "0,1,2:9", "0:3,4:9,5"])
+def test_seeds_are_inclusive(text):
+    assert grid({"seed": text}).seeds == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("sigma", "", "--sigma takes numbers"),
+        ("sigma", "0.1,", "--sigma takes numbers"),
+        ("sigma", "a", "--sigma takes numbers"),
+        ("sigma", "nan", "--sigma must be finite"),
+        ("sigma", "0.1,-1", "--sigma must be at least"),
+        ("sigma", "0.1:0.3", "--sigma takes numbers"),
+        ("sigma", "log:0:1:5", "--sigma takes numbers"),
+        ("sigma", "log:1:0.1:5", "--sigma takes numbers"),
+        ("sigma", "log:1:2", "--sigma takes numbers"),
+        ("sigma", "lin:1:2:0", "--sigma takes numbers"),
+        ("sigma", "lin:1:2:99999999999", "--sigma takes numbers"),
+        ("sigma", "lin:1:inf:3", "--sigma takes numbers"),
+        ("hidden", "1.5", "--hidden takes whole numbers"),
+        ("hidden", "5:3", "--hidden takes whole numbers"),
+        ("hidden", "1:2:3", "--hidden takes whole numbers"),
+        ("hidden", "1:999999", "--hidden takes whole numbers"),
+        ("hidden", "lin:1:inf:3", "--hidden takes whole numbers"),
+        ("seed", "0:x", "--seeds takes whole numbers"),
+        ("seed", "-1", "--seed must be at least 0"),
+        ("dtype", "float16", "--dtype must be"),
+    ],
+)
+def test_what_is_no_list(name, text, said):
+    with pytest.raises(ConfigError, match=said):
+        grid({name: text})
+
+
+def test_the_grid_is_the_product_and_seeds_come_round_after_round():
+    configs = grid({"sigma": "0.01,0.1", "hidden": "5,6", "seed": "0:1"}).configs()
+    assert [(c.seed, c.hidden, c.sigma) for c in configs] == [
+        (seed, hidden, sigma) for seed in (0, 1) for hidden in (5, 6) for sigma in (0.01, 0.1)
+    ]
+    assert {c.epochs for c in configs} == {2}
+    assert grid({}).configs() == [RunConfig(epochs=2, seed=seed) for seed in range(4)]
+    assert {c.updates for c in grid({"updates": "10,20"}).configs()} == {10, 20}
+
+
+def test_epochs_and_updates_exclude_each_other():
+    with pytest.raises(ConfigError, match="not both"):
+        grid({"updates": "10", "epochs": "1"})
+
+
+def test_a_drawing_is_part_of_the_grid_and_the_same_for_the_same_seed():
+    lists = {"sigma": "log:0.001:1:50", "eta": "log:0.001:1:50", "hidden": "1:1000", "seed": "0,7"}
+    drawn = grid(lists, 20, 3)
+    configs = drawn.configs()
+    assert len({(c.sigma, c.eta, c.hidden) for c in configs}) == 20
+    assert len(configs) == 40
+    for config in configs:
+        assert all(getattr(config, name) in values for name, values in drawn.axes.items())
+    assert configs == grid(lists, 20, 3).configs()
+    assert configs != grid(lists, 20, 4).configs()
+    few = {"sigma": "0.01,0.1", "seed": "0"}
+    assert grid(few, 20).configs() == grid(few).configs()
+
+
+def test_a_huge_grid_is_refused_unless_drawn_from():
+    lists = dict.fromkeys(("sigma", "eta", "epsilon", "clip"), "log:0.01:1:9999")
+    with pytest.raises(ConfigError, match="--random"):
+        grid(lists)
+    assert len(grid(lists, 3).configs()) == 12
+
+
+def test_names_are_short_and_do_not_tell_the_seeds():
+    assert grid({"sigma": "0.01,0.1", "seed": "0:9"}).name("a b") == "a_b-epochs2-sigma0.01_0.1"
+    assert grid({}, 3, 1).name("x") == "x-epochs2-random3_1"
+    long = [grid({"sigma": f"lin:0.1:1:{n}"}).name("x") for n in (50, 51)]
+    assert len(set(long)) == 2
+    assert all(len(name) < 80 for name in long)
+
+
+def test_labels_tell_what_differs():
+    configs = grid({"sigma": "0.01,0.1", "epsilon": "1e-8,1"}).configs()
+    assert varying(configs) == ["sigma", "epsilon"]
+    assert label(configs[0], varying(configs)) == "sigma 0.01, epsilon 1e-08"
+    assert varying(configs[:1]) == []
