@@ -1,0 +1,242 @@
+"""What a reader gets: files, pictures, and a page that works in a real browser."""
+
+import base64
+import csv
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import one_line_error
+
+from nbrnn.grid import grid
+from nbrnn.report import report
+from nbrnn.store import RunFolder, SweepFolder
+from nbrnn.sweep import sweep
+
+SMALL = {"epochs": "2", "hidden": "5", "sample_every": "100", "sample_length": "60"}
+TABLES = ["runs.csv", "settings.csv", "comparison.csv", "settings.md", "comparison.md", "samples.md"]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def pictures(*names):
+    return [f"{name}.{kind}" for name in names for kind in ("png", "svg")]
+
+
+@pytest.fixture(scope="module")
+def folder(corpus, tmp_path_factory):
+    """Return the folder of a sweep over two numbers, with settings that diverge."""
+    path = tmp_path_factory.mktemp("sweep")
+    lists = {**SMALL, "sigma": "0.01,0.1", "eta": "0.1,0.02,1e30", "seed": "0:3"}
+    sweep(grid(lists), corpus, SweepFolder(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def written(folder):
+    return report([folder], folder / "report")
+
+
+def test_all_files_are_there(folder, written):
+    expected = [*TABLES, *pictures("loss", "best", "heat", "seconds"), "index.html"]
+    assert written.files == expected
+    assert sorted(path.name for path in (folder / "report").iterdir()) == sorted(expected)
+    for name in expected:
+        data = (folder / "report" / name).read_bytes()
+        if name.endswith(".png"):
+            assert data.startswith(b"\x89PNG")
+        elif name.endswith(".svg"):
+            assert b"<svg" in data
+
+
+def test_the_same_files_come_out_again(folder, written, tmp_path):
+    report([folder], tmp_path)
+    for name in written.files:
+        if name != "index.html":  # which has the time in it
+            assert (tmp_path / name).read_bytes() == (folder / "report" / name).read_bytes(), name
+
+
+def test_csv_and_json_say_the_same(folder, written):
+    document = json.loads(json.dumps(written.document(), allow_nan=False))
+    for name in ("runs", "settings", "comparison"):
+        with (folder / "report" / f"{name}.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == len(document[name])
+        for row, record in zip(rows, document[name], strict=True):
+            assert list(row) == list(record)
+            for column, value in record.items():
+                text = row[column]
+                assert (float(text) == value) if isinstance(value, float) else text == str(value or text)
+
+
+def test_samples_are_those_of_best_median_and_worst_seed(folder):
+    results = report([folder], folder / "report").results
+    setting = results.settings["setting"][0]
+    seeds = list(results.folders_of(setting))
+    losses = [results.folders_of(setting)[seed].read_summary()["smooth_loss_best"] for seed in seeds]
+    assert losses == sorted(losses)
+    text = (folder / "report" / "samples.md").read_text()
+    part = text.partition(f"## {setting}\n")[2].partition("\n## ")[0]
+    heads = re.findall(r"<th>(\w+) seed, (\d)</th>", part)
+    assert heads == [("best", str(seeds[0])), ("median", str(seeds[1])), ("worst", str(seeds[3]))]
+    rows = re.findall(r"<td>update (\d+)</td>(.*?)</tr>", part, re.DOTALL)
+    assert [update for update, _ in rows] == ["0", "100", "300"]
+    for update, cells in rows:
+        for (_, seed), cell in zip(
+            heads, re.findall(r"<pre>(.*?)</pre>", cells, re.DOTALL), strict=True
+        ):
+            samples = results.folders_of(setting)[int(seed)].read_samples()
+            (sample,) = (s["text"] for s in samples if s["update"] == int(update))
+            assert html.unescape(cell) == sample
+
+
+def test_one_run_and_three_swept_settings(corpus, run_folder, tmp_path):
+    assert report([run_folder], tmp_path / "one").files == [
+        *TABLES, *pictures("loss", "best", "seconds"), "index.html"
+    ]  # fmt: skip
+    assert "one setting only" in (tmp_path / "one" / "comparison.md").read_text()
+    lists = {**SMALL, "updates": "50", "hidden": "2,3", "eta": "0.1,0.2", "dtype": "float32,float64"}
+    del lists["epochs"]
+    sweep(grid({**lists, "seed": "0"}), corpus, SweepFolder(tmp_path / "s"))
+    files = report([tmp_path / "s"], tmp_path / "one").files  # where one picture is not made any more
+    assert files == [*TABLES, *pictures("loss", "best", "parallel", "seconds"), "index.html"]
+
+
+def test_names_are_shown_as_they_are(corpus, tmp_path):
+    name = "<b>&$x^2$|红</b>"
+    strange = type(corpus)(name, "", "utf-8", "0" * 64, corpus.alphabet, corpus.codes)
+    for text in (strange, corpus):
+        sweep(grid({**SMALL, "seed": "0"}), text, SweepFolder(tmp_path / text.sha256))
+    report([tmp_path / strange.sha256, tmp_path / corpus.sha256], tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert name not in page
+    assert html.escape(name) in page
+    assert name.replace("|", "\\|") in (tmp_path / "report" / "settings.md").read_text()
+
+
+def test_a_report_while_the_sweep_runs(corpus, tmp_path):
+    counts = iter(range(3))
+    lists = {**SMALL, "epochs": "100", "sigma": "0.01,0.1", "seed": "0"}
+    sweep(grid(lists), corpus, SweepFolder(tmp_path), jobs=1, stop=lambda: next(counts, 9) > 2)
+    (run,) = SweepFolder(tmp_path).runs()
+    run.append_metrics([(100, 0, 80.0, 80.0)])
+    written = report([tmp_path], tmp_path / "report", refresh=10)
+    assert written.results.settings["unfinished"].tolist() == [1]
+    assert "loss.png" in written.files
+    assert 'http-equiv="refresh" content="10"' in (tmp_path / "report" / "index.html").read_text()
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_the_page_needs_nothing_else(folder, written):
+    page = (folder / "report" / "index.html").read_text()
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert "://" not in re.sub(r"base64,[^\"]*", "", page)
+    images = re.findall(r"data:image/svg\+xml;base64,([^\"]*)", page)
+    assert [base64.b64decode(image) for image in images] == [
+        (folder / "report" / f"{name}.svg").read_bytes() for name in ("loss", "best", "heat", "seconds")
+    ]
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """Return a function that loads a page in Chromium and returns what it has become."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+
+    def load(page, script, width=1200):
+        """Put the page into a frame of this width, and return what the script finds in it."""
+        page = page.replace("</body>", f"<script>parent.found = () => {script}</script></body>")
+        outer = tmp_path / "outer.html"
+        outer.write_text(
+            f'<meta charset="utf-8"><iframe width="{width}" height="800" srcdoc="{html.escape(page)}">'
+            '</iframe><script>onload = () => { const p = document.createElement("p"); p.id = "found";'
+            "p.textContent = JSON.stringify(found()); document.body.append(p) }</script>"
+        )
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"]
+        flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        command = [CHROMIUM, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+        done = subprocess.run(
+            [*command, outer.as_uri()], capture_output=True, text=True, timeout=120, check=True
+        )
+        return json.loads(html.unescape(re.search(r'<p id="found">(.*?)</p>', done.stdout)[1]))
+
+    return load
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_the_page_fits_its_window(folder, written, browser, width):
+    page = (folder / "report" / "index.html").read_text()
+    widths = "[document.documentElement.scrollWidth, innerWidth]"
+    needed, there = browser(page, widths, width)
+    assert needed <= there <= width
+    images = (
+        "[...document.images].map(i => [i.complete, i.naturalWidth, i.getBoundingClientRect().width])"
+    )
+    for complete, natural, shown in browser(page, images, width):
+        assert complete
+        assert natural > 100
+        assert 200 < shown <= width
+
+
+def test_tables_can_be_sorted(folder, written, browser):
+    page = (folder / "report" / "index.html").read_text()
+    column = """[...document.querySelectorAll("table.sortable tbody")].at(-1).rows"""
+    values = f"[...{column}].map(row => row.cells[%d].textContent)"
+    click = """[...document.querySelectorAll("table.sortable")].at(-1)"""
+    click += '.querySelectorAll("button")[%d].click()'
+    found = browser(page, f"({click % 4}, {values % 4})")
+    numbers = [float(text) for text in found if text != "-"]
+    assert len(numbers) >= 16
+    assert numbers == sorted(numbers)
+    assert found[len(numbers) :] == ["-"] * (24 - len(numbers))  # what is no number comes last
+    found = browser(page, f"({click % 4}, {click % 4}, {values % 4})")
+    assert [float(text) for text in found if text != "-"] == sorted(numbers, reverse=True)
+    found = browser(page, f"({click % 2}, {values % 2})")
+    assert found == ["diverged"] * 8 + ["finished"] * 16
+
+
+# ---------------------------------------------------------------- the commands
+
+
+def test_report_and_compare(nbrnn, folder, tmp_path):
+    done = nbrnn("report", folder, "--out", "here", "--json")
+    document = json.loads(done.stdout)
+    assert sorted(document["files"]) == sorted(path.name for path in (tmp_path / "here").iterdir())
+    assert "index.html" in nbrnn("report", folder, "--out", "here").stdout
+    done = nbrnn("compare", folder)
+    assert "paired seeds" in done.stdout
+    assert "Student" in done.stdout
+    comparison = json.loads(nbrnn("compare", folder, "--json").stdout)
+    assert comparison == document["comparison"]
+    runs = [run.path for run in SweepFolder(folder).runs()[:2]]
+    assert len(json.loads(nbrnn("compare", *runs, "--json").stdout)) in (0, 3)
+    for command in ("report", "compare"):
+        assert "neither" in one_line_error(nbrnn(command, tmp_path, code=2))
+
+
+def test_watch_ends_with_the_sweep(nbrnn, text_file, tmp_path):
+    command = [sys.executable, "-m", "nbrnn", "sweep", text_file, "--updates", "10000000", "--out", "s"]
+    child = subprocess.Popen([*map(str, command)], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("s/runs/*/last.safetensors")):
+        assert child.poll() is None
+        time.sleep(0.05)
+    command = [sys.executable, "-m", "nbrnn", "report", "s", "--watch"]
+    watcher = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert "index.html is new" in watcher.stderr.readline()
+    assert 'http-equiv="refresh"' in (tmp_path / "s" / "report" / "index.html").read_text()
+    child.kill()
+    child.wait()
+    out, err = watcher.communicate(timeout=60)
+    assert watcher.returncode == 0, err
+    assert "index.html" in out
+    assert 'http-equiv="refresh"' not in (tmp_path / "s" / "report" / "index.html").read_text()
+    assert {run.read_summary()["status"] for run in SweepFolder(tmp_path / "s").runs()} == {"running"}
+    assert RunFolder(tmp_path / "s" / "report").is_run() is False

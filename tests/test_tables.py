@@ -1,0 +1,206 @@
+"""Tables: every number again from the files of the runs."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from nbrnn.corpus import Corpus
+from nbrnn.errors import StoreError
+from nbrnn.grid import grid
+from nbrnn.run import run
+from nbrnn.store import RunFolder, SweepFolder
+from nbrnn.sweep import plan, sweep
+from nbrnn.tables import MEASURES, comparison_table, read
+
+SMALL = {"epochs": "2", "hidden": "5", "sample_every": "200", "sample_length": "30"}
+LISTS = {**SMALL, "sigma": "0.01,0.5", "eta": "0.1,0.02,1e30", "seed": "0:4"}
+
+
+@pytest.fixture(scope="module")
+def folder(corpus, tmp_path_factory):
+    """Return the folder of a sweep over two settings, with some runs that diverge."""
+    path = tmp_path_factory.mktemp("sweep")
+    sweep(grid(LISTS), corpus, SweepFolder(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return read([folder])
+
+
+def test_runs_are_what_the_folders_say(folder, results):
+    assert len(results.runs) == 30
+    for row in results.runs.to_dict("records"):
+        run = folder / "runs" / row["run_id"]
+        config, summary = (
+            json.loads((run / f"{name}.json").read_text()) for name in ("config", "summary")
+        )
+        for name in ("hidden", "seq_length", "eta", "sigma", "epsilon", "clip", "seed", "dtype"):
+            assert row[name] == config[name]
+        assert (row["epochs_wanted"], row["corpus"]) == (2, "made-up")
+        for name in ("status", "updates", "epochs", "best_update", "seconds", "updates_per_second"):
+            assert row[name] == summary[name]
+        for name in ("smooth_loss_best", "smooth_loss_final", "bits_per_character_best"):
+            assert row[name] == summary[name]
+        if row["status"] == "finished":
+            assert row["epoch_mean_loss_last"] == summary["epoch_mean_loss"][-1]
+        else:
+            assert row["status"] == "diverged"
+            assert math.isnan(row["epoch_mean_loss_last"])
+
+
+def test_settings_are_recomputable_from_the_runs(results):
+    settings = results.settings
+    assert len(settings) == 6
+    assert settings["smooth_loss_best_mean"].dropna().is_monotonic_increasing
+    for row in settings.to_dict("records"):
+        runs = results.runs[
+            (results.runs["sigma"] == row["sigma"]) & (results.runs["eta"] == row["eta"])
+        ]
+        finished = runs[runs["status"] == "finished"]
+        assert (row["n"], row["failures"], row["unfinished"]) == (
+            (0, 5, 0) if row["eta"] > 1 else (5, 0, 0)
+        )
+        if row["n"]:
+            for measure in MEASURES:
+                values = finished[measure]
+                low, high = scipy_stats.ttest_1samp(values, 0).confidence_interval()
+                assert row[f"{measure}_mean"] == pytest.approx(values.mean())
+                assert row[f"{measure}_sd"] == pytest.approx(values.std())
+                assert row[f"{measure}_median"] == values.median()
+                assert (row[f"{measure}_min"], row[f"{measure}_max"]) == (values.min(), values.max())
+                assert (row[f"{measure}_ci_low"], row[f"{measure}_ci_high"]) == pytest.approx(
+                    (low, high)
+                )
+
+
+def test_differences_are_paired_by_seed(results):
+    comparison = results.comparison
+    assert len(comparison) == 3 * 15
+    best = comparison[comparison["measure"] == "smooth_loss_best"]
+    assert list(best["a"])[:5] == [results.settings["setting"][0]] * 5
+    for row in best.to_dict("records"):
+        a, b = (
+            results.runs[(results.runs["setting"] == row[side]) & (results.runs["status"] == "finished")]
+            .sort_values("seed")["smooth_loss_best"]
+            .to_numpy()
+            for side in "ab"
+        )
+        if len(a) == len(b) == 5:
+            test = scipy_stats.ttest_rel(a, b)
+            low, high = test.confidence_interval()
+            assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high))
+            assert row["p"] == pytest.approx(test.pvalue)
+            assert row["mean_difference"] == pytest.approx((a - b).mean())
+            assert (row["a_lower"], row["b_lower"]) == ((a < b).sum(), (b < a).sum())
+            assert row["p_holm"] >= row["p"]
+        else:
+            assert row["n"] == 0
+            assert "0 paired seeds cannot tell" in row["sentence"]
+
+
+def made_up_results(tmp_path, losses):
+    """Return results of runs whose best losses are given by setting and seed."""
+    text, folder = Corpus.from_text("ab" * 100, "ab"), SweepFolder(tmp_path)
+    folder.add_request({"runs": []}, [])
+    for sigma, by_seed in losses.items():
+        for seed, loss in by_seed.items():
+            lists = {"updates": "1", "hidden": "2", "sigma": str(sigma), "seed": str(seed)}
+            (job,) = plan(grid(lists), text, folder)
+            summary = run(job.config, text, job.folder, draw=False)
+            RunFolder(job.folder).write_summary({**summary, "smooth_loss_best": loss})
+    return read([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        (
+            {0.1: {0: 1.0, 1: 2.0, 2: 3.0}, 0.01: {0: 2.9, 1: 4.1, 2: 5.0}},
+            "sigma 0.1: best smooth loss 2 nats lower than sigma 0.01 "
+            "(95 % CI 1.8 to 2.2, 3 paired seeds).",
+        ),
+        (
+            {0.1: {0: 1.0, 1: 2.0, 2: 3.0}, 0.01: {0: 2.0, 1: 1.0, 2: 4.0}},
+            "3 paired seeds do not tell sigma 0.1 and sigma 0.01 apart "
+            "(95 % CI of the difference -3.2 to 2.5).",
+        ),
+        ({0.1: {0: 1.0}, 0.01: {0: 2.0}}, "1 paired seed cannot tell sigma 0.1 and sigma 0.01 apart."),
+        (
+            {0.1: {0: 1.0, 1: 2.0}, 0.01: {2: 2.0, 3: 3.0}},
+            "0 paired seeds cannot tell sigma 0.1 and sigma 0.01 apart.",
+        ),
+        (
+            {0.1: {0: 1.0, 1: 2.0}, 0.01: {0: 1.0, 1: 2.0}},
+            "sigma 0.01 and sigma 0.1 are the same in 2 paired seeds.",
+        ),
+    ],
+)
+def test_sentences(tmp_path, losses, said):
+    comparison = made_up_results(tmp_path, losses).comparison
+    assert comparison[comparison["measure"] == "smooth_loss_best"]["sentence"].iloc[0] == said
+
+
+def test_a_difference_among_many_pairs_is_doubted(tmp_path):
+    rng = np.random.default_rng(1)
+    losses = {sigma: dict(enumerate(rng.normal(50, 1, 4))) for sigma in (0.1, 0.2, 0.3, 0.4, 0.5)}
+    comparison = made_up_results(tmp_path, losses).comparison
+    best = comparison[comparison["measure"] == "smooth_loss_best"]
+    doubted = best[(best["p"] < 0.05) & (best["p_holm"] > 0.05)]
+    assert len(doubted) > 0
+    assert all("not sure among so many comparisons" in text for text in doubted["sentence"])
+
+
+def test_windows_of_different_lengths_are_compared_per_character(corpus, tmp_path):
+    lists = {**SMALL, "seq_length": "10,20", "seed": "0:1"}
+    sweep(grid(lists), corpus, SweepFolder(tmp_path))
+    results = read([tmp_path])
+    assert results.unit == "nats per character"
+    for row in results.settings.to_dict("records"):
+        runs = results.runs[results.runs["seq_length"] == row["seq_length"]]
+        expected = (runs["smooth_loss_best"] / runs["seq_length"]).mean()
+        assert row["smooth_loss_best_mean"] == pytest.approx(expected)
+
+
+def test_several_folders_and_texts(corpus, folder, run_folder, tmp_path):
+    both = read([folder, folder / "runs" / read([folder]).runs["run_id"][0], run_folder])
+    assert len(both.runs) == 31  # each run once
+    other = Corpus.from_text("another text " * 100, "made-up")
+    sweep(grid({**SMALL, "seed": "0"}), other, SweepFolder(tmp_path))
+    two = read([folder, tmp_path])
+    assert len(set(two.settings["setting"])) == 7
+    assert {name.split(",")[0] for name in two.settings["setting"]} == {
+        f"made-up {corpus.sha256[:6]}",
+        f"made-up {other.sha256[:6]}",
+    }
+
+
+def test_what_is_damaged_or_unfinished_is_shown_as_such(corpus, tmp_path):
+    outcome = sweep(grid({**SMALL, "seed": "0:2"}), corpus, SweepFolder(tmp_path))
+    first, second, _ = outcome.jobs
+    (first.folder / "summary.json").write_text("{}")
+    (second.folder / "summary.json").unlink()
+    results = read([tmp_path])
+    assert sorted(results.runs["status"]) == ["failed", "finished", "running"]
+    row = results.settings.iloc[0]
+    assert (row["n"], row["failures"], row["unfinished"]) == (1, 1, 1)
+
+
+def test_nothing_to_read_is_an_error(tmp_path):
+    with pytest.raises(StoreError, match="neither"):
+        read([tmp_path])
+    SweepFolder(tmp_path).add_request({"runs": []}, [])
+    with pytest.raises(StoreError, match="no run has begun"):
+        read([tmp_path])
+
+
+def test_too_many_settings_are_compared_with_the_best_only(results, monkeypatch):
+    monkeypatch.setattr("nbrnn.tables.MOST_PAIRS", 10)
+    settings = list(results.settings["setting"])
+    few = comparison_table(results.runs, settings)
+    assert len(few) == 3 * 5
+    assert set(few["a"]) == {settings[0]}
