@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -89,7 +89,9 @@ class Grid:
     def name(self, corpus_name: str) -> str:
         """Return a short name of corpus and lists, without the seeds: more of them add to the sweep."""
         parts = ["".join(c if c.isalnum() else "_" for c in corpus_name)[:40]]
-        parts += [name + "_".join(map(shown, values)) for name, values in self.axes.items()]
+        for name, values in self.axes.items():
+            texts = short_texts(values)
+            parts.append(name + "_".join(texts[value] for value in values))
         if self.draws is not None:
             parts.append(f"random{self.draws}_{self.draw_seed}")
         name = "-".join(parts)
@@ -97,11 +99,6 @@ class Grid:
             return name
         identity = {key: value for key, value in self.describe().items() if key != "seeds"}
         return f"{name[:60]}-{hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:8]}"
-
-
-def shown(value: Any) -> str:
-    """Return a setting's value as short as it can be told."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def grid(lists: Mapping[str, str], draws: int | None = None, draw_seed: int = 0) -> Grid:
@@ -164,11 +161,30 @@ def numbers(part: str, whole: bool) -> list[Any]:
     return [int(kind) if whole else float(kind)]
 
 
-def varying(configs: Sequence[RunConfig]) -> list[str]:
+def varying(configs: Iterable[RunConfig]) -> list[str]:
     """Return the settings, other than the seed, in which experiments differ."""
+    configs = list(configs)
     return [name for name in FIELDS if name != "seed" and len({getattr(c, name) for c in configs}) > 1]
 
 
-def label(config: RunConfig, names: Sequence[str]) -> str:
-    """Return these settings of an experiment in words."""
-    return ", ".join(f"{name} {shown(getattr(config, name))}" for name in names)
+def namer(configs: Iterable[RunConfig]) -> Callable[[RunConfig], str]:
+    """Return what gives each of these experiments a name: the settings in which they differ."""
+    configs = list(configs)
+    names = varying(configs)
+    texts = {name: short_texts({getattr(c, name) for c in configs}) for name in names}
+
+    def name_of(config: RunConfig) -> str:
+        values = ((name, getattr(config, name)) for name in names)
+        return ", ".join(f"{name} {texts[name][value]}" for name, value in values if value is not None)
+
+    return name_of
+
+
+def short_texts(values: Iterable[Any]) -> dict[Any, str]:
+    """Return a text for each value, with as few digits as tell them apart, but at least three."""
+    values = set(values)
+    for digits in range(3, 18):
+        texts = {v: f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in values}
+        if len(set(texts.values())) == len(values):
+            break
+    return texts

@@ -10,6 +10,7 @@ from typing import IO, Any, Literal
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
@@ -25,9 +26,20 @@ SCALE = "viridis"  # for more settings than colours: dark is low, in grey too
 FEW_LINES = 12  # up to so many runs each have a line of their own
 MOST_BANDS = 8
 MOST_NAMES = 10  # in a legend
-MOST_ROWS = 40  # of settings in a picture
+FEW_NAMES = 4  # fit into the picture, more stand below it
+LONG_NAME = 27  # characters, of which two do not stand side by side
+DPI = 150  # of PNG
+MOST_OF_THEM = 0.8  # of many settings are wholly shown; the worst may leave the picture
+MOST_ROWS = 30  # of settings in a picture
 
-FONT: Any = {"font.size": 10, "axes.titlesize": 10, "legend.fontsize": 9, "axes.labelsize": 11}
+FONT: Any = {
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "legend.fontsize": 9,
+    "axes.labelsize": 11,
+    "legend.framealpha": 0.9,
+    "legend.edgecolor": "none",
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,9 @@ def loss_figure(
     metrics: Mapping[str, Array], summary: Mapping[str, Any], title: str, updates_per_epoch: int
 ) -> Figure:
     """Return the curve of the smooth loss against updates, with epochs above and the best point."""
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    figure = Figure(figsize=(6, 3.6))
+    # A layout that measures all texts takes twice as long, and a sweep draws many of these.
+    figure.subplots_adjust(left=0.115, right=0.97, bottom=0.155, top=0.79)
     axes = figure.add_subplot()
     axes.plot(metrics["update"], metrics["smooth_loss"], color=BLUE, linewidth=1.5)
     best, update = summary["smooth_loss_best"], summary["best_update"]
@@ -124,7 +138,10 @@ def curves_figure(
 ) -> Figure:
     """Return the mean smooth loss of each setting, with the standard deviation of its seeds."""
     with mpl.rc_context(FONT):
-        figure = Figure(figsize=(5.4, 3.8), layout="constrained")
+        names = list(curves)[:MOST_NAMES]
+        columns = 2 if max(map(len, names)) < LONG_NAME else 1
+        below = 0 if len(names) <= FEW_NAMES else 0.2 * -(-len(names) // columns)
+        figure = Figure(figsize=(5.4, 3.5 + below), layout="constrained")
         axes = figure.add_subplot()
         runs = sum(len(curve.losses) for curve in curves.values())
         for rank, (name, curve) in reversed(list(enumerate(curves.items()))):
@@ -142,23 +159,26 @@ def curves_figure(
         axes.set_xlim(left=0)
         axes.set_xlabel("updates" if against == "updates" else "seconds of training on one core")
         axes.set_ylabel(f"smooth loss ({unit})")
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        if against == "updates":
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         plain(axes)
         axes.spines["top"].set_visible(False)
         more = len(curves) - MOST_NAMES
         handles, labels = axes.get_legend_handles_labels()
         title = f"the best {MOST_NAMES} of {len(curves)} settings" if more > 0 else None
-        place = {"loc": "upper right"} if len(labels) <= 4 else {"loc": "outside lower left", "ncols": 2}
-        figure.legend(handles[::-1], labels[::-1], title=title, frameon=False, **place)
+        place = "outside lower left" if below else "upper right"
+        legend: Any = figure.legend if below else axes.legend
+        legend(handles[::-1], labels[::-1], title=title, loc=place, ncols=columns if below else 1)
         draw_without_math(figure)
         return figure
 
 
 def loss_limits(curves: Sequence[Curves]) -> tuple[float, float]:
     """Return limits between which the curves are told apart: without the fall at the start."""
-    lowest = min((float(curve.losses.min()) for curve in curves), default=0.0)
+    lowest = min(float(curve.losses.min()) for curve in curves)
     after = [curve.losses[:, len(curve.updates) // 20 :] for curve in curves]
-    highest = max((float(loss.mean(axis=0).max()) for loss in after), default=1.0)
+    tops = [float(loss.mean(axis=0).max()) for loss in after]
+    highest = float(np.quantile(tops, MOST_OF_THEM)) if len(tops) > MOST_NAMES else max(tops)
     margin = 0.03 * (highest - lowest) or 1.0
     return lowest - margin, highest + margin
 
@@ -172,7 +192,9 @@ def dots_figure(
     """Return the best smooth loss of each run as a dot, a row a setting, with mean and interval."""
     shown = list(losses)[:MOST_ROWS]
     with mpl.rc_context(FONT):
-        figure = Figure(figsize=(5.4, 1.1 + 0.3 * max(3, len(shown))), layout="constrained")
+        longest = max(map(len, shown), default=0)
+        size = (4.2 + 0.075 * longest, 1.1 + 0.3 * max(3, len(shown)))
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
         for row, name in enumerate(shown):
             colour = looks[name].colour
@@ -182,12 +204,16 @@ def dots_figure(
             if np.isfinite(low):
                 axes.plot([low, high], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
             axes.plot(mean, row, "D", color=colour, markersize=6, mec="white", mew=0.8)
-        every = np.concatenate([losses[name] for name in shown]) if shown else np.zeros(1)
-        margin = 0.05 * float(np.ptp(every)) or 1.0
-        axes.set_xlim(every.min() - margin, every.max() + margin)
+        every = np.concatenate([losses[name] for name in shown])
+        ends = np.array([intervals[name][1:] for name in shown])
+        low, high, width = every.min(), every.max(), np.ptp(every) or 1.0
+        # wide intervals of few seeds may leave the picture
+        low = np.clip(np.nanmin([*ends[:, 0], low]), low - width, low)
+        high = np.clip(np.nanmax([*ends[:, 1], high]), high, high + width)
+        axes.set_xlim(low - 0.05 * width, high + 0.05 * width)
         axes.set_yticks(range(len(shown)), shown)
         axes.set_ylim(len(shown) - 0.5, -0.5)
-        axes.set_xlabel(f"best smooth loss ({unit})")
+        axes.set_xlabel(f"best smooth loss ({unit})", loc="right")
         more = f"; the best {len(shown)} of {len(losses)} settings" if len(losses) > len(shown) else ""
         axes.set_title(f"each seed, mean and its 95 % confidence interval{more}", loc="right")
         plain(axes)
@@ -237,7 +263,15 @@ def parallel_figure(settings: Sequence[Mapping[str, Any]], losses: Array, unit: 
             step = -(-len(values) // 8)
             for place, value in list(zip(places, values, strict=True))[::step]:
                 text = f"{value:.4g}" if isinstance(value, float) else str(value)
-                axes.annotate(text, (x, place), (4, 2), textcoords="offset points", fontsize=8)
+                axes.annotate(
+                    text,
+                    (x, place),
+                    (4, 2),
+                    textcoords="offset points",
+                    fontsize=8,
+                    bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
+                    zorder=5,
+                )
         low, high = float(losses.min()), float(losses.max())
         scaled = (losses - low) / (high - low or 1.0)
         columns.append(list(scaled))
@@ -261,15 +295,20 @@ def parallel_figure(settings: Sequence[Mapping[str, Any]], losses: Array, unit: 
 def draw_without_math(figure: Figure) -> None:
     """Take all names as they are: a corpus may have dollars in its name."""
     texts = [label for axes in figure.axes for label in axes.get_yticklabels()]
-    texts += [label for legend in figure.legends for label in legend.get_texts()]
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    texts += [label for legend in legends if legend for label in legend.get_texts()]
     for text in texts:
         text.set_parse_math(False)
 
 
 def save(figure: Figure, file: IO[bytes], kind: Literal["png", "svg"]) -> None:
     """Write a figure; the same figure gives the same bytes."""
-    metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
     with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": "nbrnn"}):
         # a corpus may be named in a script that the font does not have
         warnings.filterwarnings("ignore", "Glyph")
-        figure.savefig(file, format=kind, dpi=150, metadata=metadata)
+        if kind == "png":  # savefig would draw it twice
+            figure.set_dpi(DPI)
+            canvas: Any = FigureCanvasAgg(figure)
+            canvas.print_png(file, metadata={"Software": None})
+        else:
+            figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})

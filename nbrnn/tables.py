@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +14,7 @@ import pandas as pd
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import NbrnnError, StoreError
-from nbrnn.grid import label, varying
+from nbrnn.grid import namer, varying
 from nbrnn.stats import Mean, holm, mean_of
 from nbrnn.store import RunFolder, SweepFolder
 
@@ -74,22 +74,17 @@ def read(paths: Iterable[Path]) -> Results:
         summary = summary_of(folder)
         if run_id not in unique or summary["status"] == "finished":
             unique[run_id] = (folder, config, corpus, summary)
-    configs = [config for _, config, _, _ in unique.values()]
-    corpora = {corpus["sha256"]: corpus["name"] for _, _, corpus, _ in unique.values()}
-    swept = varying(configs)
-    runs = pd.DataFrame(
-        [
-            row_of(run_id, config, corpus, summary, setting_name(config, corpus, swept, corpora))
-            for run_id, (_, config, corpus, summary) in unique.items()
-        ]
-    )
+    folders, configs, corpora, summaries = map(list, zip(*unique.values(), strict=True))
+    swept, names = varying(configs), setting_names(configs, corpora)
+    rows = zip(unique, configs, corpora, summaries, names, strict=True)
+    runs = pd.DataFrame([row_of(*row) for row in rows])
     per_character = "seq_length" in swept  # the sums over windows of different lengths do not compare
     scale = 1 / runs["seq_length"] if per_character else 1
     compared = runs.assign(**{measure: runs[measure] * scale for measure in MEASURES})
     unit = "nats per character" if per_character else "nats per window"
     settings = settings_table(compared, swept)
     return Results(
-        folders=[folder for folder, *_ in unique.values()],
+        folders=folders,
         runs=runs,
         settings=settings.assign(unit=unit),
         comparison=comparison_table(compared, list(settings["setting"])).assign(unit=unit),
@@ -106,19 +101,27 @@ def summary_of(folder: RunFolder) -> dict[str, Any]:
         return {"status": "failed", "reason": str(error)}
 
 
-def setting_name(
-    config: RunConfig, corpus: dict[str, Any], swept: Sequence[str], corpora: dict[str, str]
-) -> str:
-    """Return what tells one setting from the others, in words."""
-    names = [label(config, swept)] if swept else []
-    if len(corpora) > 1:
-        same_name = list(corpora.values()).count(corpus["name"]) > 1
-        names.insert(0, corpus["name"] + (f" {corpus['sha256'][:6]}" if same_name else ""))
-    return ", ".join(names) or label(config, ("hidden", "eta", "sigma"))
+def setting_names(configs: Sequence[RunConfig], corpora: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return for each run what tells its setting, and its text, from the others in words."""
+    name_of = namer(configs)
+    by_hash = {corpus["sha256"]: corpus["name"] for corpus in corpora}
+    names = []
+    for config, corpus in zip(configs, corpora, strict=True):
+        parts = [name_of(config)]
+        if len(by_hash) > 1:
+            same_name = list(by_hash.values()).count(corpus["name"]) > 1
+            parts.insert(0, corpus["name"] + (f" {corpus['sha256'][:6]}" if same_name else ""))
+        alone = f"hidden {config.hidden}, eta {config.eta:g}, sigma {config.sigma:g}"
+        names.append(", ".join(filter(None, parts)) or alone)
+    return names
 
 
 def row_of(
-    run_id: str, config: RunConfig, corpus: dict[str, Any], summary: dict[str, Any], setting: str
+    run_id: str,
+    config: RunConfig,
+    corpus: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    setting: str,
 ) -> dict[str, Any]:
     """Return the row of a run in runs.csv."""
     settings = config.to_dict()

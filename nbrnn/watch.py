@@ -15,7 +15,7 @@ from rich.text import Text
 
 from nbrnn.console import visible
 from nbrnn.corpus import Corpus
-from nbrnn.grid import label, varying
+from nbrnn.grid import namer
 from nbrnn.job import Job
 from nbrnn.run import Observer, Report
 from nbrnn.sweep import FAILURES, Outcome, SweepObserver
@@ -126,12 +126,12 @@ class SweepWatcher(SweepObserver):
 
     def name(self, job: Job) -> str:
         """Return what tells a run from the others."""
-        return ", ".join(filter(None, (label(job.config, self.varying), f"seed {job.config.seed}")))
+        return ", ".join(filter(None, (self.name_of(job.config), f"seed {job.config.seed}")))
 
     def planned(self, outcome: Outcome) -> None:
         """Say what there is to do."""
         self.outcome = outcome
-        self.varying = varying([job.config for job in outcome.jobs])
+        self.name_of = namer(job.config for job in outcome.jobs)
         self.most_rows = max(1, shutil.get_terminal_size().lines - 3)
         before = f", {outcome.done_before:,} done before" if outcome.done_before else ""
         self.say(f"Sweep in {self.folder}: {len(outcome.jobs):,} runs{before}.")

@@ -4,7 +4,7 @@ import pytest
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import ConfigError
-from nbrnn.grid import grid, label, varying
+from nbrnn.grid import grid, namer, varying
 
 
 @pytest.mark.parametrize(
@@ -109,5 +109,9 @@ def test_names_are_short_and_do_not_tell_the_seeds():
 def test_labels_tell_what_differs():
     configs = grid({"sigma": "0.01,0.1", "epsilon": "1e-8,1"}).configs()
     assert varying(configs) == ["sigma", "epsilon"]
-    assert label(configs[0], varying(configs)) == "sigma 0.01, epsilon 1e-08"
+    assert namer(configs)(configs[0]) == "sigma 0.01, epsilon 1e-08"
+    near = grid({"sigma": "0.1,0.12345,0.12346", "seed": "0"}).configs()
+    assert [namer(near)(config) for config in near] == ["sigma 0.1", "sigma 0.12345", "sigma 0.12346"]
+    both = [RunConfig(updates=3), RunConfig(epochs=3)]
+    assert [namer(both)(config) for config in both] == ["updates 3", "epochs 3"]
     assert varying(configs[:1]) == []
