@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nbrnn.report import Report
     from nbrnn.store import SweepFolder
     from nbrnn.sweep import Outcome
+    from nbrnn.tables import Results
 
 # What a command needs is imported inside of it: `nbrnn --help` is to be instant.
 
@@ -185,14 +186,29 @@ def print_outcome(
             print_wrapped(f"report: {written.folder / 'index.html'}")
 
 
-def print_settings(results: Any) -> None:
-    """Print the table of settings."""
+def print_settings(results: Results, numbered: bool = False) -> None:
+    """Print the table of settings, by which their differences can call them if `numbered`."""
     from nbrnn.report import settings_rows
 
     columns, rows = settings_rows(results, "smooth_loss_best")
-    keep = [columns.index(c) for c in ("setting", "seeds", "failed", "mean", "95 % CI", "min", "max")]
-    title = f"best smooth loss ({results.unit})"
-    print_table(title, [columns[i] for i in keep], [[row[i] for i in keep] for row in rows])
+    wanted = ["setting", "seeds", "mean", "95 % CI", "min", "max"]
+    if results.settings["failures"].any():
+        wanted.insert(2, "failed")
+    keep = [columns.index(column) for column in wanted]
+    cells = [[row[i] for i in keep] for row in rows]
+    if numbered:
+        cells = [[f"{number} {row[0]}", *row[1:]] for number, row in enumerate(cells, 1)]
+    print_table(f"best smooth loss ({results.unit})", wanted, cells)
+
+
+def print_differences(results: Results) -> None:
+    """Print the table of differences, which calls the settings by their numbers."""
+    from nbrnn.report import comparison_rows
+
+    numbers = {name: str(number) for number, name in enumerate(results.settings["setting"], 1)}
+    columns, rows = comparison_rows(results, "smooth_loss_best")
+    cells = [[f"{numbers[a]} - {numbers[b]}", *rest] for a, b, *rest in rows]
+    print_table(f"differences ({results.unit})", ["pair a - b", *columns[2:]], cells)
 
 
 def report(
@@ -256,19 +272,19 @@ def pause(seconds: float, signals: Signals) -> None:
 
 def compare(folders: Folders, as_json: Json = False) -> None:
     """Print how settings differ, over the seeds that they have in common."""
-    from nbrnn.report import METHOD, comparison_rows, plain_rows, sentences
+    from nbrnn.report import METHOD, plain_rows, sentences
     from nbrnn.tables import read
 
     results = read([existing(folder) for folder in folders])
     if as_json:
         print(json.dumps(plain_rows(results.comparison), indent=2))
         return
-    print_settings(results)
-    columns, rows = comparison_rows(results, "smooth_loss_best")
-    if not rows:
+    print_settings(results, numbered=True)
+    if results.comparison.empty:
         print("There is one setting only.")
         return
-    print_table(f"differences ({results.unit})", columns, rows)
-    for text in sentences(results, "smooth_loss_best"):
+    print_differences(results)
+    for text in sentences(results, "smooth_loss_best")[: len(results.settings) - 1]:
         print_wrapped(text)
+    print()
     print_wrapped(METHOD)

@@ -229,7 +229,7 @@ METHOD = (
 
 def comparison_rows(results: Results, measure: str) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows of the table of differences for one measure."""
-    columns = ["a", "b", "seeds", "a - b", "95 % CI", "a lower", "b lower", "p (Holm)"]
+    columns = ["a", "b", "seeds", "mean", "95 % CI", "a lower", "b lower", "p (Holm)"]
     rows = []
     for row in rows_of(results.comparison[results.comparison["measure"] == measure]):
         low, high = figure_of(row["ci_low"], results), figure_of(row["ci_high"], results)
