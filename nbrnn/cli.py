@@ -17,14 +17,15 @@ from nbrnn.config import RunConfig, check_range, option_name
 from nbrnn.console import (
     OneLineErrors,
     Signals,
+    complain,
     config_options,
     print_table,
     print_wrapped,
     shown,
     surviving_closed_stdout,
-    visible,
 )
 from nbrnn.errors import ConfigError, NbrnnError, StoreError
+from nbrnn.visible import visible
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
@@ -112,7 +113,7 @@ def train(
         goes_on = f"nbrnn train{given_again} --resume {folder} goes on"
         raise signals.error(f"interrupted after update {summary['updates']:,}; {goes_on}")
     if summary["status"] == "diverged":
-        print(f"nbrnn: diverged: {summary['reason']}", file=sys.stderr)
+        complain(f"diverged: {summary['reason']}")
         raise typer.Exit(1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,14 +15,15 @@ from nbrnn.arguments import RESULTS, CorpusName, Encoding, Json, Quiet, load
 from nbrnn.config import check_range
 from nbrnn.console import (
     Signals,
+    complain,
     list_options,
     print_table,
     print_wrapped,
-    shown,
     surviving_closed_stdout,
 )
-from nbrnn.errors import ConfigError, LockedError, StoreError
-from nbrnn.grid import FIELDS, grid
+from nbrnn.errors import ConfigError, NbrnnError, StoreError
+from nbrnn.grid import grid
+from nbrnn.visible import visible
 
 if TYPE_CHECKING:
     from nbrnn.job import Job
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 # What a command needs is imported inside of it: `nbrnn --help` is to be instant.
 
 MOST_SHOWN = 3  # failed runs that are named in one line
+MOST_SETTINGS = 12  # that are printed at the end of a sweep; the report has all
+MOST_JOBS = 256
 REFRESH = 10  # seconds between two reports of a sweep that goes on
 
 Folders = Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Of sweeps or of runs.")]
@@ -76,7 +79,7 @@ def sweep(
     if name is not None and (Path(name).name != name or name in ("", "..")):
         raise ConfigError(f"--name takes the name of a folder, not {name!r}: --out takes a path")
     if jobs != -1:
-        check_range("--jobs", jobs, 1, 10_000)
+        check_range("--jobs", jobs, 1, MOST_JOBS)
     if max_failures is not None:
         check_range("--max-failures", max_failures, 1)
     if scheduler is not None and backend not in (None, "dask"):
@@ -108,12 +111,8 @@ def sweep(
                 force=force,
                 max_failures=max_failures,
             )
-        written = None
-        if not signals.waiting() and outcome.summaries:
-            from nbrnn.report import report as write_report
-
-            written = write_report([folder.path], folder.report)
     with surviving_closed_stdout():
+        written, wrong = report_on(folder, outcome) if not signals.waiting() else (None, None)
         print_outcome(folder, outcome, written, as_json, quiet)
     if signals.waiting():
         ended = f"{outcome.count('finished')} of {len(outcome.jobs)} runs are finished"
@@ -123,35 +122,43 @@ def sweep(
         named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
         more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
         stopped = "; stopped by --max-failures" if len(outcome.summaries) < len(outcome.jobs) else ""
-        print(
-            f"nbrnn: {len(failures)} of {len(outcome.jobs)} runs did not finish: "
-            f"{'; '.join(named)}{more}{stopped}",
-            file=sys.stderr,
-        )
+        total = len(outcome.jobs)
+        complain(f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}")
+    if wrong is not None:
+        complain(f"the runs are done, but no report is written: {wrong}")
+    if failures or wrong is not None:
         raise typer.Exit(1)
+
+
+def report_on(folder: SweepFolder, outcome: Outcome) -> tuple[Report | None, NbrnnError | None]:
+    """Write the report of a sweep; return it, or what went wrong, which costs no more than that."""
+    from nbrnn.report import report as write_report
+
+    if not outcome.summaries:
+        return None, None
+    try:
+        return write_report([folder.path], folder.report), None
+    except NbrnnError as error:
+        return None, error
 
 
 def print_plan(jobs: list[Job], as_json: bool) -> None:
     """Print all runs of a sweep, and what has become of each."""
-    from nbrnn.grid import varying
-    from nbrnn.sweep import status_before
+    from nbrnn.grid import namer
+    from nbrnn.sweep import DONE, status_before
 
-    names = [*varying([job.config for job in jobs]), "seed"]
-    rows = [
-        {
-            **{name: getattr(job.config, name) for name in (FIELDS if as_json else names)},
-            "status": status_before(job),
-            "run_id": job.run_id,
-        }
-        for job in jobs
-    ]
+    statuses = [status_before(job) for job in jobs]
     if as_json:
+        rows = [
+            {**job.config.to_dict(), "status": status, "run_id": job.run_id}
+            for job, status in zip(jobs, statuses, strict=True)
+        ]
         print(json.dumps(rows, indent=2))
-    else:
-        columns = [*names, "status"]
-        print_table("", columns, [[shown(row[column]) for column in columns] for row in rows])
-        left = sum(row["status"] not in ("finished", "diverged") for row in rows)
-        print(f"{len(rows):,} runs, {left:,} to do")
+        return
+    name_of = namer(job.config for job in jobs)
+    for job, status in zip(jobs, statuses, strict=True):
+        print(f"{status:<11} {name_of(job.config, with_seed=True)}")
+    print(f"{len(jobs):,} runs, {sum(status not in DONE for status in statuses):,} to do")
 
 
 def print_outcome(
@@ -187,7 +194,7 @@ def print_outcome(
 
 
 def print_settings(results: Results, numbered: bool = False) -> None:
-    """Print the table of settings, by which their differences can call them if `numbered`."""
+    """Print the table of the best settings; of all, with the numbers of `print_differences`."""
     from nbrnn.report import settings_rows
 
     columns, rows = settings_rows(results, "smooth_loss_best")
@@ -196,9 +203,14 @@ def print_settings(results: Results, numbered: bool = False) -> None:
         wanted.insert(2, "failed")
     keep = [columns.index(column) for column in wanted]
     cells = [[row[i] for i in keep] for row in rows]
+    most = len(cells) if numbered else MOST_SETTINGS
     if numbered:
         cells = [[f"{number} {row[0]}", *row[1:]] for number, row in enumerate(cells, 1)]
-    print_table(f"best smooth loss ({results.unit})", wanted, cells)
+    print_table(f"best smooth loss ({results.unit})", wanted, cells[:most])
+    if len(cells) > most:
+        print(f"and {len(cells) - most} more settings\n")
+    for problem in results.unreadable:
+        print_wrapped(f"left out: {visible(problem)}")
 
 
 def print_differences(results: Results) -> None:
@@ -227,18 +239,22 @@ def report(
     The folders are only read, but for report/ in the first one, or --out.
     """
     from nbrnn.report import report as write_report
+    from nbrnn.store import SweepFolder
 
     paths = [existing(folder) for folder in folders]
     where = out or paths[0] / "report"
     with Signals() as signals:
-        signals.defer()
-        while watch and any(map(at_work, paths)) and not signals.waiting():
+        if watch:
+            signals.defer()
+        while watch and any(SweepFolder(path).is_at_work() for path in paths) and not signals.waiting():
             with suppress(StoreError):  # nothing has begun yet
                 write_report(paths, where, refresh=REFRESH)
                 if not quiet:
                     print(f"{where / 'index.html'} is new", file=sys.stderr)
             pause(REFRESH, signals)
         written = write_report(paths, where)
+    if signals.waiting():
+        raise signals.error()
     with surviving_closed_stdout():
         if as_json:
             print(json.dumps(written.document(), indent=2))
@@ -250,17 +266,6 @@ def report(
 def existing(path: Path) -> Path:
     """Return a folder given by its path or by its name in results/."""
     return path if path.exists() or not (RESULTS / path).exists() else RESULTS / path
-
-
-def at_work(path: Path) -> bool:
-    """Whether a process is at work in a folder."""
-    from nbrnn.store import locked
-
-    try:
-        with locked(path) if path.exists() else nullcontext():
-            return False
-    except LockedError:
-        return True
 
 
 def pause(seconds: float, signals: Signals) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import tempfile
 import threading
@@ -19,15 +20,16 @@ from distributed.comm.addressing import get_address_host_port
 from distributed.comm.core import CommClosedError
 
 from nbrnn.corpus import Corpus
-from nbrnn.errors import ClusterError, StoreError
-from nbrnn.job import Job, Messenger, deliver, do, record_failure
+from nbrnn.errors import ClusterError, LockedError, NbrnnError, StoreError
+from nbrnn.job import PATIENCE, Job, Messenger, deliver, do, record_failure
 from nbrnn.run import Observer
-from nbrnn.store import RunFolder
+from nbrnn.store import RunFolder, locked
 
 CONNECT_SECONDS = 4.0  # to wait for the scheduler, and then for its first worker
 BEAT_SECONDS = 1.0  # between two signs of life to the workers
 SILENCE_SECONDS = 5.0  # after which a worker stops its runs: their sweep is gone
 STOP_SECONDS = 1.5  # for interrupted runs to come back
+DEATHS = 2  # that dask reports, each of several workers, until a run counts as failed
 MOST_AT_ONCE = 256  # runs that are handed to the scheduler; it keeps those that find no worker
 
 
@@ -45,6 +47,7 @@ class Cluster:
         self.stopping, self.closed = threading.Event(), threading.Event()
         self.heart = threading.Thread(target=self.beat, daemon=True)
         self.slots = MOST_AT_ONCE
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
 
     def __enter__(self) -> Cluster:
         try:
@@ -104,22 +107,40 @@ class Cluster:
     def do(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
         """Do a run on some worker; return its summary when its files are here."""
         self.observers[job.run_id] = observer
+        try:
+            return self.do_somewhere(job, stop, force)
+        except (distributed.CancelledError, CommClosedError):
+            raise ClusterError(f"lost {self.address}: the same command goes on") from None
+        finally:
+            del self.observers[job.run_id]
+
+    def do_somewhere(self, job: Job, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+        """Do a run on some worker, and on another one if that dies or takes the sweep for dead."""
         folder = RunFolder(job.folder)
         try:
-            with folder.locked():
+            if not folder.is_run() and not folder.is_free():
+                raise StoreError(f"{folder} holds other files")
+            with locked(folder.path, PATIENCE):
                 contents = {} if force else folder.contents()
-                while True:
-                    summary, contents = self.do_once(job, contents, stop)
+                deaths = 0
+                while deaths < DEATHS:
+                    try:
+                        summary, contents = self.do_once(job, contents, stop)
+                    except distributed.KilledWorker:  # dask blames all runs that were on their way to it
+                        deaths += 1
+                        continue
                     if contents:
                         folder.write_contents(contents)
                     if summary["status"] != "interrupted" or stop():
                         return summary
-        except distributed.KilledWorker:
-            return record_failure(job, self.corpus, "each worker that did it died")
-        except StoreError as error:
-            return {"status": "failed", "reason": str(error)}
         except (distributed.CancelledError, CommClosedError):
-            raise ClusterError(f"lost {self.address}: the same command goes on") from None
+            raise
+        except LockedError as error:
+            return {"status": "failed", "reason": str(error)}
+        except Exception as error:
+            reason = str(error) if isinstance(error, NbrnnError) else f"{type(error).__name__}: {error}"
+            return record_failure(job, self.corpus, reason)
+        return record_failure(job, self.corpus, "each worker that did it died")
 
     def do_once(
         self, job: Job, contents: dict[str, bytes], stop: Callable[[], bool]

@@ -10,7 +10,6 @@ import shutil
 import signal
 import sys
 import textwrap
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
@@ -23,6 +22,7 @@ from typer.core import TyperGroup
 from nbrnn.config import DEFAULT_EPOCHS, RunConfig, option_name
 from nbrnn.errors import NbrnnError
 from nbrnn.grid import DEFAULT_LISTS
+from nbrnn.visible import one_line, visible
 
 
 class OneLineErrors(TyperGroup):
@@ -32,6 +32,7 @@ class OneLineErrors(TyperGroup):
         """Run the program and exit with its code; without arguments it shows its help."""
         if not (args[0] if args else sys.argv[1:]):
             args = (["--help"], *args[1:])
+        open_standard_streams()
         sys.stdout = usable(sys.stdout)
         sys.stderr = usable(sys.stderr)
         if sys.stderr.isatty():
@@ -64,6 +65,15 @@ class OneLineErrors(TyperGroup):
                 raise SignalError(signal.SIGINT) from None
 
 
+def open_standard_streams() -> None:
+    """Let the three standard streams lead nowhere if they are closed: a file would take their place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # at the lowest free number
+
+
 def usable(stream: TextIO | None) -> TextIO:
     """Return a stream that takes any character; one that is closed leads nowhere."""
     if stream is None:
@@ -72,10 +82,14 @@ def usable(stream: TextIO | None) -> TextIO:
     return stream
 
 
+def complain(message: str) -> None:
+    """Say on stderr, in one line, what is wrong."""
+    print(f"nbrnn: {one_line(message)}", file=sys.stderr)
+
+
 def fail(message: str, code: int) -> None:
     """Exit with one line on stderr."""
-    line = visible(" ".join(message.split()))
-    print(f"nbrnn: {line}", file=sys.stderr)
+    complain(message)
     sys.exit(code)
 
 
@@ -177,22 +191,6 @@ class Signals:
             signal.signal(number, handler)
 
 
-def visible(text: str) -> str:
-    """Return a text that a terminal shows as characters: control characters are escaped.
-
-    Line ends and tabs stay; carriage returns before a line end are part of it.
-    """
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    return "\n".join("".join(map(visible_character, line)) for line in lines)
-
-
-def visible_character(character: str) -> str:
-    """Return a character, or its escape if it would control the terminal."""
-    if character == "\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
-        return character
-    return character.encode("unicode_escape").decode()
-
-
 def print_wrapped(text: str) -> None:
     """Print a paragraph between words."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
@@ -211,13 +209,15 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.title = Text(title) if title else None
     for number, column in enumerate(columns):
         justify: Literal["left", "right"] = "left" if number == 0 or column == "where" else "right"
         table.add_column(column, justify=justify, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(visible(cell)) for cell in row))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
     with console.capture() as lines:
         console.print(table)

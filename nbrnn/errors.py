@@ -29,6 +29,10 @@ class ClusterError(NbrnnError):
     """A dask scheduler that does not answer, or workers that cannot do the work."""
 
 
+class SweepError(NbrnnError):
+    """A sweep that cannot be done as it was asked for."""
+
+
 class WriteError(NbrnnError):
     """A file that cannot be written: full disk, missing permission."""
 

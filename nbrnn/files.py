@@ -53,12 +53,6 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         sync_folder(path.parent)
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder unless it is there. Raises WriteError."""
-    with write_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-
-
 def sync_folder(folder: Path) -> None:
     """Make renames in a folder durable, where the system lets a folder be opened."""
     if os.name == "posix":

@@ -128,6 +128,8 @@ def parse(name: str, text: str) -> list[Any]:
             continue
         try:
             values += numbers(part.strip(), whole)
+        except ConfigError as error:
+            raise ConfigError(f"{option}: {error}") from None
         except (ValueError, OverflowError):
             kind = "whole numbers" if whole else "numbers"
             raise ConfigError(f"{option} takes {kind} with commas between, not {part!r}") from None
@@ -137,24 +139,26 @@ def parse(name: str, text: str) -> list[Any]:
 
 
 def numbers(part: str, whole: bool) -> list[Any]:
-    """Return the numbers that one part of a comma list stands for. Raises ValueError."""
+    """Return the numbers that one part of a comma list stands for. Raises ValueError, ConfigError."""
     kind, *ends = part.split(":")
     if kind in ("log", "lin"):
         start, end, number = ends
         low, high, count = float(start), float(end), int(number)
-        if not (math.isfinite(high - low) and 1 <= count <= MOST_VALUES):
+        if not math.isfinite(high - low):
             raise ValueError
-        if kind == "log" and not 0 < low <= high:
-            raise ValueError
+        if not 1 <= count <= MOST_VALUES:
+            raise ConfigError(f"{part} is not 1 to {MOST_VALUES:,} values")
+        if kind == "log" and not min(low, high) > 0:
+            raise ConfigError(f"{part}: log: takes numbers above 0")
         import numpy as np  # not for --help
 
         space = np.geomspace(low, high, count) if kind == "log" else np.linspace(low, high, count)
-        return [round(x) if whole else float(x) for x in space]
+        return [round(x) if whole else float(f"{x:.12g}") for x in space]  # 0.3, as it would be typed
     if ends and whole:
         (end,) = ends
         first, last = int(kind), int(end)
         if not first <= last < first + MOST_VALUES:
-            raise ValueError
+            raise ConfigError(f"{part} is not 1 to {MOST_VALUES:,} values, lowest first")
         return list(range(first, last + 1))
     if ends:
         raise ValueError
@@ -167,15 +171,16 @@ def varying(configs: Iterable[RunConfig]) -> list[str]:
     return [name for name in FIELDS if name != "seed" and len({getattr(c, name) for c in configs}) > 1]
 
 
-def namer(configs: Iterable[RunConfig]) -> Callable[[RunConfig], str]:
+def namer(configs: Iterable[RunConfig]) -> Callable[..., str]:
     """Return what gives each of these experiments a name: the settings in which they differ."""
     configs = list(configs)
     names = varying(configs)
     texts = {name: short_texts({getattr(c, name) for c in configs}) for name in names}
 
-    def name_of(config: RunConfig) -> str:
+    def name_of(config: RunConfig, with_seed: bool = False) -> str:
         values = ((name, getattr(config, name)) for name in names)
-        return ", ".join(f"{name} {texts[name][value]}" for name, value in values if value is not None)
+        parts = [f"{name} {texts[name][value]}" for name, value in values if value is not None]
+        return ", ".join([*parts, f"seed {config.seed}"] if with_seed else parts)
 
     return name_of
 

@@ -16,6 +16,7 @@ from nbrnn.errors import LockedError, NbrnnError
 from nbrnn.run import Observer, Report, run
 from nbrnn.store import RunFolder
 
+OF_AN_END = ("diverged_at", "traceback")  # what a summary says of an earlier end
 PATIENCE = 10.0  # seconds that a process whose parent was killed may take to leave its run
 NEWS_SECONDS = 0.25  # between two messages about a run that is done elsewhere
 
@@ -62,7 +63,8 @@ def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = No
     folder = RunFolder(job.folder)
     summary = {"status": "failed", "reason": reason, **({"traceback": trace} if trace else {})}
     with suppress(NbrnnError):  # the reason may be that nothing can be written
-        summary = {**folder.read_summary(), **summary}
+        before = folder.read_summary()
+        summary = {**{k: v for k, v in before.items() if k not in OF_AN_END}, **summary}
     with suppress(NbrnnError):
         if folder.is_run() or folder.is_free():
             with folder.locked():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -74,7 +74,8 @@ class Slot:
 
     def do(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
         """Do a run. Raises BrokenProcessPool if the process dies."""
-        future = self.executor.submit(do_here, job, force)
+        with signals_blocked():  # which a new process inherits
+            future = self.executor.submit(do_here, job, force)
         told = None
         while not wait_for(future, seconds=0.05):
             self.pass_on_news(observer)
@@ -99,6 +100,22 @@ class Slot:
         self.theirs.close()
 
 
+@contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Keep SIGINT and SIGTERM away from what this thread starts: they are the sweep's affair.
+
+    Ctrl-C and batch systems send them to all processes at once.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def wait_for(future: loky.Future, seconds: float) -> bool:
     """Wait for a future, but no longer than this; return whether it is done."""
     return bool(loky.wait([future], timeout=seconds).done)
@@ -117,7 +134,7 @@ class Child:
 
     def send(self, message: dict[str, Any]) -> None:
         """Send news to the parent, if it lives."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self.pipe.send_bytes(json.dumps(message).encode())
 
     def listen(self) -> None:
@@ -136,9 +153,8 @@ child: Child
 
 
 def begin(pipe: Connection, corpus: Corpus, argv: list[str]) -> None:
-    """Prepare a new process. Signals are its parent's affair: Ctrl-C reaches the whole group."""
+    """Prepare a new process."""
     global child  # noqa: PLW0603 (a process has one parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.argv = argv  # for env.json
     child = Child(pipe, corpus)
     threading.Thread(target=child.listen, daemon=True).start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,15 +19,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from nbrnn import plots
-from nbrnn.errors import NbrnnError
-from nbrnn.files import make_folder, write_atomically
+from nbrnn.errors import NbrnnError, StoreError
+from nbrnn.files import write_atomically
 from nbrnn.params import Array
-from nbrnn.store import RunFolder
-from nbrnn.tables import MEASURES, Results, column_of, read
+from nbrnn.store import RunFolder, SweepFolder, locked
+from nbrnn.tables import MEASURES, PER_CHARACTER, Results, column_of, read
 
 POINTS = 400  # of a curve in a picture
 MOST_SAMPLES = 12  # settings whose samples are on the page; samples.md has all
 MOST_SENTENCES = 30
+PATIENCE = 60.0  # seconds that another report into the same folder may take
 
 CAPTIONS = {
     "loss": "The smooth loss against updates: the mean of each setting's seeds, with a band of one "
@@ -52,6 +54,7 @@ class Report:
         return {
             "report": str(self.folder),
             "files": self.files,
+            "unreadable": self.results.unreadable,
             **{
                 name: plain_rows(getattr(self.results, name))
                 for name in ("runs", "settings", "comparison")
@@ -75,9 +78,17 @@ def report(paths: Sequence[Path], out: Path, *, refresh: int = 0) -> Report:
     With `refresh` the page loads itself again after so many seconds. Raises StoreError if there is
     nothing to report, WriteError if it cannot be written.
     """
+    if RunFolder(out).is_run() or SweepFolder(out).is_sweep():
+        raise StoreError(f"{out} is the folder of a run or a sweep: give another --out")
     results = read(paths)
+    with locked(out, PATIENCE):
+        return write_files(results, out, refresh)
+
+
+def write_files(results: Results, out: Path, refresh: int) -> Report:
+    """Write all files of a report."""
     written = Report(out, results)
-    make_folder(out)
+    is_older_report = (out / "index.html").exists()
 
     def write(name: str, data: bytes) -> None:
         write_atomically(out / name, lambda file: file.write(data))
@@ -95,7 +106,7 @@ def report(paths: Sequence[Path], out: Path, *, refresh: int = 0) -> Report:
             image = drawn(figure, kind)
             write(f"{name}.{kind}", image)
         pictures[name] = base64.b64encode(image).decode()
-    for name in set(CAPTIONS) - set(pictures):  # of an earlier report
+    for name in set(CAPTIONS) - set(pictures) if is_older_report else ():
         for kind in ("png", "svg"):
             (out / f"{name}.{kind}").unlink(missing_ok=True)
     write("index.html", page(results, pictures, texts, refresh).encode())
@@ -115,13 +126,14 @@ def drawn(figure: Figure, kind: Literal["png", "svg"]) -> bytes:
 def figures(results: Results) -> Iterator[tuple[str, Figure]]:
     """Return the pictures that these results have, with their names."""
     settings, unit = results.settings, results.unit
-    columns = [column_of(name) for name in results.swept]
+    # without those that not all runs have: epochs, where others count updates
+    columns = [c for name in results.swept if settings[c := column_of(name)].notna().all()]
     values = {row["setting"]: [row[c] for c in columns] for row in rows_of(settings)}
     looks = plots.styles(values)
     curves = {name: curve for name in values if (curve := curves_of(results, name))}
     if curves:
         yield "loss", plots.curves_figure(curves, looks, "updates", unit)
-    finished = settings[settings["n"] > 0]
+    finished = settings[settings["smooth_loss_best_mean"].notna()]
     if len(finished):
         scale = per_character(results)
         losses = {
@@ -131,8 +143,9 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
         intervals = {row["setting"]: tuple(row[i] for i in interval) for row in rows_of(finished)}
         yield "best", plots.dots_figure(losses, intervals, looks, unit)
         numeric = [c for c in columns if pd.api.types.is_numeric_dtype(finished[c])]
-        if len(columns) == len(numeric) == 2 and finished["setting"].is_unique:
-            table = finished.pivot_table(index=columns[0], columns=columns[1], values=interval[0])
+        one_each = not finished.duplicated(columns).any() if columns else False
+        if len(columns) == len(numeric) == 2 and one_each:
+            table = finished.pivot(index=columns[0], columns=columns[1], values=interval[0])
             rows, across = (columns[0], list(table.index)), (columns[1], list(table.columns))
             yield "heat", plots.heat_figure(table.to_numpy(float), rows, across, unit)
         if len(columns) >= 3:
@@ -144,7 +157,7 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
 
 def per_character(results: Results) -> bool:
     """Whether losses are compared per character rather than per window."""
-    return results.unit == "nats per character"
+    return results.unit == PER_CHARACTER
 
 
 def scaled_losses(results: Results, setting: str, scale: bool) -> pd.Series[float]:
@@ -187,7 +200,8 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     """Return a table in Markdown, all columns but the first to the right."""
     lines = ["| " + " | ".join(columns) + " |", "|---|" + "--:|" * (len(columns) - 1)]
     for row in rows:
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+        cells = (html.escape(cell, quote=False).replace("|", "\\|") for cell in row)
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -213,9 +227,14 @@ def figure_of(value: float, results: Results) -> str:
 def settings_markdown(results: Results) -> str:
     """Return settings.md."""
     parts = ["# Settings", f"Over the finished seeds of each setting; losses in {results.unit}."]
-    for measure, name in MEASURES.items():
+    for measure, name in measures_of(results).items():
         parts += [f"## {name.capitalize()}", markdown_table(*settings_rows(results, measure))]
     return "\n\n".join(parts) + "\n"
+
+
+def measures_of(results: Results) -> dict[str, str]:
+    """Return the measures that some run has: a short one ends before its first epoch does."""
+    return {measure: name for measure, name in MEASURES.items() if results.runs[measure].notna().any()}
 
 
 METHOD = (
@@ -258,11 +277,13 @@ def sentences(results: Results, measure: str) -> list[str]:
 def comparison_markdown(results: Results) -> str:
     """Return comparison.md."""
     parts = ["# Differences between settings", METHOD + f" Losses in {results.unit}."]
-    for measure, name in MEASURES.items():
+    for measure, name in measures_of(results).items():
         columns, rows = comparison_rows(results, measure)
         if rows:
             parts += [f"## {name.capitalize()}", markdown_table(columns, rows)]
-            parts += ["\n".join(f"- {text}" for text in sentences(results, measure))]
+            parts += [
+                "\n".join(f"- {html.escape(text, quote=False)}" for text in sentences(results, measure))
+            ]
     if len(parts) == 2:
         parts.append("There is one setting only.")
     return "\n\n".join(parts) + "\n"
@@ -315,8 +336,8 @@ def samples_markdown(samples: Samples) -> str:
             cells = "".join(f"<td><pre>{html.escape(text)}</pre></td>" for text in texts)
             lines.append(f"<tr><td>{when}</td>{cells}</tr>")
         # an empty line would end the table
-        table = "\n".join([*lines, "</table>"]).replace("\n\n", "\n&nbsp;\n")
-        parts += [f"## {setting}", table]
+        table = re.sub(r"\n(?=[^\S\n]*\n)", "\n&nbsp;", "\n".join([*lines, "</table>"]))
+        parts += [f"## {html.escape(setting, quote=False)}", table]
     return "\n\n".join(parts) + "\n"
 
 
@@ -347,10 +368,11 @@ def page(results: Results, pictures: Mapping[str, str], samples: Samples, refres
         pictures=[(CAPTIONS[name], image) for name, image in pictures.items()],
         measures=[
             (name, settings_rows(results, measure), comparison_rows(results, measure))
-            for measure, name in MEASURES.items()
+            for measure, name in measures_of(results).items()
         ],
         sentences=sentences(results, "smooth_loss_best"),
-        pairs=len(results.comparison) // len(MEASURES),
+        pairs=int((results.comparison["measure"] == "smooth_loss_best").sum()),
+        unreadable=results.unreadable,
         method=METHOD,
         samples=dict(list(samples.items())[:MOST_SAMPLES]),
         more_samples=max(0, len(samples) - MOST_SAMPLES),

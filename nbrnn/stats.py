@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.95  # of confidence
+ROUNDING = 1e-15  # relative, of a standard deviation
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,12 @@ def mean_of(sample: Sequence[float] | NDArray[np.floating]) -> Mean:
     if n == 1:
         return Mean(1, mean, *(math.nan,) * 4)
     sd = float(np.std(sample, ddof=1))
-    error = sd / math.sqrt(n)
-    if error == 0:
+    if sd <= ROUNDING * float(np.max(np.abs(sample))):  # they are all the same
         return Mean(n, mean, 0.0, mean, mean, 1.0 if mean == 0 else 0.0)
+    error = sd / math.sqrt(n)
     half = t_quantile(n - 1) * error
-    return Mean(n, mean, sd, mean - half, mean + half, 1 - t_within(abs(mean) / error, n - 1))
+    p = max(0.0, 1 - t_within(abs(mean) / error, n - 1))  # below 1e-15 it is all rounding
+    return Mean(n, mean, sd, mean - half, mean + half, p)
 
 
 def t_within(t: float, degrees: int) -> float:
@@ -76,14 +78,16 @@ def t_quantile(degrees: int, level: float = LEVEL) -> float:
     return math.tan(low) * math.sqrt(degrees)
 
 
-def holm(p: Sequence[float]) -> list[float]:
+def holm(p: Sequence[float], comparisons: int = 0) -> list[float]:
     """Return p-values that hold for all of several comparisons at once; NaN counts as none.
 
+    `comparisons` is their number if there were more than these.
     Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6, 1979.
     """
     order = [i for i in np.argsort(p) if not math.isnan(p[i])]
     adjusted, largest = [math.nan] * len(p), 0.0
+    count = max(comparisons, len(order))
     for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p[i]))
+        largest = max(largest, min(1.0, (count - rank) * p[i]))
         adjusted[i] = largest
     return adjusted

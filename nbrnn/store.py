@@ -80,9 +80,12 @@ def is_number(value: Any) -> bool:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Make a folder this process's own; the lock ends with the process. Raises StoreError."""
-    lock = FileLock(folder / LOCK, timeout=0)
+def locked(folder: Path, patience: float = 0) -> Iterator[None]:
+    """Make a folder this process's own; the lock ends with the process.
+
+    Raises LockedError if another process does not leave it within `patience` seconds, and StoreError.
+    """
+    lock = FileLock(folder / LOCK, timeout=patience)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -203,6 +206,9 @@ class RunFolder:
             isinstance(value, dict)
             and value.get("status") in STATUSES
             and all(value.get(name) is None or is_number(value[name]) for name in SUMMARY_NUMBERS)
+            and isinstance(value.get("epoch_mean_loss", []), list)
+            and all(map(is_number, value.get("epoch_mean_loss", [])))
+            and isinstance(value.get("reason", ""), str)
         ):
             raise StoreError(f"{self / SUMMARY} is damaged: it is not the summary of a run")
         return value
@@ -341,7 +347,19 @@ class SweepFolder:
 
     def locked(self) -> AbstractContextManager[None]:
         """Make the sweep this process's own; the lock ends with the process. Raises StoreError."""
-        return locked(self.path)
+        return locked(self.path, patience=0.5)  # who only looks whether it is at work is soon gone
+
+    def is_at_work(self) -> bool:
+        """Whether a process is at work here; nothing is written to find out."""
+        if not (self.path / LOCK).exists():
+            return False
+        try:
+            with locked(self.path):
+                return False
+        except LockedError:
+            return True
+        except StoreError:  # not ours to write in, so that nobody can tell
+            return False
 
     def is_sweep(self) -> bool:
         """Whether a sweep was begun here."""

@@ -13,7 +13,7 @@ import joblib
 
 from nbrnn import compiled
 from nbrnn.corpus import Corpus
-from nbrnn.errors import NbrnnError, StoreError
+from nbrnn.errors import NbrnnError, StoreError, SweepError
 from nbrnn.grid import Grid
 from nbrnn.job import Job, do
 from nbrnn.run import Observer, Report, draw_loss
@@ -38,6 +38,9 @@ class SweepObserver:
 
     def ended(self, job: Job, summary: dict[str, Any]) -> None:
         """A run has ended, in one of all ways."""
+
+    def ready(self) -> None:
+        """The first run is about to start."""
 
     def drawing(self) -> None:
         """All runs have ended; their pictures are drawn."""
@@ -154,7 +157,7 @@ def sweep(
     with folder.locked():
         planned = plan(grid, corpus, folder)
         wanted = {"corpus": corpus.describe(), **grid.describe()}
-        folder.add_request({**wanted, "runs": [job.run_id for job in planned]}, sys.argv)
+        wanted["runs"] = [job.run_id for job in planned]
         outcome = Outcome(planned)
         if not force:
             before = {job.run_id: done_before(job) for job in planned}
@@ -165,7 +168,11 @@ def sweep(
         left = [job for job in planned if job.run_id not in outcome.summaries]
         if left:
             with place(backend, corpus, left, scheduler) as where:
+                folder.add_request(wanted, sys.argv)
+                sweeping.observer.ready()
                 sweeping.go(left, where, where.slots if jobs < 0 else jobs)
+        else:
+            folder.add_request(wanted, sys.argv)
         sweeping.draw()
         return outcome
 
@@ -202,12 +209,12 @@ class Sweeping:
         self.outcome, self.observer = outcome, observer
         self.stop, self.force = stop, force
         self.max_failures = max_failures
+        self.failures = 0
         self.fatal: NbrnnError | None = None  # an error that meets every run
 
     def stopping(self) -> bool:
         """Whether to do no more."""
-        limit = self.max_failures
-        too_many = limit is not None and self.outcome.count(*FAILURES) >= limit
+        too_many = self.max_failures is not None and self.failures >= self.max_failures
         return too_many or self.fatal is not None or self.stop()
 
     def go(self, jobs: list[Job], where: Place, slots: int) -> None:
@@ -223,6 +230,7 @@ class Sweeping:
         for job, summary in parallel(calls):
             if summary is not None:
                 self.outcome.summaries[job.run_id] = summary
+                self.failures += summary["status"] in FAILURES
                 self.observer.ended(job, summary)
         self.outcome.seconds = time.monotonic() - start
         if self.fatal is not None:
@@ -243,18 +251,19 @@ class Sweeping:
             return job, where.do(job, ForJob(job, self.observer), self.stopping, self.force)
         except NbrnnError as error:
             self.fatal = error
-            return job, None
+        except OSError as error:  # of a process that cannot be started
+            self.fatal = SweepError(f"{error.strerror or error}: fewer --jobs may help")
+        return job, None
 
     def draw(self) -> None:
         """Draw the pictures of the runs that have ended.
 
         Only now: matplotlib is not made for threads, and takes as long as some thousand updates.
         """
-        if not self.stopping():
-            self.observer.drawing()
+        self.observer.drawing()
         for job in self.outcome.jobs:
-            if self.stopping():
+            if self.stop():
                 return
             if self.outcome.summaries.get(job.run_id, {}).get("status") in DONE:
-                with suppress(StoreError):  # damaged since: the report says so
+                with suppress(NbrnnError):  # a picture less is no reason to lose a sweep's outcome
                     draw_loss(RunFolder(job.folder))

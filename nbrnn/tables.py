@@ -17,6 +17,7 @@ from nbrnn.errors import NbrnnError, StoreError
 from nbrnn.grid import namer, varying
 from nbrnn.stats import Mean, holm, mean_of
 from nbrnn.store import RunFolder, SweepFolder
+from nbrnn.visible import one_line
 
 # What is compared: the column in runs.csv, and its name in a sentence.
 MEASURES = {
@@ -25,6 +26,7 @@ MEASURES = {
     "epoch_mean_loss_last": "mean loss of the last epoch",
 }
 FAILURES = ("diverged", "failed")
+PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
 MOST_PAIRS = 5_000  # beyond that each setting is compared with the best one only
 SURE = 0.05  # the largest p of a difference that is called one
 
@@ -39,6 +41,7 @@ class Results:
     comparison: pd.DataFrame
     swept: list[str]  # the settings in which the runs differ
     unit: str
+    unreadable: list[str]  # what is wrong with runs whose settings cannot be read
 
     def folders_of(self, setting: str) -> dict[int, RunFolder]:
         """Return the folders of the finished runs of a setting by seed, the best run first."""
@@ -68,28 +71,36 @@ def read(paths: Iterable[Path]) -> Results:
     """Return the tables of all runs in these folders of sweeps and of runs. Raises StoreError."""
     paths = list(paths)
     unique: dict[str, tuple[RunFolder, RunConfig, dict[str, Any], dict[str, Any]]] = {}
+    unreadable = []
     for folder in find_runs(paths):
-        config, corpus = folder.read_config()
-        run_id = config.run_id(corpus["name"], corpus["sha256"])
+        try:
+            config, corpus = folder.read_config()
+        except StoreError as error:
+            unreadable.append(str(error))
+            continue
+        identity = config.run_id("", corpus["sha256"])  # the same text may have two names
         summary = summary_of(folder)
-        if run_id not in unique or summary["status"] == "finished":
-            unique[run_id] = (folder, config, corpus, summary)
+        if identity not in unique or summary["status"] == "finished":
+            unique[identity] = (folder, config, corpus, summary)
+    if not unique:
+        raise StoreError(unreadable[0])
     folders, configs, corpora, summaries = map(list, zip(*unique.values(), strict=True))
     swept, names = varying(configs), setting_names(configs, corpora)
-    rows = zip(unique, configs, corpora, summaries, names, strict=True)
+    rows = zip(configs, corpora, summaries, names, strict=True)
     runs = pd.DataFrame([row_of(*row) for row in rows])
     per_character = "seq_length" in swept  # the sums over windows of different lengths do not compare
     scale = 1 / runs["seq_length"] if per_character else 1
     compared = runs.assign(**{measure: runs[measure] * scale for measure in MEASURES})
-    unit = "nats per character" if per_character else "nats per window"
+    unit = PER_CHARACTER if per_character else PER_WINDOW
     settings = settings_table(compared, swept)
     return Results(
         folders=folders,
         runs=runs,
         settings=settings.assign(unit=unit),
-        comparison=comparison_table(compared, list(settings["setting"])).assign(unit=unit),
+        comparison=comparison_table(compared, list(settings["setting"]), unit).assign(unit=unit),
         swept=swept,
         unit=unit,
+        unreadable=unreadable,
     )
 
 
@@ -110,14 +121,13 @@ def setting_names(configs: Sequence[RunConfig], corpora: Sequence[Mapping[str, A
         parts = [name_of(config)]
         if len(by_hash) > 1:
             same_name = list(by_hash.values()).count(corpus["name"]) > 1
-            parts.insert(0, corpus["name"] + (f" {corpus['sha256'][:6]}" if same_name else ""))
+            parts.insert(0, one_line(corpus["name"]) + (f" {corpus['sha256'][:6]}" if same_name else ""))
         alone = f"hidden {config.hidden}, eta {config.eta:g}, sigma {config.sigma:g}"
         names.append(", ".join(filter(None, parts)) or alone)
     return names
 
 
 def row_of(
-    run_id: str,
     config: RunConfig,
     corpus: Mapping[str, Any],
     summary: Mapping[str, Any],
@@ -128,9 +138,9 @@ def row_of(
     seed = settings.pop("seed")
     means = summary.get("epoch_mean_loss") or [math.nan]
     return {
-        "run_id": run_id,
+        "run_id": config.run_id(corpus["name"], corpus["sha256"]),
         "setting": setting,
-        "corpus": corpus["name"],
+        "corpus": one_line(corpus["name"]),
         "corpus_sha256": corpus["sha256"],
         **{
             name if name not in ("epochs", "updates") else f"{name}_wanted": v
@@ -192,7 +202,7 @@ def pairs(settings: Sequence[str]) -> list[tuple[str, str]]:
     return [(settings[0], other) for other in settings[1:]]
 
 
-def comparison_table(runs: pd.DataFrame, settings: Sequence[str]) -> pd.DataFrame:
+def comparison_table(runs: pd.DataFrame, settings: Sequence[str], unit: str) -> pd.DataFrame:
     """Return the difference of each pair of settings over their common seeds, for each measure.
 
     A seed gives both runs of a pair the same random numbers, and the differences are taken seed by
@@ -201,7 +211,9 @@ def comparison_table(runs: pd.DataFrame, settings: Sequence[str]) -> pd.DataFram
     finished = runs[runs["status"] == "finished"]
     rows = []
     for measure, name in MEASURES.items():
-        table = finished.pivot_table(index="seed", columns="setting", values=measure)
+        table = finished.pivot(index="seed", columns="setting", values=measure)
+        if not table.notna().any(axis=None):
+            continue
         found = []
         for a, b in pairs(settings):
             if a in table and b in table:
@@ -210,7 +222,8 @@ def comparison_table(runs: pd.DataFrame, settings: Sequence[str]) -> pd.DataFram
                 difference = np.empty(0)
             mean = mean_of(difference)
             found.append((a, b, mean, int((difference < 0).sum()), int((difference > 0).sum())))
-        corrected = holm([mean.p for _, _, mean, _, _ in found])
+        # all pairs, even if those without the best are left out: the best was chosen by looking at all
+        corrected = holm([mean.p for _, _, mean, _, _ in found], math.comb(len(settings), 2))
         for (a, b, mean, a_lower, b_lower), p_holm in zip(found, corrected, strict=True):
             rows.append(
                 {
@@ -226,7 +239,7 @@ def comparison_table(runs: pd.DataFrame, settings: Sequence[str]) -> pd.DataFram
                     "b_lower": b_lower,
                     "p": mean.p,
                     "p_holm": p_holm,
-                    "sentence": sentence(a, b, mean, p_holm, name),
+                    "sentence": sentence(a, b, mean, p_holm, name, unit),
                 }
             )
     return pd.DataFrame(rows, columns=COMPARISON)
@@ -238,7 +251,7 @@ COMPARISON = [
 ]
 
 
-def sentence(a: str, b: str, difference: Mean, p_holm: float, measure: str) -> str:
+def sentence(a: str, b: str, difference: Mean, p_holm: float, measure: str, unit: str) -> str:
     """Return in words what the difference of two settings says of them."""
     n = difference.n
     seeds = f"{n} paired seed{'s' if n != 1 else ''}"
@@ -248,10 +261,17 @@ def sentence(a: str, b: str, difference: Mean, p_holm: float, measure: str) -> s
         return f"{a} and {b} are the same in {seeds}."
     low, high = difference.low, difference.high
     if low <= 0 <= high:
-        interval = f"95 % CI of the difference {low:.2g} to {high:.2g}"
+        interval = f"95 % CI of the difference {digits(low)} to {digits(high)}"
         return f"{seeds} do not tell {a} and {b} apart ({interval})."
     if difference.mean > 0:
         a, b, low, high = b, a, -high, -low
-    interval = f"95 % CI {-high:.2g} to {-low:.2g}, {seeds}"
+    interval = f"95 % CI {digits(-high)} to {digits(-low)}, {seeds}"
+    per = " per character" if unit == PER_CHARACTER else ""
     doubt = "" if p_holm <= SURE else "; not sure among so many comparisons"
-    return f"{a}: {measure} {abs(difference.mean):.2g} nats lower than {b} ({interval}{doubt})."
+    lower = f"{digits(abs(difference.mean))} nats{per} lower"
+    return f"{a}: {measure} {lower} than {b} ({interval}{doubt})."
+
+
+def digits(value: float) -> str:
+    """Return a difference with two digits, or all before the point."""
+    return f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"

@@ -11,23 +11,37 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
-from nbrnn.console import visible
 from nbrnn.corpus import Corpus
 from nbrnn.grid import namer
 from nbrnn.job import Job
 from nbrnn.run import Observer, Report
 from nbrnn.sweep import FAILURES, Outcome, SweepObserver
+from nbrnn.visible import one_line, visible
+
+
+class Stderr(Console):
+    """Where progress goes; that nobody reads it any more is no reason to stop."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True, highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """Say no more."""
+        self.quiet = True
 
 
 def progress_on(console: Console, quiet: bool) -> Progress:
     """Return bars on stderr, which are there on a terminal only."""
     return Progress(
-        TextColumn("{task.fields[numbers]}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(compact=True),
+        TextColumn(
+            "{task.fields[numbers]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=4)
+        ),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
+        TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True, min_width=4)),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
         console=console,
         disable=quiet or not sys.stderr.isatty(),
         expand=True,
@@ -50,7 +64,7 @@ class Watcher(Observer):
         self.folder, self.on_start = folder, on_start
         self.updates_per_epoch, self.seq_length = updates_per_epoch, seq_length
         self.quiet = quiet
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Stderr()
         self.progress = progress_on(self.console, quiet)
         self.task: TaskID | None = None
 
@@ -101,10 +115,11 @@ class SweepWatcher(SweepObserver):
     def __init__(self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], None]) -> None:
         self.folder, self.corpus = folder, corpus
         self.quiet, self.on_start = quiet, on_start
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Stderr()
         self.progress = progress_on(self.console, quiet)
         self.rows: dict[str, TaskID] = {}  # of the runs in progress, by run id
-        self.updates: dict[str, int] = {}  # that each run has done
+        self.updates: dict[str, int] = {}  # that each run in progress has done
+        self.updates_done = 0  # of the runs that have ended
         self.best: tuple[float, str] | None = None
         self.lock = threading.Lock()
 
@@ -126,7 +141,7 @@ class SweepWatcher(SweepObserver):
 
     def name(self, job: Job) -> str:
         """Return what tells a run from the others."""
-        return ", ".join(filter(None, (self.name_of(job.config), f"seed {job.config.seed}")))
+        return self.name_of(job.config, with_seed=True)
 
     def planned(self, outcome: Outcome) -> None:
         """Say what there is to do."""
@@ -136,17 +151,23 @@ class SweepWatcher(SweepObserver):
         before = f", {outcome.done_before:,} done before" if outcome.done_before else ""
         self.say(f"Sweep in {self.folder}: {len(outcome.jobs):,} runs{before}.")
         left = [job for job in outcome.jobs if job.run_id not in outcome.summaries]
+        self.per_character = len({job.config.seq_length for job in outcome.jobs}) > 1
         for job in outcome.jobs:
             if job.run_id in outcome.summaries:
                 self.note(job, outcome.summaries[job.run_id].get("smooth_loss_best"))
         total = sum(self.length(job) for job in left)
         self.whole = self.progress.add_task("", total=total, numbers=self.numbers())
+
+    def ready(self) -> None:
+        """From here on a signal has to wait for checkpoints."""
         self.on_start()
 
     def started(self, job: Job, update: int, updates: int) -> None:
         """Show one more run."""
         with self.lock:
             self.updates[job.run_id] = update
+            if job.run_id in self.rows:  # its process died, and it starts again
+                self.progress.remove_task(self.rows.pop(job.run_id))
             if len(self.rows) < self.most_rows:
                 self.rows[job.run_id] = self.progress.add_task(
                     "", total=updates, completed=update, numbers=f"  {self.name(job)}"
@@ -167,16 +188,17 @@ class SweepWatcher(SweepObserver):
         with self.lock:
             if job.run_id in self.rows:
                 self.progress.remove_task(self.rows.pop(job.run_id))
-            if summary["status"] != "interrupted":
-                self.updates[job.run_id] = self.length(job)
+            done = self.updates.pop(job.run_id, 0)
+            self.updates_done += done if summary["status"] == "interrupted" else self.length(job)
             self.note(job, summary.get("smooth_loss_best"))
             self.move()
         failed = summary["status"] in FAILURES
         if failed or self.progress.disable:
             best = summary.get("smooth_loss_best")
             what = summary.get("reason") if failed or best is None else f"best smooth loss {best:.2f}"
-            done = f"[{len(self.outcome.summaries)}/{len(self.outcome.jobs)}]"
-            self.say(f"{done} {self.name(job)}: {summary['status']}{what and f', {what}'}")
+            place = f"[{len(self.outcome.summaries)}/{len(self.outcome.jobs)}]"
+            ended = ", ".join(filter(None, (summary["status"], what)))
+            self.say(one_line(f"{place} {self.name(job)}: {ended}"))
 
     def drawing(self) -> None:
         """Say that what comes now is no training."""
@@ -185,12 +207,14 @@ class SweepWatcher(SweepObserver):
 
     def note(self, job: Job, best: float | None) -> None:
         """Keep the best smooth loss."""
-        if best is not None and (self.best is None or best < self.best[0]):
-            self.best = (best, self.name(job))
+        if best is not None:
+            best /= job.config.seq_length if self.per_character else 1
+            if self.best is None or best < self.best[0]:
+                self.best = (best, self.name(job))
 
     def move(self) -> None:
         """Move the bar of the whole."""
-        done = sum(self.updates.values())
+        done = self.updates_done + sum(self.updates.values())
         self.progress.update(self.whole, completed=done, numbers=self.numbers())
 
     def numbers(self) -> str:

@@ -18,8 +18,8 @@ from conftest import one_line_error
 from safetensors.numpy import load_file
 
 from nbrnn.cli import app
-from nbrnn.console import visible
 from nbrnn.store import RunFolder
+from nbrnn.visible import visible
 
 FAST = ["--hidden", "5", "--updates", "300"]
 

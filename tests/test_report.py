@@ -44,7 +44,7 @@ def written(folder):
 def test_all_files_are_there(folder, written):
     expected = [*TABLES, *pictures("loss", "best", "heat", "seconds"), "index.html"]
     assert written.files == expected
-    assert sorted(path.name for path in (folder / "report").iterdir()) == sorted(expected)
+    assert sorted(path.name for path in (folder / "report").iterdir()) == sorted([".lock", *expected])
     for name in expected:
         data = (folder / "report" / name).read_bytes()
         if name.endswith(".png"):
@@ -70,7 +70,8 @@ def test_csv_and_json_say_the_same(folder, written):
             assert list(row) == list(record)
             for column, value in record.items():
                 text = row[column]
-                assert (float(text) == value) if isinstance(value, float) else text == str(value or text)
+                shown = "" if value is None else str(value)
+                assert (float(text) == value) if isinstance(value, float) else text == shown
 
 
 def test_samples_are_those_of_best_median_and_worst_seed(folder):
@@ -115,7 +116,27 @@ def test_names_are_shown_as_they_are(corpus, tmp_path):
     page = (tmp_path / "report" / "index.html").read_text()
     assert name not in page
     assert html.escape(name) in page
-    assert name.replace("|", "\\|") in (tmp_path / "report" / "settings.md").read_text()
+    assert html.escape(name).replace("|", "\\|") in (tmp_path / "report" / "settings.md").read_text()
+
+
+def test_blank_lines_in_samples_do_not_end_their_table(corpus, tmp_path):
+    sweep(grid({**SMALL, "seed": "0"}), corpus, SweepFolder(tmp_path))
+    (run,) = SweepFolder(tmp_path).runs()
+    lines = (run / "samples.jsonl").read_text().splitlines()
+    text = json.loads(lines[0])["text"]
+    (run / "samples.jsonl").write_text(lines[0].replace(json.dumps(text)[1:6], r"\n\n \n\nx") + "\n")
+    report([tmp_path], tmp_path / "report")
+    table = (
+        (tmp_path / "report" / "samples.md").read_text().partition("<table>")[2].partition("</table>")[0]
+    )
+    assert table.count("&nbsp;") == 3
+    assert not re.search(r"\n\s*\n", table)
+
+
+def test_several_reports_into_one_folder_at_once(nbrnn, folder, tmp_path):
+    command = [sys.executable, "-m", "nbrnn", "report", folder, "--out", tmp_path / "r", "-q"]
+    children = [subprocess.Popen([*map(str, command)]) for _ in range(3)]
+    assert [child.wait(60) for child in children] == [0, 0, 0]
 
 
 def test_a_report_while_the_sweep_runs(corpus, tmp_path):
@@ -207,15 +228,17 @@ def test_tables_can_be_sorted(folder, written, browser):
 def test_report_and_compare(nbrnn, folder, tmp_path):
     done = nbrnn("report", folder, "--out", "here", "--json")
     document = json.loads(done.stdout)
-    assert sorted(document["files"]) == sorted(path.name for path in (tmp_path / "here").iterdir())
+    assert sorted([".lock", *document["files"]]) == sorted(p.name for p in (tmp_path / "here").iterdir())
     assert "index.html" in nbrnn("report", folder, "--out", "here").stdout
     done = nbrnn("compare", folder)
     assert "paired seeds" in done.stdout
     assert "Student" in done.stdout
     comparison = json.loads(nbrnn("compare", folder, "--json").stdout)
     assert comparison == document["comparison"]
-    runs = [run.path for run in SweepFolder(folder).runs()[:2]]
-    assert len(json.loads(nbrnn("compare", *runs, "--json").stdout)) in (0, 3)
+    alike = [run.path for run in SweepFolder(folder).runs() if "eta0.1-sigma0.01" in run.path.name]
+    assert nbrnn("compare", *alike, "--json").stdout == "[]\n"
+    line = one_line_error(nbrnn("report", folder, "--out", alike[0], code=2))
+    assert "give another --out" in line
     for command in ("report", "compare"):
         assert "neither" in one_line_error(nbrnn(command, tmp_path, code=2))
 

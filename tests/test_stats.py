@@ -51,6 +51,9 @@ def test_what_cannot_be_known_is_nan():
     same = mean_of([0.0, 0.0, 0.0])
     assert (same.low, same.high, same.p) == (0, 0, 1)
     assert mean_of([2.0, 2.0]).p == 0
+    assert mean_of([0.1] * 3).sd == 0  # which np.std does not say
+    sure = mean_of(np.random.default_rng(0).normal(100, 1, 13))
+    assert 0 <= sure.p < 1e-15
 
 
 def test_holm():
@@ -60,3 +63,4 @@ def test_holm():
     assert math.isnan(corrected[0])
     assert corrected[1:] == pytest.approx([0.02, 0.002])
     assert holm([]) == []
+    assert holm([0.01, 0.5], 10) == [0.1, 1.0]

@@ -5,6 +5,8 @@ import json
 import os
 import random
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,6 +152,8 @@ def test_too_many_failures_end_it(corpus, tmp_path):
     outcome = sweep(grid(lists), corpus, SweepFolder(tmp_path), jobs=1, max_failures=3)
     assert outcome.count("diverged") == 3
     assert len(outcome.summaries) < 10
+    outcome = sweep(grid(lists), corpus, SweepFolder(tmp_path), jobs=1, max_failures=3)
+    assert outcome.count("diverged") == 6  # three more
 
 
 def test_a_folder_with_something_else_is_refused(corpus, tmp_path):
@@ -210,14 +214,16 @@ def wait_until(condition, seconds=60):
 
 
 def test_ten_kills_at_random_moments_change_nothing(corpus, text_file, tmp_path):
-    rng, folder, ended = random.Random(0), tmp_path / "killed", set()
-    for _ in range(10):
+    rng, folder, ended, kills = random.Random(0), tmp_path / "killed", set(), 0
+    while kills < 10 or not ended:  # some run is to be done before the last kill
+        kills += 1
         child = start(text_file, folder, "threading", 100_000, "0:3")
         child.stdout.readline()
         with pytest.raises(subprocess.TimeoutExpired):
             child.wait(0.1 + 0.6 * rng.random())
         child.kill()
-        events = [line.split() for line in child.communicate()[0].splitlines()]
+        lines = child.communicate()[0].splitlines(keepends=True)
+        events = [line.split() for line in lines if line.endswith("\n")]
         started = {run_id for what, run_id, *_ in events if what == "started"}
         assert not started & ended
         ended |= {run_id for what, run_id, *_ in events if what == "ended"}
@@ -361,8 +367,48 @@ def test_the_command_prints_one_json_document_and_writes_a_report(nbrnn, text_fi
 
 def test_a_dry_run_writes_nothing(nbrnn, text_file, tmp_path):
     done = nbrnn("sweep", text_file, "--sigma", "0.01,0.1", "--random", "1", "--dry-run")
-    assert done.stdout.splitlines()[-1] == "4 runs, 4 to do"
+    *runs, last = done.stdout.splitlines()
+    assert [line.split() for line in runs] == [["new", "seed", str(seed)] for seed in range(4)]
+    assert last == "4 runs, 4 to do"
     assert os.listdir(tmp_path) == []
+
+
+def test_a_report_that_cannot_be_written_costs_nothing_else(nbrnn, text_file, tmp_path):
+    (tmp_path / "s").mkdir()
+    nbrnn("sweep", text_file, *FAST, "--name", "s", "-q")
+    shutil.rmtree(tmp_path / "results" / "s" / "report")
+    (tmp_path / "results" / "s" / "report").write_text("a file")
+    done = nbrnn("sweep", text_file, *FAST, "--name", "s", "--json", code=1)
+    assert json.loads(done.stdout)["finished"] == 2
+    assert "no report is written" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_streams_that_nobody_reads_or_that_are_closed(text_file, tmp_path, backend):
+    command = [sys.executable, "-m", "nbrnn", "sweep", text_file, *FAST, "--backend", backend]
+    for number, redirection in enumerate(("2>&1 >/dev/null | head -1", "2>&-", "<&- >&- 2>&-")):
+        folder = tmp_path / str(number)
+        words = " ".join(map(shlex.quote, [*map(str, command), "--out", str(folder)]))
+        subprocess.run(["bash", "-c", f"{words} {redirection}"], check=True, timeout=120)
+        statuses = [run.read_summary()["status"] for run in SweepFolder(folder).runs()]
+        assert statuses == ["finished", "finished"]
+
+
+def test_interrupted_while_compiling(text_file, tmp_path):
+    command = [sys.executable, "-m", "nbrnn", "sweep", text_file, "--out", tmp_path / "s"]
+    child = subprocess.Popen(
+        [*map(str, command)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+    )
+    assert child.stderr.readline().startswith("Sweep in")
+    time.sleep(0.3)
+    sent = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    assert child.communicate(timeout=30)[1] == "nbrnn: interrupted\n"
+    assert time.monotonic() - sent < 2
+    assert child.returncode == 130
 
 
 def test_failures_are_exit_code_1_with_a_line_that_names_them(nbrnn, text_file):

@@ -1,5 +1,6 @@
 """Tables: every number again from the files of the runs."""
 
+import dataclasses
 import json
 import math
 
@@ -10,6 +11,7 @@ from scipy import stats as scipy_stats
 from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
 from nbrnn.grid import grid
+from nbrnn.report import report
 from nbrnn.run import run
 from nbrnn.store import RunFolder, SweepFolder
 from nbrnn.sweep import plan, sweep
@@ -186,8 +188,33 @@ def test_what_is_damaged_or_unfinished_is_shown_as_such(corpus, tmp_path):
     (second.folder / "summary.json").unlink()
     results = read([tmp_path])
     assert sorted(results.runs["status"]) == ["failed", "finished", "running"]
+    assert results.unreadable == []
     row = results.settings.iloc[0]
     assert (row["n"], row["failures"], row["unfinished"]) == (1, 1, 1)
+    (first.folder / "summary.json").write_text('{"status": "finished", "epoch_mean_loss": 5}')
+    (second.folder / "config.json").write_text("{")
+    results = read([tmp_path])
+    assert sorted(results.runs["status"]) == ["failed", "finished"]
+    assert [str(second.folder) in problem for problem in results.unreadable] == [True]
+
+
+def test_one_text_under_two_names_counts_once(corpus, tmp_path):
+    again = dataclasses.replace(corpus, name="another name")
+    lists = {**SMALL, "eta": "0.1,0.2", "seed": "0:2"}
+    for text in (corpus, again):
+        sweep(grid(lists), text, SweepFolder(tmp_path))
+    results = read([tmp_path])
+    assert len(results.runs) == 6
+    assert results.settings["n"].tolist() == [3, 3]
+
+
+def test_epochs_beside_updates(corpus, tmp_path):
+    for length in ({"epochs": "1"}, {"updates": "100,0"}):
+        lists = {"hidden": "2", "seed": "0:1", **length}
+        sweep(grid(lists), corpus, SweepFolder(tmp_path))
+    results = read([tmp_path])
+    assert set(results.settings["setting"]) == {"epochs 1", "updates 100", "updates 0"}
+    report([tmp_path], tmp_path / "report")
 
 
 def test_nothing_to_read_is_an_error(tmp_path):
@@ -201,6 +228,10 @@ def test_nothing_to_read_is_an_error(tmp_path):
 def test_too_many_settings_are_compared_with_the_best_only(results, monkeypatch):
     monkeypatch.setattr("nbrnn.tables.MOST_PAIRS", 10)
     settings = list(results.settings["setting"])
-    few = comparison_table(results.runs, settings)
+    few = comparison_table(results.runs, settings, results.unit)
     assert len(few) == 3 * 5
     assert set(few["a"]) == {settings[0]}
+    all_pairs = results.comparison
+    for row in few[few["measure"] == "smooth_loss_best"].to_dict("records"):  # chosen out of all 15
+        assert not row["p_holm"] < min(1, 11 * row["p"])
+    assert len(all_pairs) == 3 * 15

@@ -1,0 +1,1 @@
+"""Benchmarks: nbrnn beside other programs for the same, each checked before it is timed."""

@@ -1,0 +1,44 @@
+"""C, compiled on the spot: rnn.c."""
+
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from bench.problem import Problem
+
+SOURCE = Path(__file__).with_name("rnn.c")
+FLAGS = ("-O3", "-march=native", "-ffast-math", "-shared", "-fPIC")
+
+
+def start(problem: Problem):
+    """Return a function that does the next updates and returns their losses."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise ImportError("there is no C compiler, cc")
+    real = {"float32": "float", "float64": "double"}[problem.dtype]
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "rnn.so"
+        command = [compiler, *FLAGS, f"-Dreal={real}", str(SOURCE), "-o", str(library), "-lm"]
+        subprocess.run(command, check=True)
+        functions = ctypes.CDLL(str(library))
+    doubles, whole = np.ctypeslib.ndpointer(np.float64), np.ctypeslib.ndpointer(np.int32)
+    functions.begin.restype = ctypes.c_void_p
+    functions.begin.argtypes = [ctypes.c_int] * 3 + [ctypes.c_long, whole] + [doubles] * 3
+    functions.begin.argtypes += [ctypes.c_double] * 3
+    functions.train.argtypes = [ctypes.c_void_p, ctypes.c_long, doubles]
+    codes, theta = problem.codes, problem.theta
+    weights = [np.ascontiguousarray(theta[name], np.float64) for name in ("W", "U", "V")]
+    settings = problem.eta, problem.epsilon, problem.clip
+    net = functions.begin(problem.m, problem.K, problem.T, codes.size, codes, *weights, *settings)
+
+    def train(updates):
+        losses = np.empty(updates)
+        functions.train(net, updates, losses)
+        return losses
+
+    train.keeps = codes  # which the library reads
+    return train

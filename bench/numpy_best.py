@@ -1,0 +1,80 @@
+"""NumPy as fast as it can be written: products over all steps at once, in place, one flat buffer."""
+
+import numpy as np
+
+from bench.problem import Problem
+
+
+def views(flat, m, K):
+    """Return U (K, m), W (m, m), V (K, m), b (m,), c (K,) in a flat buffer."""
+    ends = np.cumsum([K * m, m * m, K * m, m, K])
+    parts = np.split(flat, ends[:-1])
+    shapes = ((K, m), (m, m), (K, m), (m,), (K,))
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def start(problem: Problem):
+    """Return a function that does the next updates and returns their losses."""
+    m, K, T = problem.m, problem.K, problem.T
+    eta, epsilon, clip = problem.eta, problem.epsilon, problem.clip
+    codes, named = problem.codes, problem.theta
+    dtype = named["W"].dtype
+    size = 2 * K * m + m * m + m + K
+    theta, G, grad, scratch = (np.zeros(size, dtype) for _ in range(4))
+    U, W, V, b, c = views(theta, m, K)
+    U[...], W[...], V[...] = named["U"].T, named["W"], named["V"]
+    dU, dW, dV, db, dc = views(grad, m, K)
+    h, a = np.zeros((T + 1, m), dtype), np.zeros((T, m), dtype)
+    da, product = np.zeros((T, m), dtype), np.zeros(m, dtype)
+    p, onehot = np.zeros((T, K), dtype), np.eye(K, dtype=dtype)
+    steps = np.arange(T)
+    e = 0
+
+    def train(updates):
+        nonlocal e
+        losses = np.empty(updates)
+        for n in range(updates):
+            if e > codes.size - T - 1:
+                e = 0
+                h[0] = 0
+            x, y = codes[e : e + T], codes[e + 1 : e + T + 1]
+            np.add(U[x], b, out=a)
+            for t in range(T):
+                np.dot(W, h[t], out=product)
+                np.add(product, a[t], out=product)
+                np.tanh(product, out=h[t + 1])
+            np.dot(h[1:], V.T, out=p)
+            p[...] += c
+            p[...] -= p.max(axis=1, keepdims=True)
+            target = p[steps, y]
+            np.exp(p, out=p)
+            total = p.sum(axis=1, keepdims=True)
+            losses[n] = np.log(total).sum() - target.sum()
+            p[...] /= total
+            p[steps, y] -= 1
+            np.dot(p.T, h[1:], out=dV)
+            np.sum(p, axis=0, out=dc)
+            np.dot(p, V, out=da)
+            np.multiply(h[1:], h[1:], out=a)
+            np.subtract(1, a, out=a)
+            da[-1] *= a[-1]
+            for t in range(T - 2, -1, -1):
+                np.dot(da[t + 1], W, out=product)
+                da[t] += product
+                da[t] *= a[t]
+            np.dot(da.T, h[:-1], out=dW)
+            np.dot(onehot[x].T, da, out=dU)
+            np.sum(da, axis=0, out=db)
+            np.clip(grad, -clip, clip, out=grad)
+            np.multiply(grad, grad, out=scratch)
+            np.add(G, scratch, out=G)
+            np.add(G, epsilon, out=scratch)
+            np.sqrt(scratch, out=scratch)
+            np.divide(grad, scratch, out=scratch)
+            np.multiply(scratch, eta, out=scratch)
+            np.subtract(theta, scratch, out=theta)
+            h[0] = h[T]
+            e += T
+        return losses
+
+    return train
