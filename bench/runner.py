@@ -96,7 +96,7 @@ def compare(
     for result in results:
         process = Process(result.contestant, problem)
         result.difference, result.first_update_seconds, result.missing = check(process)
-        if result.missing:
+        if result.missing or not turns:
             process.end()
         else:
             process.start()

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 3  # failed runs that are named in one line
 MOST_SETTINGS = 12  # that are printed at the end of a sweep; the report has all
+LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numbers
 MOST_JOBS = 256
 REFRESH = 10  # seconds between two reports of a sweep that goes on
 
@@ -198,7 +199,9 @@ def print_settings(results: Results, numbered: bool = False) -> None:
     from nbrnn.report import settings_rows
 
     columns, rows = settings_rows(results, "smooth_loss_best")
-    wanted = ["setting", "seeds", "mean", "95 % CI", "min", "max"]
+    wanted = ["setting", "seeds", "mean", "95 % CI"]
+    if max(map(len, results.settings["setting"])) < LONG_NAME:
+        wanted += ["min", "max"]
     if results.settings["failures"].any():
         wanted.insert(2, "failed")
     keep = [columns.index(column) for column in wanted]

@@ -170,7 +170,7 @@ class SweepWatcher(SweepObserver):
                 self.progress.remove_task(self.rows.pop(job.run_id))
             if len(self.rows) < self.most_rows:
                 self.rows[job.run_id] = self.progress.add_task(
-                    "", total=updates, completed=update, numbers=f"  {self.name(job)}"
+                    "", total=updates, completed=update, numbers=f"        {self.name(job)}"
                 )
 
     def progressed(self, job: Job, report: Report) -> None:
@@ -179,7 +179,7 @@ class SweepWatcher(SweepObserver):
             self.updates[job.run_id] = report.update
             self.note(job, report.best_smooth_loss)
             if job.run_id in self.rows:
-                numbers = f"  {self.name(job)} · {report.smooth_loss:.2f}"
+                numbers = f"  {report.smooth_loss:.2f} {self.name(job)}"
                 self.progress.update(self.rows[job.run_id], completed=report.update, numbers=numbers)
             self.move()
 

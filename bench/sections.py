@@ -1,0 +1,166 @@
+"""What is measured: speed, scaling, sweeps in parallel, start-up."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.problem import Problem
+from bench.runner import CONTESTANTS, Contestant, compare
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure."""
+
+    turns: int
+    seconds: float  # of each turn
+    sweep_updates: int
+
+
+FULL, QUICK = Effort(15, 0.5, 20_000), Effort(5, 0.2, 5_000)
+SIZES = {"m": (25, 50, 100, 200, 400, 1000), "T": (10, 25, 50, 100, 200), "K": (30, 80, 200, 600, 2000)}
+SCALED = ("nbrnn", "NumPy, best", "JAX")
+
+
+def checks(contestants: Sequence[Contestant], _: Effort) -> list[dict[str, Any]]:
+    """Return how far each contestant is from the naive program; raises ValueError if too far."""
+    return [
+        {"name": result.contestant.name, "difference": result.difference, "missing": result.missing}
+        for result in compare(contestants, Problem(), 0, 0)
+    ]
+
+
+def speed(contestants: Sequence[Contestant], effort: Effort) -> list[dict[str, Any]]:
+    """Return for each contestant its time per update, and how many times that of nbrnn's it is.
+
+    The ratio is the median over turns of the ratio within a turn, against nbrnn in the same precision.
+    """
+    results = compare(contestants, Problem(), effort.turns, effort.seconds)
+    times = {result.contestant.name: result.times for result in results}
+    rows = []
+    for result in results:
+        name, dtype = result.contestant.name, result.contestant.dtype
+        row: dict[str, Any] = {"name": name, "dtype": dtype, "core": result.contestant.core}
+        if result.missing:
+            rows.append({**row, "missing": result.missing})
+            continue
+        row["microseconds"] = result.median
+        row["quartiles"] = statistics.quantiles(result.times, n=4)[::2]
+        row["difference"] = result.difference
+        row["first_update_seconds"] = result.first_update_seconds
+        ours = times.get("nbrnn" if dtype == "float32" else "nbrnn, float64")
+        if ours:
+            ratios = [theirs / our for theirs, our in zip(result.times, ours, strict=True)]
+            row["times_nbrnn"] = statistics.median(ratios)
+        rows.append(row)
+    return rows
+
+
+def scaling(contestants: Sequence[Contestant], effort: Effort) -> list[dict[str, Any]]:
+    """Return the time per update over m, T and K, each alone, and the exponent by which it grows."""
+    chosen = [contestant for contestant in contestants if contestant.name in SCALED]
+    rows = []
+    for letter, sizes in SIZES.items():
+        found: dict[str, list[float]] = {contestant.name: [] for contestant in chosen}
+        for size in sizes:
+            problem = replace(Problem(), **{letter: size})
+            for result in compare(chosen, problem, 3, effort.seconds):
+                found[result.contestant.name].append(result.median if result.times else math.nan)
+        for name, times in found.items():
+            exponent = math.log(times[-1] / times[0]) / math.log(sizes[-1] / sizes[0])
+            rows.append(
+                {
+                    "letter": letter,
+                    "sizes": sizes,
+                    "name": name,
+                    "microseconds": times,
+                    "exponent": exponent,
+                }
+            )
+    return rows
+
+
+def throughput(_: Sequence[Contestant], effort: Effort) -> list[dict[str, Any]]:
+    """Return the updates per second of sweeps by threads over the number of jobs.
+
+    `overhead` is what the jobs' time has beside the runs' own training, from the first run's start
+    to the last one's end; pictures and the report come after that.
+    """
+    rows = []
+    cores = len(os.sched_getaffinity(0))
+    for jobs in range(1, cores + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            seeds = f"0:{10 * jobs - 1}"
+            command = [
+                "sweep",
+                "--updates",
+                str(effort.sweep_updates),
+                "--seeds",
+                seeds,
+                "--jobs",
+                str(jobs),
+            ]
+            done = nbrnn(*command, "--out", folder + "/sweep", "--json", "--quiet")
+            document = json.loads(done)
+        training = sum(run["seconds"] for run in document["runs"])
+        updates = sum(run["updates"] for run in document["runs"])
+        rows.append(
+            {
+                "jobs": jobs,
+                "updates_per_second": updates / document["seconds"],
+                "overhead": jobs * document["seconds"] / training - 1,
+            }
+        )
+    for row in rows:
+        row["efficiency"] = row["updates_per_second"] / rows[0]["updates_per_second"] / row["jobs"]
+    return rows
+
+
+def startup(_: Sequence[Contestant], effort: Effort) -> dict[str, float]:
+    """Return seconds: of --help, and to the end of a training of one update, cold and warm."""
+
+    def seconds(*arguments: str, **environment: str) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            words = [word.format(folder=folder) for word in arguments]
+            begun = time.perf_counter()
+            nbrnn(*words, **environment)
+            return time.perf_counter() - begun
+
+    one = ("train", "--updates", "1", "--out", "{folder}/run", "--quiet")
+    with tempfile.TemporaryDirectory() as cache:
+        cold = seconds(*one, NUMBA_CACHE_DIR=cache)
+    return {
+        "help": statistics.median(seconds("--help") for _ in range(effort.turns)),
+        "cold_update": cold,
+        "warm_update": statistics.median(seconds(*one) for _ in range(effort.turns)),
+    }
+
+
+def nbrnn(*arguments: str, **environment: str) -> str:
+    """Run the program and return what it prints."""
+    command = [sys.executable, "-m", "nbrnn", *arguments]
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, cwd=root, env={**os.environ, **environment}
+    )
+    return done.stdout
+
+
+SECTIONS = {"speed": speed, "scaling": scaling, "throughput": throughput, "startup": startup}
+
+
+def chosen(only: str) -> list[Contestant]:
+    """Return the contestants whose names begin with one of the words of a comma list; all of none."""
+    words = [word.strip().lower() for word in only.split(",") if word.strip()]
+    return [c for c in CONTESTANTS if not words or any(c.name.lower().startswith(w) for w in words)]
