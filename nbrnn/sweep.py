@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -182,7 +183,9 @@ def place(
 ) -> AbstractContextManager[Place]:
     """Return where runs are done, with the kernels ready."""
     if backend == "dask":
-        from nbrnn.cluster import Cluster  # which needs the extra dask
+        if importlib.util.find_spec("distributed") is None:
+            raise SweepError("--scheduler needs: pip install 'nbrnn[dask]'")
+        from nbrnn.cluster import Cluster
 
         return Cluster(scheduler, corpus)
     for dtype in {job.config.dtype for job in jobs}:

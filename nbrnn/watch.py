@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -33,24 +33,39 @@ class Stderr(Console):
         self.quiet = True
 
 
-def progress_on(console: Console, quiet: bool) -> Progress:
-    """Return bars on stderr, which are there on a terminal only."""
-    return Progress(
-        TextColumn(
-            "{task.fields[numbers]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=4)
-        ),
-        BarColumn(bar_width=None, table_column=Column(ratio=1)),
-        TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True, min_width=4)),
-        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
-        console=console,
-        disable=quiet or not sys.stderr.isatty(),
-        expand=True,
-        transient=True,
-        refresh_per_second=4,
-    )
+class Screen:
+    """Lines of text on stderr and, on a terminal, bars below them, within a context."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.console = Stderr()
+        name = Column(no_wrap=True, overflow="ellipsis", ratio=4)
+        self.progress = Progress(
+            TextColumn("{task.fields[numbers]}", table_column=name),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
+            TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True, min_width=4)),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+            console=self.console,
+            disable=quiet or not sys.stderr.isatty(),
+            expand=True,
+            transient=True,
+            refresh_per_second=4,
+        )
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def say(self, message: str) -> None:
+        """Write one line of plain text."""
+        if not self.quiet:
+            self.console.print(Text(visible(message)), soft_wrap=True)
 
 
-class Watcher(Observer):
+class Watcher(Screen, Observer):
     """Shows progress and samples of one run; calls `on_start` when there is something to save."""
 
     def __init__(
@@ -61,24 +76,10 @@ class Watcher(Observer):
         quiet: bool,
         on_start: Callable[[], None],
     ) -> None:
+        super().__init__(quiet)
         self.folder, self.on_start = folder, on_start
         self.updates_per_epoch, self.seq_length = updates_per_epoch, seq_length
-        self.quiet = quiet
-        self.console = Stderr()
-        self.progress = progress_on(self.console, quiet)
         self.task: TaskID | None = None
-
-    def __enter__(self) -> Watcher:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.progress.stop()
-
-    def say(self, message: str) -> None:
-        """Write one line of plain text."""
-        if not self.quiet:
-            self.console.print(Text(message), soft_wrap=True)
 
     def started(self, update: int, updates: int) -> None:
         """Say where the run is kept, and from where it goes on."""
@@ -109,31 +110,17 @@ class Watcher(Observer):
             self.console.print(Text(visible(sample["text"])), soft_wrap=True)
 
 
-class SweepWatcher(SweepObserver):
+class SweepWatcher(Screen, SweepObserver):
     """Shows a sweep as a whole, the runs in progress, and the best so far."""
 
     def __init__(self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], None]) -> None:
-        self.folder, self.corpus = folder, corpus
-        self.quiet, self.on_start = quiet, on_start
-        self.console = Stderr()
-        self.progress = progress_on(self.console, quiet)
+        super().__init__(quiet)
+        self.folder, self.corpus, self.on_start = folder, corpus, on_start
         self.rows: dict[str, TaskID] = {}  # of the runs in progress, by run id
         self.updates: dict[str, int] = {}  # that each run in progress has done
         self.updates_done = 0  # of the runs that have ended
         self.best: tuple[float, str] | None = None
         self.lock = threading.Lock()
-
-    def __enter__(self) -> SweepWatcher:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.progress.stop()
-
-    def say(self, message: str) -> None:
-        """Write one line of plain text."""
-        if not self.quiet:
-            self.console.print(Text(visible(message)), soft_wrap=True)
 
     def length(self, job: Job) -> int:
         """Return the number of updates of a run."""

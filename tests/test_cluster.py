@@ -15,7 +15,7 @@ from conftest import one_line_error
 from test_sweep import LISTS, Events, bits
 
 from nbrnn.cluster import Cluster
-from nbrnn.errors import ClusterError
+from nbrnn.errors import ClusterError, SweepError
 from nbrnn.grid import grid
 from nbrnn.store import SweepFolder
 from nbrnn.sweep import plan, sweep
@@ -150,6 +150,12 @@ def test_no_scheduler_is_one_line_within_ten_seconds(nbrnn, text_file):
     for address in ("no:address:at all", "foo://x:1", ""):
         line = one_line_error(nbrnn("sweep", text_file, f"--scheduler={address}", "-q", code=2))
         assert "scheduler" in line
+
+
+def test_without_dask_it_is_told_what_to_install(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SweepError, match="nbrnn\\[dask\\]"):
+        sweep(grid(LISTS), corpus, SweepFolder(tmp_path), backend="dask", scheduler="tcp://x:1")
 
 
 def test_a_scheduler_without_workers_is_an_error(corpus, scheduler):
