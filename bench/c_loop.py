@@ -10,21 +10,25 @@ import numpy as np
 
 from bench.problem import Problem
 
-SOURCE = Path(__file__).with_name("rnn.c")
 FLAGS = ("-O3", "-march=native", "-ffast-math", "-shared", "-fPIC")
+
+
+def build(source: str, dtype: str) -> ctypes.CDLL:
+    """Compile a file of this folder for a precision, and load it. ImportError: no compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise ImportError("there is no C compiler, cc")
+    real = {"float32": "float", "float64": "double"}[dtype]
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "library.so"
+        path = Path(__file__).with_name(source)
+        subprocess.run([compiler, *FLAGS, f"-Dreal={real}", path, "-o", library, "-lm"], check=True)
+        return ctypes.CDLL(str(library))
 
 
 def start(problem: Problem):
     """Return a function that does the next updates and returns their losses."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise ImportError("there is no C compiler, cc")
-    real = {"float32": "float", "float64": "double"}[problem.dtype]
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "rnn.so"
-        command = [compiler, *FLAGS, f"-Dreal={real}", str(SOURCE), "-o", str(library), "-lm"]
-        subprocess.run(command, check=True)
-        functions = ctypes.CDLL(str(library))
+    functions = build("rnn.c", problem.dtype)
     doubles, whole = np.ctypeslib.ndpointer(np.float64), np.ctypeslib.ndpointer(np.int32)
     functions.begin.restype = ctypes.c_void_p
     functions.begin.argtypes = [ctypes.c_int] * 3 + [ctypes.c_long, whole] + [doubles] * 3

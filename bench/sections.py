@@ -157,7 +157,28 @@ def nbrnn(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-SECTIONS = {"speed": speed, "scaling": scaling, "throughput": throughput, "startup": startup}
+def limit(_: Sequence[Contestant], effort: Effort) -> list[dict[str, Any]]:
+    """Return the core's peaks, and nbrnn's phases beside the time that they would take at these."""
+    rows = []
+    for dtype in ("float32", "float64"):
+        command = [sys.executable, "-m", "bench.limit", dtype]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            rows.append({"dtype": dtype, "missing": done.stderr.strip().rpartition("\n")[2]})
+            continue
+        document = json.loads(done.stdout)
+        rows.append({"dtype": dtype, **document["peaks"]})
+        rows += [{"dtype": dtype, **phase} for phase in document["phases"]]
+    return rows
+
+
+SECTIONS = {
+    "speed": speed,
+    "limit": limit,
+    "scaling": scaling,
+    "throughput": throughput,
+    "startup": startup,
+}
 
 
 def chosen(only: str) -> list[Contestant]:
