@@ -184,7 +184,7 @@ def place(
     """Return where runs are done, with the kernels ready."""
     if backend == "dask":
         if importlib.util.find_spec("distributed") is None:
-            raise SweepError("--scheduler needs: pip install 'nbrnn[dask]'")
+            raise SweepError("--scheduler needs the extra dask: pip install 'nbrnn[dask]'")
         from nbrnn.cluster import Cluster
 
         return Cluster(scheduler, corpus)
