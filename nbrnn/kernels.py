@@ -24,7 +24,7 @@ from numba.extending import overload
 # LLVM halves the vectors of Intel's processors with AVX-512, out of concern for clock rates that old
 # ones lowered: whole ones make an update 1.3 times as fast on an Emerald Rapids. Others ignore it.
 # It holds for all that this process compiles from here on.
-if config.CPU_FEATURES is None and "+avx512f" in get_host_cpu_features():
+if config.CPU_FEATURES is None and "+avx512f" in get_host_cpu_features():  # pragma: no cover
     config.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"
 
 # Without nnan and ninf: the check for divergence relies on NaN and infinity.

@@ -62,8 +62,13 @@ def test_every_module_is_in_the_tree_and_every_link_leads_somewhere():
     for module in (ROOT / "nbrnn").glob("*.py"):
         if not module.name.startswith("__"):
             assert f"  {module.name} " in README, module.name
+    headings = [
+        line.lstrip("# ").lower().replace(" ", "-") for line in README.splitlines() if "#" in line[:1]
+    ]
     for target in re.findall(r"\]\(([^)]+)\)", README):
-        if not target.startswith("http"):
+        if target.startswith("#"):
+            assert target[1:] in headings
+        elif not target.startswith("http"):
             assert (ROOT / target).exists(), target
 
 
