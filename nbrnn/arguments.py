@@ -35,11 +35,16 @@ def load(corpus: str | None, encoding: str | None) -> Corpus:
     return load_corpus(DEFAULT if corpus is None else corpus, encoding or "utf-8")
 
 
+def existing(path: Path) -> Path:
+    """Return a folder given by its path or by its name in results/; without either, the path."""
+    return path if path.exists() or not (RESULTS / path).exists() else RESULTS / path
+
+
 def existing_run(path: Path) -> RunFolder:
     """Return the folder of a run, given by its path or by its name in results/."""
     from nbrnn.store import RunFolder
 
-    folder = RunFolder(path if path.exists() else RESULTS / path)
+    folder = RunFolder(existing(path))
     if not folder.is_run():
         raise StoreError(f"{path} is not the folder of a run")
     return folder

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nbrnn.arguments import RESULTS, CorpusName, Encoding, Json, Quiet, load
+from nbrnn.arguments import RESULTS, CorpusName, Encoding, Json, Quiet, existing, load
 from nbrnn.config import check_range
 from nbrnn.console import (
     Signals,
@@ -146,7 +146,8 @@ def report_on(folder: SweepFolder, outcome: Outcome) -> tuple[Report | None, Nbr
 def print_plan(jobs: list[Job], as_json: bool) -> None:
     """Print all runs of a sweep, and what has become of each."""
     from nbrnn.grid import namer
-    from nbrnn.sweep import DONE, status_before
+    from nbrnn.store import DONE
+    from nbrnn.sweep import status_before
 
     statuses = [status_before(job) for job in jobs]
     if as_json:
@@ -191,7 +192,7 @@ def print_outcome(
         print_wrapped(f"{folder}: {', '.join(parts) or 'nothing done'}")
         if written:
             print_settings(written.results)
-            print_wrapped(f"report: {written.folder / 'index.html'}")
+            print_wrapped(f"report: {written.page}")
 
 
 def print_settings(results: Results, numbered: bool = False) -> None:
@@ -245,15 +246,15 @@ def report(
     from nbrnn.store import SweepFolder
 
     paths = [existing(folder) for folder in folders]
-    where = out or paths[0] / "report"
+    where = out or SweepFolder(paths[0]).report
     with Signals() as signals:
         if watch:
             signals.defer()
         while watch and any(SweepFolder(path).is_at_work() for path in paths) and not signals.waiting():
             with suppress(StoreError):  # nothing has begun yet
-                write_report(paths, where, refresh=REFRESH)
+                written = write_report(paths, where, refresh=REFRESH)
                 if not quiet:
-                    print(f"{where / 'index.html'} is new", file=sys.stderr)
+                    print(f"{written.page} is new", file=sys.stderr)
             pause(REFRESH, signals)
         written = write_report(paths, where)
     if signals.waiting():
@@ -263,12 +264,7 @@ def report(
             print(json.dumps(written.document(), indent=2))
         elif not quiet:
             print_settings(written.results)
-            print_wrapped(f"report: {where / 'index.html'}")
-
-
-def existing(path: Path) -> Path:
-    """Return a folder given by its path or by its name in results/."""
-    return path if path.exists() or not (RESULTS / path).exists() else RESULTS / path
+            print_wrapped(f"report: {written.page}")
 
 
 def pause(seconds: float, signals: Signals) -> None:

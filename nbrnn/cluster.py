@@ -20,8 +20,8 @@ from distributed.comm.addressing import get_address_host_port
 from distributed.comm.core import CommClosedError
 
 from nbrnn.corpus import Corpus
-from nbrnn.errors import ClusterError, LockedError, NbrnnError, StoreError
-from nbrnn.job import PATIENCE, Job, Messenger, deliver, do, record_failure
+from nbrnn.errors import ClusterError
+from nbrnn.job import PATIENCE, Job, Messenger, deliver, do, failed, record_failure
 from nbrnn.run import Observer
 from nbrnn.store import RunFolder, locked
 
@@ -118,8 +118,7 @@ class Cluster:
         """Do a run on some worker, and on another one if that dies or takes the sweep for dead."""
         folder = RunFolder(job.folder)
         try:
-            if not folder.is_run() and not folder.is_free():
-                raise StoreError(f"{folder} holds other files")
+            folder.refuse_strangers()
             with locked(folder.path, PATIENCE):
                 contents = {} if force else folder.contents()
                 deaths = 0
@@ -135,11 +134,8 @@ class Cluster:
                         return summary
         except (distributed.CancelledError, CommClosedError):
             raise
-        except LockedError as error:
-            return {"status": "failed", "reason": str(error)}
         except Exception as error:
-            reason = str(error) if isinstance(error, NbrnnError) else f"{type(error).__name__}: {error}"
-            return record_failure(job, self.corpus, reason)
+            return failed(job, self.corpus, error)
         return record_failure(job, self.corpus, "each worker that did it died")
 
     def do_once(
@@ -154,7 +150,7 @@ class Cluster:
                 result: tuple[dict[str, Any], dict[str, bytes]] = future.result(timeout=0.1)
                 return result
             except distributed.TimeoutError:
-                if stop() and not self.stopping.is_set():
+                if stop():
                     self.stopping.set()
                 if self.stopping.is_set():
                     give_up = min(give_up, time.monotonic() + STOP_SECONDS)
@@ -173,7 +169,6 @@ class Home(distributed.WorkerPlugin):
 
     def setup(self, worker: distributed.Worker) -> None:
         """Begin to listen for signs of life."""
-        self.worker = worker
         self.last_beat = time.monotonic()
         self.stopping = False
 

@@ -45,17 +45,23 @@ def do(
             )
         except LockedError as error:
             if time.monotonic() > deadline:
-                return {"status": "failed", "reason": str(error)}
+                return failed(job, corpus, error)
             if stop():
                 return {"status": "interrupted"}
             time.sleep(0.1)
-        except NbrnnError as error:
-            return record_failure(job, corpus, str(error))
-        except MemoryError:
-            return record_failure(job, corpus, "not enough memory")
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            return record_failure(job, corpus, reason, traceback.format_exc())
+            return failed(job, corpus, error)
+
+
+def failed(job: Job, corpus: Corpus, error: Exception) -> dict[str, Any]:
+    """Record the error that a run ended with; return its summary. Call it where the error is caught."""
+    if isinstance(error, LockedError):  # the folder is another process's to write in
+        return {"status": "failed", "reason": str(error)}
+    if isinstance(error, NbrnnError):
+        return record_failure(job, corpus, str(error))
+    if isinstance(error, MemoryError):
+        return record_failure(job, corpus, "not enough memory")
+    return record_failure(job, corpus, f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = None) -> dict[str, Any]:

@@ -23,8 +23,9 @@ from nbrnn.errors import NbrnnError, StoreError
 from nbrnn.files import write_atomically
 from nbrnn.params import Array
 from nbrnn.store import RunFolder, SweepFolder, locked
-from nbrnn.tables import MEASURES, PER_CHARACTER, Results, column_of, read
+from nbrnn.tables import MEASURES, Results, column_of, read
 
+PAGE = "index.html"
 POINTS = 400  # of a curve in a picture
 MOST_SAMPLES = 12  # settings whose samples are on the page; samples.md has all
 MOST_SENTENCES = 30
@@ -48,6 +49,11 @@ class Report:
     folder: Path
     results: Results
     files: list[str] = field(default_factory=list)
+
+    @property
+    def page(self) -> Path:
+        """The page with everything."""
+        return self.folder / PAGE
 
     def document(self) -> dict[str, Any]:
         """Return everything as plain values for JSON; NaN is None."""
@@ -88,7 +94,7 @@ def report(paths: Sequence[Path], out: Path, *, refresh: int = 0) -> Report:
 def write_files(results: Results, out: Path, refresh: int) -> Report:
     """Write all files of a report."""
     written = Report(out, results)
-    is_older_report = (out / "index.html").exists()
+    is_older_report = written.page.exists()
 
     def write(name: str, data: bytes) -> None:
         write_atomically(out / name, lambda file: file.write(data))
@@ -109,7 +115,7 @@ def write_files(results: Results, out: Path, refresh: int) -> Report:
     for name in set(CAPTIONS) - set(pictures) if is_older_report else ():
         for kind in ("png", "svg"):
             (out / f"{name}.{kind}").unlink(missing_ok=True)
-    write("index.html", page(results, pictures, texts, refresh).encode())
+    write(PAGE, page(results, pictures, texts, refresh).encode())
     return written
 
 
@@ -135,10 +141,9 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
         yield "loss", plots.curves_figure(curves, looks, "updates", unit)
     finished = settings[settings["smooth_loss_best_mean"].notna()]
     if len(finished):
-        scale = per_character(results)
-        losses = {
-            name: scaled_losses(results, name, scale).to_numpy(float) for name in finished["setting"]
-        }
+        compared = results.compared[results.compared["status"] == "finished"]
+        best = compared.set_index("setting")["smooth_loss_best"]
+        losses = {name: best.loc[[name]].to_numpy(float) for name in finished["setting"]}
         interval = [f"smooth_loss_best_{name}" for name in ("mean", "ci_low", "ci_high")]
         intervals = {row["setting"]: tuple(row[i] for i in interval) for row in rows_of(finished)}
         yield "best", plots.dots_figure(losses, intervals, looks, unit)
@@ -153,18 +158,6 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
             yield "parallel", plots.parallel_figure(named, finished[interval[0]].to_numpy(float), unit)
     if curves:
         yield "seconds", plots.curves_figure(curves, looks, "seconds", unit)
-
-
-def per_character(results: Results) -> bool:
-    """Whether losses are compared per character rather than per window."""
-    return results.unit == PER_CHARACTER
-
-
-def scaled_losses(results: Results, setting: str, scale: bool) -> pd.Series[float]:
-    """Return the best smooth losses of the finished runs of a setting, in the results' unit."""
-    runs = results.runs
-    rows = runs[(runs["setting"] == setting) & (runs["status"] == "finished")]
-    return rows["smooth_loss_best"] / (rows["seq_length"] if scale else 1)
 
 
 def curves_of(results: Results, setting: str) -> plots.Curves | None:
@@ -185,7 +178,7 @@ def curves_of(results: Results, setting: str) -> plots.Curves | None:
     shortest = min(update.size for update, _ in read_before)
     step = -(-shortest // POINTS)
     points = np.unique(np.append(np.arange(0, shortest, step), shortest - 1))
-    scale = 1 / float(runs["seq_length"].iloc[0]) if per_character(results) else 1.0
+    scale = 1 / float(runs["seq_length"].iloc[0]) if results.per_character else 1.0
     return plots.Curves(
         updates=read_before[0][0][points],
         losses=np.array([losses[points] for _, losses in read_before]) * scale,
@@ -210,18 +203,23 @@ def settings_rows(results: Results, measure: str) -> tuple[list[str], list[list[
     columns = ["setting", "seeds", "failed", "mean", "sd", "95 % CI", "median", "min", "max"]
     rows = []
     for row in rows_of(results.settings):
-        mean, sd, low, high, *rest = (
+        mean, sd, *rest = (
             figure_of(row[f"{measure}_{name}"], results)
-            for name in ("mean", "sd", "ci_low", "ci_high", "median", "min", "max")
+            for name in ("mean", "sd", "median", "min", "max")
         )
-        interval = f"{low} to {high}" if low != "-" else "-"
+        interval = interval_of(row[f"{measure}_ci_low"], row[f"{measure}_ci_high"], results)
         rows.append([row["setting"], str(row["n"]), str(row["failures"]), mean, sd, interval, *rest])
     return columns, rows
 
 
 def figure_of(value: float, results: Results) -> str:
     """Return a loss with the digits that mean something."""
-    return f"{value:.{3 if per_character(results) else 2}f}" if np.isfinite(value) else "-"
+    return f"{value:.{3 if results.per_character else 2}f}" if np.isfinite(value) else "-"
+
+
+def interval_of(low: float, high: float, results: Results) -> str:
+    """Return a confidence interval, if there is one."""
+    return f"{figure_of(low, results)} to {figure_of(high, results)}" if np.isfinite(low) else "-"
 
 
 def settings_markdown(results: Results) -> str:
@@ -251,7 +249,6 @@ def comparison_rows(results: Results, measure: str) -> tuple[list[str], list[lis
     columns = ["a", "b", "seeds", "mean", "95 % CI", "a lower", "b lower", "p (Holm)"]
     rows = []
     for row in rows_of(results.comparison[results.comparison["measure"] == measure]):
-        low, high = figure_of(row["ci_low"], results), figure_of(row["ci_high"], results)
         p = row["p_holm"]
         rows.append(
             [
@@ -259,7 +256,7 @@ def comparison_rows(results: Results, measure: str) -> tuple[list[str], list[lis
                 row["b"],
                 str(row["n"]),
                 figure_of(row["mean_difference"], results),
-                f"{low} to {high}" if low != "-" else "-",
+                interval_of(row["ci_low"], row["ci_high"], results),
                 str(row["a_lower"]),
                 str(row["b_lower"]),
                 "-" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}",

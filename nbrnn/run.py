@@ -16,7 +16,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.environment import session
 from nbrnn.errors import CorpusError, StoreError, WriteError
 from nbrnn.sample import sample
-from nbrnn.store import RunFolder
+from nbrnn.store import DONE, RunFolder
 from nbrnn.training import Training, finite, looks, per_character
 
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints
@@ -79,8 +79,7 @@ def run(
         )
     if config.length(windows) / windows > MOST_EPOCHS:
         raise CorpusError(f"{corpus.name}: so many updates are more than {MOST_EPOCHS:,} epochs")
-    if not where.is_run() and not where.is_free():
-        raise StoreError(f"{where} holds other files: give a new or an empty folder")
+    where.refuse_strangers()
     with where.locked():
         if where.is_run() and not force:
             check_same(where, config, corpus)
@@ -88,7 +87,7 @@ def run(
             where.read_config()  # raises StoreError, rather than delete what is not ours
         begun = where.has_checkpoint() and not force
         summary = where.read_summary() if begun else {}
-        done = summary.get("status") in ("finished", "diverged") and where.read_config()[0] == config
+        done = summary.get("status") in DONE and where.read_config()[0] == config
         if not done:
             run = Run(config, corpus, where, observer or Observer(), stop, checkpoint_seconds, chunk)
             summary = run.go(begun)

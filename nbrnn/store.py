@@ -59,6 +59,8 @@ REPORT = "report"
 METRICS_HEADER = "update,epoch,loss,smooth_loss\n"
 
 STATUSES = ("running", "finished", "interrupted", "diverged", "failed")
+DONE = ("finished", "diverged")  # the same would come out again
+FAILURES = ("diverged", "failed")
 UNITS = ("smooth_loss", "nats_per_character", "bits_per_character", "perplexity")
 SUMMARY_NUMBERS = (
     *("updates", "epochs", "best_update", "seconds", "updates_per_second", "diverged_at"),
@@ -101,6 +103,11 @@ def locked(folder: Path, patience: float = 0) -> Iterator[None]:
         lock.release()
 
 
+def holds_at_most(folder: Path, *names: str) -> bool:
+    """Whether a folder, which need not exist, holds nothing but files of these names."""
+    return not folder.is_dir() or {entry.name for entry in folder.iterdir()} <= set(names)
+
+
 class RunFolder:
     """The folder of one run: reads and writes its files."""
 
@@ -123,9 +130,12 @@ class RunFolder:
 
     def is_free(self) -> bool:
         """Whether nothing is here but our lock, and a config that was never written to its end."""
-        if not self.path.is_dir():
-            return True
-        return {entry.name for entry in self.path.iterdir()} <= {LOCK, CONFIG + PARTIAL}
+        return holds_at_most(self.path, LOCK, CONFIG + PARTIAL)
+
+    def refuse_strangers(self) -> None:
+        """Raise StoreError if there are files here that are no run's."""
+        if not self.is_run() and not self.is_free():
+            raise StoreError(f"{self} holds other files: give a new or an empty folder")
 
     def clear(self) -> None:
         """Delete the files of a run; those of anybody else stay. The config goes last."""
@@ -367,9 +377,7 @@ class SweepFolder:
 
     def is_free(self) -> bool:
         """Whether nothing is here but our lock, and a request that was never written to its end."""
-        if not self.path.is_dir():
-            return True
-        return {entry.name for entry in self.path.iterdir()} <= {LOCK, SWEEP + PARTIAL}
+        return holds_at_most(self.path, LOCK, SWEEP + PARTIAL)
 
     def run(self, run_id: str) -> RunFolder:
         """Return the folder of one run."""

@@ -18,11 +18,9 @@ from nbrnn.errors import NbrnnError, StoreError, SweepError
 from nbrnn.grid import Grid
 from nbrnn.job import Job, do
 from nbrnn.run import Observer, Report, draw_loss
-from nbrnn.store import RunFolder, SweepFolder
+from nbrnn.store import DONE, FAILURES, RunFolder, SweepFolder
 
 Backend = Literal["threading", "loky", "dask"]
-DONE = ("finished", "diverged")  # the same would come out again
-FAILURES = ("diverged", "failed")
 
 
 class SweepObserver:

@@ -16,7 +16,7 @@ from nbrnn.config import RunConfig
 from nbrnn.errors import NbrnnError, StoreError
 from nbrnn.grid import namer, varying
 from nbrnn.stats import Mean, holm, mean_of
-from nbrnn.store import RunFolder, SweepFolder
+from nbrnn.store import FAILURES, RunFolder, SweepFolder
 from nbrnn.visible import one_line
 
 # What is compared: the column in runs.csv, and its name in a sentence.
@@ -25,7 +25,6 @@ MEASURES = {
     "smooth_loss_final": "final smooth loss",
     "epoch_mean_loss_last": "mean loss of the last epoch",
 }
-FAILURES = ("diverged", "failed")
 PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
 MOST_PAIRS = 5_000  # beyond that each setting is compared with the best one only
 SURE = 0.05  # the largest p of a difference that is called one
@@ -33,15 +32,21 @@ SURE = 0.05  # the largest p of a difference that is called one
 
 @dataclass
 class Results:
-    """Runs with their tables; all losses of `settings` and `comparison` are in one `unit`."""
+    """Runs with their tables; all losses but those of `runs` are in one `unit`."""
 
     folders: list[RunFolder]  # in the order of the rows of `runs`
     runs: pd.DataFrame
+    compared: pd.DataFrame  # the same, with the measures in `unit`
     settings: pd.DataFrame
     comparison: pd.DataFrame
     swept: list[str]  # the settings in which the runs differ
     unit: str
     unreadable: list[str]  # what is wrong with runs whose settings cannot be read
+
+    @property
+    def per_character(self) -> bool:
+        """Whether losses are compared by the character rather than by the window."""
+        return self.unit == PER_CHARACTER
 
     def folders_of(self, setting: str) -> dict[int, RunFolder]:
         """Return the folders of the finished runs of a setting by seed, the best run first."""
@@ -96,6 +101,7 @@ def read(paths: Iterable[Path]) -> Results:
     return Results(
         folders=folders,
         runs=runs,
+        compared=compared,
         settings=settings.assign(unit=unit),
         comparison=comparison_table(compared, list(settings["setting"]), unit).assign(unit=unit),
         swept=swept,
@@ -142,10 +148,7 @@ def row_of(
         "setting": setting,
         "corpus": one_line(corpus["name"]),
         "corpus_sha256": corpus["sha256"],
-        **{
-            name if name not in ("epochs", "updates") else f"{name}_wanted": v
-            for name, v in settings.items()
-        },
+        **{column_of(name): value for name, value in settings.items()},
         "seed": seed,
         "status": summary["status"],
         "reason": summary.get("reason"),

@@ -18,7 +18,8 @@ from nbrnn.corpus import Corpus
 from nbrnn.grid import namer
 from nbrnn.job import Job
 from nbrnn.run import Observer, Report
-from nbrnn.sweep import FAILURES, Outcome, SweepObserver
+from nbrnn.store import FAILURES
+from nbrnn.sweep import Outcome, SweepObserver
 from nbrnn.visible import one_line, visible
 
 

@@ -181,9 +181,11 @@ from nbrnn.sweep import SweepObserver, sweep
 
 class Loud(SweepObserver):
     def started(self, job, update, updates):
-        print("started", job.run_id, update, flush=True)
+        sys.stdout.write(f"started {job.run_id} {update}\\n")  # in one piece: there are two threads
+        sys.stdout.flush()
     def ended(self, job, summary):
-        print("ended", job.run_id, flush=True)
+        sys.stdout.write(f"ended {job.run_id}\\n")
+        sys.stdout.flush()
 
 if __name__ == "__main__":
     text, folder, backend, updates, seeds = sys.argv[1:]
