@@ -78,54 +78,29 @@ def peaks(layout: Layout, touched: int) -> dict[str, float]:
 def repeat_forward(n, theta, x, h):
     """The recurrence forward, n times."""
     for _ in range(n):
-        for t in range(x.size):
-            a, u = h[t + 1], theta.U[x[t]]
-            for j in range(a.size):
-                a[j] = theta.b[j] + u[j]
-            kernels.add_matvec(a, theta.W, h[t])
-            kernels.tanh(a)
+        kernels.forward_states(theta, x, h)
 
 
 @kernels.jit
 def repeat_logits(n, theta, y, h, p, losses):
     """The logits, their softmax and the loss, n times."""
     for _ in range(n):
-        for t in range(y.size):
-            kernels.copy(theta.c, p[t])
-        kernels.add_matmul_transposed(p, h[1:], theta.V)
+        kernels.logits(theta, h, p)
         kernels.softmax_loss(p, y, losses)
 
 
 @kernels.jit
 def repeat_backward(n, theta, h, do, da):
     """The gradient along the recurrence, n times."""
-    K = theta.V.shape[0]
     for _ in range(n):
-        kernels.clear(da.ravel())
-        kernels.add_matmul(da, do[:, :K], theta.V)
-        for t in range(do.shape[0] - 1, -1, -1):
-            if t < do.shape[0] - 1:
-                kernels.add_vecmat(da[t], da[t + 1], theta.W)
-            for j in range(da.shape[1]):
-                da[t, j] *= da.dtype.type(1) - h[t + 1, j] * h[t + 1, j]
+        kernels.backward_states(theta, h, do, da)
 
 
 @kernels.jit
 def repeat_gradients(n, grad, x, h, do, da):
     """The gradients of all weights, n times."""
-    m, K = grad.W.shape[0], grad.V.shape[0]
     for _ in range(n):
-        kernels.clear(grad.flat[grad.U.size :])
-        for t in range(x.size):
-            kernels.clear(grad.U[x[t]])
-        kernels.add_matmul(grad.V, do[:, :K].T, h[1:])
-        kernels.add_matmul(grad.W, da[:, :m].T, h[:-1])
-        for t in range(x.size):
-            for j in range(grad.b.size):
-                grad.b[j] += da[t, j]
-                grad.U[x[t], j] += da[t, j]
-            for k in range(grad.c.size):
-                grad.c[k] += do[t, k]
+        kernels.weight_gradients(grad, x, h, do, da)
 
 
 @kernels.jit

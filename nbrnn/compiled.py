@@ -2,7 +2,8 @@
 
 Numba keeps compiled code in a folder that `stats.cache_path` names, and loads it without a check:
 a file cut short or zeroed (by a crash, a full disk) raises, or aborts the whole process. So each
-file's sha256 is kept beside it, and a file that does not agree is deleted before Numba looks.
+file's sha256 is kept beside it, and a file that does not agree is deleted before Numba looks. Of the
+sources Numba watches kernels.py alone; the instructions of simd.py are watched here.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from nbrnn import kernels
+from nbrnn import kernels, simd
 from nbrnn.params import Layout
 
 log = logging.getLogger("nbrnn")
@@ -46,24 +47,28 @@ def cache_folder() -> Path | None:
     return folder
 
 
+def cached(folder: Path) -> list[Path]:
+    """Return the files of ours in Numba's cache."""
+    return sorted(folder.glob("kernels.*.nb[ic]"))
+
+
 def hashes(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file of ours in Numba's cache."""
-    files = sorted(folder.glob("kernels.*.nb[ic]"))
+    """Return the sha256 of each file of ours, and of the instructions that they were made with."""
+    files = [Path(simd.__file__), *cached(folder)]
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def discard_damaged(folder: Path) -> None:
-    """Delete every file that is not as it was written, and the index that may point to it."""
+    """Delete all files if one is not as it was written: an index may point to it."""
     try:
         recorded = json.loads((folder / HASHES).read_bytes())
     except (OSError, ValueError):
         recorded = {}
     if not isinstance(recorded, dict):
         recorded = {}
-    actual = hashes(folder)
-    if any(recorded.get(name) != sha256 for name, sha256 in actual.items()):
-        for name in actual:
-            (folder / name).unlink(missing_ok=True)
+    if any(recorded.get(name) != sha256 for name, sha256 in hashes(folder).items()):
+        for file in cached(folder):
+            file.unlink(missing_ok=True)
 
 
 def record(folder: Path) -> None:
@@ -85,7 +90,7 @@ def sound_cache() -> Iterator[None]:
         discard_damaged(folder)
     yield
     with suppress(OSError):
-        if hashes(folder):
+        if cached(folder):
             record(folder)
 
 

@@ -17,18 +17,24 @@ The caller allocates, a kernel fills.
 """
 
 import numpy as np
-from numba import config, njit, types
-from numba.core.codegen import get_host_cpu_features
+from numba import njit, types
 from numba.extending import overload
 
-# LLVM halves the vectors of Intel's processors with AVX-512, out of concern for clock rates that old
-# ones lowered: whole ones make an update 1.3 times as fast on an Emerald Rapids. Others ignore it.
-# It holds for all that this process compiles from here on.
-if config.CPU_FEATURES is None and "+avx512f" in get_host_cpu_features():  # pragma: no cover
-    config.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"
+from nbrnn.simd import (
+    add_combination,
+    add_outer,
+    add_products,
+    add_sums,
+    lanes,
+    spread,
+    store,
+    zeros,
+)
 
 # Without nnan and ninf: the check for divergence relies on NaN and infinity.
 jit = njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+# For functions that are handed a block: it is to stay in registers.
+jit_inline = njit(nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
 # Without reassoc as well: it would undo the two-step reduction in tanh and exp.
 jit_in_order = njit(nogil=True, error_model="numpy", fastmath={"contract"})
 
@@ -120,110 +126,85 @@ def clear(target):
 
 # ---------------------------------------------------------------- products
 #
-# Each works on a block of rows at a time: a block's numbers stay in registers while the inner loop
-# runs along the rows.
+# Each keeps a block of numbers in registers while it goes along a sum. Blocks of 20 rows serve a
+# matrix and a vector, of 5 x 2 vectors two matrices: measured against others in results/LOG.md.
+# A row is given by its matrix and index: to slice it out would cost as much as to go along it.
+# A matrix that exceeds the first-level cache is gone through upwards and downwards in turn: what was
+# read last is then still there.
 
 
 @jit
-def add_matvec(y, A, x):
-    """y += A x."""
-    I, J = A.shape
-    i = 0
-    while i + 4 <= I:
-        y0, y1, y2, y3 = y[i], y[i + 1], y[i + 2], y[i + 3]
-        for j in range(J):
-            xj = x[j]
-            y0 += A[i, j] * xj
-            y1 += A[i + 1, j] * xj
-            y2 += A[i + 2, j] * xj
-            y3 += A[i + 3, j] * xj
-        y[i], y[i + 1], y[i + 2], y[i + 3] = y0, y1, y2, y3
-        i += 4
-    for rest in range(i, I):
-        y0 = y[rest]
-        for j in range(J):
-            y0 += A[rest, j] * x[j]
-        y[rest] = y0
-
-
-@jit
-def add_vecmat(y, x, A):
-    """y += x A, which is A^T x."""
-    I, J = A.shape
-    i = 0
-    while i + 5 <= I:
-        x0, x1, x2, x3, x4 = x[i], x[i + 1], x[i + 2], x[i + 3], x[i + 4]
-        for j in range(J):
-            y[j] += (
-                x0 * A[i, j] + x1 * A[i + 1, j] + x2 * A[i + 2, j] + x3 * A[i + 3, j] + x4 * A[i + 4, j]
-            )
-        i += 5
-    for rest in range(i, I):
-        x0 = x[rest]
-        for j in range(J):
-            y[j] += x0 * A[rest, j]
-
-
-@jit
-def add_matmul(C, A, B):
-    """C += A B; A may be a transposed view."""
-    I, L = A.shape
-    i = 0
-    while i + 2 <= I:
-        k = 0
-        while k + 5 <= L:
-            a0, a1, a2, a3, a4 = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3], A[i, k + 4]
-            d0, d1, d2, d3, d4 = (
-                A[i + 1, k],
-                A[i + 1, k + 1],
-                A[i + 1, k + 2],
-                A[i + 1, k + 3],
-                A[i + 1, k + 4],
-            )
-            for j in range(B.shape[1]):
-                b0, b1, b2, b3, b4 = B[k, j], B[k + 1, j], B[k + 2, j], B[k + 3, j], B[k + 4, j]
-                C[i, j] += a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3 + a4 * b4
-                C[i + 1, j] += d0 * b0 + d1 * b1 + d2 * b2 + d3 * b3 + d4 * b4
-            k += 5
-        for rest in range(k, L):
-            a0, d0 = A[i, rest], A[i + 1, rest]
-            for j in range(B.shape[1]):
-                C[i, j] += a0 * B[rest, j]
-                C[i + 1, j] += d0 * B[rest, j]
-        i += 2
-    if i < I:
-        add_vecmat(C[i], A[i], B)
-
-
-@jit
-def add_matmul_transposed(C, A, B):
-    """C += A B^T."""
-    I = A.shape[0]
-    K, J = B.shape
-    k = 0
-    while k + 4 <= K:
-        i = 0
-        while i + 2 <= I:
-            c0, c1, c2, c3 = C[i, k], C[i, k + 1], C[i, k + 2], C[i, k + 3]
-            d0, d1, d2, d3 = C[i + 1, k], C[i + 1, k + 1], C[i + 1, k + 2], C[i + 1, k + 3]
-            for j in range(J):
-                b0, b1, b2, b3 = B[k, j], B[k + 1, j], B[k + 2, j], B[k + 3, j]
-                c0 += A[i, j] * b0
-                c1 += A[i, j] * b1
-                c2 += A[i, j] * b2
-                c3 += A[i, j] * b3
-                d0 += A[i + 1, j] * b0
-                d1 += A[i + 1, j] * b1
-                d2 += A[i + 1, j] * b2
-                d3 += A[i + 1, j] * b3
-            C[i, k], C[i, k + 1], C[i, k + 2], C[i, k + 3] = c0, c1, c2, c3
-            C[i + 1, k], C[i + 1, k + 1], C[i + 1, k + 2], C[i + 1, k + 3] = d0, d1, d2, d3
-            i += 2
-        if i < I:
-            add_matvec(C[i, k : k + 4], B[k : k + 4], A[i])
+def add_matvecs(C, i, A, B, l, n, upwards):
+    """C[i + t] += A B[l + t] for t < n, through the rows of A upwards or downwards."""
+    blocks = A.shape[0] // 20
+    for block in range(blocks):
+        k = 20 * (block if upwards else blocks - 1 - block)
+        for t in range(n):
+            add_dots(zeros(A, 20, 1), C, i + t, A, k, B, l + t)
+    k = 20 * blocks
+    while k + 4 <= A.shape[0]:
+        for t in range(n):
+            add_dots(zeros(A, 4, 1), C, i + t, A, k, B, l + t)
         k += 4
-    for i in range(I):
-        add_matvec(C[i, k:], B[k:], A[i])
+    for rest in range(k, A.shape[0]):
+        for t in range(n):
+            add_dots(zeros(A, 1, 1), C, i + t, A, rest, B, l + t)
+
+
+@jit_inline
+def add_dots(s, C, i, A, k, B, l):
+    """C[i, k:] += A[k:] B[l], for as many rows of A as the block of zeros s has."""
+    for j in range(0, A.shape[1], lanes(A)):
+        s = add_products(s, A, k, B, l, j)
+    add_sums(C, i, k, s)
+
+
+@jit
+def add_vecmat(C, i, B, l, A, upwards):
+    """C[i] += B[l] A, which is A^T B[l], through the rows of A upwards or downwards."""
+    blocks = A.shape[0] // 20
+    for n in range(blocks):
+        k = 20 * (n if upwards else blocks - 1 - n)
+        add_rows(C, i, spread(B, l, k, 20), A, k)
+    rest = 20 * blocks
+    while rest + 4 <= A.shape[0]:
+        add_rows(C, i, spread(B, l, rest, 4), A, rest)
+        rest += 4
+    for k in range(rest, A.shape[0]):
+        add_rows(C, i, spread(B, l, k, 1), A, k)
+
+
+@jit_inline
+def add_rows(C, i, x, A, k):
+    """C[i] += x A[k:], for as many rows of A as the block x has."""
+    for j in range(0, A.shape[1], lanes(A)):
+        add_combination(C, i, j, x, A, k)
+
+
+@jit
+def matmul(C, A, B):
+    """C = A B; A may be a transposed view."""
+    I, J = C.shape
+    L = lanes(B)
+    if I < 5:
+        for i in range(I):
+            for j in range(0, J, L):
+                matmul_block(zeros(B, 1, 1), C, A, i, B, j)
+    else:
+        for first in range(0, I, 5):
+            i = min(first, I - 5)  # the last rows are done with some of those before them
+            for j in range(0, J - L, 2 * L):
+                matmul_block(zeros(B, 5, 2), C, A, i, B, j)
+            if J // L % 2:
+                matmul_block(zeros(B, 5, 1), C, A, i, B, J - L)
+
+
+@jit_inline
+def matmul_block(c, C, A, i, B, j):
+    """C[i:, j:] = A[i:] B[:, j:], for as many rows and columns as the block of zeros c has."""
+    for k in range(B.shape[0]):
+        c = add_outer(c, A, i, k, B, j)
+    store(c, C, i, j)
 
 
 # ---------------------------------------------------------------- the network
@@ -232,16 +213,28 @@ def add_matmul_transposed(C, A, B):
 @jit
 def forward(theta, x, h, p):
     """Fill h[1:] and the logits o_t = V h_t + c (into p), from h[0], for the characters x."""
-    _, U, W, V, b, c = theta
-    T = x.size
-    for t in range(T):
+    forward_states(theta, x, h)
+    logits(theta, h, p)
+
+
+@jit
+def forward_states(theta, x, h):
+    """Fill h[1:] with h_t = tanh(W h_{t-1} + U x_t + b)."""
+    U, W, b = theta.U, theta.W, theta.b
+    for t in range(x.size):
         a, u = h[t + 1], U[x[t]]
         for j in range(a.size):
             a[j] = b[j] + u[j]
-        add_matvec(a, W, h[t])
+        add_matvecs(h, t + 1, W, h, t, 1, t % 2 == 0)
         tanh(a)
-        copy(c, p[t])
-    add_matmul_transposed(p, h[1:], V)
+
+
+@jit
+def logits(theta, h, o):
+    """Fill o with o_t = V h_t + c."""
+    for t in range(o.shape[0]):
+        copy(theta.c, o[t])
+    add_matvecs(o, 0, theta.V, h, 1, o.shape[0], True)
 
 
 @jit
@@ -269,41 +262,56 @@ def softmax_loss(p, y, losses):
 
 @jit
 def backward(theta, grad, x, h, do, da):
-    """Fill grad by back-propagation through the window; do (T, K) is the gradient of the logits.
+    """Fill grad by back-propagation through the window; do (T, K) is the gradient of the logits."""
+    backward_states(theta, h, do, da)
+    weight_gradients(grad, x, h, do, da)
+
+
+@jit
+def backward_states(theta, h, do, da):
+    """Fill da with da_t = (1 - h_t^2) (V^T do_t + W^T da_{t+1})."""
+    one = da.dtype.type(1)
+    T, K = do.shape
+    matmul(da, do[:, :K], theta.V)
+    for t in range(T - 1, -1, -1):
+        if t < T - 1:
+            add_vecmat(da, t, da, t + 1, theta.W, t % 2 == 0)
+        for j in range(da.shape[1]):
+            da[t, j] *= one - h[t + 1, j] * h[t + 1, j]
+
+
+@jit
+def weight_gradients(grad, x, h, do, da):
+    """Fill grad with the sums over t of do_t h_t^T, da_t h_{t-1}^T, da_t x_t^T, da_t and do_t.
 
     Of grad.U only the rows of the characters in x are written: all others are zero.
     """
-    W, V = theta.W, theta.V
-    flat, dU, dW, dV, db, dc = grad
-    T = x.size
-    clear(flat[dU.size :])
-    for t in range(T):
-        clear(dU[x[t]])
+    _, dU, dW, dV, db, dc = grad
     m, K = dW.shape[0], dV.shape[0]
-    # slices of columns, all three, so that Numba compiles one add_matmul for strided arrays
-    add_matmul(dV, do[:, :K].T, h[1:])
-    clear(da.ravel())
-    add_matmul(da, do[:, :K], V)
-    for t in range(T - 1, -1, -1):
-        if t < T - 1:
-            add_vecmat(da[t], da[t + 1], W)
-        for j in range(da.shape[1]):
-            da[t, j] *= da.dtype.type(1) - h[t + 1, j] * h[t + 1, j]
-    add_matmul(dW, da[:, :m].T, h[:-1])
-    for t in range(T):
+    # slices of columns, as in backward_states, so that Numba compiles one matmul for strided arrays
+    matmul(dV, do[:, :K].T, h[1:])
+    matmul(dW, da[:, :m].T, h[:-1])
+    clear(db)
+    clear(dc)
+    for t in range(x.size):
+        clear(dU[x[t]])
+    for t in range(x.size):
+        u = x[t]
         for j in range(db.size):
             db[j] += da[t, j]
-            dU[x[t], j] += da[t, j]
+        for j in range(db.size):
+            dU[u, j] += da[t, j]
         for k in range(dc.size):
             dc[k] += do[t, k]
 
 
 @jit
-def adagrad(theta, G, grad, eta, epsilon, clip):
-    """One AdaGrad step on flat arrays, each element of the gradient first clipped to [-clip, clip].
+def adagrad(theta, G, grad, first, last, eta, epsilon, clip):
+    """One AdaGrad step on theta.flat[first:last], each gradient first clipped to [-clip, clip].
 
     Duchi, Hazan and Singer, JMLR 12 (2011), 2121-2159, with epsilon inside the root.
     """
+    theta, G, grad = theta.flat[first:last], G.flat[first:last], grad.flat[first:last]
     for i in range(theta.size):
         g = grad[i]
         g = clip if g > clip else g
@@ -318,12 +326,12 @@ def descend(theta, G, grad, x, touched, stamp, eta, epsilon, clip):
 
     touched (K,) holds for each character the stamp of the last window that it was in.
     """
-    dense = theta.U.size  # where the parameters after U begin
-    adagrad(theta.flat[dense:], G.flat[dense:], grad.flat[dense:], eta, epsilon, clip)
-    for k in x:
-        if touched[k] != stamp:
-            touched[k] = stamp
-            adagrad(theta.U[k], G.U[k], grad.U[k], eta, epsilon, clip)
+    U = theta.U  # the parameters after U begin where it ends
+    adagrad(theta, G, grad, U.size, theta.flat.size, eta, epsilon, clip)
+    for u in x:
+        if touched[u] != stamp:
+            touched[u] = stamp
+            adagrad(theta, G, grad, u * U.shape[1], (u + 1) * U.shape[1], eta, epsilon, clip)
 
 
 # ---------------------------------------------------------------- driving kernels

@@ -61,17 +61,22 @@ def test_training_stops_at_nan(layout):
     assert done == 0
 
 
-@pytest.mark.parametrize(("rows", "inner"), [(1, 1), (3, 6), (5, 11), (10, 4)])
-def test_products(rows, inner):
+@pytest.mark.parametrize(("rows", "inner"), [(1, 1), (3, 6), (5, 11), (25, 4)])
+@pytest.mark.parametrize("columns", [16, 32])
+@pytest.mark.parametrize("upwards", [True, False])
+def test_products(rows, inner, columns, upwards):
     rng = np.random.default_rng(0)
-    A, B, C = rng.random((rows, inner)), rng.random((inner, 32)), rng.random((rows, 32))
-    expected = C + A @ B
-    kernels.add_matmul(C, A, B)
-    assert np.allclose(C, expected)
-    D, E, F = rng.random((rows, 32)), rng.random((inner, 32)), rng.random((rows, inner))
-    expected = F + D @ E.T
-    kernels.add_matmul_transposed(F, D, E)
-    assert np.allclose(F, expected)
+    A, B, C = rng.random((rows, inner)), rng.random((inner, columns)), np.empty((rows, columns))
+    kernels.matmul(C, A, B)
+    assert np.allclose(C, A @ B)
+    D, E, F = rng.random((rows, columns)), rng.random((inner, columns)), rng.random((inner + 1, rows))
+    expected = F[1:] + E @ D.T
+    kernels.add_matvecs(F, 1, D, E, 0, inner, upwards)
+    assert np.allclose(F[1:], expected)
+    x, y = rng.random((2, rows)), rng.random((2, columns))
+    expected = y[0] + x[1] @ D
+    kernels.add_vecmat(y, 0, x, 1, D, upwards)
+    assert np.allclose(y[0], expected)
 
 
 def test_evaluation_and_numerical_gradient(layout):

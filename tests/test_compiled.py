@@ -55,6 +55,17 @@ def test_one_zeroed_file_is_enough_to_begin_anew(check, tmp_path, suffix):
     assert check(cache) == expected
 
 
+def test_other_instructions_make_it_anew(check, tmp_path):
+    cache = tmp_path / "cache"
+    expected = check(cache)
+    (hashes,) = (path for path in files(cache) if path.suffix == ".json")
+    recorded = json.loads(hashes.read_text())
+    before = {path: path.stat().st_mtime_ns for path in files(cache)}
+    hashes.write_text(json.dumps({**recorded, "simd.py": "what it was in another version"}))
+    assert check(cache) == expected
+    assert all(path.stat().st_mtime_ns > then for path, then in before.items())
+
+
 def test_a_cache_that_cannot_be_written(check, tmp_path):
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder should be")

@@ -6,7 +6,7 @@ import naive
 import numpy as np
 import pytest
 
-from nbrnn import kernels
+from nbrnn import kernels, simd
 from nbrnn.params import NAMES, Layout
 
 # Two correct programs part ways: with eta = 0.1 and epsilon = 1e-8 AdaGrad's first steps have the
@@ -147,7 +147,7 @@ def test_padding_stays_exactly_zero(corpus, dtype):
     setup = Setup(corpus, 20, 25, dtype)
     setup.train(200)
     for array in (setup.theta.W, setup.theta.U, setup.theta.V, setup.G.W, setup.work.h):
-        assert array.shape[-1] == 32
+        assert array.shape[-1] == {"float64": 24, "float32": 32}[dtype]
         assert not array[:, 20:].any()
 
 
@@ -246,32 +246,49 @@ def test_elementary_functions_at_the_edges(dtype):
 # ---------------------------------------------------------------- products
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 25])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 19, 20, 25, 45])
 @pytest.mark.parametrize("inner", [1, 2, 4, 5, 6, 9, 10, 13])
-def test_products_of_all_remainders(rows, inner):
+@pytest.mark.parametrize("columns", [16, 32, 112])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-4)])
+def test_products_of_all_remainders(rows, inner, columns, dtype, tolerance):
     rng = np.random.default_rng(rows * 100 + inner)
-    A, B = rng.standard_normal((rows, inner)), rng.standard_normal((inner, 32))
-    C = rng.standard_normal((rows, 32))
-    expected = C + A @ B
-    strided = np.asfortranarray(A)
-    kernels.add_matmul(C, strided, B)
-    assert np.allclose(C, expected, rtol=0, atol=1e-13)
 
-    D, E = rng.standard_normal((rows, 32)), rng.standard_normal((inner, 32))
-    F = rng.standard_normal((rows, inner))
-    expected = F + D @ E.T
-    kernels.add_matmul_transposed(F, D, E)
-    assert np.allclose(F, expected, rtol=0, atol=1e-13)
+    def normal(*shape):
+        return rng.standard_normal(shape).astype(dtype)
 
-    x, y = rng.standard_normal(32), rng.standard_normal(rows)
-    expected = y + D @ x
-    kernels.add_matvec(y, D, x)
-    assert np.allclose(y, expected, rtol=0, atol=1e-13)
+    def check(actual, expected):
+        assert np.allclose(actual, expected, rtol=0, atol=tolerance)
 
-    x, y = rng.standard_normal(rows), rng.standard_normal(32)
-    expected = y + D.T @ x
-    kernels.add_vecmat(y, x, D)
-    assert np.allclose(y, expected, rtol=0, atol=1e-13)
+    A, B, C = normal(rows, inner), normal(inner, columns), normal(rows, columns)
+    kernels.matmul(C, np.asfortranarray(A), B)
+    check(C, A @ B)
+
+    D, E = normal(rows, columns), normal(inner, columns)
+    for upwards in (True, False):
+        F = normal(inner + 1, rows)
+        expected = F.copy()
+        expected[1:] += E @ D.T
+        kernels.add_matvecs(F, 1, D, E, 0, inner, upwards)
+        check(F, expected)
+
+        x, y = normal(2, rows), normal(2, columns)
+        expected = y.copy()
+        expected[0] += x[1] @ D
+        kernels.add_vecmat(y, 0, x, 1, D, upwards)
+        check(y, expected)
+
+
+@kernels.jit
+def products_of_rows(C, A, B):
+    kernels.add_dots(simd.zeros(A, 4, 1), C, 0, A, 0, B, 0)
+
+
+def test_rows_that_are_not_contiguous_do_not_compile():
+    A, B, C = np.ones((4, 8)), np.ones((1, 8)), np.zeros((1, 4))
+    products_of_rows(C, A, B)
+    assert C.tolist() == [[8.0] * 4]
+    with pytest.raises(TypeError, match="contiguous"):
+        products_of_rows(C, np.asfortranarray(A), B)
 
 
 # ---------------------------------------------------------------- sampling
@@ -324,7 +341,7 @@ def test_sampling_feeds_each_character_back(corpus):
             x = int(np.searchsorted(np.cumsum(ps[0]), uniforms[n], side="right"))
             expected.append(x)
     text = np.empty(50, np.int32)
-    start = np.zeros((2, 32))
+    start = np.zeros((2, setup.layout.M))
     kernels.sample(setup.theta, start, corpus.codes[2:4], uniforms, 1.0, 0, 1.0, text)
     assert text.tolist() == expected
 
