@@ -1,10 +1,10 @@
 /* What one core can do: multiply-adds in registers, reading from caches, roots with divisions.
  * Compiled like rnn.c; each function is called with a count and returns what the compiler cannot drop. */
 
-#include <math.h>
+#include <tgmath.h>
 
 typedef real vec __attribute__((vector_size(64)));
-enum { LANES = 64 / sizeof(real) };
+
 
 /* 12 * LANES multiply-adds in each of n turns. Twelve names, since an array would lie in memory. */
 double multiply_adds(long n) {
@@ -46,7 +46,7 @@ double streaming(vec *a, vec *b, const vec *c, long vectors, long n) {
 /* A root and a division for each number of a small buffer, n times. */
 double roots(real *restrict a, const real *restrict b, long numbers, long n) {
     for (long turn = 0; turn < n; turn++) {
-        for (long i = 0; i < numbers; i++) a[i] = b[i] / (sizeof(real) == 4 ? sqrtf(b[i]) : sqrt(b[i]));
+        for (long i = 0; i < numbers; i++) a[i] = 1 / sqrt(b[i]);
         __asm__ volatile("" : : : "memory");
     }
     return a[0];

@@ -1,15 +1,15 @@
 /* The same experiment in C, with the same tricks as nbrnn's kernels: rows padded to whole vectors of
- * 64 bytes, blocks of rows in registers, products over all steps of a window at once, U by rows of
- * which only those of the window's characters are touched, tanh and exp as branch-free polynomials.
- * W is kept by columns too long for one register file, so that both products with it go by rows.
- * Compiled with -Dreal=float or -Dreal=double. */
+ * 64 bytes, blocks of rows in registers, W gone through upwards and downwards in turn, products over
+ * all steps of a window at once, U by rows of which only those of the window's characters are touched,
+ * tanh and exp as branch-free polynomials. Compiled with -Dreal=float -DLANES=16 or double and 8. */
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tgmath.h> /* sqrt and rint in the precision of their argument */
 
-enum { LANES = 64 / sizeof(real) };
 typedef real vec __attribute__((vector_size(64)));
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 32")
 
 typedef struct {
     int m, K, T, Q, P; /* rows of m numbers are Q vectors, rows of K numbers are P vectors */
@@ -27,15 +27,51 @@ static vec *zeros(long n) {
     return a;
 }
 
-static inline real sum(vec v) {
-    real total = 0;
-    for (int i = 0; i < LANES; i++) total += v[i];
-    return total;
+typedef real quad __attribute__((vector_size(4 * sizeof(real))));
+
+#if LANES == 16
+/* Sums of neighbours: within each 4 numbers first two of a, then two of b. */
+INLINE vec neighbours(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30) +
+           __builtin_shufflevector(a, b, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31);
+}
+
+/* The sum of all fours. */
+INLINE quad folded(vec v) {
+    typedef real half __attribute__((vector_size(32)));
+    half h = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+             __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    return __builtin_shufflevector(h, h, 0, 1, 2, 3) + __builtin_shufflevector(h, h, 4, 5, 6, 7);
+}
+#else
+INLINE vec neighbours(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 0, 2, 8, 10, 4, 6, 12, 14) +
+           __builtin_shufflevector(a, b, 1, 3, 9, 11, 5, 7, 13, 15);
+}
+
+INLINE quad folded(vec v) {
+    return __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+}
+#endif
+
+/* y[r] += the sum of all numbers in s[r]; R is 1, or a multiple of 4. */
+INLINE void add_sums(real *y, const vec *s, const int R) {
+    if (R == 1) {
+        quad four = folded(s[0]);
+        y[0] += (four[0] + four[1]) + (four[2] + four[3]);
+        return;
+    }
+    UNROLL for (int r = 0; r < R; r += 4) {
+        quad sums;
+        memcpy(&sums, y + r, sizeof sums);
+        sums += folded(neighbours(neighbours(s[r], s[r + 1]), neighbours(s[r + 2], s[r + 3])));
+        memcpy(y + r, &sums, sizeof sums);
+    }
 }
 
 /* exp(x) = 2^k (1 + q), |x - k ln 2| < 0.35; ln 2 is taken off in two steps. */
 static inline void exp_reduced(real x, real *scale, real *q) {
-    real k = sizeof(real) == 4 ? rintf(x * 1.4426950408889634f) : rint(x * 1.4426950408889634);
+    real k = rint(x * (real)1.4426950408889634);
     real r = (x - k * (real)0.693145751953125) - k * (real)1.4286068203094172e-06;
     real s = 1;
     if (sizeof(real) == 8) {
@@ -82,87 +118,83 @@ static void exp_of(real *restrict a, int n) {
     }
 }
 
-/* y += A x, with rows of Q vectors. */
-static void add_matvec(real *restrict y, const vec *restrict A, const vec *restrict x, int rows, int Q) {
-    int i = 0;
-    for (; i + 4 <= rows; i += 4, A += 4 * Q) {
-        vec s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
-        for (int j = 0; j < Q; j++) {
-            s0 += A[j] * x[j];
-            s1 += A[Q + j] * x[j];
-            s2 += A[2 * Q + j] * x[j];
-            s3 += A[3 * Q + j] * x[j];
-        }
-        y[i] += sum(s0), y[i + 1] += sum(s1), y[i + 2] += sum(s2), y[i + 3] += sum(s3);
+/* y[r] += the product of row r of A with x, for R rows of Q vectors. */
+INLINE void add_dots(real *y, const vec *A, const vec *x, int Q, const int R) {
+    vec s[R];
+    UNROLL for (int r = 0; r < R; r++) s[r] = (vec){0};
+    for (int j = 0; j < Q; j++) {
+        vec b = x[j];
+        UNROLL for (int r = 0; r < R; r++) s[r] += A[(long)r * Q + j] * b;
     }
-    for (; i < rows; i++, A += Q) {
-        vec s = {0};
-        for (int j = 0; j < Q; j++) s += A[j] * x[j];
-        y[i] += sum(s);
-    }
+    add_sums(y, s, R);
 }
 
-/* C += A^T B over L steps: row i of C is the sum of a[l * stride + i] times row l of B. Four rows of
- * C, of two vectors each, stay in registers. `across` is 1 for A^T B, and the stride then that of A;
- * for A B it is the other way round. */
-static void add_matmul(vec *restrict C, int rows, const real *restrict A, int across, int along,
-                       const vec *restrict B, int L, int Q) {
-    int i = 0;
-    for (; i + 4 <= rows; i += 4) {
-        const real *a = A + (long)i * across;
-        int j = 0;
-        for (; j + 2 <= Q; j += 2) {
-            vec *c = C + (long)i * Q + j;
-            vec c00 = c[0], c01 = c[1], c10 = c[Q], c11 = c[Q + 1];
-            vec c20 = c[2 * Q], c21 = c[2 * Q + 1], c30 = c[3 * Q], c31 = c[3 * Q + 1];
-            for (int l = 0; l < L; l++) {
-                vec b0 = B[l * Q + j], b1 = B[l * Q + j + 1];
-                real a0 = a[l * along], a1 = a[across + l * along];
-                real a2 = a[2 * across + l * along], a3 = a[3 * across + l * along];
-                c00 += a0 * b0, c01 += a0 * b1, c10 += a1 * b0, c11 += a1 * b1;
-                c20 += a2 * b0, c21 += a2 * b1, c30 += a3 * b0, c31 += a3 * b1;
-            }
-            c[0] = c00, c[1] = c01, c[Q] = c10, c[Q + 1] = c11;
-            c[2 * Q] = c20, c[2 * Q + 1] = c21, c[3 * Q] = c30, c[3 * Q + 1] = c31;
-        }
-        for (; j < Q; j++)
-            for (int row = i; row < i + 4; row++) {
-                vec c = C[(long)row * Q + j];
-                for (int l = 0; l < L; l++) c += A[(long)row * across + l * along] * B[l * Q + j];
-                C[(long)row * Q + j] = c;
-            }
+/* y_t += A x_t for n vectors x_t, of which y_t begin `stride` numbers apart. */
+INLINE void add_matvecs(real *y, long stride, const vec *A, const vec *x, int rows, int Q, int n, int up) {
+    int blocks = rows / 20, i = 20 * blocks;
+    for (int block = 0; block < blocks; block++) {
+        int k = 20 * (up ? block : blocks - 1 - block);
+        for (int t = 0; t < n; t++)
+            add_dots(y + t * stride + k, A + (long)k * Q, x + (long)t * Q, Q, 20);
     }
+    for (; i + 4 <= rows; i += 4)
+        for (int t = 0; t < n; t++)
+            add_dots(y + t * stride + i, A + (long)i * Q, x + (long)t * Q, Q, 4);
     for (; i < rows; i++)
-        for (int j = 0; j < Q; j++) {
-            vec c = C[(long)i * Q + j];
-            for (int l = 0; l < L; l++) c += A[(long)i * across + l * along] * B[l * Q + j];
-            C[(long)i * Q + j] = c;
-        }
+        for (int t = 0; t < n; t++)
+            add_dots(y + t * stride + i, A + (long)i * Q, x + (long)t * Q, Q, 1);
 }
 
-/* P (T, K) += H V^T: four rows of V times two of H at a time. */
-static void add_matmul_transposed(real *restrict p, int stride, const vec *restrict H,
-                                  const vec *restrict V, int T, int K, int Q) {
-    int k = 0;
-    for (; k + 4 <= K; k += 4) {
-        const vec *v = V + (long)k * Q;
-        int t = 0;
-        for (; t + 2 <= T; t += 2) {
-            const vec *g = H + (long)t * Q;
-            vec s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, r0 = {0}, r1 = {0}, r2 = {0}, r3 = {0};
-            for (int j = 0; j < Q; j++) {
-                vec v0 = v[j], v1 = v[Q + j], v2 = v[2 * Q + j], v3 = v[3 * Q + j];
-                s0 += g[j] * v0, s1 += g[j] * v1, s2 += g[j] * v2, s3 += g[j] * v3;
-                r0 += g[Q + j] * v0, r1 += g[Q + j] * v1, r2 += g[Q + j] * v2, r3 += g[Q + j] * v3;
-            }
-            real *o = p + (long)t * stride + k, *u = o + stride;
-            o[0] += sum(s0), o[1] += sum(s1), o[2] += sum(s2), o[3] += sum(s3);
-            u[0] += sum(r0), u[1] += sum(r1), u[2] += sum(r2), u[3] += sum(r3);
-        }
-        for (; t < T; t++) add_matvec(p + (long)t * stride + k, v, H + (long)t * Q, 4, Q);
+/* y += the sum of x[r] times row r of A, for R rows of Q vectors. */
+INLINE void add_rows(vec *y, const real *x, const vec *A, int Q, const int R) {
+    vec b[R];
+    UNROLL for (int r = 0; r < R; r++) b[r] = x[r] - (vec){0};
+    for (int j = 0; j < Q; j++) {
+        vec even = {0}, odd = {0};
+        UNROLL for (int r = 0; r < R; r += 2) even += b[r] * A[(long)r * Q + j];
+        UNROLL for (int r = 1; r < R; r += 2) odd += b[r] * A[(long)r * Q + j];
+        y[j] += even + odd;
     }
-    for (int t = 0; t < T; t++)
-        add_matvec(p + (long)t * stride + k, V + (long)k * Q, H + (long)t * Q, K - k, Q);
+}
+
+/* y += x A. */
+static void add_vecmat(vec *y, const real *x, const vec *A, int rows, int Q, int up) {
+    int blocks = rows / 20, i = 20 * blocks;
+    for (int block = 0; block < blocks; block++) {
+        int k = 20 * (up ? block : blocks - 1 - block);
+        add_rows(y, x + k, A + (long)k * Q, Q, 20);
+    }
+    for (; i + 4 <= rows; i += 4) add_rows(y, x + i, A + (long)i * Q, Q, 4);
+    for (; i < rows; i++) add_rows(y, x + i, A + (long)i * Q, Q, 1);
+}
+
+/* R rows and S vectors of C = A B, a sum of L terms; an element of A is `across` from the next row's and
+ * `along` from the next term's. */
+INLINE void matmul_block(vec *C, const real *a, long across, long along, const vec *B, int L, int Q,
+                         const int R, const int S) {
+    vec c[R * S];
+    UNROLL for (int n = 0; n < R * S; n++) c[n] = (vec){0};
+    for (int l = 0; l < L; l++, a += along, B += Q)
+        UNROLL for (int r = 0; r < R; r++)
+            UNROLL for (int q = 0; q < S; q++) c[r * S + q] += a[r * across] * B[q];
+    UNROLL for (int r = 0; r < R; r++)
+        UNROLL for (int q = 0; q < S; q++) C[(long)r * Q + q] = c[r * S + q];
+}
+
+/* C = A B; the last rows are done with some of those before them. */
+static void matmul(vec *C, int rows, const real *A, long across, long along, const vec *B, int L, int Q) {
+    if (rows < 5) {
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < Q; j++)
+                matmul_block(C + (long)i * Q + j, A + i * across, across, along, B + j, L, Q, 1, 1);
+        return;
+    }
+    for (int first = 0; first < rows; first += 5) {
+        int i = first < rows - 5 ? first : rows - 5, j = 0;
+        for (; j + 2 <= Q; j += 2)
+            matmul_block(C + (long)i * Q + j, A + i * across, across, along, B + j, L, Q, 5, 2);
+        if (j < Q) matmul_block(C + (long)i * Q + j, A + i * across, across, along, B + j, L, Q, 5, 1);
+    }
 }
 
 static void adagrad(real *restrict theta, real *restrict G, const real *restrict grad, long n, real eta,
@@ -172,7 +204,7 @@ static void adagrad(real *restrict theta, real *restrict G, const real *restrict
         g = g > clip ? clip : g;
         g = g < -clip ? -clip : g;
         G[i] += g * g;
-        theta[i] -= eta * g / (sizeof(real) == 4 ? sqrtf(G[i] + epsilon) : sqrt(G[i] + epsilon));
+        theta[i] -= eta * g / sqrt(G[i] + epsilon);
     }
 }
 
@@ -211,11 +243,11 @@ static double one(Net *n) {
     for (int t = 0; t < T; t++) {
         vec *a = h + (long)(t + 1) * Q, *u = U + (long)x[t] * Q;
         for (int j = 0; j < Q; j++) a[j] = b[j] + u[j];
-        add_matvec((real *)a, W, h + (long)t * Q, m, Q);
+        add_matvecs((real *)a, 0, W, h + (long)t * Q, m, Q, 1, t % 2 == 0);
         tanh_of((real *)a, M);
         memcpy(n->p + (long)t * P, c, P * sizeof(vec));
     }
-    add_matmul_transposed(p, S, h + Q, V, T, K, Q);
+    add_matvecs(p, S, V, h + Q, K, Q, T, 1);
     /* softmax and loss */
     double loss = 0;
     for (int t = 0; t < T; t++) {
@@ -230,19 +262,19 @@ static double one(Net *n) {
         o[y[t]] -= 1;
     }
     /* backward */
-    memset(dW, 0, (n->size - n->dense) * sizeof(vec));
-    for (int t = 0; t < T; t++) memset(dU + (long)x[t] * Q, 0, Q * sizeof(vec));
-    add_matmul(dV, K, p, 1, S, h + Q, T, Q);
-    memset(da, 0, (long)T * Q * sizeof(vec));
-    add_matmul(da, T, p, S, 1, V, K, Q);
+    matmul(dV, K, p, 1, S, h + Q, T, Q);
+    matmul(da, T, p, S, 1, V, K, Q);
     for (int t = T - 1; t >= 0; t--) {
         vec *d = da + (long)t * Q, *g = h + (long)(t + 1) * Q;
-        if (t < T - 1) add_matmul(d, 1, (real *)(d + Q), M, 1, W, m, Q);
+        if (t < T - 1) add_vecmat(d, (real *)(d + Q), W, m, Q, t % 2 == 0);
         for (int j = 0; j < Q; j++) d[j] *= 1 - g[j] * g[j];
     }
-    add_matmul(dW, m, (real *)da, 1, M, h, T, Q);
+    matmul(dW, m, (real *)da, 1, M, h, T, Q);
+    memset(db, 0, (Q + P) * sizeof(vec));
+    for (int t = 0; t < T; t++) memset(dU + (long)x[t] * Q, 0, Q * sizeof(vec));
     for (int t = 0; t < T; t++) {
-        for (int j = 0; j < Q; j++) db[j] += da[(long)t * Q + j], dU[(long)x[t] * Q + j] += da[(long)t * Q + j];
+        vec *u = dU + (long)x[t] * Q;
+        for (int j = 0; j < Q; j++) db[j] += da[(long)t * Q + j], u[j] += da[(long)t * Q + j];
         for (int j = 0; j < P; j++) dc[j] += n->p[(long)t * P + j];
     }
     for (int k = K; k < S; k++) ((real *)dc)[k] = 0;

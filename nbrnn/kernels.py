@@ -248,12 +248,14 @@ def softmax_loss(p, y, losses):
             largest = o[k] if o[k] > largest else largest
         for k in range(o.size):
             o[k] -= largest
-        target = o[y[t]]
-        exp(o)
+        losses[t] = -o[y[t]]
+    exp(p.ravel())
+    for t in range(y.size):
+        o = p[t]
         total = real(0)
         for k in range(o.size):
             total += o[k]
-        losses[t] = np.log(total) - target
+        losses[t] += np.log(total)
         share = real(1) / total
         for k in range(o.size):
             o[k] *= share
@@ -276,8 +278,9 @@ def backward_states(theta, h, do, da):
     for t in range(T - 1, -1, -1):
         if t < T - 1:
             add_vecmat(da, t, da, t + 1, theta.W, t % 2 == 0)
-        for j in range(da.shape[1]):
-            da[t, j] *= one - h[t + 1, j] * h[t + 1, j]
+        d, state = da[t], h[t + 1]
+        for j in range(d.size):
+            d[j] *= one - state[j] * state[j]
 
 
 @jit
