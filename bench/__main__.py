@@ -8,27 +8,35 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.sections import FULL, QUICK, SECTIONS, checks, chosen
+from bench.report import write
+from bench.sections import FULL, LONG, QUICK, SECTIONS, checks, chosen
 from nbrnn.environment import session
+
+RESULTS = Path(__file__).parent.parent / "results" / "bench"  # of everything, measured in full
 
 
 def main() -> None:
     """Measure, show tables on stderr as they come, and print one JSON document."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about two minutes, without scaling")
+    parser.add_argument(
+        "--quick", action="store_true", help="two minutes, without " + " and ".join(LONG)
+    )
     parser.add_argument("--check", action="store_true", help="only compare with the naive program")
     parser.add_argument("--only", default="", help="implementations by name, with commas: numpy,nbrnn")
     parser.add_argument("--sections", default="", help="out of " + ", ".join(SECTIONS))
     parser.add_argument("--json", type=Path, help="write the document to this file, too")
+    parser.add_argument("--out", type=Path, help="write tables and pictures into this folder")
     options = parser.parse_args()
     effort = QUICK if options.quick else FULL
     wanted = options.sections.split(",") if options.sections else list(SECTIONS)
     if options.quick and not options.sections:
-        wanted.remove("scaling")
+        wanted = [name for name in wanted if name not in LONG]
     if unknown := set(wanted) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
     if options.check:
         wanted = ["checks"]
+    is_whole = not (options.quick or options.check or options.only or options.sections)
+    out = options.out or (RESULTS if is_whole else None)
     document: dict[str, Any] = {"machine": session(sys.argv)}
     for name in wanted:
         print(f"\n{name}", file=sys.stderr)
@@ -38,6 +46,8 @@ def main() -> None:
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(document, indent=2) + "\n")
+    if out:
+        write(document, out)
     print(text)
 
 

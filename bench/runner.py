@@ -43,6 +43,7 @@ CONTESTANTS = [
     Contestant("NumPy, textbook", "numpy_textbook"),
     Contestant("NumPy, textbook, float64", "numpy_textbook", "float64"),
     Contestant("PyTorch, eager", "torch_eager"),
+    Contestant("PyTorch, compiled", "torch_compiled"),
 ]
 
 

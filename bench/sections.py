@@ -1,4 +1,4 @@
-"""What is measured: speed, scaling, sweeps in parallel, start-up."""
+"""What is measured: speed, its limit, scaling, parallel sweeps, start-up, a whole training."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ class Effort:
     sweep_updates: int
 
 
-FULL, QUICK = Effort(15, 0.5, 20_000), Effort(5, 0.2, 5_000)
+FULL, QUICK = Effort(15, 0.5, 40_000), Effort(5, 0.2, 10_000)
 SIZES = {"m": (25, 50, 100, 200, 400, 1000), "T": (10, 25, 50, 100, 200), "K": (30, 80, 200, 600, 2000)}
 SCALED = ("nbrnn", "NumPy, best", "JAX")
+TWENTY_EPOCHS = 886_020  # of a text of 1,107,525 characters and some more, in windows of 25
+ROOT = Path(__file__).parent.parent
 
 
 def checks(contestants: Sequence[Contestant], _: Effort) -> list[dict[str, Any]]:
@@ -102,17 +104,10 @@ def throughput(_: Sequence[Contestant], effort: Effort) -> list[dict[str, Any]]:
     for jobs in range(1, cores + 1):
         with tempfile.TemporaryDirectory() as folder:
             seeds = f"0:{10 * jobs - 1}"
-            command = [
-                "sweep",
-                "--updates",
-                str(effort.sweep_updates),
-                "--seeds",
-                seeds,
-                "--jobs",
-                str(jobs),
-            ]
-            done = nbrnn(*command, "--out", folder + "/sweep", "--json", "--quiet")
-            document = json.loads(done)
+            lists = ["--updates", str(effort.sweep_updates), "--seeds", seeds, "--jobs", str(jobs)]
+            document = json.loads(
+                nbrnn("sweep", *lists, "--out", f"{folder}/sweep", "--json", "--quiet")
+            )
         training = sum(run["seconds"] for run in document["runs"])
         updates = sum(run["updates"] for run in document["runs"])
         rows.append(
@@ -147,13 +142,40 @@ def startup(_: Sequence[Contestant], effort: Effort) -> dict[str, float]:
     }
 
 
+def stopwatch(_: Sequence[Contestant], effort: Effort) -> dict[str, float]:
+    """Return the seconds of 20 epochs of 1.1 million characters, alone and two side by side."""
+    words = ["train", "--updates", str(TWENTY_EPOCHS), "--quiet"]
+    cores = sorted(os.sched_getaffinity(0))[:2]
+
+    def seconds(together: Sequence[int]) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            begun = time.perf_counter()
+            runs = [
+                subprocess.Popen(
+                    ["taskset", "-c", str(core), *program(*words, "--out", f"{folder}/{core}")],
+                    cwd=ROOT,
+                    stdout=subprocess.DEVNULL,
+                )
+                for core in together
+            ]
+            statuses = [run.wait() for run in runs]
+            if any(statuses):
+                raise RuntimeError("a run failed")
+            return time.perf_counter() - begun
+
+    return {"updates": TWENTY_EPOCHS, "alone": seconds(cores[:1]), "side_by_side": seconds(cores)}
+
+
+def program(*arguments: str) -> list[str]:
+    """Return the command that runs the program, in the folder ROOT."""
+    return [sys.executable, "-m", "nbrnn", *arguments]
+
+
 def nbrnn(*arguments: str, **environment: str) -> str:
     """Run the program and return what it prints."""
-    command = [sys.executable, "-m", "nbrnn", *arguments]
-    root = Path(__file__).parent.parent
-    done = subprocess.run(
-        command, check=True, capture_output=True, text=True, cwd=root, env={**os.environ, **environment}
-    )
+    environment = {**os.environ, **environment}
+    command = program(*arguments)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment)
     return done.stdout
 
 
@@ -178,7 +200,9 @@ SECTIONS = {
     "scaling": scaling,
     "throughput": throughput,
     "startup": startup,
+    "stopwatch": stopwatch,
 }
+LONG = ("scaling", "stopwatch")  # left out of a quick measurement
 
 
 def chosen(only: str) -> list[Contestant]:

