@@ -46,9 +46,9 @@ def main() -> None:
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(document, indent=2) + "\n")
+    print(text, flush=True)
     if out:
         write(document, out)
-    print(text)
 
 
 def show(rows: list[dict[str, Any]] | dict[str, float]) -> None:

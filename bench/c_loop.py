@@ -17,7 +17,7 @@ if platform.machine() in ("x86_64", "AMD64"):
 
 
 def build(source: str, dtype: str) -> ctypes.CDLL:
-    """Compile a file of this folder for a precision, and load it. ImportError: no compiler."""
+    """Compile a file of this folder for a precision, and load it. ImportError: no compiler that can."""
     compiler = shutil.which("cc")
     if compiler is None:
         raise ImportError("there is no C compiler, cc")
@@ -26,7 +26,10 @@ def build(source: str, dtype: str) -> ctypes.CDLL:
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "library.so"
         path = Path(__file__).with_name(source)
-        subprocess.run([compiler, *FLAGS, *types, path, "-o", library, "-lm"], check=True)
+        command = [compiler, *FLAGS, *types, str(path), "-o", str(library), "-lm"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise ImportError(f"the C compiler cannot compile {source}: {done.stderr.splitlines()[:1]}")
         return ctypes.CDLL(str(library))
 
 

@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,27 +20,41 @@ from nbrnn import kernels
 from nbrnn.params import Layout, zeros
 
 TURNS = 15
-# Operations for each number, counted in the kernels: the polynomial of exp with its two-step
-# reduction, and what tanh adds to it.
-EXP_FLOPS, TANH_FLOPS = 24, 30
+WHOLE = "whole update"
+# Operations for each number, counted in the kernels: exp by its polynomial and the two-step reduction,
+# and tanh, which clamps and divides besides.
+EXP_FLOPS = {"float32": 28, "float64": 46}
+TANH_FLOPS = {"float32": 34, "float64": 52}
 
 
-def fastest(call: Callable[[], Any], seconds: float = 0.02) -> float:
-    """Return the median over turns of the seconds of a call, each repeated to take about so long."""
-    begun = time.perf_counter()
-    call()
-    repeats = max(1, int(seconds / (time.perf_counter() - begun)))
-    times = []
-    for _ in range(TURNS):
+def medians(calls: dict[str, Callable[[], Any]], seconds: float = 0.01) -> dict[str, float]:
+    """Return the median seconds of each call, over turns in which each is repeated for about so long."""
+    repeats = {}
+    for name, call in calls.items():
+        call()
         begun = time.perf_counter()
-        for _ in range(repeats):
-            call()
-        times.append((time.perf_counter() - begun) / repeats)
-    return statistics.median(times)
+        call()
+        repeats[name] = max(1, int(seconds / (time.perf_counter() - begun)))
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(TURNS):
+        for name, call in calls.items():
+            begun = time.perf_counter()
+            for _ in range(repeats[name]):
+                call()
+            times[name].append((time.perf_counter() - begun) / repeats[name])
+    return {name: statistics.median(of_turns) for name, of_turns in times.items()}
 
 
-def peaks(layout: Layout, touched: int) -> dict[str, float]:
-    """Return what this core does in a second, with buffers of the sizes that the update has."""
+@dataclass(frozen=True)
+class Peak:
+    """A loop of the core at its best: so many of some unit in each call."""
+
+    amount: float
+    call: Callable[[], Any]
+
+
+def peaks(layout: Layout, touched: int) -> dict[str, Peak]:
+    """Return loops over buffers of the sizes that the update has."""
     library = build("peaks.c", layout.dtype.name)
     size, lanes = layout.dtype.itemsize, 64 // layout.dtype.itemsize
 
@@ -49,28 +64,26 @@ def peaks(layout: Layout, touched: int) -> dict[str, float]:
         array += 1
         return array, vectors
 
-    def run(name: str, *arguments: Any) -> float:
+    def peak(amount: float, name: str, *arguments: Any) -> Peak:
         function = getattr(library, name)
         function.restype = ctypes.c_double
         converted = [
             ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else ctypes.c_long(a)
             for a in arguments
         ]
-        return fastest(lambda: function(*converted))
+        return Peak(amount, lambda kept=arguments: function(*converted))
 
     small, small_vectors = buffer(4096 // size * 4)
     W, W_vectors = buffer(layout.m * layout.M)
-    three = [buffer(touched) for _ in range(3)]
+    three = [buffer(touched)[0] for _ in range(3)]
+    vectors = three[0].size // lanes
     n = 200
     return {
-        "flops": 2 * 12 * lanes * 100_000 / run("multiply_adds", 100_000),
-        "first_level_bytes": 64 * small_vectors * n / run("reading", small, small_vectors, n),
-        "W_bytes": 64 * W_vectors * n / run("reading", W, W_vectors, n),
-        "streamed_numbers": three[0][1]
-        * lanes
-        * n
-        / run("streaming", *(array for array, _ in three), three[0][1], n),
-        "roots": small.size * n / run("roots", small, small.copy(), small.size, n),
+        "flops": peak(2 * 12 * lanes * 100_000, "multiply_adds", 100_000),
+        "first_level_bytes": peak(64 * small_vectors * n, "reading", small, small_vectors, n),
+        "W_bytes": peak(64 * W_vectors * n, "reading", W, W_vectors, n),
+        "streamed_numbers": peak(three[0].size * n, "streaming", *three, vectors, n),
+        "roots": peak(small.size * n, "roots", small, small.copy(), small.size, n),
     }
 
 
@@ -119,32 +132,44 @@ def measure(problem: Problem) -> dict[str, Any]:
     work, codes = layout.work(T), problem.codes
     x, y = codes[:T], codes[1 : T + 1]
     dense = theta.flat.size - theta.U.size + np.unique(x).size * M
-    core = peaks(layout, dense)
     settings = real(problem.eta), real(problem.epsilon), real(problem.clip)
     n = 20
-    calls = {
+    losses, smooths = np.empty(n), np.empty(n)
+    exp_flops, tanh_flops = EXP_FLOPS[problem.dtype], TANH_FLOPS[problem.dtype]
+    phases = {
         "forward recurrence": lambda: repeat_forward(n, theta, x, work.h),
         "logits and softmax": lambda: repeat_logits(n, theta, y, work.h, work.p, work.losses),
         "backward recurrence": lambda: repeat_backward(n, theta, work.h, work.p, work.da),
         "weight gradients": lambda: repeat_gradients(n, grad, x, work.h, work.p, work.da),
         "AdaGrad": lambda: repeat_adagrad(n, theta, G, grad, x, work.touched, *settings),
     }
-    flops, recurrent = core["flops"], T * m * M * size / core["W_bytes"]
+    trained = layout.pack(problem.theta), *(layout.parameters() for _ in range(3)), layout.work(T)
+    whole = {
+        WHOLE: lambda: kernels.train(*trained, codes, 0, *settings, np.nan, np.inf, losses, smooths)
+    }
+    loops = peaks(layout, dense)
+    seconds = medians({**{name: loop.call for name, loop in loops.items()}, **phases, **whole})
+    core = {name: loop.amount / seconds[name] for name, loop in loops.items()}
+    flops = core["flops"]
+
+    def recurrence(steps: int) -> float:
+        return max(2 * steps * m * m / flops, steps * m * M * size / core["W_bytes"])
+
     limits = {
-        "forward recurrence": max(2 * T * m * m / flops, recurrent) + TANH_FLOPS * T * m / flops,
-        "logits and softmax": (2 * T * m * K + EXP_FLOPS * T * K) / flops,
-        "backward recurrence": max(2 * T * m * m / flops, recurrent) + 2 * T * m * K / flops,
+        "forward recurrence": recurrence(T) + tanh_flops * T * m / flops,
+        "logits and softmax": (2 * T * m * K + exp_flops * T * K) / flops,
+        "backward recurrence": recurrence(T - 1) + 2 * T * m * K / flops,
         "weight gradients": 2 * T * m * (m + K) / flops,
         "AdaGrad": max(dense / core["streamed_numbers"], dense / core["roots"]),
     }
-    phases = []
-    for name, call in calls.items():
-        call()
-        ours, limit = fastest(call) / n * 1e6, limits[name] * 1e6
-        phases.append({"phase": name, "microseconds": ours, "limit": limit, "ratio": ours / limit})
-    ours, limit = (sum(phase[column] for phase in phases) for column in ("microseconds", "limit"))
-    phases.append({"phase": "whole update", "microseconds": ours, "limit": limit, "ratio": ours / limit})
-    return {"peaks": core, "phases": phases}
+    limits[WHOLE] = sum(limits.values())
+    rows = [
+        {"phase": name, "microseconds": seconds[name] / n * 1e6, "limit": limit * 1e6}
+        for name, limit in limits.items()
+    ]
+    for row in rows:
+        row["ratio"] = row["microseconds"] / row["limit"]
+    return {"peaks": core, "phases": rows}
 
 
 if __name__ == "__main__":

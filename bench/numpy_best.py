@@ -1,4 +1,4 @@
-"""NumPy as fast as it can be written: products over all steps at once, in place, one flat buffer."""
+"""NumPy as fast as we could write it: products over all steps at once, in place, one flat buffer."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-/* What one core can do: multiply-adds in registers, reading from caches, roots with divisions.
+/* What one core can do: multiply-adds in registers, reading from caches, reciprocal roots.
  * Compiled like rnn.c; each function is called with a count and returns what the compiler cannot drop. */
 
 #include <tgmath.h>
@@ -20,11 +20,12 @@ double multiply_adds(long n) {
     return all[0];
 }
 
-/* Read a buffer of so many vectors n times; a multiple of 8. */
+/* Read a buffer of so many vectors n times, upwards and downwards in turn; a multiple of 8. */
 double reading(const vec *buffer, long vectors, long n) {
     vec s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
     for (long turn = 0; turn < n; turn++) {
-        for (long i = 0; i < vectors; i += 8) {
+        for (long k = 0; k < vectors; k += 8) {
+            long i = turn % 2 ? vectors - 8 - k : k;
             s0 += buffer[i], s1 += buffer[i + 1], s2 += buffer[i + 2], s3 += buffer[i + 3];
             s4 += buffer[i + 4], s5 += buffer[i + 5], s6 += buffer[i + 6], s7 += buffer[i + 7];
         }
@@ -43,7 +44,7 @@ double streaming(vec *a, vec *b, const vec *c, long vectors, long n) {
     return a[0][0];
 }
 
-/* A root and a division for each number of a small buffer, n times. */
+/* A reciprocal root for each number of a small buffer, n times. */
 double roots(real *restrict a, const real *restrict b, long numbers, long n) {
     for (long turn = 0; turn < n; turn++) {
         for (long i = 0; i < numbers; i++) a[i] = 1 / sqrt(b[i]);

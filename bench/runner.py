@@ -69,7 +69,7 @@ class Process:
     def __init__(self, contestant: Contestant, problem: Problem) -> None:
         command = [sys.executable, "-m", "bench.worker", contestant.module, contestant.core]
         self.child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.problem = replace(problem, dtype=contestant.dtype)
 
@@ -77,7 +77,10 @@ class Process:
         """Return the answer to a question."""
         self.child.stdin.write(question + "\n")
         self.child.stdin.flush()
-        return json.loads(self.child.stdout.readline())
+        answer = self.child.stdout.readline()
+        if not answer:
+            raise RuntimeError(self.child.stderr.read())
+        return json.loads(answer)
 
     def start(self, **changes) -> dict:
         """Begin anew."""
@@ -104,6 +107,7 @@ def compare(
             processes[result.contestant] = process
     counts = {}
     for contestant, process in processes.items():  # also what makes them warm
+        process.ask("time 20")  # compiles
         once = process.ask("time 20")["seconds"] / 20
         counts[contestant] = max(20, int(seconds / once))
         process.ask(f"time {counts[contestant]}")

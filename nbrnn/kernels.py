@@ -5,7 +5,7 @@ The names are those of the equations, for one window of T characters x with thei
     a_t = W h_{t-1} + U x_t + b      h_t = tanh(a_t)      o_t = V h_t + c      p_t = softmax(o_t)
     L = -sum_t log p_t[y_t]          G += g*g             theta -= eta * g / sqrt(G + eps)
 
-Shapes, with m hidden units, M = m rounded up to whole vectors of the processor, K characters:
+Shapes, with m hidden units, M = m rounded up to whole cache lines, K characters:
 
     W (m, M)   U (K, M)   V (K, M)   b (M,)   c (K,)      one row of U and of V per character
     h (T+1, M)   p (T, K)   da (T, M)                     h[0] is the state before the window
