@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -92,14 +93,21 @@ class Process:
 
 
 def compare(
-    contestants: Sequence[Contestant], problem: Problem, turns: int, seconds: float
+    contestants: Sequence[Contestant],
+    problem: Problem,
+    turns: int,
+    seconds: float,
+    checked: int = CHECKED_UPDATES,
+    calm_eta: float = CALM_ETA,
 ) -> list[Result]:
-    """Check each contestant, then time all in turn, each turn about so many seconds."""
+    """Check each contestant over so many updates, then time all in turn, so many seconds a turn."""
     results = [Result(contestant) for contestant in contestants]
     processes = {}
     for result in results:
         process = Process(result.contestant, problem)
-        result.difference, result.first_update_seconds, result.missing = check(process)
+        result.difference, result.first_update_seconds, result.missing = check(
+            process, checked, calm_eta
+        )
         if result.missing or not turns:
             process.end()
         else:
@@ -122,20 +130,23 @@ def compare(
     return results
 
 
-def check(process: Process) -> tuple[float, float, str]:
+def check(process: Process, checked: int, calm_eta: float) -> tuple[float, float, str]:
     """Return the largest difference of a loss, the seconds to the first update, and what is missing.
 
     Raises ValueError for a contestant that does something else than the naive program.
     """
-    answer = process.start(eta=CALM_ETA)
+    # Large networks with large weights are chaotic within a single window.
+    sigma = min(process.problem.sigma, 1 / math.sqrt(process.problem.m))
+    calm = {"eta": calm_eta, "sigma": sigma}
+    answer = process.start(**calm)
     if "missing" in answer:
         return 0.0, 0.0, answer["missing"]
-    problem = replace(process.problem, eta=CALM_ETA)
+    problem = replace(process.problem, **calm)
     theta = {name: array.astype(float) for name, array in problem.theta.items()}
     _, expected, _, _ = naive.train(
-        theta, problem.codes, CHECKED_UPDATES, T=problem.T, eta=problem.eta, epsilon=problem.epsilon
+        theta, problem.codes, checked, T=problem.T, eta=problem.eta, epsilon=problem.epsilon
     )
-    losses = answer["answer"] + process.ask(f"losses {CHECKED_UPDATES - 1}")["answer"]
+    losses = answer["answer"] + process.ask(f"losses {checked - 1}")["answer"]
     difference = float(np.max(np.abs(np.array(losses) / np.array(expected) - 1)))
     if not difference <= TOLERANCE[problem.dtype]:
         raise ValueError(f"{process.child.args}: losses differ by {difference:.1e}")

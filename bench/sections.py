@@ -77,7 +77,7 @@ def scaling(contestants: Sequence[Contestant], effort: Effort) -> list[dict[str,
         found: dict[str, list[float]] = {contestant.name: [] for contestant in chosen}
         for size in sizes:
             problem = replace(Problem(), **{letter: size})
-            for result in compare(chosen, problem, 3, effort.seconds):
+            for result in compare(chosen, problem, 3, effort.seconds, checked=5, calm_eta=1e-4):
                 found[result.contestant.name].append(result.median if result.times else math.nan)
         for name, times in found.items():
             exponent = math.log(times[-1] / times[0]) / math.log(sizes[-1] / sizes[0])
