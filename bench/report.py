@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from nbrnn.files import write_atomically
 from nbrnn.plots import BLUE, COLOURS, GREY, plain, save
+from nbrnn.report import markdown_table
 
 Row = Mapping[str, Any]
 
@@ -19,21 +20,18 @@ Row = Mapping[str, Any]
 def write(document: Mapping[str, Any], folder: Path) -> None:
     """Write bench.json, README.md and the pictures of what was measured."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = json.dumps(document, indent=2) + "\n"
-    write_atomically(folder / "bench.json", lambda file: file.write(data.encode()))
-    for name, figure in figures(document):
+    pictures = figures(document)
+    texts = {
+        "bench.json": json.dumps(document, indent=2) + "\n",
+        "README.md": "\n\n".join(paragraphs(document, set(pictures))) + "\n",
+    }
+    for name, text in texts.items():
+        write_atomically(folder / name, lambda file, text=text: file.write(text.encode()))
+    for name, figure in pictures.items():
         write_atomically(folder / f"{name}.png", lambda file, figure=figure: save(figure, file, "png"))
-    page = "\n\n".join(paragraphs(document)) + "\n"
-    write_atomically(folder / "README.md", lambda file: file.write(page.encode()))
 
 
 # ---------------------------------------------------------------- tables
-
-
-def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table, its first column to the left."""
-    lines = [columns, ["---"] + ["--:"] * (len(columns) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def speed_table(rows: Sequence[Row]) -> str:
@@ -49,7 +47,7 @@ def speed_table(rows: Sequence[Row]) -> str:
     names = dict.fromkeys(name for name, _ in found)
     columns = ["one core unless said, m = 100, T = 25, K = 80"]
     columns += ["float32: us an update", "times nbrnn's", "float64: us an update", "times nbrnn's"]
-    return markdown(columns, ([name, *cells(name)] for name in names))
+    return markdown_table(columns, [[name, *cells(name)] for name in names])
 
 
 def program(row: Row) -> str:
@@ -57,13 +55,22 @@ def program(row: Row) -> str:
     return row["name"].removesuffix(", float64")
 
 
+def phases_of(rows: Sequence[Row], dtype: str) -> list[Row]:
+    """Return the phases that were measured in a precision, the whole update last."""
+    return [row for row in rows if row["dtype"] == dtype and "phase" in row]
+
+
+def with_phases(rows: Sequence[Row]) -> list[str]:
+    """Return the precisions whose phases were measured."""
+    return list(dict.fromkeys(row["dtype"] for row in rows if "phase" in row))
+
+
 def limit_table(rows: Sequence[Row], dtype: str) -> str:
     """Return each phase's time beside what the core's peaks allow."""
-    phases = [row for row in rows if row["dtype"] == dtype and "phase" in row]
-    return markdown(
-        [f"{dtype}, us an update", "nbrnn", "at the core's peaks", "ratio"],
-        ([p["phase"], *(f"{p[c]:.3g}" for c in ("microseconds", "limit", "ratio"))] for p in phases),
-    )
+    columns = [f"{dtype}, us an update", "nbrnn", "at the core's peaks", "ratio"]
+    numbers = ("microseconds", "limit", "ratio")
+    phases = phases_of(rows, dtype)
+    return markdown_table(columns, [[p["phase"], *(f"{p[n]:.3g}" for n in numbers)] for p in phases])
 
 
 def peaks_sentence(rows: Sequence[Row], dtype: str) -> str:
@@ -82,17 +89,17 @@ def scaling_table(rows: Sequence[Row], letter: str) -> str:
     """Return the times over one size."""
     chosen = [row for row in rows if row["letter"] == letter]
     columns = [f"us an update over {letter}", *map(str, chosen[0]["sizes"]), "exponent"]
-    return markdown(
+    return markdown_table(
         columns,
-        (
+        [
             [row["name"], *(f"{time:.3g}" for time in row["microseconds"]), f"{row['exponent']:.2f}"]
             for row in chosen
-        ),
+        ],
     )
 
 
-def paragraphs(document: Mapping[str, Any]) -> Iterator[str]:
-    """Return the page, for the sections that were measured."""
+def paragraphs(document: Mapping[str, Any], pictures: Collection[str]) -> Iterator[str]:
+    """Return the page, for the sections that were measured and the pictures that there are."""
     machine = document["machine"]
     yield "# Benchmarks"
     versions = ", ".join(f"{name} {machine[name]}" for name in ("nbrnn", "python", "numpy", "numba"))
@@ -104,27 +111,27 @@ def paragraphs(document: Mapping[str, Any]) -> Iterator[str]:
     )
     if "speed" in document:
         yield "## Speed"
-        if float32_times(document):
+        if "speed" in pictures:
             yield "![Updates per second of each program](speed.png)"
         yield speed_table(document["speed"])
         missing = [f"{row['name']}: {row['missing']}" for row in document["speed"] if "missing" in row]
         yield from missing
-    if "limit" in document and any("phase" in row for row in document["limit"]):
+    if "limit" in pictures:
         yield "## The core's limit"
         yield "![Each phase beside what the core's peaks allow](limit.png)"
-        for dtype in ("float32", "float64"):
+        for dtype in with_phases(document["limit"]):
             yield limit_table(document["limit"], dtype)
             yield peaks_sentence(document["limit"], dtype)
-    if document.get("scaling"):
+    if "scaling" in pictures:
         yield "## Sizes"
         yield "![Time per update over m, T and K](scaling.png)"
         for letter in dict.fromkeys(row["letter"] for row in document["scaling"]):
             yield scaling_table(document["scaling"], letter)
     if "throughput" in document:
         yield "## Sweeps"
-        yield markdown(
+        yield markdown_table(
             ["jobs", "updates per second", "efficiency", "time beside the training"],
-            (
+            [
                 [
                     str(row["jobs"]),
                     f"{row['updates_per_second']:,.0f}",
@@ -132,7 +139,7 @@ def paragraphs(document: Mapping[str, Any]) -> Iterator[str]:
                     f"{row['overhead']:.1%}",
                 ]
                 for row in document["throughput"]
-            ),
+            ],
         )
     if "startup" in document:
         yield "## Start"
@@ -155,14 +162,16 @@ def paragraphs(document: Mapping[str, Any]) -> Iterator[str]:
 # ---------------------------------------------------------------- pictures
 
 
-def figures(document: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
-    """Return the pictures with their names."""
+def figures(document: Mapping[str, Any]) -> dict[str, Figure]:
+    """Return the pictures of what was measured, by name."""
+    pictures = {}
     if chosen := float32_times(document):
-        yield "speed", speed_figure(chosen)
-    if "limit" in document and any("phase" in row for row in document["limit"]):
-        yield "limit", limit_figure(document["limit"])
+        pictures["speed"] = speed_figure(chosen)
+    if with_phases(document.get("limit", ())):
+        pictures["limit"] = limit_figure(document["limit"])
     if document.get("scaling"):
-        yield "scaling", scaling_figure(document["scaling"])
+        pictures["scaling"] = scaling_figure(document["scaling"])
+    return pictures
 
 
 def float32_times(document: Mapping[str, Any]) -> list[Row]:
@@ -196,9 +205,11 @@ def speed_figure(chosen: Sequence[Row]) -> Figure:
 
 def limit_figure(rows: Sequence[Row]) -> Figure:
     """Return bars: nbrnn's time for each phase, beside the time that the core's peaks allow."""
-    figure = Figure(figsize=(7, 4.6), layout="constrained")
-    for axes, dtype in zip(figure.subplots(2, 1), ("float32", "float64"), strict=True):
-        phases = [row for row in rows if row["dtype"] == dtype and "phase" in row][:-1]
+    dtypes = with_phases(rows)
+    figure = Figure(figsize=(7, 0.4 + 2.1 * len(dtypes)), layout="constrained")
+    grid = figure.subplots(len(dtypes), 1, squeeze=False)
+    for axes, dtype in zip(grid.flat, dtypes, strict=True):
+        *phases, _ = phases_of(rows, dtype)
         places = range(len(phases))
         times, limits = ([phase[name] for phase in phases] for name in ("microseconds", "limit"))
         axes.barh([p - 0.2 for p in places], times, 0.38, color=BLUE, label="nbrnn")

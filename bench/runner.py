@@ -69,9 +69,7 @@ class Process:
 
     def __init__(self, contestant: Contestant, problem: Problem) -> None:
         command = [sys.executable, "-m", "bench.worker", contestant.module, contestant.core]
-        self.child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.problem = replace(problem, dtype=contestant.dtype)
 
     def ask(self, question: str) -> dict:
@@ -80,7 +78,7 @@ class Process:
         self.child.stdin.flush()
         answer = self.child.stdout.readline()
         if not answer:
-            raise RuntimeError(self.child.stderr.read())
+            raise RuntimeError(f"{' '.join(self.child.args)} ended")  # its error is on stderr
         return json.loads(answer)
 
     def start(self, **changes) -> dict:

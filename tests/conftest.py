@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nbrnn.corpus import Corpus
+
+sys.path.append(str(Path(__file__).parent.parent))  # bench/ is not installed; nbrnn/ is found before
 
 WORDS = "the old house on the moor stood alone; Jane said: “No more!” – and (so) it was, in 1847."
 
