@@ -21,22 +21,30 @@ from numba import njit, types
 from numba.extending import overload
 
 from nbrnn.simd import (
-    add_combination,
-    add_outer,
-    add_products,
+    HAS_AVX512,
     add_sums,
     lanes,
+    larger,
+    largest,
+    load,
+    reciprocal_root,
+    smaller,
     spread,
     store,
+    sum_of_rows,
     zeros,
 )
 
 # Without nnan and ninf: the check for divergence relies on NaN and infinity.
 jit = njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
-# For functions that are handed a block: it is to stay in registers.
-jit_inline = njit(nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
-# Without reassoc as well: it would undo the two-step reduction in tanh and exp.
-jit_in_order = njit(nogil=True, error_model="numpy", fastmath={"contract"})
+# For short loops that are called often: to hand over arrays takes as long as such a loop.
+jit_inline = njit(
+    nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"}, forceinline=True
+)
+# For tanh and exp, without reassoc: it would undo the reduction in two steps.
+jit_in_order = njit(nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
+# Written out where it is called, before that is compiled: costs neither a call nor a compilation.
+jit_expand = njit(nogil=True, error_model="numpy", inline="always")
 
 SMOOTHING = 0.999  # of the smooth loss, an exponential average over updates
 LOOK_EVERY = 100  # updates between two looks at the smooth loss: for the best model and the metrics
@@ -67,21 +75,21 @@ def exp_reduced(x, real):
     """Return (2^k, q) with exp(x) = 2^k (1 + q); `real` is the type of x."""
     k = np.rint(x * real(1.4426950408889634))
     r = (x - k * real(0.693145751953125)) - k * real(1.4286068203094172e-06)
-    # exp(r) - 1 = r (1 + r/2 (1 + r/3 (...))), |r| < 0.35: 7 terms serve float32, 13 float64
-    q = real(1)
+    # exp(r) - 1 = r + r^2 / 2! + r^3 / 3! + ..., |r| < 0.35: 7 terms serve float32, 13 float64
+    q = real(1 / 5040)
     if real(1) + real(1e-10) > real(1):  # known to the compiler: float32 has no trace of it
-        q = real(1) + r * real(1 / 13)
-        q = real(1) + r * real(1 / 12) * q
-        q = real(1) + r * real(1 / 11) * q
-        q = real(1) + r * real(1 / 10) * q
-        q = real(1) + r * real(1 / 9) * q
-        q = real(1) + r * real(1 / 8) * q
-    q = real(1) + r * real(1 / 7) * q
-    q = real(1) + r * real(1 / 6) * q
-    q = real(1) + r * real(1 / 5) * q
-    q = real(1) + r * real(1 / 4) * q
-    q = real(1) + r * real(1 / 3) * q
-    q = real(1) + r * real(1 / 2) * q
+        q = r * real(1 / 6227020800) + real(1 / 479001600)
+        q = r * q + real(1 / 39916800)
+        q = r * q + real(1 / 3628800)
+        q = r * q + real(1 / 362880)
+        q = r * q + real(1 / 40320)
+        q = r * q + real(1 / 5040)
+    q = r * q + real(1 / 720)
+    q = r * q + real(1 / 120)
+    q = r * q + real(1 / 24)
+    q = r * q + real(1 / 6)
+    q = r * q + real(1 / 2)
+    q = r * q + real(1)
     return power_of_two(k), r * q
 
 
@@ -132,59 +140,63 @@ def clear(target):
 
 # ---------------------------------------------------------------- products
 #
-# Each keeps a block of numbers in registers while it goes along a sum. Blocks of 20 rows serve a
+# Each keeps a block of numbers in registers while it goes along a sum. Blocks of ROWS rows serve a
 # matrix and a vector, of 5 x 2 vectors two matrices: measured against others in results/LOG.md.
 # A row is given by its matrix and index: to slice it out would cost as much as to go along it.
 # A matrix that exceeds the first-level cache is gone through upwards and downwards in turn: what was
 # read last is then still there.
 
+ROWS = 20 if HAS_AVX512 else 12  # of the 32 or 16 registers that the processor has
 
-@jit
+
+@jit_inline
 def add_matvecs(C, i, A, B, l, n, upwards):
     """C[i + t] += A B[l + t] for t < n, through the rows of A upwards or downwards."""
-    blocks = A.shape[0] // 20
+    blocks = A.shape[0] // ROWS
     for block in range(blocks):
-        k = 20 * (block if upwards else blocks - 1 - block)
+        k = ROWS * (block if upwards else blocks - 1 - block)
         for t in range(n):
-            add_dots(zeros(A, 20, 1), C, i + t, A, k, B, l + t)
-    k = 20 * blocks
+            add_dots(ROWS, C, i + t, A, k, B, l + t)
+    k = ROWS * blocks
     while k + 4 <= A.shape[0]:
         for t in range(n):
-            add_dots(zeros(A, 4, 1), C, i + t, A, k, B, l + t)
+            add_dots(4, C, i + t, A, k, B, l + t)
         k += 4
     for rest in range(k, A.shape[0]):
         for t in range(n):
-            add_dots(zeros(A, 1, 1), C, i + t, A, rest, B, l + t)
+            add_dots(1, C, i + t, A, rest, B, l + t)
 
 
-@jit_inline
-def add_dots(s, C, i, A, k, B, l):
-    """C[i, k:] += A[k:] B[l], for as many rows of A as the block of zeros s has."""
+@jit_expand
+def add_dots(rows, C, i, A, k, B, l):
+    """C[i, k:] += A[k:] B[l], for so many rows of A."""
+    s = zeros(A, rows, 1)
     for j in range(0, A.shape[1], lanes(A)):
-        s = add_products(s, A, k, B, l, j)
+        s += load(A, k, j, rows, 1) * load(B, l, j, 1, 1)
     add_sums(C, i, k, s)
 
 
-@jit
+@jit_expand
 def add_vecmat(C, i, B, l, A, upwards):
     """C[i] += B[l] A, which is A^T B[l], through the rows of A upwards or downwards."""
-    blocks = A.shape[0] // 20
+    blocks = A.shape[0] // ROWS
     for n in range(blocks):
-        k = 20 * (n if upwards else blocks - 1 - n)
-        add_rows(C, i, spread(B, l, k, 20), A, k)
-    rest = 20 * blocks
+        k = ROWS * (n if upwards else blocks - 1 - n)
+        add_rows(ROWS, C, i, B, l, A, k)
+    rest = ROWS * blocks
     while rest + 4 <= A.shape[0]:
-        add_rows(C, i, spread(B, l, rest, 4), A, rest)
+        add_rows(4, C, i, B, l, A, rest)
         rest += 4
     for k in range(rest, A.shape[0]):
-        add_rows(C, i, spread(B, l, k, 1), A, k)
+        add_rows(1, C, i, B, l, A, k)
 
 
-@jit_inline
-def add_rows(C, i, x, A, k):
-    """C[i] += x A[k:], for as many rows of A as the block x has."""
+@jit_expand
+def add_rows(rows, C, i, B, l, A, k):
+    """C[i] += B[l, k:] A[k:], for so many rows of A."""
+    x = spread(B, l, k, rows)
     for j in range(0, A.shape[1], lanes(A)):
-        add_combination(C, i, j, x, A, k)
+        store(load(C, i, j, 1, 1) + sum_of_rows(x * load(A, k, j, rows, 1)), C, i, j)
 
 
 @jit
@@ -195,35 +207,36 @@ def matmul(C, A, B):
     if I < 5:
         for i in range(I):
             for j in range(0, J, L):
-                matmul_block(zeros(B, 1, 1), C, A, i, B, j)
+                matmul_block(1, 1, C, A, i, B, j)
     else:
         for first in range(0, I, 5):
             i = min(first, I - 5)  # the last rows are done with some of those before them
             for j in range(0, J - L, 2 * L):
-                matmul_block(zeros(B, 5, 2), C, A, i, B, j)
+                matmul_block(5, 2, C, A, i, B, j)
             if J // L % 2:
-                matmul_block(zeros(B, 5, 1), C, A, i, B, J - L)
+                matmul_block(5, 1, C, A, i, B, J - L)
 
 
-@jit_inline
-def matmul_block(c, C, A, i, B, j):
-    """C[i:, j:] = A[i:] B[:, j:], for as many rows and columns as the block of zeros c has."""
+@jit_expand
+def matmul_block(rows, columns, C, A, i, B, j):
+    """C[i:, j:] = A[i:] B[:, j:], for so many rows, and so many columns of vectors."""
+    c, transposed = zeros(B, rows, columns), A.T
     for k in range(B.shape[0]):
-        c = add_outer(c, A, i, k, B, j)
+        c += spread(transposed, k, i, rows) * load(B, k, j, 1, columns)
     store(c, C, i, j)
 
 
 # ---------------------------------------------------------------- the network
 
 
-@jit
+@jit_expand
 def forward(theta, x, h, p):
     """Fill h[1:] and the logits o_t = V h_t + c (into p), from h[0], for the characters x."""
     forward_states(theta, x, h)
     logits(theta, h, p)
 
 
-@jit
+@jit_expand
 def forward_states(theta, x, h):
     """Fill h[1:] with h_t = tanh(W h_{t-1} + U x_t + b)."""
     U, W, b = theta.U, theta.W, theta.b
@@ -235,12 +248,26 @@ def forward_states(theta, x, h):
         tanh(a)
 
 
-@jit
+@jit_expand
 def logits(theta, h, o):
     """Fill o with o_t = V h_t + c."""
     for t in range(o.shape[0]):
         copy(theta.c, o[t])
     add_matvecs(o, 0, theta.V, h, 1, o.shape[0], True)
+
+
+@jit_expand
+def maximum(o):
+    """Return the largest number of a row, or NaN where that comes first."""
+    top, L = o[0], lanes(o)
+    whole = o.size // L * L
+    tops = spread(o, 0, 0, 1)
+    for k in range(0, whole, L):
+        tops = larger(tops, load(o, 0, k, 1, 1))
+    top = largest(tops)
+    for k in range(whole, o.size):
+        top = larger(top, o[k])
+    return top
 
 
 @jit
@@ -249,11 +276,9 @@ def softmax_loss(p, y, losses):
     real = p.dtype.type
     for t in range(y.size):
         o = p[t]
-        largest = o[0]
+        top = maximum(o)
         for k in range(o.size):
-            largest = o[k] if o[k] > largest else largest
-        for k in range(o.size):
-            o[k] -= largest
+            o[k] -= top
         losses[t] = -o[y[t]]
     exp(p.ravel())
     for t in range(y.size):
@@ -268,14 +293,14 @@ def softmax_loss(p, y, losses):
         o[y[t]] -= real(1)
 
 
-@jit
+@jit_expand
 def backward(theta, grad, x, h, do, da):
     """Fill grad by back-propagation through the window; do (T, K) is the gradient of the logits."""
     backward_states(theta, h, do, da)
     weight_gradients(grad, x, h, do, da)
 
 
-@jit
+@jit_expand
 def backward_states(theta, h, do, da):
     """Fill da with da_t = (1 - h_t^2) (V^T do_t + W^T da_{t+1})."""
     one = da.dtype.type(1)
@@ -289,7 +314,7 @@ def backward_states(theta, h, do, da):
             d[j] *= one - state[j] * state[j]
 
 
-@jit
+@jit_expand
 def weight_gradients(grad, x, h, do, da):
     """Fill grad with the sums over t of do_t h_t^T, da_t h_{t-1}^T, da_t x_t^T, da_t and do_t.
 
@@ -314,22 +339,33 @@ def weight_gradients(grad, x, h, do, da):
             dc[k] += do[t, k]
 
 
-@jit
-def adagrad(theta, G, grad, first, last, eta, epsilon, clip):
-    """One AdaGrad step on theta.flat[first:last], each gradient first clipped to [-clip, clip].
+@jit_expand
+def adagrad_step(theta, G, g, eta, epsilon, clip):
+    """Return theta and G after a step along g, clipped to [-clip, clip]: numbers, or blocks of them.
 
     Duchi, Hazan and Singer, JMLR 12 (2011), 2121-2159, with epsilon inside the root.
     """
-    theta, G, grad = theta.flat[first:last], G.flat[first:last], grad.flat[first:last]
-    for i in range(theta.size):
-        g = grad[i]
-        g = clip if g > clip else g
-        g = -clip if g < -clip else g
-        G[i] += g * g
-        theta[i] -= eta * g / np.sqrt(G[i] + epsilon)
+    g = smaller(larger(g, -clip), clip)
+    G = G + g * g
+    return theta - eta * g * reciprocal_root(G + epsilon), G
 
 
-@jit
+@jit_inline
+def adagrad(theta, G, grad, first, last, eta, epsilon, clip):
+    """One step of AdaGrad on theta.flat[first:last] and G.flat[first:last]."""
+    theta, G, grad = theta.flat, G.flat, grad.flat
+    L = lanes(theta)
+    rest = first + (last - first) // L * L
+    for i in range(first, rest, L):
+        t, s, g = load(theta, 0, i, 1, 1), load(G, 0, i, 1, 1), load(grad, 0, i, 1, 1)
+        t, s = adagrad_step(t, s, g, eta, epsilon, clip)
+        store(t, theta, 0, i)
+        store(s, G, 0, i)
+    for i in range(rest, last):
+        theta[i], G[i] = adagrad_step(theta[i], G[i], grad[i], eta, epsilon, clip)
+
+
+@jit_expand
 def descend(theta, G, grad, x, touched, stamp, eta, epsilon, clip):
     """AdaGrad on all parameters; of U only on x's rows: where the gradient is 0 it does nothing.
 

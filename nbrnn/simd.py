@@ -2,13 +2,16 @@
 
 Left to itself the compiler decides what stays in a register, and in products of matrices it decides
 badly. Here the kernel says so: a block is rows x columns vectors, and since this shape is part of
-its type, the compiler unrolls whatever is done with it.
+its type, the compiler unrolls whatever is done with it. Blocks add, subtract and multiply number by
+number, also with numbers of their precision, and as in NumPy one row goes with each, as does one
+column; a product that is added is rounded once, where the processor can.
 
-Each instruction is a Python function, which says what it means and runs where compilation is off,
-followed by what the compiler writes in its place. Arrays are matrices with contiguous rows; indices
-are not checked.
+Each instruction is a Python function, which says what it means and runs where compilation is off (a
+block is then an array (rows, columns, lanes)), followed by what the compiler writes in its place.
+Arrays are matrices, or vectors as matrices of one row, with contiguous rows; indices are not checked.
 """
 
+import operator
 from functools import reduce
 
 import numpy as np
@@ -47,6 +50,17 @@ class Block(types.Type):
             return cls(array.dtype, rows.literal_value, columns.literal_value)
         return None
 
+    @classmethod
+    def wider(cls, a, b):
+        """Return the type of what two blocks, or a block and a number, make together; else None."""
+        if isinstance(b, Block):
+            a, b = b, a
+        if not isinstance(b, Block):
+            return a if isinstance(a, Block | types.Float) and getattr(a, "dtype", a) == b else None
+        if a.dtype != b.dtype:
+            return None
+        return cls(a.dtype, max(a.rows, b.rows), max(a.columns, b.columns))
+
     def places(self):
         """Return (row, column) of each vector, in the order in which they are kept."""
         return [(r, q) for r in range(self.rows) for q in range(self.columns)]
@@ -77,7 +91,7 @@ class Writer:
         array_type = self.types[which]
         array = self.context.make_array(array_type)(self.context, self.builder, array)
         return cgutils.get_item_pointer(
-            self.context, self.builder, array_type, array, (i, j), wraparound=False
+            self.context, self.builder, array_type, array, (i, j)[-array_type.ndim :], wraparound=False
         )
 
     def vector(self, which, array, i, j, lanes):
@@ -99,9 +113,8 @@ class Writer:
         """Add a vector to the one at a pointer."""
         self.store(self.sum(self.load(pointer), vector), pointer)
 
-    def spread(self, element, lanes):
-        """Return a vector with the number at a pointer in all lanes."""
-        number = self.builder.load(element)
+    def spread(self, number, lanes):
+        """Return a vector with a number in all lanes."""
         nothing = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
         first = self.builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
         return self.pick(first, nothing, [0] * lanes)
@@ -111,26 +124,51 @@ class Writer:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
         return self.builder.shuffle_vector(a, b, mask)
 
-    def sum(self, first, *others):
-        """Return the sum of vectors."""
-        return reduce(self.builder.fadd, others, first)
+    def sum(self, *vectors):
+        """Return the sum of vectors, the first two first."""
+        return reduce(lambda a, b: self.builder.fadd(a, b, flags=FUSED), vectors)
+
+    def chosen(self, comparison, a, b):
+        """Return a, or b where its comparison with a is true."""
+        return self.builder.select(self.builder.fcmp_ordered(comparison, b, a), b, a)
+
+    def constant(self, value, like):
+        """Return a constant number, or a vector of it."""
+        return like.type([value] * like.type.count if isinstance(like.type, ir.VectorType) else value)
+
+    def call(self, name, result, *args, **options):
+        """Return what a function of the compiler returns."""
+        kind = ir.FunctionType(result, [arg.type for arg in args])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, args, **options)
+
+    def reciprocal_root(self, x):
+        """Return 1 / sqrt(x); the compiler estimates it in float32 and refines that, here float64 is."""
+        if x.type == ir.VectorType(ir.DoubleType(), 8):
+            mask = ir.Constant(ir.IntType(8), 255)
+            y = self.call("llvm.x86.avx512.rsqrt14.pd.512", x.type, x, x, mask)
+            half = self.builder.fmul(x, self.constant(-0.5, x))
+            for _ in range(2):  # Newton's method: from 14 bits to 28, to all
+                error = self.fused(self.builder.fmul(half, y), y, self.constant(0.5, x))
+                y = self.fused(y, error, y)
+            return y
+        kind = x.type
+        suffix = "f64" if "double" in str(kind) else "f32"
+        if isinstance(kind, ir.VectorType):
+            suffix = f"v{kind.count}{suffix}"
+        root = self.call(f"llvm.sqrt.{suffix}", kind, x, fastmath=ESTIMATED)
+        return self.builder.fdiv(self.constant(1.0, x), root, flags=ESTIMATED)
 
     def fused(self, a, b, c):
-        """Return a b + c, rounded once where the processor can."""
-        product = self.builder.fmul(a, b, flags=("contract",))
-        return self.builder.fadd(product, c, flags=("contract",))
+        """Return a b + c."""
+        return self.builder.fadd(self.builder.fmul(a, b, flags=FUSED), c, flags=FUSED)
 
-    def dot(self, pairs):
-        """Return the sum of the products of pairs of vectors."""
-        (a, b), *others = pairs
-        return reduce(lambda total, pair: self.fused(*pair, total), others, self.builder.fmul(a, b))
-
-    def folded(self, vector, lanes):
-        """Return so many lanes: the sum of all parts of the vector that have so many."""
+    def folded(self, vector, lanes, operation):
+        """Return so many lanes: what the operation makes of all parts of the vector with so many."""
         while vector.type.count > lanes:
             half = vector.type.count // 2
             low, high = (self.pick(vector, vector, range(n, n + half)) for n in (0, half))
-            vector = self.sum(low, high)
+            vector = operation(low, high)
         return vector
 
     def vectors(self, block):
@@ -141,11 +179,35 @@ class Writer:
         """Return the block of these vectors."""
         return cgutils.pack_array(self.builder, vectors)
 
+    def widened(self, which, value):
+        """Return an argument, a block or a number, as vectors in the result's shape."""
+        kind = self.types[which]
+        if not isinstance(kind, Block):
+            return [self.spread(value, self.result.lanes)] * (self.result.rows * self.result.columns)
+        vectors = self.vectors(value)
+        return [
+            vectors[(r if kind.rows > 1 else 0) * kind.columns + (q if kind.columns > 1 else 0)]
+            for r, q in self.result.places()
+        ]
 
-def compiles_to(meaning, result):
+    def number_by_number(self, operation, *values):
+        """Return what the operation makes of blocks and numbers."""
+        if not isinstance(self.result, Block):
+            return operation(*values)
+        widened = [self.widened(which, value) for which, value in enumerate(values)]
+        return self.block([operation(*vectors) for vectors in zip(*widened, strict=True)])
+
+
+# What the compiler may do: a b + c rounded once; roots and divisions by way of an estimate, too.
+FUSED = ("contract",)
+ESTIMATED = ("contract", "reassoc", "nsz", "arcp")
+
+
+def compiles_to(meaning, result, *kinds):
     """Make what the decorated function writes the compiled form of a Python function.
 
-    `result` returns the type of the result for those of the arguments, None for wrong ones.
+    `result` returns the type of the result for those of the arguments, None for wrong ones. An
+    operator, which others define too, is given the kinds of its arguments.
     """
 
     def register(write):
@@ -159,7 +221,7 @@ def compiles_to(meaning, result):
                 plain = [types.intp if isinstance(arg, types.Integer) else arg for arg in args]
                 return returned and signature(returned, *plain)
 
-        @lower_builtin(meaning, types.VarArg(types.Any))
+        @lower_builtin(meaning, *(kinds or [types.VarArg(types.Any)]))
         def lower(context, builder, signature, args):
             written = write(Writer(context, builder, signature), *args)
             return context.get_dummy_value() if written is None else written
@@ -192,10 +254,22 @@ def _zeros(code, A, rows, columns):
     return ir.Constant(code.context.get_value_type(code.result), None)
 
 
+def load(A, i, j, rows, columns):
+    """Return the block that begins at row i and column j of A."""
+    return np.atleast_2d(A)[i : i + rows, j : j + columns * lanes(A)].reshape(rows, columns, -1)
+
+
+@compiles_to(load, lambda A, i, j, rows, columns: Block.of(A, rows, columns))
+def _load(code, A, i, j, rows, columns):
+    L = code.result.lanes
+    places = [(code.after(i, r), code.after(j, q * L)) for r, q in code.result.places()]
+    return code.block([code.load(code.vector(0, A, *place, L)) for place in places])
+
+
 def store(c, C, i, j):
     """Write block c into C, from row i and column j on."""
     for r, row in enumerate(c):
-        C[i + r, j : j + row.size] = row.ravel()
+        np.atleast_2d(C)[i + r, j : j + row.size] = row.ravel()
 
 
 @compiles_to(store, lambda c, *_: types.none)
@@ -207,47 +281,72 @@ def _store(code, c, C, i, j):
 
 
 def spread(A, i, j, rows):
-    """Return a block of one column: A[i, j + r] in all lanes of vector r."""
-    return np.broadcast_to(A[i, j : j + rows, None, None], (rows, 1, lanes(A)))
+    """Return a block of one column: A[i, j + r] in all lanes of vector r. A may be transposed."""
+    numbers = np.atleast_2d(A)[i, j : j + rows]
+    return np.broadcast_to(numbers[:, None, None], (rows, 1, lanes(A)))
 
 
 @compiles_to(spread, lambda A, i, j, rows: Block.of(A, rows, types.literal(1)))
 def _spread(code, A, i, j, rows):
     elements = [code.element(0, A, i, code.after(j, r)) for r in range(code.result.rows)]
-    return code.block([code.spread(element, code.result.lanes) for element in elements])
+    numbers = [code.builder.load(element) for element in elements]
+    return code.block([code.spread(number, code.result.lanes) for number in numbers])
 
 
-def add_outer(c, A, i, k, B, j):
-    """Return c + a b: a is column k of A from row i on, b is row k of B from column j on.
+for operation, name in (
+    (operator.add, "fadd"),
+    (operator.iadd, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+):
+    for kinds in ((Block, Block), (Block, types.Float), (types.Float, Block)):
 
-    The rows of A need not be contiguous.
-    """
-    rows, columns, L = c.shape
-    return c + A[i : i + rows, k, None, None] * B[k, j : j + columns * L].reshape(columns, L)
-
-
-@compiles_to(add_outer, lambda c, *_: c)
-def _add_outer(code, c, A, i, k, B, j):
-    block = code.result
-    a = [code.spread(code.element(1, A, code.after(i, r), k), block.lanes) for r in range(block.rows)]
-    columns = [code.after(j, q * block.lanes) for q in range(block.columns)]
-    b = [code.load(code.vector(4, B, k, column, block.lanes)) for column in columns]
-    places = zip(block.places(), code.vectors(c), strict=True)
-    return code.block([code.fused(a[r], b[q], vector) for (r, q), vector in places])
+        @compiles_to(operation, Block.wider, *kinds)
+        def _arithmetic(code, a, b, name=name):
+            write = getattr(code.builder, name)
+            return code.number_by_number(lambda *pair: write(*pair, flags=FUSED), a, b)
 
 
-def add_products(s, A, i, B, k, j):
-    """Return s + the products, number by number, of A's rows from i on with B's row k, at column j."""
-    rows, _, L = s.shape
-    return s + A[i : i + rows, None, j : j + L] * B[k, j : j + L]
+def larger(a, b):
+    """Return a, or b where that is larger, number by number; NaN is never larger."""
+    return np.where(b > a, b, a)
 
 
-@compiles_to(add_products, lambda s, *_: s)
-def _add_products(code, s, A, i, B, k, j):
-    block = code.result
-    b = code.load(code.vector(3, B, k, j, block.lanes))
-    rows = [code.load(code.vector(1, A, code.after(i, r), j, block.lanes)) for r in range(block.rows)]
-    return code.block([code.fused(a, b, c) for a, c in zip(rows, code.vectors(s), strict=True)])
+@compiles_to(larger, Block.wider)
+def _larger(code, a, b):
+    return code.number_by_number(lambda *pair: code.chosen(">", *pair), a, b)
+
+
+def smaller(a, b):
+    """Return a, or b where that is smaller, number by number; NaN is never smaller."""
+    return np.where(b < a, b, a)
+
+
+@compiles_to(smaller, Block.wider)
+def _smaller(code, a, b):
+    return code.number_by_number(lambda *pair: code.chosen("<", *pair), a, b)
+
+
+def reciprocal_root(a):
+    """Return 1 / sqrt(a), number by number, within a few units in the last place."""
+    return 1 / np.sqrt(a)
+
+
+@compiles_to(reciprocal_root, lambda a: a)
+def _reciprocal_root(code, a):
+    return code.number_by_number(code.reciprocal_root, a)
+
+
+def largest(a):
+    """Return the largest number in a block of one vector, in which there is no NaN."""
+    return a.max()
+
+
+@compiles_to(largest, lambda a: a.dtype)
+def _largest(code, a):
+    (vector,) = code.vectors(a)
+    (one,) = (code.folded(vector, 1, lambda *pair: code.chosen(">", *pair)),)
+    return code.builder.extract_element(one, ir.Constant(ir.IntType(32), 0))
 
 
 def add_sums(C, i, j, s):
@@ -271,21 +370,20 @@ def _add_sums(code, C, i, j, s):
 
     for r in range(0, whole, 4):  # four sums at a time take half as many instructions as one by one
         a, b, c, d = vectors[r : r + 4]
-        add(r, code.folded(neighbours(neighbours(a, b), neighbours(c, d)), 4))
+        add(r, code.folded(neighbours(neighbours(a, b), neighbours(c, d)), 4, code.sum))
     for r in range(whole, len(vectors)):
-        add(r, code.folded(vectors[r], 1))
+        add(r, code.folded(vectors[r], 1, code.sum))
 
 
-def add_combination(C, i, j, x, A, k):
-    """C[i] += the sum over r of x[r] A[k + r], at column j; x is a block of one column."""
-    rows, _, L = x.shape
-    C[i, j : j + L] += (x[:, 0] * A[k : k + rows, j : j + L]).sum(0)
+def sum_of_rows(a):
+    """Return a block of one row: the sum of all."""
+    return a.sum(0, keepdims=True)
 
 
-@compiles_to(add_combination, lambda *_: types.none)
-def _add_combination(code, C, i, j, x, A, k):
-    block = code.types[3]
-    rows = [code.load(code.vector(4, A, code.after(k, r), j, block.lanes)) for r in range(block.rows)]
-    pairs = list(zip(code.vectors(x), rows, strict=True))
-    halves = [code.dot(half) for half in (pairs[::2], pairs[1::2]) if half]  # two chains of additions
-    code.add_to(code.vector(0, C, i, j, block.lanes), code.sum(*halves))
+@compiles_to(sum_of_rows, lambda a: Block(a.dtype, 1, a.columns))
+def _sum_of_rows(code, a):
+    vectors, columns = code.vectors(a), code.result.columns
+    rows = [vectors[q::columns] for q in range(columns)]
+    # two chains of additions, since one waits for each before the next
+    halves = [[code.sum(*half) for half in (row[::2], row[1::2]) if half] for row in rows]
+    return code.block([code.sum(*half) for half in halves])

@@ -110,3 +110,9 @@ def test_drawing_from_few_weights():
     weights = np.array([0.0, 1.0, 0.0])
     kernels.keep_likeliest(weights, 3, 1.1)
     assert weights.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 40])
+def test_the_largest_of_a_row(size):
+    o = np.random.default_rng(size).standard_normal(size)
+    assert kernels.maximum(o) == o.max()

@@ -1,0 +1,110 @@
+"""Each instruction on blocks does, compiled, what its Python function says."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba import njit
+
+from nbrnn import simd
+
+DTYPES = [np.float32, np.float64]
+
+
+@njit
+def loaded_and_stored(C, A):
+    simd.store(simd.load(A, 1, 3, 2, 2), C, 1, 5)
+
+
+@njit
+def spread(C, A):
+    simd.store(simd.spread(A, 1, 3, 4), C, 1, 5)
+    simd.store(simd.spread(A.T, 2, 0, 3), C, 0, 0)
+
+
+@njit
+def arithmetic(C, A):
+    column, row = simd.load(A, 0, 1, 3, 1), simd.load(A, 2, 4, 1, 2)
+    number = A[0, 0]
+    block = simd.zeros(A, 3, 2)
+    block += column * row
+    simd.store(number * block - row + column - (block + number) * number, C, 1, 2)
+
+
+@njit
+def chosen(C, A):
+    a, b = simd.load(A, 0, 1, 2, 1), simd.load(A, 1, 4, 1, 2)
+    simd.store(simd.larger(a, b), C, 0, 0)
+    simd.store(simd.smaller(a, b), C, 2, 0)
+    simd.store(simd.smaller(simd.larger(a, -A[0, 0]), A[0, 0]), C, 4, 0)
+    C[5, 0] = simd.larger(A[0, 0], A[1, 1])
+    C[5, 1] = simd.largest(simd.load(A, 2, 0, 1, 1))
+
+
+@njit
+def sums(C, A):
+    block = simd.load(A, 0, 0, 6, 1)
+    simd.add_sums(C, 1, 2, block)
+    simd.store(simd.sum_of_rows(simd.load(A, 0, 0, 5, 2)), C, 2, 0)
+    simd.store(simd.sum_of_rows(simd.load(A, 3, 0, 1, 1)), C, 3, 0)
+
+
+@njit
+def roots(C, A):
+    simd.store(simd.reciprocal_root(simd.load(A, 0, 0, 2, 2)), C, 0, 0)
+    C[3, 0] = simd.reciprocal_root(A[0, 0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "function", [loaded_and_stored, spread, arithmetic, chosen, sums, roots], ids=lambda f: f.__name__
+)
+def test_compiled_and_in_python_it_is_the_same(function, dtype):
+    A = np.random.default_rng(0).uniform(0.5, 2, (6, 48)).astype(dtype)
+    A[1] *= -1 if function is chosen else 1
+    compiled, meant = np.zeros((6, 48), dtype), np.zeros((6, 48), dtype)
+    function(compiled, A)
+    function.py_func(meant, A)
+    assert meant.any()
+    assert np.allclose(compiled, meant, rtol=0, atol=100 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_nan_is_neither_larger_nor_smaller(dtype):
+    A = np.ones((6, 48), dtype)
+    A[1, 4] = np.nan
+    C = np.zeros((6, 48), dtype)
+    chosen(C, A)
+    assert (C[:4:2, 0] == 1).all()
+    A[1, 4], A[0, 1] = 1, np.nan
+    chosen(C, A)
+    assert np.isnan(C[[0, 2, 4], 0]).all()
+
+
+@pytest.mark.parametrize(("dtype", "wide"), [(np.float32, np.float64), (np.float64, np.longdouble)])
+def test_reciprocal_roots_are_within_3_ulp(dtype, wide):
+    limits = np.finfo(dtype)
+    x = np.geomspace(limits.tiny * 4, limits.max / 4, 48_000).astype(dtype).reshape(-1, 48)
+    C, worst, block = np.zeros((6, 48), dtype), 0, (slice(2), slice(2 * simd.lanes(x)))
+    for A in np.split(x, 500):
+        roots(C, A)
+        exact = 1 / np.sqrt(A[block].astype(wide))
+        worst = max(worst, np.max(np.abs(C[block] - exact) / np.spacing(exact.astype(dtype))))
+    assert worst < 3
+
+
+@pytest.mark.skipif(
+    not simd.HAS_AVX512 or platform.machine() not in {"x86_64", "AMD64"},
+    reason="what is tested on this machine is what others have",
+)
+def test_the_kernels_are_right_without_avx512(tmp_path):
+    older = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}
+    environment = {**os.environ, **older, "NUMBA_CACHE_DIR": str(tmp_path)}
+    files = [str(Path(__file__).with_name(name)) for name in ("test_kernels.py", "test_simd.py")]
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "not over_all_numbers", *files]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
