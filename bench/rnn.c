@@ -1,13 +1,13 @@
 /* The same experiment in C, with the same tricks as nbrnn's kernels: rows padded to whole vectors of
- * 64 bytes, blocks of rows in registers, W gone through upwards and downwards in turn, products over
+ * BYTES bytes, blocks of rows in registers, W gone through upwards and downwards in turn, products over
  * all steps of a window at once, U by rows of which only those of the window's characters are touched,
- * tanh and exp as branch-free polynomials. Compiled with -Dreal=float -DLANES=16 or double and 8. */
+ * tanh and exp as branch-free polynomials, roots by Newton's method from an estimate. */
 
 #include <stdlib.h>
 #include <string.h>
-#include <tgmath.h> /* sqrt and rint in the precision of their argument */
+#include "vectors.h"
 
-typedef real vec __attribute__((vector_size(64)));
+#define ROWS (BYTES == 64 ? 20 : 12) /* of the 32 or 16 registers that the processor has */
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 32")
 
@@ -29,21 +29,21 @@ static vec *zeros(long n) {
 
 typedef real quad __attribute__((vector_size(4 * sizeof(real))));
 
+/* `neighbours`: sums of neighbours, within each 4 numbers first two of a, then two of b.
+ * `folded`: the sum of all fours. */
 #if LANES == 16
-/* Sums of neighbours: within each 4 numbers first two of a, then two of b. */
 INLINE vec neighbours(vec a, vec b) {
     return __builtin_shufflevector(a, b, 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30) +
            __builtin_shufflevector(a, b, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31);
 }
 
-/* The sum of all fours. */
 INLINE quad folded(vec v) {
-    typedef real half __attribute__((vector_size(32)));
+    typedef real half __attribute__((vector_size(BYTES / 2)));
     half h = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
              __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
     return __builtin_shufflevector(h, h, 0, 1, 2, 3) + __builtin_shufflevector(h, h, 4, 5, 6, 7);
 }
-#else
+#elif LANES == 8
 INLINE vec neighbours(vec a, vec b) {
     return __builtin_shufflevector(a, b, 0, 2, 8, 10, 4, 6, 12, 14) +
            __builtin_shufflevector(a, b, 1, 3, 9, 11, 5, 7, 13, 15);
@@ -52,6 +52,12 @@ INLINE vec neighbours(vec a, vec b) {
 INLINE quad folded(vec v) {
     return __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
 }
+#else
+INLINE vec neighbours(vec a, vec b) {
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6) + __builtin_shufflevector(a, b, 1, 3, 5, 7);
+}
+
+INLINE quad folded(vec v) { return v; }
 #endif
 
 /* y[r] += the sum of all numbers in s[r]; R is 1, or a multiple of 4. */
@@ -73,21 +79,21 @@ INLINE void add_sums(real *y, const vec *s, const int R) {
 static inline void exp_reduced(real x, real *scale, real *q) {
     real k = rint(x * (real)1.4426950408889634);
     real r = (x - k * (real)0.693145751953125) - k * (real)1.4286068203094172e-06;
-    real s = 1;
+    real s = (real)(1 / 5040.);
     if (sizeof(real) == 8) {
-        s = 1 + r * (real)(1. / 13);
-        s = 1 + r * (real)(1. / 12) * s;
-        s = 1 + r * (real)(1. / 11) * s;
-        s = 1 + r * (real)(1. / 10) * s;
-        s = 1 + r * (real)(1. / 9) * s;
-        s = 1 + r * (real)(1. / 8) * s;
+        s = r * (real)(1 / 6227020800.) + (real)(1 / 479001600.);
+        s = r * s + (real)(1 / 39916800.);
+        s = r * s + (real)(1 / 3628800.);
+        s = r * s + (real)(1 / 362880.);
+        s = r * s + (real)(1 / 40320.);
+        s = r * s + (real)(1 / 5040.);
     }
-    s = 1 + r * (real)(1. / 7) * s;
-    s = 1 + r * (real)(1. / 6) * s;
-    s = 1 + r * (real)(1. / 5) * s;
-    s = 1 + r * (real)(1. / 4) * s;
-    s = 1 + r * (real)(1. / 3) * s;
-    s = 1 + r * (real)(1. / 2) * s;
+    s = r * s + (real)(1 / 720.);
+    s = r * s + (real)(1 / 120.);
+    s = r * s + (real)(1 / 24.);
+    s = r * s + (real)(1 / 6.);
+    s = r * s + (real)(1 / 2.);
+    s = r * s + 1;
     *q = r * s;
     if (sizeof(real) == 4) {
         union { int bits; float value; } u = {((int)k + 127) << 23};
@@ -131,11 +137,11 @@ INLINE void add_dots(real *y, const vec *A, const vec *x, int Q, const int R) {
 
 /* y_t += A x_t for n vectors x_t, of which y_t begin `stride` numbers apart. */
 INLINE void add_matvecs(real *y, long stride, const vec *A, const vec *x, int rows, int Q, int n, int up) {
-    int blocks = rows / 20, i = 20 * blocks;
+    int blocks = rows / ROWS, i = ROWS * blocks;
     for (int block = 0; block < blocks; block++) {
-        int k = 20 * (up ? block : blocks - 1 - block);
+        int k = ROWS * (up ? block : blocks - 1 - block);
         for (int t = 0; t < n; t++)
-            add_dots(y + t * stride + k, A + (long)k * Q, x + (long)t * Q, Q, 20);
+            add_dots(y + t * stride + k, A + (long)k * Q, x + (long)t * Q, Q, ROWS);
     }
     for (; i + 4 <= rows; i += 4)
         for (int t = 0; t < n; t++)
@@ -159,10 +165,10 @@ INLINE void add_rows(vec *y, const real *x, const vec *A, int Q, const int R) {
 
 /* y += x A. */
 static void add_vecmat(vec *y, const real *x, const vec *A, int rows, int Q, int up) {
-    int blocks = rows / 20, i = 20 * blocks;
+    int blocks = rows / ROWS, i = ROWS * blocks;
     for (int block = 0; block < blocks; block++) {
-        int k = 20 * (up ? block : blocks - 1 - block);
-        add_rows(y, x + k, A + (long)k * Q, Q, 20);
+        int k = ROWS * (up ? block : blocks - 1 - block);
+        add_rows(y, x + k, A + (long)k * Q, Q, ROWS);
     }
     for (; i + 4 <= rows; i += 4) add_rows(y, x + i, A + (long)i * Q, Q, 4);
     for (; i < rows; i++) add_rows(y, x + i, A + (long)i * Q, Q, 1);
@@ -197,6 +203,16 @@ static void matmul(vec *C, int rows, const real *A, long across, long along, con
     }
 }
 
+#ifdef HAS_ESTIMATE
+static void adagrad(real *theta, real *G, const real *grad, long n, real eta, real epsilon, real clip) {
+    __m512d most = _mm512_set1_pd(clip), least = _mm512_set1_pd(-clip);
+    for (long i = 0; i < n; i += LANES) {
+        vec g = (vec)_mm512_min_pd(most, _mm512_max_pd(least, _mm512_load_pd(grad + i)));
+        *(vec *)(G + i) += g * g;
+        *(vec *)(theta + i) -= eta * g * reciprocal_root(*(vec *)(G + i) + epsilon);
+    }
+}
+#else
 static void adagrad(real *restrict theta, real *restrict G, const real *restrict grad, long n, real eta,
                     real epsilon, real clip) {
     for (long i = 0; i < n; i++) {
@@ -207,6 +223,7 @@ static void adagrad(real *restrict theta, real *restrict G, const real *restrict
         theta[i] -= eta * g / sqrt(G[i] + epsilon);
     }
 }
+#endif
 
 Net *begin(int m, int K, int T, long N, const int *codes, const double *W, const double *U,
            const double *V, double eta, double epsilon, double clip) {
