@@ -145,8 +145,8 @@ def paragraphs(document: Mapping[str, Any], pictures: Collection[str]) -> Iterat
         yield "## Start"
         start = document["startup"]
         yield (
-            f"`nbrnn --help` takes {start['help']:.2f} s; a training of one update "
-            f"{start['warm_update']:.1f} s, and {start['cold_update']:.1f} s with nothing compiled yet."
+            f"`nbrnn --help` takes {start['help']:.2f} s; a training has done its first update after "
+            f"{start['warm_update']:.1f} s, nothing compiled yet, after {start['cold_update']:.1f} s."
         )
     if "stopwatch" in document:
         yield "## By the stopwatch"
