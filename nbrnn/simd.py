@@ -35,6 +35,11 @@ if HAS_AVX512:
 VECTOR_BYTES = 64 if HAS_AVX512 else 32
 
 
+# What the compiler may do: a b + c rounded once; roots and divisions by way of an estimate, too.
+FUSED = ("contract",)
+ESTIMATED = ("contract", "reassoc", "nsz", "arcp")
+
+
 class Block(types.Type):
     """The type of rows x columns vectors."""
 
@@ -52,14 +57,15 @@ class Block(types.Type):
 
     @classmethod
     def wider(cls, a, b):
-        """Return the type of what two blocks, or a block and a number, make together; else None."""
-        if isinstance(b, Block):
-            a, b = b, a
-        if not isinstance(b, Block):
-            return a if isinstance(a, Block | types.Float) and getattr(a, "dtype", a) == b else None
-        if a.dtype != b.dtype:
+        """Return the type that blocks and numbers of one precision make together; else None."""
+        (precision, *others) = {kind.dtype if isinstance(kind, cls) else kind for kind in (a, b)}
+        if others or not isinstance(precision, types.Float):
             return None
-        return cls(a.dtype, max(a.rows, b.rows), max(a.columns, b.columns))
+        shapes = [(kind.rows, kind.columns) for kind in (a, b) if isinstance(kind, cls)]
+        shape = [max(lengths) for lengths in zip(*shapes, strict=True)]
+        if any(n not in (1, most) for lengths in shapes for n, most in zip(lengths, shape, strict=True)):
+            return None
+        return cls(precision, *shape) if shapes else precision
 
     def places(self):
         """Return (row, column) of each vector, in the order in which they are kept."""
@@ -152,11 +158,11 @@ class Writer:
                 error = self.fused(self.builder.fmul(half, y), y, self.constant(0.5, x))
                 y = self.fused(y, error, y)
             return y
-        kind = x.type
-        suffix = "f64" if "double" in str(kind) else "f32"
-        if isinstance(kind, ir.VectorType):
-            suffix = f"v{kind.count}{suffix}"
-        root = self.call(f"llvm.sqrt.{suffix}", kind, x, fastmath=ESTIMATED)
+        if isinstance(x.type, ir.VectorType):
+            name = f"llvm.sqrt.v{x.type.count}{x.type.element.intrinsic_name}"
+        else:
+            name = f"llvm.sqrt.{x.type.intrinsic_name}"
+        root = self.call(name, x.type, x, fastmath=ESTIMATED)
         return self.builder.fdiv(self.constant(1.0, x), root, flags=ESTIMATED)
 
     def fused(self, a, b, c):
@@ -196,11 +202,6 @@ class Writer:
             return operation(*values)
         widened = [self.widened(which, value) for which, value in enumerate(values)]
         return self.block([operation(*vectors) for vectors in zip(*widened, strict=True)])
-
-
-# What the compiler may do: a b + c rounded once; roots and divisions by way of an estimate, too.
-FUSED = ("contract",)
-ESTIMATED = ("contract", "reassoc", "nsz", "arcp")
 
 
 def compiles_to(meaning, result, *kinds):

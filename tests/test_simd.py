@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.errors import TypingError
 
 from nbrnn import simd
 
@@ -95,6 +96,23 @@ def test_reciprocal_roots_are_within_3_ulp(dtype, wide):
         exact = 1 / np.sqrt(A[block].astype(wide))
         worst = max(worst, np.max(np.abs(C[block] - exact) / np.spacing(exact.astype(dtype))))
     assert worst < 3
+
+
+@njit
+def unlike(C, A, B):
+    simd.store(simd.load(A, 0, 0, 2, 1) + simd.load(B, 0, 0, 3, 1), C, 0, 0)
+
+
+@njit
+def mixed(C, A, B):
+    simd.store(simd.load(A, 0, 0, 1, 1) * B[0, 0], C, 0, 0)
+
+
+@pytest.mark.parametrize(("function", "dtype"), [(unlike, np.float32), (mixed, np.float64)])
+def test_what_does_not_go_together_does_not_compile(function, dtype):
+    A, B = np.ones((6, 48), np.float32), np.ones((6, 48), dtype)
+    with pytest.raises(TypingError, match="No implementation of function"):
+        function(A, A, B)
 
 
 @pytest.mark.skipif(
