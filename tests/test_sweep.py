@@ -217,9 +217,10 @@ def wait_until(condition, seconds=60):
 
 def test_ten_kills_at_random_moments_change_nothing(corpus, text_file, tmp_path):
     rng, folder, ended, kills = random.Random(0), tmp_path / "killed", set(), 0
+    updates = 400_000  # in all twice what ten times 0.4 s suffice for on a fast machine
     while kills < 10 or not ended:  # some run is to be done before the last kill
         kills += 1
-        child = start(text_file, folder, "threading", 100_000, "0:3")
+        child = start(text_file, folder, "threading", updates, "0:3")
         child.stdout.readline()
         with pytest.raises(subprocess.TimeoutExpired):
             child.wait(0.1 + 0.6 * rng.random())
@@ -229,7 +230,7 @@ def test_ten_kills_at_random_moments_change_nothing(corpus, text_file, tmp_path)
         started = {run_id for what, run_id, *_ in events if what == "started"}
         assert not started & ended
         ended |= {run_id for what, run_id, *_ in events if what == "ended"}
-    lists = {**LISTS, "updates": "100000", "seed": "0:3"}
+    lists = {**LISTS, "updates": str(updates), "seed": "0:3"}
     outcome = sweep(grid(lists), corpus, SweepFolder(folder))
     assert outcome.count("finished") == 8
     assert outcome.done_before >= len(ended) > 0
