@@ -24,7 +24,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import lower_builtin, register_model
 
 # LLVM halves the vectors of Intel's processors with AVX-512, out of concern for clock rates that old
-# ones lowered: whole ones make an update 1.3 times as fast on an Emerald Rapids. Others ignore it.
+# ones lowered: whole ones made an update 1.3 times as fast on an Emerald Rapids. Others ignore it.
 # It holds for all that this process compiles from here on.
 if config.CPU_FEATURES is None and config.CPU_NAME is None:
     config.CPU_FEATURES = get_host_cpu_features()
