@@ -22,8 +22,11 @@ def build(source: str, dtype: str) -> ctypes.CDLL:
     compiler = shutil.which("cc")
     if compiler is None:
         raise ImportError("there is no C compiler, cc")
-    real, size = {"float32": ("float", 4), "float64": ("double", 8)}[dtype]
-    types = [f"-Dreal={real}", f"-DBYTES={VECTOR_BYTES}", f"-DLANES={VECTOR_BYTES // size}"]
+    real, lanes = (
+        {"float32": "float", "float64": "double"}[dtype],
+        VECTOR_BYTES // np.dtype(dtype).itemsize,
+    )
+    types = [f"-Dreal={real}", f"-DBYTES={VECTOR_BYTES}", f"-DLANES={lanes}"]
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "library.so"
         path = Path(__file__).with_name(source)

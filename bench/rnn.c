@@ -22,7 +22,7 @@ typedef struct {
 } Net;
 
 static vec *zeros(long n) {
-    vec *a = aligned_alloc(64, n * sizeof(vec));
+    vec *a = aligned_alloc(sizeof(vec), n * sizeof(vec));
     memset(a, 0, n * sizeof(vec));
     return a;
 }

@@ -36,11 +36,10 @@ from nbrnn.simd import (
 )
 
 # Without nnan and ninf: the check for divergence relies on NaN and infinity.
-jit = njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
+FAST = {"contract", "reassoc", "nsz", "arcp"}
+jit = njit(nogil=True, error_model="numpy", fastmath=FAST)
 # For short loops that are called often: to hand over arrays takes as long as such a loop.
-jit_inline = njit(
-    nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"}, forceinline=True
-)
+jit_inline = njit(nogil=True, error_model="numpy", fastmath=FAST, forceinline=True)
 # For tanh and exp, without reassoc: it would undo the reduction in two steps.
 jit_in_order = njit(nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
 # Written out where it is called, before that is compiled: costs neither a call nor a compilation.
@@ -259,7 +258,7 @@ def logits(theta, h, o):
 @jit_expand
 def maximum(o):
     """Return the largest number of a row, or NaN where that comes first."""
-    top, L = o[0], lanes(o)
+    L = lanes(o)
     whole = o.size // L * L
     tops = spread(o, 0, 0, 1)
     for k in range(0, whole, L):

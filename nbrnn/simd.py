@@ -34,7 +34,6 @@ if HAS_AVX512:
 
 VECTOR_BYTES = 64 if HAS_AVX512 else 32
 
-
 # What the compiler may do: a b + c rounded once; roots and divisions by way of an estimate, too.
 FUSED = ("contract",)
 ESTIMATED = ("contract", "reassoc", "nsz", "arcp")
@@ -106,6 +105,11 @@ class Writer:
             raise TypeError("rows of vectors are contiguous")
         element = self.element(which, array, i, j)
         return self.builder.bitcast(element, ir.VectorType(element.type.pointee, lanes).as_pointer())
+
+    def pointers(self, which, array, i, j, block):
+        """Return a pointer to each vector of the block that begins at an element."""
+        places = [(self.after(i, r), self.after(j, q * block.lanes)) for r, q in block.places()]
+        return [self.vector(which, array, *place, block.lanes) for place in places]
 
     def load(self, pointer):
         """Return the vector at a pointer; rows of slices need not begin on a cache line."""
@@ -192,8 +196,7 @@ class Writer:
             return [self.spread(value, self.result.lanes)] * (self.result.rows * self.result.columns)
         vectors = self.vectors(value)
         return [
-            vectors[(r if kind.rows > 1 else 0) * kind.columns + (q if kind.columns > 1 else 0)]
-            for r, q in self.result.places()
+            vectors[r % kind.rows * kind.columns + q % kind.columns] for r, q in self.result.places()
         ]
 
     def number_by_number(self, operation, *values):
@@ -262,9 +265,7 @@ def load(A, i, j, rows, columns):
 
 @compiles_to(load, lambda A, i, j, rows, columns: Block.of(A, rows, columns))
 def _load(code, A, i, j, rows, columns):
-    L = code.result.lanes
-    places = [(code.after(i, r), code.after(j, q * L)) for r, q in code.result.places()]
-    return code.block([code.load(code.vector(0, A, *place, L)) for place in places])
+    return code.block([code.load(pointer) for pointer in code.pointers(0, A, i, j, code.result)])
 
 
 def store(c, C, i, j):
@@ -275,10 +276,9 @@ def store(c, C, i, j):
 
 @compiles_to(store, lambda c, *_: types.none)
 def _store(code, c, C, i, j):
-    block = code.types[0]
-    for (r, q), vector in zip(block.places(), code.vectors(c), strict=True):
-        column = code.after(j, q * block.lanes)
-        code.store(vector, code.vector(1, C, code.after(i, r), column, block.lanes))
+    pointers = code.pointers(1, C, i, j, code.types[0])
+    for vector, pointer in zip(code.vectors(c), pointers, strict=True):
+        code.store(vector, pointer)
 
 
 def spread(A, i, j, rows):
@@ -346,7 +346,7 @@ def largest(a):
 @compiles_to(largest, lambda a: a.dtype)
 def _largest(code, a):
     (vector,) = code.vectors(a)
-    (one,) = (code.folded(vector, 1, lambda *pair: code.chosen(">", *pair)),)
+    one = code.folded(vector, 1, lambda *pair: code.chosen(">", *pair))
     return code.builder.extract_element(one, ir.Constant(ir.IntType(32), 0))
 
 
