@@ -85,6 +85,11 @@ def peaks_sentence(rows: Sequence[Row], dtype: str) -> str:
     )
 
 
+def three_digits(number: float) -> str:
+    """Return a number with three digits, or all before the point."""
+    return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
+
+
 def scaling_table(rows: Sequence[Row], letter: str) -> str:
     """Return the times over one size."""
     chosen = [row for row in rows if row["letter"] == letter]
@@ -92,7 +97,7 @@ def scaling_table(rows: Sequence[Row], letter: str) -> str:
     return markdown_table(
         columns,
         [
-            [row["name"], *(f"{time:.3g}" for time in row["microseconds"]), f"{row['exponent']:.2f}"]
+            [row["name"], *map(three_digits, row["microseconds"]), f"{row['exponent']:.2f}"]
             for row in chosen
         ],
     )
