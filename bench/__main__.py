@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.report import write
 from bench.sections import FULL, LONG, QUICK, SECTIONS, checks, chosen
-from nbrnn.environment import session
+from nbrnn.runs.environment import session
 
 RESULTS = Path(__file__).parent.parent / "results" / "bench"  # of everything, measured in full
 

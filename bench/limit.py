@@ -16,9 +16,9 @@ import numpy as np
 
 from bench.c_loop import build
 from bench.problem import Problem
-from nbrnn import kernels
-from nbrnn.params import Layout, zeros
-from nbrnn.simd import VECTOR_BYTES
+from nbrnn.network import kernels
+from nbrnn.network.params import Layout, zeros
+from nbrnn.network.simd import VECTOR_BYTES
 
 TURNS = 15
 WHOLE = "whole update"

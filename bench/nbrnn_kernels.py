@@ -3,8 +3,8 @@
 import numpy as np
 
 from bench.problem import Problem
-from nbrnn import compiled, kernels
-from nbrnn.params import Layout
+from nbrnn.network import compiled, kernels
+from nbrnn.network.params import Layout
 
 
 def start(problem: Problem):

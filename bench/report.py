@@ -10,9 +10,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nbrnn.files import write_atomically
 from nbrnn.plots import BLUE, COLOURS, GREY, plain, save
-from nbrnn.report import markdown_table
+from nbrnn.reports.report import markdown_table
+from nbrnn.runs.files import write_atomically
 
 Row = Mapping[str, Any]
 

@@ -1,5 +1,5 @@
 """Run the program as `python -m nbrnn`."""
 
-from nbrnn.cli import app
+from nbrnn.cli.main import app
 
 app()

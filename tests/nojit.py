@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numba import config
 
-from nbrnn import kernels
-from nbrnn.params import NAMES, Layout
+from nbrnn.network import kernels
+from nbrnn.network.params import NAMES, Layout
 
 m, K, T = 6, 5, 3
 CODES = np.random.default_rng(0).integers(0, K, 14).astype(np.int32)  # 4 windows an epoch

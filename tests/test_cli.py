@@ -18,7 +18,7 @@ from conftest import one_line_error
 from safetensors.numpy import load_file
 
 from nbrnn.cli import app
-from nbrnn.store import RunFolder
+from nbrnn.runs.store import RunFolder
 from nbrnn.visible import visible
 
 FAST = ["--hidden", "5", "--updates", "300"]

@@ -14,11 +14,11 @@ import pytest
 from conftest import one_line_error
 from test_sweep import LISTS, Events, bits
 
-from nbrnn.cluster import Cluster
 from nbrnn.errors import ClusterError, SweepError
-from nbrnn.grid import grid
-from nbrnn.store import SweepFolder
-from nbrnn.sweep import plan, sweep
+from nbrnn.runs.store import SweepFolder
+from nbrnn.sweeps.cluster import Cluster
+from nbrnn.sweeps.grid import grid
+from nbrnn.sweeps.sweep import plan, sweep
 
 LONGER = {**LISTS, "updates": "60000"}
 

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from nbrnn import compiled
+from nbrnn.network import compiled
 
 CHECK = ["gradcheck", "text.txt", "--hidden", "2", "--seq-length", "3", "--json"]
 

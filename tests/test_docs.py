@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.report import speed_table
-from nbrnn import store
+from nbrnn.runs import store
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

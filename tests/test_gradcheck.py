@@ -6,9 +6,9 @@ import naive
 import numpy as np
 import pytest
 
-from nbrnn import gradcheck, kernels
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError
+from nbrnn.network import gradcheck, kernels
 
 
 def errors(corpus, m=5, **options):

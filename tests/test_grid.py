@@ -4,7 +4,8 @@ import pytest
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import ConfigError
-from nbrnn.grid import grid, namer, varying
+from nbrnn.naming import namer, varying
+from nbrnn.sweeps.grid import grid
 
 
 @pytest.mark.parametrize(

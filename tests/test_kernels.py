@@ -8,8 +8,8 @@ import naive
 import numpy as np
 import pytest
 
-from nbrnn import kernels
-from nbrnn.params import NAMES, Layout
+from nbrnn.network import kernels
+from nbrnn.network.params import NAMES, Layout
 
 # Two correct programs part ways: with eta = 0.1 and epsilon = 1e-8 AdaGrad's first steps have the
 # size eta whatever the gradient, which enlarges the last bit's difference about ten times at each

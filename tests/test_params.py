@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nbrnn.params import CACHE_LINE, NAMES, Layout, generator
+from nbrnn.network.params import CACHE_LINE, NAMES, Layout, generator
 
 
 @pytest.mark.parametrize(

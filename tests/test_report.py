@@ -13,10 +13,10 @@ import time
 import pytest
 from conftest import one_line_error
 
-from nbrnn.grid import grid
-from nbrnn.report import report
-from nbrnn.store import RunFolder, SweepFolder
-from nbrnn.sweep import sweep
+from nbrnn.reports.report import report
+from nbrnn.runs.store import RunFolder, SweepFolder
+from nbrnn.sweeps.grid import grid
+from nbrnn.sweeps.sweep import sweep
 
 SMALL = {"epochs": "2", "hidden": "5", "sample_every": "100", "sample_length": "60"}
 TABLES = ["runs.csv", "settings.csv", "comparison.csv", "settings.md", "comparison.md", "samples.md"]

@@ -17,10 +17,10 @@ from conftest import made_up_text
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
-from nbrnn.params import Layout, generator
-from nbrnn.run import Observer, run
-from nbrnn.store import RunFolder
-from nbrnn.training import looks
+from nbrnn.network.params import Layout, generator
+from nbrnn.runs.run import Observer, run
+from nbrnn.runs.store import RunFolder
+from nbrnn.runs.training import looks
 
 SMALL = {"hidden": 20, "sample_every": 150, "sample_length": 30}
 RESULT_FILES = ("last.safetensors", "best.safetensors", "metrics.csv", "samples.jsonl")
@@ -242,10 +242,10 @@ def test_checkpoints_of_different_moments_are_noticed(corpus, tmp_path):
 
 CHILD = """
 import os, signal, sys
-from nbrnn import files
+from nbrnn.runs import files
 from nbrnn.config import RunConfig
 from nbrnn.corpus import load
-from nbrnn.run import run
+from nbrnn.runs.run import run
 
 text, folder, updates, step = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 steps = 0

@@ -3,8 +3,8 @@
 import pytest
 
 from nbrnn.errors import ConfigError, CorpusError
-from nbrnn.sample import sample
-from nbrnn.store import RunFolder
+from nbrnn.runs.sample import sample
+from nbrnn.runs.store import RunFolder
 
 
 @pytest.fixture

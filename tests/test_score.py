@@ -10,8 +10,8 @@ import pytest
 
 from nbrnn.corpus import encode
 from nbrnn.errors import CorpusError
-from nbrnn.score import score
-from nbrnn.store import RunFolder
+from nbrnn.runs.score import score
+from nbrnn.runs.store import RunFolder
 
 OTHER = "Jane stood on the old moor; it was so old, the house!"
 

@@ -10,7 +10,7 @@ import pytest
 from numba import njit
 from numba.core.errors import TypingError
 
-from nbrnn import simd
+from nbrnn.network import simd
 
 DTYPES = [np.float32, np.float64]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from nbrnn.stats import holm, mean_of, t_quantile, t_within
+from nbrnn.reports.stats import holm, mean_of, t_quantile, t_within
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 9, 10, 19, 20, 49, 500])

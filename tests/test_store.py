@@ -11,11 +11,11 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from nbrnn import files
-from nbrnn.checkpoint import Checkpoint, read_checkpoint
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError, WriteError
-from nbrnn.store import RunFolder
+from nbrnn.runs import files
+from nbrnn.runs.checkpoint import Checkpoint, read_checkpoint
+from nbrnn.runs.store import RunFolder
 
 M, ALPHABET = 3, "\n\x1faé𝄞"
 K = len(ALPHABET)

@@ -18,10 +18,10 @@ from conftest import one_line_error
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import LockedError, StoreError
-from nbrnn.grid import grid
-from nbrnn.run import run
-from nbrnn.store import RunFolder, SweepFolder
-from nbrnn.sweep import SweepObserver, plan, sweep
+from nbrnn.runs.run import run
+from nbrnn.runs.store import RunFolder, SweepFolder
+from nbrnn.sweeps.grid import grid
+from nbrnn.sweeps.sweep import SweepObserver, plan, sweep
 
 RESULT_FILES = ("last.safetensors", "best.safetensors", "metrics.csv", "samples.jsonl", "best.txt")
 SMALL = {"updates": "300", "hidden": "20", "sample_every": "150", "sample_length": "30"}
@@ -139,7 +139,7 @@ def test_a_defect_in_a_run_is_recorded_with_its_traceback(corpus, tmp_path, monk
     def defective(*arguments, **options):
         raise ZeroDivisionError("of all things")
 
-    monkeypatch.setattr("nbrnn.job.run", defective)
+    monkeypatch.setattr("nbrnn.sweeps.job.run", defective)
     outcome = sweep(grid(LISTS), corpus, SweepFolder(tmp_path), jobs=2)
     assert outcome.count("failed") == 4
     summary = SweepFolder(tmp_path).runs()[0].read_summary()
@@ -175,9 +175,9 @@ CHILD = """
 import functools, signal, sys
 import nbrnn.job
 from nbrnn.corpus import load
-from nbrnn.grid import grid
-from nbrnn.store import SweepFolder
-from nbrnn.sweep import SweepObserver, sweep
+from nbrnn.sweeps.grid import grid
+from nbrnn.runs.store import SweepFolder
+from nbrnn.sweeps.sweep import SweepObserver, sweep
 
 class Loud(SweepObserver):
     def started(self, job, update, updates):
@@ -189,7 +189,7 @@ class Loud(SweepObserver):
 
 if __name__ == "__main__":
     text, folder, backend, updates, seeds = sys.argv[1:]
-    nbrnn.job.run = functools.partial(nbrnn.job.run, checkpoint_seconds=0.05)
+    nbrnn.sweeps.job.run = functools.partial(nbrnn.job.run, checkpoint_seconds=0.05)
     lists = {"updates": updates, "hidden": "20", "sample_every": "150", "sample_length": "30"}
     lists |= {"sigma": "0.01,0.1", "seed": seeds}
     sweep(grid(lists), load(text), SweepFolder(folder), observer=Loud(), backend=backend, jobs=2)
@@ -329,13 +329,13 @@ def test_a_run_that_another_process_still_holds_is_waited_for(corpus, text_file,
     folder.path.mkdir()
     folder.add_request({"runs": []}, [])
     job = plan(grid(LISTS), corpus, folder)[0]
-    holding = "import sys, time; from nbrnn.store import RunFolder\n"
+    holding = "import sys, time; from nbrnn.runs.store import RunFolder\n"
     holding += "with RunFolder(sys.argv[1]).locked(): print(flush=True); time.sleep(1)"
     holder = subprocess.Popen([sys.executable, "-c", holding, job.folder], stdout=subprocess.PIPE)
     holder.stdout.readline()
     assert sweep(grid(LISTS), corpus, folder).count("finished") == 4
     holder.communicate()
-    monkeypatch.setattr("nbrnn.job.PATIENCE", 0.1)
+    monkeypatch.setattr("nbrnn.sweeps.job.PATIENCE", 0.1)
     with RunFolder(job.folder).locked():
         outcome = sweep(grid(LISTS), corpus, folder, force=True)
     assert (outcome.count("finished"), outcome.count("failed")) == (3, 1)

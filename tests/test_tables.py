@@ -10,12 +10,12 @@ from scipy import stats as scipy_stats
 
 from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
-from nbrnn.grid import grid
-from nbrnn.report import report
-from nbrnn.run import run
-from nbrnn.store import RunFolder, SweepFolder
-from nbrnn.sweep import plan, sweep
-from nbrnn.tables import MEASURES, comparison_table, read
+from nbrnn.reports.report import report
+from nbrnn.reports.tables import MEASURES, comparison_table, read
+from nbrnn.runs.run import run
+from nbrnn.runs.store import RunFolder, SweepFolder
+from nbrnn.sweeps.grid import grid
+from nbrnn.sweeps.sweep import plan, sweep
 
 SMALL = {"epochs": "2", "hidden": "5", "sample_every": "200", "sample_length": "30"}
 LISTS = {**SMALL, "sigma": "0.01,0.5", "eta": "0.1,0.02,1e30", "seed": "0:4"}

@@ -1,0 +1,211 @@
+"""What a person sees of a run or a sweep while it runs: on stderr, live only on a terminal."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
+
+from nbrnn.corpus import Corpus
+from nbrnn.naming import namer
+from nbrnn.runs.run import Observer, Report
+from nbrnn.runs.store import FAILURES
+from nbrnn.sweeps.job import Job
+from nbrnn.sweeps.sweep import Outcome, SweepObserver
+from nbrnn.visible import one_line, visible
+
+
+class Stderr(Console):
+    """Where progress goes; that nobody reads it any more is no reason to stop."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True, highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """Say no more."""
+        self.quiet = True
+
+
+class Screen:
+    """Lines of text on stderr and, on a terminal, bars below them, within a context."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.console = Stderr()
+        name = Column(no_wrap=True, overflow="ellipsis", ratio=4)
+        self.progress = Progress(
+            TextColumn("{task.fields[numbers]}", table_column=name),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
+            TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True, min_width=4)),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+            console=self.console,
+            disable=quiet or not sys.stderr.isatty(),
+            expand=True,
+            transient=True,
+            refresh_per_second=4,
+        )
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def say(self, message: str) -> None:
+        """Write one line of plain text."""
+        if not self.quiet:
+            self.console.print(Text(visible(message)), soft_wrap=True)
+
+
+class Watcher(Screen, Observer):
+    """Shows progress and samples of one run; calls `on_start` when there is something to save."""
+
+    def __init__(
+        self,
+        folder: str,
+        updates_per_epoch: int,
+        seq_length: int,
+        quiet: bool,
+        on_start: Callable[[], None],
+    ) -> None:
+        super().__init__(quiet)
+        self.folder, self.on_start = folder, on_start
+        self.updates_per_epoch, self.seq_length = updates_per_epoch, seq_length
+        self.task: TaskID | None = None
+
+    def started(self, update: int, updates: int) -> None:
+        """Say where the run is kept, and from where it goes on."""
+        self.on_start()
+        verb = f"Going on after update {update:,}" if update else "Training"
+        self.say(f"{verb} in {self.folder}: {updates:,} updates.")
+        self.task = self.progress.add_task("", total=updates, completed=update, numbers="")
+
+    def progressed(self, report: Report) -> None:
+        """Move the bar."""
+        assert self.task is not None
+        bits = report.smooth_loss / self.seq_length / math.log(2)
+        epochs, total = (n / self.updates_per_epoch for n in (report.update, report.updates))
+        numbers = (
+            f"{report.update:,} updates · epoch {epochs:.1f}/{total:.4g} · "
+            f"{report.smooth_loss:.2f} nats {bits:.2f} bits · {report.updates_per_second:,.0f}/s"
+        )
+        self.progress.update(self.task, completed=report.update, numbers=numbers)
+
+    def sampled(self, sample: dict[str, Any]) -> None:
+        """Show a sample, on a terminal."""
+        if sys.stderr.isatty() and not self.quiet:
+            loss = sample["smooth_loss"]
+            title = f"update {sample['update']:,}" + (
+                "" if loss is None else f", smooth loss {loss:.2f}"
+            )
+            self.console.rule(Text(title, style="bold"), align="left", style="dim")
+            self.console.print(Text(visible(sample["text"])), soft_wrap=True)
+
+
+class SweepWatcher(Screen, SweepObserver):
+    """Shows a sweep as a whole, the runs in progress, and the best so far."""
+
+    def __init__(self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], None]) -> None:
+        super().__init__(quiet)
+        self.folder, self.corpus, self.on_start = folder, corpus, on_start
+        self.rows: dict[str, TaskID] = {}  # of the runs in progress, by run id
+        self.updates: dict[str, int] = {}  # that each run in progress has done
+        self.updates_done = 0  # of the runs that have ended
+        self.best: tuple[float, str] | None = None
+        self.lock = threading.Lock()
+
+    def length(self, job: Job) -> int:
+        """Return the number of updates of a run."""
+        return job.config.length(self.corpus.updates_per_epoch(job.config.seq_length))
+
+    def name(self, job: Job) -> str:
+        """Return what tells a run from the others."""
+        return self.name_of(job.config, with_seed=True)
+
+    def planned(self, outcome: Outcome) -> None:
+        """Say what there is to do."""
+        self.outcome = outcome
+        self.name_of = namer(job.config for job in outcome.jobs)
+        self.most_rows = max(1, shutil.get_terminal_size().lines - 3)
+        before = f", {outcome.done_before:,} done before" if outcome.done_before else ""
+        self.say(f"Sweep in {self.folder}: {len(outcome.jobs):,} runs{before}.")
+        left = [job for job in outcome.jobs if job.run_id not in outcome.summaries]
+        self.per_character = len({job.config.seq_length for job in outcome.jobs}) > 1
+        for job in outcome.jobs:
+            if job.run_id in outcome.summaries:
+                self.note(job, outcome.summaries[job.run_id].get("smooth_loss_best"))
+        total = sum(self.length(job) for job in left)
+        self.whole = self.progress.add_task("", total=total, numbers=self.numbers())
+
+    def ready(self) -> None:
+        """From here on a signal has to wait for checkpoints."""
+        self.on_start()
+
+    def started(self, job: Job, update: int, updates: int) -> None:
+        """Show one more run."""
+        with self.lock:
+            self.updates[job.run_id] = update
+            if job.run_id in self.rows:  # its process died, and it starts again
+                self.progress.remove_task(self.rows.pop(job.run_id))
+            if len(self.rows) < self.most_rows:
+                self.rows[job.run_id] = self.progress.add_task(
+                    "", total=updates, completed=update, numbers=f"        {self.name(job)}"
+                )
+
+    def progressed(self, job: Job, report: Report) -> None:
+        """Move the bars."""
+        with self.lock:
+            self.updates[job.run_id] = report.update
+            self.note(job, report.best_smooth_loss)
+            if job.run_id in self.rows:
+                numbers = f"  {report.smooth_loss:.2f} {self.name(job)}"
+                self.progress.update(self.rows[job.run_id], completed=report.update, numbers=numbers)
+            self.move()
+
+    def ended(self, job: Job, summary: dict[str, Any]) -> None:
+        """Take a run from the screen; say how it ended, where there are no bars, or if it failed."""
+        with self.lock:
+            if job.run_id in self.rows:
+                self.progress.remove_task(self.rows.pop(job.run_id))
+            done = self.updates.pop(job.run_id, 0)
+            self.updates_done += done if summary["status"] == "interrupted" else self.length(job)
+            self.note(job, summary.get("smooth_loss_best"))
+            self.move()
+        failed = summary["status"] in FAILURES
+        if failed or self.progress.disable:
+            best = summary.get("smooth_loss_best")
+            what = summary.get("reason") if failed or best is None else f"best smooth loss {best:.2f}"
+            place = f"[{len(self.outcome.summaries)}/{len(self.outcome.jobs)}]"
+            ended = ", ".join(filter(None, (summary["status"], what)))
+            self.say(one_line(f"{place} {self.name(job)}: {ended}"))
+
+    def drawing(self) -> None:
+        """Say that what comes now is no training."""
+        with self.lock:
+            self.progress.update(self.whole, numbers=f"{self.numbers()} · drawing")
+
+    def note(self, job: Job, best: float | None) -> None:
+        """Keep the best smooth loss."""
+        if best is not None:
+            best /= job.config.seq_length if self.per_character else 1
+            if self.best is None or best < self.best[0]:
+                self.best = (best, self.name(job))
+
+    def move(self) -> None:
+        """Move the bar of the whole."""
+        done = self.updates_done + sum(self.updates.values())
+        self.progress.update(self.whole, completed=done, numbers=self.numbers())
+
+    def numbers(self) -> str:
+        """Return how far the sweep is."""
+        runs = f"{len(self.outcome.summaries):,}/{len(self.outcome.jobs):,} runs"
+        return runs if self.best is None else f"{runs} · best {self.best[0]:.2f} ({self.best[1]})"

@@ -1,0 +1,280 @@
+"""What did the runs show, in numbers?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nbrnn.config import RunConfig
+from nbrnn.errors import NbrnnError, StoreError
+from nbrnn.naming import namer, varying
+from nbrnn.reports.stats import Mean, holm, mean_of
+from nbrnn.runs.store import FAILURES, RunFolder, SweepFolder
+from nbrnn.visible import one_line
+
+# What is compared: the column in runs.csv, and its name in a sentence.
+MEASURES = {
+    "smooth_loss_best": "best smooth loss",
+    "smooth_loss_final": "final smooth loss",
+    "epoch_mean_loss_last": "mean loss of the last epoch",
+}
+PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
+MOST_PAIRS = 5_000  # beyond that each setting is compared with the best one only
+SURE = 0.05  # the largest p of a difference that is called one
+
+
+@dataclass
+class Results:
+    """Runs with their tables; all losses but those of `runs` are in one `unit`."""
+
+    folders: list[RunFolder]  # in the order of the rows of `runs`
+    runs: pd.DataFrame
+    compared: pd.DataFrame  # the same, with the measures in `unit`
+    settings: pd.DataFrame
+    comparison: pd.DataFrame
+    swept: list[str]  # the settings in which the runs differ
+    unit: str
+    unreadable: list[str]  # what is wrong with runs whose settings cannot be read
+
+    @property
+    def per_character(self) -> bool:
+        """Whether losses are compared by the character rather than by the window."""
+        return self.unit == PER_CHARACTER
+
+    def folders_of(self, setting: str) -> dict[int, RunFolder]:
+        """Return the folders of the finished runs of a setting by seed, the best run first."""
+        rows = self.runs[(self.runs["setting"] == setting) & (self.runs["status"] == "finished")]
+        rows = rows.sort_values("smooth_loss_best")
+        seeds = zip(rows.index.tolist(), rows["seed"].tolist(), strict=True)
+        return {seed: self.folders[index] for index, seed in seeds}
+
+
+def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
+    """Return the runs in folders of sweeps and of runs. Raises StoreError where there is none."""
+    found: list[RunFolder] = []
+    for path in paths:
+        sweep, run = SweepFolder(path), RunFolder(path)
+        if sweep.is_sweep():
+            found += sweep.runs()
+        elif run.is_run():
+            found.append(run)
+        else:
+            raise StoreError(f"{path} is neither the folder of a run nor that of a sweep")
+    if not found:
+        raise StoreError(f"{', '.join(map(str, paths))}: no run has begun yet")
+    return found
+
+
+def read(paths: Iterable[Path]) -> Results:
+    """Return the tables of all runs in these folders of sweeps and of runs. Raises StoreError."""
+    paths = list(paths)
+    unique: dict[str, tuple[RunFolder, RunConfig, dict[str, Any], dict[str, Any]]] = {}
+    unreadable = []
+    for folder in find_runs(paths):
+        try:
+            config, corpus = folder.read_config()
+        except StoreError as error:
+            unreadable.append(str(error))
+            continue
+        identity = config.run_id("", corpus["sha256"])  # the same text may have two names
+        summary = summary_of(folder)
+        if identity not in unique or summary["status"] == "finished":
+            unique[identity] = (folder, config, corpus, summary)
+    if not unique:
+        raise StoreError(unreadable[0])
+    folders, configs, corpora, summaries = map(list, zip(*unique.values(), strict=True))
+    swept, names = varying(configs), setting_names(configs, corpora)
+    rows = zip(configs, corpora, summaries, names, strict=True)
+    runs = pd.DataFrame([row_of(*row) for row in rows])
+    per_character = "seq_length" in swept  # the sums over windows of different lengths do not compare
+    scale = 1 / runs["seq_length"] if per_character else 1
+    compared = runs.assign(**{measure: runs[measure] * scale for measure in MEASURES})
+    unit = PER_CHARACTER if per_character else PER_WINDOW
+    settings = settings_table(compared, swept)
+    return Results(
+        folders=folders,
+        runs=runs,
+        compared=compared,
+        settings=settings.assign(unit=unit),
+        comparison=comparison_table(compared, list(settings["setting"]), unit).assign(unit=unit),
+        swept=swept,
+        unit=unit,
+        unreadable=unreadable,
+    )
+
+
+def summary_of(folder: RunFolder) -> dict[str, Any]:
+    """Return the summary of a run; of one that is damaged, that it failed."""
+    try:
+        return folder.read_summary()
+    except NbrnnError as error:
+        return {"status": "failed", "reason": str(error)}
+
+
+def setting_names(configs: Sequence[RunConfig], corpora: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return for each run what tells its setting, and its text, from the others in words."""
+    name_of = namer(configs)
+    by_hash = {corpus["sha256"]: corpus["name"] for corpus in corpora}
+    names = []
+    for config, corpus in zip(configs, corpora, strict=True):
+        parts = [name_of(config)]
+        if len(by_hash) > 1:
+            same_name = list(by_hash.values()).count(corpus["name"]) > 1
+            parts.insert(0, one_line(corpus["name"]) + (f" {corpus['sha256'][:6]}" if same_name else ""))
+        alone = f"hidden {config.hidden}, eta {config.eta:g}, sigma {config.sigma:g}"
+        names.append(", ".join(filter(None, parts)) or alone)
+    return names
+
+
+def row_of(
+    config: RunConfig,
+    corpus: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    setting: str,
+) -> dict[str, Any]:
+    """Return the row of a run in runs.csv."""
+    settings = config.to_dict()
+    seed = settings.pop("seed")
+    means = summary.get("epoch_mean_loss") or [math.nan]
+    return {
+        "run_id": config.run_id(corpus["name"], corpus["sha256"]),
+        "setting": setting,
+        "corpus": one_line(corpus["name"]),
+        "corpus_sha256": corpus["sha256"],
+        **{column_of(name): value for name, value in settings.items()},
+        "seed": seed,
+        "status": summary["status"],
+        "reason": summary.get("reason"),
+        **{name: summary.get(name) for name in ("updates", "epochs")},
+        **{
+            name: number(summary.get(name))
+            for name in (
+                *("smooth_loss_final", "smooth_loss_best"),
+                *("bits_per_character_final", "bits_per_character_best"),
+            )
+        },
+        "best_update": summary.get("best_update"),
+        "epoch_mean_loss_last": number(means[-1]),
+        "seconds": number(summary.get("seconds")),
+        "updates_per_second": number(summary.get("updates_per_second")),
+    }
+
+
+def column_of(name: str) -> str:
+    """Return the column of a setting; `epochs` and `updates` are what was done."""
+    return f"{name}_wanted" if name in ("epochs", "updates") else name
+
+
+def number(value: Any) -> float:
+    """Return a number from JSON; NaN for what is not there."""
+    return math.nan if value is None else float(value)
+
+
+def settings_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
+    """Return a row for each setting, over its finished seeds, the lowest mean best smooth loss first."""
+    rows = []
+    for setting, group in runs.groupby("setting", sort=False):
+        finished = group[group["status"] == "finished"]
+        row: dict[str, Any] = {"setting": setting}
+        for name in swept:
+            row[column_of(name)] = group[column_of(name)].iloc[0]
+        row["n"] = len(finished)
+        row["failures"] = int(group["status"].isin(FAILURES).sum())
+        row["unfinished"] = len(group) - row["n"] - row["failures"]
+        for measure in MEASURES:
+            values = finished[measure].dropna()
+            mean = mean_of(values.to_numpy())
+            row |= {f"{measure}_{name}": getattr(mean, name) for name in ("mean", "sd")}
+            row |= {f"{measure}_ci_low": mean.low, f"{measure}_ci_high": mean.high}
+            row |= {f"{measure}_{name}": getattr(values, name)() for name in ("median", "min", "max")}
+        rows.append(row)
+    return pd.DataFrame(rows).sort_values("smooth_loss_best_mean", kind="stable", ignore_index=True)
+
+
+def pairs(settings: Sequence[str]) -> list[tuple[str, str]]:
+    """Return all pairs of settings, or those with the first one if there are too many."""
+    if math.comb(len(settings), 2) <= MOST_PAIRS:
+        return list(combinations(settings, 2))
+    return [(settings[0], other) for other in settings[1:]]
+
+
+def comparison_table(runs: pd.DataFrame, settings: Sequence[str], unit: str) -> pd.DataFrame:
+    """Return the difference of each pair of settings over their common seeds, for each measure.
+
+    A seed gives both runs of a pair the same random numbers, and the differences are taken seed by
+    seed: Student's paired t. `p_holm` is corrected for the number of pairs.
+    """
+    finished = runs[runs["status"] == "finished"]
+    rows = []
+    for measure, name in MEASURES.items():
+        table = finished.pivot(index="seed", columns="setting", values=measure)
+        if not table.notna().any(axis=None):
+            continue
+        found = []
+        for a, b in pairs(settings):
+            if a in table and b in table:
+                difference = (table[a] - table[b]).dropna().to_numpy()
+            else:
+                difference = np.empty(0)
+            mean = mean_of(difference)
+            found.append((a, b, mean, int((difference < 0).sum()), int((difference > 0).sum())))
+        # all pairs, even if those without the best are left out: the best was chosen by looking at all
+        corrected = holm([mean.p for _, _, mean, _, _ in found], math.comb(len(settings), 2))
+        for (a, b, mean, a_lower, b_lower), p_holm in zip(found, corrected, strict=True):
+            rows.append(
+                {
+                    "measure": measure,
+                    "a": a,
+                    "b": b,
+                    "n": mean.n,
+                    "mean_difference": mean.mean,
+                    "sd": mean.sd,
+                    "ci_low": mean.low,
+                    "ci_high": mean.high,
+                    "a_lower": a_lower,
+                    "b_lower": b_lower,
+                    "p": mean.p,
+                    "p_holm": p_holm,
+                    "sentence": sentence(a, b, mean, p_holm, name, unit),
+                }
+            )
+    return pd.DataFrame(rows, columns=COMPARISON)
+
+
+COMPARISON = [
+    *("measure", "a", "b", "n", "mean_difference", "sd", "ci_low", "ci_high"),
+    *("a_lower", "b_lower", "p", "p_holm", "sentence"),
+]
+
+
+def sentence(a: str, b: str, difference: Mean, p_holm: float, measure: str, unit: str) -> str:
+    """Return in words what the difference of two settings says of them."""
+    n = difference.n
+    seeds = f"{n} paired seed{'s' if n != 1 else ''}"
+    if n < 2:
+        return f"{seeds} cannot tell {a} and {b} apart."
+    if difference.sd == 0 and difference.mean == 0:
+        return f"{a} and {b} are the same in {seeds}."
+    low, high = difference.low, difference.high
+    if low <= 0 <= high:
+        interval = f"95 % CI of the difference {digits(low)} to {digits(high)}"
+        return f"{seeds} do not tell {a} and {b} apart ({interval})."
+    if difference.mean > 0:
+        a, b, low, high = b, a, -high, -low
+    interval = f"95 % CI {digits(-high)} to {digits(-low)}, {seeds}"
+    per = " per character" if unit == PER_CHARACTER else ""
+    doubt = "" if p_holm <= SURE else "; not sure among so many comparisons"
+    lower = f"{digits(abs(difference.mean))} nats{per} lower"
+    return f"{a}: {measure} {lower} than {b} ({interval}{doubt})."
+
+
+def digits(value: float) -> str:
+    """Return a difference with two digits, or all before the point."""
+    return f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"

@@ -1,0 +1,1 @@
+"""How does one experiment proceed, and what does it leave on disk?"""

@@ -1,0 +1,56 @@
+"""What a trained model writes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nbrnn.config import check_range
+from nbrnn.corpus import encode
+from nbrnn.errors import ConfigError
+from nbrnn.network import compiled, kernels
+from nbrnn.network.params import Layout, generator
+from nbrnn.runs.checkpoint import Checkpoint
+
+PIECE = 1000  # characters in one call of the kernel
+COLDEST = 1e-6  # below that float32 cannot divide by the temperature
+
+
+def sample(
+    model: Checkpoint,
+    length: int,
+    *,
+    prime: str = "",
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    replacement: str | None = None,
+) -> str:
+    """Return `length` characters that the model writes after `prime`; the same for the same seed.
+
+    It starts from h_0 = 0 with the characters of `prime`, or with the first one of its training
+    text. Drawn from softmax(o / temperature), cut to the `top_k` likeliest characters (0: all) and
+    to the fewest that have `top_p` of the probability; temperature 0 takes the likeliest.
+    Raises ConfigError, and CorpusError for characters outside the alphabet without a `replacement`.
+    """
+    check_range("--length", length, 0, 10**8)
+    check_range("--temperature", temperature, 0, 1e6)
+    if 0 < temperature < COLDEST:
+        raise ConfigError(f"--temperature must be 0 or at least {COLDEST}, not {temperature}")
+    check_range("--top-k", top_k, 0)
+    check_range("--top-p", top_p, 0, 1, above=True)
+    check_range("--seed", seed, 0, 2**63 - 1)
+    if replacement is not None and len(replacement) != 1:
+        raise ConfigError(f"--replace-unknown takes one character, not {replacement!r}")
+    start = encode(prime or model.first_character, model.alphabet, replacement)
+    compiled.ready("sample", model.config.dtype)
+    layout = Layout(model.config.hidden, len(model.alphabet), np.dtype(model.config.dtype))
+    theta = layout.pack(model.theta)
+    h = np.zeros((2, layout.M), layout.dtype)
+    text = np.empty(length, np.int32)
+    uniforms = generator(seed, "text").random(length)
+    for piece in range(0, length, PIECE):  # between which Python sees a signal
+        end = piece + PIECE
+        kernels.sample(theta, h, start, uniforms[piece:end], temperature, top_k, top_p, text[piece:end])
+        start = text[end - 1 : end]
+    return "".join(model.alphabet[code] for code in text)

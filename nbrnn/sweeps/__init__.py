@@ -1,0 +1,1 @@
+"""Many experiments: which, where, in parallel, and which are done already?"""

@@ -1,0 +1,164 @@
+"""Which experiments does a request for many name?"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nbrnn.config import RunConfig, canonical_json, check_range, option_name
+from nbrnn.errors import ConfigError
+from nbrnn.naming import FIELDS, short_texts
+
+MOST_VALUES = 10_000  # of one setting
+MOST_RUNS = 100_000
+# What a sweep takes where no list is given; all other settings have RunConfig's defaults.
+DEFAULT_LISTS = {"seed": "0:3", "epochs": "2"}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The product of lists of values, or `draws` settings drawn from it, each with all seeds.
+
+    Raises ConfigError for values outside their range and for too many runs.
+    """
+
+    axes: Mapping[str, Sequence[Any]]  # without the seeds
+    seeds: Sequence[int]
+    draws: int | None = None
+    draw_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if "epochs" in self.axes and "updates" in self.axes:
+            raise ConfigError("give either --epochs or --updates, not both")
+        for name, values in {**self.axes, "seed": self.seeds}.items():
+            for value in values:
+                RunConfig(**{name: value})
+        if self.draws is not None:
+            check_range("--random", self.draws, 1, MOST_RUNS)
+        check_range("--sweep-seed", self.draw_seed, 0, 2**63 - 1)
+        if self.settings_count * len(self.seeds) > MOST_RUNS:
+            raise ConfigError(
+                f"{self.settings_count:,} settings with {len(self.seeds)} seeds are more than "
+                f"{MOST_RUNS:,} runs: --random N draws N settings"
+            )
+
+    @property
+    def settings_count(self) -> int:
+        """The number of settings, each of which is done with all seeds."""
+        product = math.prod(len(values) for values in self.axes.values())
+        return product if self.draws is None else min(self.draws, product)
+
+    def settings(self) -> list[dict[str, Any]]:
+        """Return the settings, in the order of the lists; the last one changes fastest."""
+        product = math.prod(len(values) for values in self.axes.values())
+        if self.draws is None or self.draws >= product:
+            return [self.setting(number) for number in range(product)]
+        rng = random.Random(self.draw_seed)
+        drawn: set[int] = set()
+        while len(drawn) < self.draws:
+            drawn.add(rng.randrange(product))
+        return [self.setting(number) for number in sorted(drawn)]
+
+    def setting(self, number: int) -> dict[str, Any]:
+        """Return the setting with this number in the whole product."""
+        setting = {}
+        for name, values in reversed(list(self.axes.items())):
+            number, place = divmod(number, len(values))
+            setting[name] = values[place]
+        return setting
+
+    def configs(self) -> list[RunConfig]:
+        """Return all experiments: all settings with the first seed, then with the next."""
+        settings = self.settings()
+        return [RunConfig(**setting, seed=seed) for seed in self.seeds for setting in settings]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the request as plain values."""
+        return {
+            "settings": {name: list(values) for name, values in self.axes.items()},
+            "seeds": list(self.seeds),
+            "random": self.draws,
+            "sweep_seed": None if self.draws is None else self.draw_seed,
+        }
+
+    def name(self, corpus_name: str) -> str:
+        """Return a short name of corpus and lists, without the seeds: more of them add to the sweep."""
+        parts = ["".join(c if c.isalnum() else "_" for c in corpus_name)[:40]]
+        for name, values in self.axes.items():
+            texts = short_texts(values)
+            parts.append(name + "_".join(texts[value] for value in values))
+        if self.draws is not None:
+            parts.append(f"random{self.draws}_{self.draw_seed}")
+        name = "-".join(parts)
+        if len(name) <= 80:
+            return name
+        identity = {key: value for key, value in self.describe().items() if key != "seeds"}
+        return f"{name[:60]}-{hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:8]}"
+
+
+def grid(lists: Mapping[str, str], draws: int | None = None, draw_seed: int = 0) -> Grid:
+    """Return the grid of what a user typed: a text of values for each field of RunConfig that is given.
+
+    Raises ConfigError.
+    """
+    given = {**DEFAULT_LISTS, **lists}
+    if "updates" in lists and "epochs" not in lists:
+        del given["epochs"]
+    axes = {name: parse(name, given[name]) for name in FIELDS if name in given}
+    return Grid(axes, axes.pop("seed"), draws, draw_seed)
+
+
+def parse(name: str, text: str) -> list[Any]:
+    """Return the different values of a comma list, in its order.
+
+    Each part is a value; `log:a:b:n` or `lin:a:b:n`, n values from a to b; or, for whole numbers,
+    `a:b`, both included. Raises ConfigError.
+    """
+    option = "--seeds" if name == "seed" else option_name(name)
+    whole = "int" in str(FIELDS[name].type)
+    values: list[Any] = []
+    for part in text.split(","):
+        if name == "dtype":
+            values.append(part.strip())
+            continue
+        try:
+            values += numbers(part.strip(), whole)
+        except ConfigError as error:
+            raise ConfigError(f"{option}: {error}") from None
+        except (ValueError, OverflowError):
+            kind = "whole numbers" if whole else "numbers"
+            raise ConfigError(f"{option} takes {kind} with commas between, not {part!r}") from None
+        if len(values) > MOST_VALUES:
+            raise ConfigError(f"{option} names more than {MOST_VALUES:,} values")
+    return list(dict.fromkeys(values))
+
+
+def numbers(part: str, whole: bool) -> list[Any]:
+    """Return the numbers that one part of a comma list stands for. Raises ValueError, ConfigError."""
+    kind, *ends = part.split(":")
+    if kind in ("log", "lin"):
+        start, end, number = ends
+        low, high, count = float(start), float(end), int(number)
+        if not math.isfinite(high - low):
+            raise ValueError
+        if not 1 <= count <= MOST_VALUES:
+            raise ConfigError(f"{part} is not 1 to {MOST_VALUES:,} values")
+        if kind == "log" and not min(low, high) > 0:
+            raise ConfigError(f"{part}: log: takes numbers above 0")
+        import numpy as np  # not for --help
+
+        space = np.geomspace(low, high, count) if kind == "log" else np.linspace(low, high, count)
+        return [round(x) if whole else float(f"{x:.12g}") for x in space]  # 0.3, as it would be typed
+    if ends and whole:
+        (end,) = ends
+        first, last = int(kind), int(end)
+        if not first <= last < first + MOST_VALUES:
+            raise ConfigError(f"{part} is not 1 to {MOST_VALUES:,} values, lowest first")
+        return list(range(first, last + 1))
+    if ends:
+        raise ValueError
+    return [int(kind) if whole else float(kind)]

@@ -1,0 +1,169 @@
+"""Runs in processes of their own: one holds one run at a time, so that its death costs no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+from joblib.externals import loky
+
+from nbrnn.corpus import Corpus
+from nbrnn.runs.run import Observer
+from nbrnn.sweeps.job import Job, Messenger, deliver, do, record_failure
+
+DEATHS = 2  # of its process, until a run counts as failed
+GRACE = 1.5  # seconds between the request to stop and the kill
+ORPHAN_SECONDS = 5.0  # that a process may take to end after its parent's death
+
+
+class Processes:
+    """As many processes as there are threads that call `do`."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self.slots = loky.cpu_count()
+        self.here = threading.local()
+        self.processes: list[Slot] = []
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for slot in self.processes:
+            slot.close()
+
+    def do(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+        """Do a run in this thread's process; if that dies, once more in a new one."""
+        for _ in range(DEATHS):
+            if not hasattr(self.here, "slot"):
+                self.here.slot = Slot(self.corpus)
+                self.processes.append(self.here.slot)
+            slot: Slot = self.here.slot
+            try:
+                return slot.do(job, observer, stop, force)
+            except loky.BrokenProcessPool:
+                slot.close()
+                self.processes.remove(slot)
+                del self.here.slot
+            if stop():
+                return {"status": "interrupted"}
+        return record_failure(job, self.corpus, f"its process died {DEATHS} times")
+
+
+class Slot:
+    """One process, with a pipe beside it: news of the run come back, the request to stop goes there.
+
+    The end of the pipe also tells the process that its parent is gone, however that died.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        context = loky.backend.get_context("loky")
+        self.pipe, theirs = context.Pipe()
+        self.theirs = theirs  # open until the process has its copy
+        self.executor = loky.ProcessPoolExecutor(
+            1, context=context, initializer=begin, initargs=(theirs, corpus, sys.argv)
+        )
+
+    def do(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+        """Do a run. Raises BrokenProcessPool if the process dies."""
+        with signals_blocked():  # which a new process inherits
+            future = self.executor.submit(do_here, job, force)
+        told = None
+        while not wait_for(future, seconds=0.05):
+            self.pass_on_news(observer)
+            if told is None and stop():
+                self.pipe.send_bytes(b"stop")
+                told = time.monotonic()
+            elif told is not None and time.monotonic() > told + GRACE:
+                return {"status": "interrupted"}
+        self.pass_on_news(observer)
+        summary: dict[str, Any] = future.result()
+        return summary
+
+    def pass_on_news(self, observer: Observer) -> None:
+        """Tell an observer what has come through the pipe."""
+        while self.pipe.poll():
+            deliver(json.loads(self.pipe.recv_bytes()), observer)
+
+    def close(self) -> None:
+        """End the process."""
+        self.executor.shutdown(kill_workers=True)
+        self.pipe.close()
+        self.theirs.close()
+
+
+@contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Keep SIGINT and SIGTERM away from what this thread starts: they are the sweep's affair.
+
+    Ctrl-C and batch systems send them to all processes at once.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def wait_for(future: loky.Future, seconds: float) -> bool:
+    """Wait for a future, but no longer than this; return whether it is done."""
+    return bool(loky.wait([future], timeout=seconds).done)
+
+
+# ---------------------------------------------------------------- in the process
+
+
+class Child:
+    """What such a process knows: its pipe, the corpus, whether to stop."""
+
+    def __init__(self, pipe: Connection, corpus: Corpus) -> None:
+        self.pipe, self.corpus = pipe, corpus
+        self.stopping, self.idle = threading.Event(), threading.Event()
+        self.idle.set()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send news to the parent, if it lives."""
+        with suppress(OSError):
+            self.pipe.send_bytes(json.dumps(message).encode())
+
+    def listen(self) -> None:
+        """Wait for the request to stop, or for the parent's end."""
+        try:
+            while True:
+                self.pipe.recv_bytes()
+                self.stopping.set()
+        except (EOFError, OSError):
+            self.stopping.set()
+            self.idle.wait(ORPHAN_SECONDS)
+            os._exit(1)
+
+
+child: Child
+
+
+def begin(pipe: Connection, corpus: Corpus, argv: list[str]) -> None:
+    """Prepare a new process."""
+    global child  # noqa: PLW0603 (a process has one parent)
+    sys.argv = argv  # for env.json
+    child = Child(pipe, corpus)
+    threading.Thread(target=child.listen, daemon=True).start()
+
+
+def do_here(job: Job, force: bool) -> dict[str, Any]:
+    """Do a run in this process."""
+    child.idle.clear()
+    try:
+        return do(job, child.corpus, Messenger(child.send), child.stopping.is_set, force)
+    finally:
+        child.idle.set()
