@@ -17,7 +17,7 @@ import pytest
 from conftest import one_line_error
 from safetensors.numpy import load_file
 
-from nbrnn.cli import app
+from nbrnn.cli.main import app
 from nbrnn.runs.store import RunFolder
 from nbrnn.visible import visible
 
@@ -448,7 +448,7 @@ def test_help_and_version(nbrnn):
 
 
 def test_help_does_not_import_what_is_slow():
-    code = "import sys, nbrnn.cli; print(*sys.modules)"
+    code = "import sys, nbrnn.cli.main; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "numba", "pandas", "matplotlib", "rich"} & set(done.stdout.split())
 

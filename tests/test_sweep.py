@@ -173,7 +173,7 @@ def test_a_folder_with_something_else_is_refused(corpus, tmp_path):
 
 CHILD = """
 import functools, signal, sys
-import nbrnn.job
+import nbrnn.sweeps.job
 from nbrnn.corpus import load
 from nbrnn.sweeps.grid import grid
 from nbrnn.runs.store import SweepFolder
@@ -189,7 +189,7 @@ class Loud(SweepObserver):
 
 if __name__ == "__main__":
     text, folder, backend, updates, seeds = sys.argv[1:]
-    nbrnn.sweeps.job.run = functools.partial(nbrnn.job.run, checkpoint_seconds=0.05)
+    nbrnn.sweeps.job.run = functools.partial(nbrnn.sweeps.job.run, checkpoint_seconds=0.05)
     lists = {"updates": updates, "hidden": "20", "sample_every": "150", "sample_length": "30"}
     lists |= {"sigma": "0.01,0.1", "seed": seeds}
     sweep(grid(lists), load(text), SweepFolder(folder), observer=Loud(), backend=backend, jobs=2)

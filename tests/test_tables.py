@@ -226,7 +226,7 @@ def test_nothing_to_read_is_an_error(tmp_path):
 
 
 def test_too_many_settings_are_compared_with_the_best_only(results, monkeypatch):
-    monkeypatch.setattr("nbrnn.tables.MOST_PAIRS", 10)
+    monkeypatch.setattr("nbrnn.reports.tables.MOST_PAIRS", 10)
     settings = list(results.settings["setting"])
     few = comparison_table(results.runs, settings, results.unit)
     assert len(few) == 3 * 5
