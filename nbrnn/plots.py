@@ -82,20 +82,26 @@ def styles(settings: Mapping[str, Sequence[Any]]) -> dict[str, Style]:
 
 
 def loss_figure(
-    metrics: Mapping[str, Array], summary: Mapping[str, Any], title: str, updates_per_epoch: int
+    curve: tuple[Array, Array],
+    best: tuple[int | None, float | None],
+    title: str,
+    updates_per_epoch: int,
 ) -> Figure:
-    """Return the curve of the smooth loss against updates, with epochs above and the best point."""
+    """Return the curve of the smooth loss, with epochs above and the best point.
+
+    curve: updates and smooth losses, each (points,). best: update and smooth loss, where there are.
+    """
     figure = Figure(figsize=(6, 3.6))
     # A layout that measures all texts takes twice as long, and a sweep draws many of these.
     figure.subplots_adjust(left=0.115, right=0.97, bottom=0.155, top=0.79)
     axes = figure.add_subplot()
-    axes.plot(metrics["update"], metrics["smooth_loss"], color=BLUE, linewidth=1.5)
-    best, update = summary["smooth_loss_best"], summary["best_update"]
-    if best is not None:
-        axes.plot(update, best, "o", color=ORANGE, markersize=7)
-        left = update > metrics["update"].max() / 2
+    axes.plot(*curve, color=BLUE, linewidth=1.5)
+    update, loss = best
+    if update is not None and loss is not None:
+        axes.plot(update, loss, "o", color=ORANGE, markersize=7)
+        left = update > curve[0].max() / 2
         axes.annotate(
-            f"best {best:.2f}",
+            f"best {loss:.2f}",
             (update, best),
             (-8 if left else 8, 12),
             textcoords="offset points",

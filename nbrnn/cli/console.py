@@ -1,27 +1,23 @@
-"""How the command line talks: groups of commands, errors in one line, progress, text for eyes."""
+"""How does the command line talk: errors in one line, streams that may be closed, text for eyes?"""
 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 import os
 import shutil
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import Field, fields
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any, Literal, TextIO, get_type_hints
+from typing import Any, Literal, TextIO
 
 import typer
 from typer.core import TyperGroup
 
-from nbrnn.config import DEFAULT_EPOCHS, RunConfig, option_name
+from nbrnn.cli.signals import SignalError
 from nbrnn.errors import NbrnnError
-from nbrnn.sweeps.grid import DEFAULT_LISTS
 from nbrnn.visible import one_line, visible
 
 
@@ -91,104 +87,6 @@ def fail(message: str, code: int) -> None:
     """Exit with one line on stderr."""
     complain(message)
     sys.exit(code)
-
-
-def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command one option for each field of RunConfig, as the dictionary `settings`.
-
-    An option that is not given is not in the dictionary.
-    """
-    hints = get_type_hints(RunConfig)
-    options = {}
-    for item in fields(RunConfig):
-        default = DEFAULT_EPOCHS if item.name == "epochs" else item.default
-        option = typer.Option(option_name(item.name), help=with_default(item, default))
-        options[item.name] = Annotated[hints[item.name] | None, option]
-    return with_settings(command, options)
-
-
-def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the same options as `config_options` does, but each takes a list, as a text."""
-    options = {}
-    for item in fields(RunConfig):
-        default = DEFAULT_LISTS.get(item.name, item.default)
-        names = ["--seeds", "--seed"] if item.name == "seed" else [option_name(item.name)]
-        option = typer.Option(*names, help=with_default(item, default), metavar="LIST")
-        options[item.name] = Annotated[str | None, option]
-    return with_settings(command, options)
-
-
-def with_default(item: Field[Any], default: Any) -> str:
-    """Return the help of an option."""
-    text: str = item.metadata["help"]
-    return text if default is None else f"{text}  [default: {default}]"
-
-
-def with_settings(command: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
-    """Return a command with these options; those that are given come as the dictionary `settings`."""
-
-    def wrapped(**values: Any) -> Any:
-        settings = {name: values.pop(name) for name in options}
-        given = {name: value for name, value in settings.items() if value is not None}
-        return command(settings=given, **values)
-
-    parameters = dict(inspect.signature(command, eval_str=True).parameters)
-    del parameters["settings"]
-    kind = inspect.Parameter.KEYWORD_ONLY
-    for name, annotation in options.items():
-        parameters[name] = inspect.Parameter(name, kind, default=None, annotation=annotation)
-    wrapped.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {name: p.annotation for name, p in parameters.items()}
-    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
-    return wrapped
-
-
-class SignalError(NbrnnError):
-    """SIGINT or SIGTERM came; `exit_code` is what a shell expects after it."""
-
-    def __init__(self, number: int, message: str = "interrupted") -> None:
-        super().__init__(message)
-        self.exit_code = 128 + number
-
-
-class Signals:
-    """Within this context SIGINT and SIGTERM end the program with one line, and the right code.
-
-    At once, until `defer` is called; from then on `waiting` tells that one has come.
-    """
-
-    def __enter__(self) -> Signals:
-        self.received: int | None = None
-        self.deferred = False
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        self.before = {
-            number: signal.signal(number, self.receive)
-            for number in numbers
-            if signal.getsignal(number) is not signal.SIG_IGN  # as after nohup
-        }
-        return self
-
-    def receive(self, number: int, frame: FrameType | None) -> None:
-        """Act on a signal, or remember it."""
-        self.received = number
-        if not self.deferred:
-            raise self.error()
-
-    def defer(self) -> None:
-        """From now on only remember signals."""
-        self.deferred = True
-
-    def waiting(self) -> bool:
-        """Whether a signal has come."""
-        return self.received is not None
-
-    def error(self, message: str = "interrupted") -> SignalError:
-        """Return the error to raise for the signal that has come."""
-        return SignalError(self.received or signal.SIGINT, message)
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
 
 
 def print_wrapped(text: str) -> None:

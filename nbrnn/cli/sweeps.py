@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nbrnn.cli.arguments import RESULTS, CorpusName, Encoding, Json, Quiet, existing, load
-from nbrnn.cli.console import (
-    Signals,
-    complain,
+from nbrnn.cli.console import complain, print_table, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.options import (
+    RESULTS,
+    CorpusName,
+    Encoding,
+    Folders,
+    Json,
+    Quiet,
+    existing,
     list_options,
-    print_table,
-    print_wrapped,
-    surviving_closed_stdout,
+    load,
 )
+from nbrnn.cli.signals import Signals
 from nbrnn.config import check_range
 from nbrnn.errors import ConfigError, NbrnnError, StoreError
 from nbrnn.sweeps.grid import grid
@@ -39,8 +43,6 @@ MOST_SETTINGS = 12  # that are printed at the end of a sweep; the report has all
 LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numbers
 MOST_JOBS = 256
 REFRESH = 10  # seconds between two reports of a sweep that goes on
-
-Folders = Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Of sweeps or of runs.")]
 
 
 @list_options

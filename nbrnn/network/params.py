@@ -19,6 +19,11 @@ NAMES = ("W", "U", "V", "b", "c")
 Stream = Literal["start", "samples", "text", "gradcheck"]
 
 
+def shapes(m: int, K: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the parameters as in the equations, by name."""
+    return {"W": (m, m), "U": (m, K), "V": (K, m), "b": (m,), "c": (K,)}
+
+
 class Parameters(NamedTuple):
     """One contiguous buffer and the views into it, in the order in which they lie there."""
 

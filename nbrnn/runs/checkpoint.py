@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
+from msgspec import Struct
 
 from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.network.params import NAMES, Array
-from nbrnn.runs.files import NONSENSE, ArrayTypes, read_sealed
+from nbrnn.network.params import NAMES, Array, shapes
+from nbrnn.runs.files import NONSENSE
+from nbrnn.runs.records import Count
+from nbrnn.runs.sealed import ArrayTypes, read_sealed
 
 Kind = Literal["last", "best"]
+
+FORMAT = f"nbrnn {SCHEMA}"
+TEXTS = ("format", "corpus_sha256", "alphabet", "first_character")  # metadata that are no JSON
+MEMORY = ("adagrad",)  # the buffers of the optimizer's memory
+
+
+class TrainingState(Struct, frozen=True, kw_only=True):
+    """What a run needs to go on, besides its arrays."""
+
+    best_smooth_loss: float | None
+    best_update: Count
+    epoch_loss_sum: float  # of the epoch that was begun
+    epoch_mean_loss: list[float]
+    rng: Mapping[str, Any]  # the state of the samples' PCG64
 
 
 @dataclass
 class Checkpoint:
     """One moment of a run. Arrays are shaped as in the equations; NaN and infinity are refused.
 
-    `last` checkpoints have everything a run needs to go on; `best` ones have no `adagrad`,
-    `h_prev` and `progress`.
+    `last` checkpoints have everything a run needs to go on; `best` ones have no `memory` (of the
+    optimizer, by buffer and parameter), `h_prev` and `state`.
     """
 
     config: RunConfig
@@ -35,14 +52,15 @@ class Checkpoint:
     position: int
     smooth_loss: float | None
     theta: dict[str, Array]
-    adagrad: dict[str, Array] = field(default_factory=dict)
+    memory: dict[str, dict[str, Array]] = field(default_factory=dict)
     h_prev: Array | None = None
-    progress: dict[str, Any] = field(default_factory=dict)
+    state: TrainingState | None = None
 
     def arrays(self) -> dict[str, Array]:
         """Return all arrays under their names in the file."""
         arrays = dict(self.theta)
-        arrays.update({f"adagrad.{name}": array for name, array in self.adagrad.items()})
+        for buffer, of_buffer in self.memory.items():
+            arrays.update({f"{buffer}.{name}": array for name, array in of_buffer.items()})
         if self.h_prev is not None:
             arrays["h_prev"] = self.h_prev
         return arrays
@@ -55,7 +73,7 @@ class Checkpoint:
             "epoch": self.epoch,
             "position": self.position,
             "smooth_loss": self.smooth_loss,
-            **self.progress,
+            **(msgspec.structs.asdict(self.state) if self.state else {}),
         }
         return {
             "format": FORMAT,
@@ -66,23 +84,44 @@ class Checkpoint:
         }
 
 
-FORMAT = f"nbrnn {SCHEMA}"
-TEXTS = ("corpus_sha256", "alphabet", "first_character")
-# What `progress` holds: the best smooth loss so far and its update, the sum of the losses in the
-# current epoch, the mean loss of each epoch done, and the state of the generator of samples.
-PROGRESS = ("best_smooth_loss", "best_update", "epoch_loss_sum", "epoch_mean_loss", "rng")
+class Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The metadata of a checkpoint, but for the state."""
+
+    format: str
+    corpus_sha256: str
+    alphabet: str
+    first_character: str
+    config: dict[str, Any]
+    update: Count
+    epoch: Count
+    position: Count
+    smooth_loss: float | None
+
+
+def decode_metadata(metadata: Mapping[str, str], kind: Kind) -> tuple[Metadata, TrainingState | None]:
+    """Return metadata as typed values. Raises what is in NONSENSE."""
+    values = {
+        name: text if name in TEXTS else msgspec.json.decode(text) for name, text in metadata.items()
+    }
+    state = None
+    if kind == "last":
+        of_state = {name: values.pop(name) for name in TrainingState.__struct_fields__}
+        state = msgspec.convert(of_state, TrainingState)
+        np.random.Generator(np.random.PCG64()).bit_generator.state = state.rng  # refuses what is none
+    return msgspec.convert(values, Metadata), state
 
 
 def expected_arrays(metadata: Mapping[str, str], kind: Kind) -> ArrayTypes:
     """Return the arrays that a checkpoint must hold by its own settings."""
-    config = RunConfig.from_dict(json.loads(metadata["config"]))
+    config = RunConfig.from_dict(msgspec.json.decode(metadata["config"]))
     dtype = "F" + config.dtype.removeprefix("float")
-    m, K = config.hidden, len(metadata["alphabet"])
-    shapes: dict[str, tuple[int, ...]] = {"W": (m, m), "U": (m, K), "V": (K, m), "b": (m,), "c": (K,)}
+    of_parameters = shapes(config.hidden, len(metadata["alphabet"]))
+    expected = dict(of_parameters)
     if kind == "last":
-        shapes |= {f"adagrad.{name}": shapes[name] for name in NAMES}
-        shapes["h_prev"] = (m,)
-    return {name: (dtype, shape) for name, shape in shapes.items()}
+        for buffer in MEMORY:
+            expected |= {f"{buffer}.{name}": shape for name, shape in of_parameters.items()}
+        expected["h_prev"] = (config.hidden,)
+    return {name: (dtype, shape) for name, shape in expected.items()}
 
 
 def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
@@ -90,43 +129,33 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
     arrays, metadata = read_sealed(path, lambda metadata: expected_arrays(metadata, kind))
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise StoreError(f"{path} holds numbers that are not finite")
+    if metadata.get("format") != FORMAT:
+        raise StoreError(f"{path} was written by another version of nbrnn")
     try:
-        if metadata.pop("format") != FORMAT:
-            raise StoreError(f"{path} was written by another version of nbrnn")
-        sha256, alphabet, first = (metadata.pop(name) for name in TEXTS)
-        values = {name: json.loads(text) for name, text in metadata.items()}
-        checkpoint = Checkpoint(
-            config=RunConfig.from_dict(values.pop("config")),
-            theta={name: arrays[name] for name in NAMES},
-            adagrad={name: arrays[f"adagrad.{name}"] for name in NAMES} if kind == "last" else {},
-            h_prev=arrays.get("h_prev"),
-            progress={name: values.pop(name) for name in PROGRESS} if kind == "last" else {},
-            corpus_sha256=sha256,
-            alphabet=alphabet,
-            first_character=first,
-            **values,
-        )
-        check_metadata(checkpoint)
-        return checkpoint
+        found, state = decode_metadata(metadata, kind)
+        check_characters(found.alphabet, found.first_character)
+        config = RunConfig.from_dict(found.config)
     except (ConfigError, *NONSENSE):
         raise StoreError(f"{path} is damaged or not a file of nbrnn") from None
+    buffers = MEMORY if kind == "last" else ()
+    return Checkpoint(
+        config=config,
+        corpus_sha256=found.corpus_sha256,
+        alphabet=found.alphabet,
+        first_character=found.first_character,
+        update=found.update,
+        epoch=found.epoch,
+        position=found.position,
+        smooth_loss=found.smooth_loss,
+        theta={name: arrays[name] for name in NAMES},
+        memory={buffer: {name: arrays[f"{buffer}.{name}"] for name in NAMES} for buffer in buffers},
+        h_prev=arrays.get("h_prev"),
+        state=state,
+    )
 
 
-def check_metadata(checkpoint: Checkpoint) -> None:
-    """Raise ValueError or TypeError unless everything beside the arrays is what it should be."""
-    whole = [checkpoint.update, checkpoint.epoch, checkpoint.position]
-    losses = [checkpoint.smooth_loss]
-    if checkpoint.progress:
-        best, best_update, loss_sum, means, rng = (checkpoint.progress[name] for name in PROGRESS)
-        whole.append(best_update)
-        losses += [best, loss_sum, *means]
-        np.random.PCG64().state = rng
-    alphabet = checkpoint.alphabet
-    if not (
-        all(type(number) is int and number >= 0 for number in whole)
-        and all(loss is None or type(loss) is float for loss in losses)
-        and alphabet == "".join(sorted(set(alphabet)))
-        and len(checkpoint.first_character) == 1
-        and checkpoint.first_character in alphabet
-    ):
+def check_characters(alphabet: str, first_character: str) -> None:
+    """Raise ValueError unless an alphabet is sorted and distinct, and the character one of its."""
+    sound = alphabet == "".join(sorted(set(alphabet)))
+    if not (sound and len(first_character) == 1 and first_character in alphabet):
         raise ValueError

@@ -11,14 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from nbrnn.runs.records import Session
 
-def session(argv: list[str]) -> dict[str, Any]:
-    """Return what env.json says of one start of a run."""
-    return {
-        **machine(),
-        "command": argv,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+
+def session(command: list[str]) -> Session:
+    """Return what env.json says of one start of a run, by what the user typed."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return Session(**machine(), command=command, started=started)
 
 
 @cache

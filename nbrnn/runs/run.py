@@ -8,16 +8,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from msgspec import structs
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError, WriteError
+from nbrnn.naming import title
 from nbrnn.network import compiled
 from nbrnn.runs.environment import session
+from nbrnn.runs.records import DONE, MetricsRow, Sample, Status, Summary, finite, in_units
 from nbrnn.runs.sample import sample
-from nbrnn.runs.store import DONE, RunFolder
-from nbrnn.runs.training import Training, finite, looks, per_character
+from nbrnn.runs.store import RunFolder
+from nbrnn.runs.training import Training, looks
 
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints
 MOST_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
@@ -45,8 +48,8 @@ class Observer:
     def progressed(self, report: Report) -> None:
         """Another chunk of updates is done."""
 
-    def sampled(self, sample: dict[str, Any]) -> None:
-        """A sample was drawn: update, epoch, smooth_loss, text."""
+    def sampled(self, sample: Sample) -> None:
+        """A sample was drawn."""
 
 
 def run(
@@ -60,7 +63,7 @@ def run(
     draw: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     chunk: int | None = None,
-) -> dict[str, Any]:
+) -> Summary:
     """Train, from the start or from where the folder's last checkpoint is; return the summary.
 
     A folder with the same run finished is left as it is. `stop` is asked between chunks of updates
@@ -86,12 +89,11 @@ def run(
         elif where.is_run():
             where.read_config()  # raises StoreError, rather than delete what is not ours
         begun = where.has_checkpoint() and not force
-        summary = where.read_summary() if begun else {}
-        done = summary.get("status") in DONE and where.read_config()[0] == config
-        if not done:
+        summary = where.read_summary() if begun else Summary(status="running")
+        if summary.status not in DONE or where.read_config()[0] != config:
             run = Run(config, corpus, where, observer or Observer(), stop, checkpoint_seconds, chunk)
             summary = run.go(begun)
-        if summary["status"] != "interrupted":
+        if summary.status != "interrupted":
             if not where.has_text():
                 where.write_text(sample(where.read_checkpoint("best"), FINAL_LENGTH))
             if draw:
@@ -102,10 +104,9 @@ def run(
 def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
     """Raise StoreError unless the folder holds this run, or its beginning."""
     there, corpus_there = folder.read_config()
-    if corpus_there["sha256"] != corpus.sha256:
+    if corpus_there.sha256 != corpus.sha256:
         raise StoreError(
-            f"{folder} holds a run on another text ({corpus_there['name']}): "
-            "give another --out, or --force"
+            f"{folder} holds a run on another text ({corpus_there.name}): give another --out, or --force"
         )
     if not there.same_but_length(config):
         ours, theirs = config.to_dict(), there.to_dict()
@@ -134,15 +135,15 @@ class Run:
         self.checkpoint_seconds, self.chunk = checkpoint_seconds, chunk
         self.config, self.corpus = config, corpus
         self.seconds = 0.0
-        self.rows: list[tuple[int, int, float, float]] = []
-        self.samples: list[dict[str, Any]] = []
+        self.rows: list[MetricsRow] = []
+        self.samples: list[Sample] = []
         self.best_written = -1  # the update of the best model on disk
         try:
             self.training = Training(config, corpus)
         except MemoryError:
             raise CorpusError("not enough memory for so many hidden units or characters") from None
 
-    def go(self, begun: bool) -> dict[str, Any]:
+    def go(self, begun: bool) -> Summary:
         """Train to the end, or until stopped; return the summary. `begun`: from the checkpoint on."""
         if begun:
             self.restore()
@@ -184,13 +185,13 @@ class Run:
         elif best.config == self.config:
             self.best_written = best.update
         every = self.config.sample_every
-        self.folder.clear_partial()
+        self.folder.clear_unfinished()
         self.folder.cut_series(
             last.update,
             rows=len(looks(0, last.update)),
             samples=1 + last.update // every if every else 0,
         )
-        self.seconds = float(self.folder.read_summary().get("seconds", 0.0))
+        self.seconds = self.folder.read_summary().seconds
 
     def begin(self) -> None:
         """Write the files of a new run, and a checkpoint of its start."""
@@ -202,7 +203,7 @@ class Run:
         self.sample_when_due()
         self.commit("running")
 
-    def train(self) -> str:
+    def train(self) -> Status:
         """Do all updates that are left; return the status that they end in."""
         training = self.training
         size, last_commit = 1, time.monotonic()
@@ -248,7 +249,7 @@ class Run:
             self.samples.append(self.training.sample())
             self.observer.sampled(self.samples[-1])
 
-    def commit(self, status: str) -> None:
+    def commit(self, status: Status) -> None:
         """Bring the folder to this moment. Raises WriteError, which the checkpoint before survives.
 
         Parameters that are not finite are not written: the loss will show it at the next update.
@@ -272,7 +273,7 @@ class Run:
                 f"{error}; the checkpoint before is whole: --resume {self.folder} goes on from it"
             ) from None
 
-    def end(self, status: str) -> dict[str, Any]:
+    def end(self, status: Status) -> Summary:
         """Write the last checkpoint and the summary; return the summary."""
         self.commit(status)
         if not self.training.is_finite():  # nor may the best model be: it is the one on disk
@@ -286,31 +287,32 @@ class Run:
             self.folder.write_summary(summary)
         return summary
 
-    def summary(self, status: str) -> dict[str, Any]:
+    def summary(self, status: Status) -> Summary:
         """Return what summary.json says."""
         training, T = self.training, self.config.seq_length
-        summary: dict[str, Any] = {
-            "status": status,
-            "updates": training.update,
-            "epochs": training.update / training.updates_per_epoch,
-            **in_units("final", training.smooth_loss, T),
-            **in_units("best", training.best_smooth_loss, T),
-            "best_update": training.best_update if training.update else None,
-            "epoch_mean_loss": training.epoch_mean_loss,
-            "seconds": self.seconds,
-            "updates_per_second": training.update / self.seconds if self.seconds else None,
-        }
-        if status == "diverged":
-            at = training.update + training.diverged  # the one that was refused, or the last one done
-            summary["diverged_at"] = at
-            summary["reason"] = f"update {at}: loss or weights not finite, or too large to mean anything"
-        return summary
-
-
-def in_units(name: str, smooth_loss: float, seq_length: int) -> dict[str, float | None]:
-    """Return a smooth loss in all its units, for summary.json."""
-    units = {"smooth_loss": finite(smooth_loss), **per_character(smooth_loss / seq_length)}
-    return {f"{unit}_{name}": value for unit, value in units.items()}
+        final, best = (in_units(loss / T) for loss in (training.smooth_loss, training.best_smooth_loss))
+        summary = Summary(
+            status=status,
+            updates=training.update,
+            epochs=training.update / training.updates_per_epoch,
+            smooth_loss_final=finite(training.smooth_loss),
+            nats_per_character_final=final.nats_per_character,
+            bits_per_character_final=final.bits_per_character,
+            perplexity_final=final.perplexity,
+            smooth_loss_best=finite(training.best_smooth_loss),
+            nats_per_character_best=best.nats_per_character,
+            bits_per_character_best=best.bits_per_character,
+            perplexity_best=best.perplexity,
+            best_update=training.best_update if training.update else None,
+            epoch_mean_loss=list(training.epoch_mean_loss),
+            seconds=self.seconds,
+            updates_per_second=training.update / self.seconds if self.seconds else None,
+        )
+        if status != "diverged":
+            return summary
+        at = training.update + training.diverged  # the one that was refused, or the last one done
+        reason = f"update {at}: loss or weights not finite, or too large to mean anything"
+        return structs.replace(summary, diverged_at=at, reason=reason)
 
 
 def draw_loss(folder: RunFolder) -> None:
@@ -320,9 +322,11 @@ def draw_loss(folder: RunFolder) -> None:
     from nbrnn.plots import loss_figure, save  # matplotlib takes a third of a second
 
     config, corpus = folder.read_config()
-    sizes = f"m = {config.hidden}, T = {config.seq_length}"
-    rates = f"eta = {config.eta:g}, sigma = {config.sigma:g}"
-    title = f"{corpus['name']}: {sizes}, {rates}, seed {config.seed}"
-    windows = (corpus["characters"] - 1) // config.seq_length
-    figure = loss_figure(folder.read_metrics(), folder.read_summary(), title, windows)
+    metrics, summary = folder.read_metrics(), folder.read_summary()
+    figure = loss_figure(
+        (metrics.update, metrics.smooth_loss),
+        (summary.best_update, summary.smooth_loss_best),
+        title(config, corpus.name),
+        corpus.updates_per_epoch(config.seq_length),
+    )
     folder.write_plot(lambda file: save(figure, file, "png"))

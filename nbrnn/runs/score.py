@@ -12,7 +12,7 @@ from nbrnn.errors import CorpusError
 from nbrnn.network import compiled, kernels
 from nbrnn.network.params import Array, Layout
 from nbrnn.runs.checkpoint import Checkpoint
-from nbrnn.runs.training import per_character
+from nbrnn.runs.records import in_units
 
 
 def score(model: Checkpoint, codes: Array, ngrams: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
@@ -38,7 +38,7 @@ def score(model: Checkpoint, codes: Array, ngrams: Mapping[str, Array]) -> dict[
         "bigram": bigram,
     }
     return {
-        name: {**per_character(value), "per_window": value * config.seq_length}
+        name: {**in_units(value)._asdict(), "per_window": value * config.seq_length}
         for name, value in nats.items()
     }
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.network import kernels
-from nbrnn.network.params import Layout, Parameters, generator
-from nbrnn.runs.checkpoint import Checkpoint
+from nbrnn.network.params import Array, Layout, Parameters, generator
+from nbrnn.runs.checkpoint import Checkpoint, TrainingState
+from nbrnn.runs.records import MetricsRow, Sample, finite
 
 
 class Training:
@@ -38,25 +38,25 @@ class Training:
     def restore(self, last: Checkpoint, best: Checkpoint) -> None:
         """Go back to the moment of a checkpoint."""
         self.theta = self.layout.pack(last.theta)
-        self.G = self.layout.pack(last.adagrad)
+        self.G = self.layout.pack(last.memory["adagrad"])
         self.best = self.layout.pack(best.theta)
         self.work.h[0, : self.config.hidden] = last.h_prev
-        progress = last.progress
-        self.rng.bit_generator.state = progress["rng"]
+        state = last.state
+        assert state is not None
+        self.rng.bit_generator.state = state.rng
         self.update = last.update
         self.smooth_loss = math.nan if last.smooth_loss is None else last.smooth_loss
-        best_smooth_loss = progress["best_smooth_loss"]
-        self.best_smooth_loss = math.inf if best_smooth_loss is None else best_smooth_loss
-        self.best_update = progress["best_update"]
-        self.epoch_loss_sum = progress["epoch_loss_sum"]
-        self.epoch_mean_loss = list(progress["epoch_mean_loss"])
+        self.best_smooth_loss = math.inf if state.best_smooth_loss is None else state.best_smooth_loss
+        self.best_update = state.best_update
+        self.epoch_loss_sum = state.epoch_loss_sum
+        self.epoch_mean_loss = list(state.epoch_mean_loss)
 
     @property
     def window(self) -> int:
         """The number of the next window within its epoch."""
         return self.update % self.updates_per_epoch
 
-    def advance(self, updates: int) -> list[tuple[int, int, float, float]]:
+    def advance(self, updates: int) -> list[MetricsRow]:
         """Do so many updates, within one epoch; return rows for metrics.csv."""
         real = self.layout.dtype.type
         config, first = self.config, self.update
@@ -71,7 +71,7 @@ class Training:
             self.best_update = best_update
         epoch = first // self.updates_per_epoch
         rows = [
-            (first + n + 1, epoch, float(losses[n]), float(smooths[n]))
+            MetricsRow(first + n + 1, epoch, float(losses[n]), float(smooths[n]))
             for n in looks(first, first + done)
         ]
         if done:
@@ -84,8 +84,8 @@ class Training:
                 self.epoch_loss_sum = 0.0
         return rows
 
-    def sample(self) -> dict[str, Any]:
-        """Draw a sample from the current state, as a row for samples.jsonl."""
+    def sample(self) -> Sample:
+        """Draw a sample from the current state."""
         length = self.config.sample_length
         h = np.zeros((2, self.layout.M), self.layout.dtype)
         h[0] = self.work.h[0] if self.window else 0
@@ -93,12 +93,12 @@ class Training:
         first = self.corpus.codes[start : start + 1]
         text = np.empty(length, np.int32)
         kernels.sample(self.theta, h, first, self.rng.random(length), 1.0, 0, 1.0, text)
-        return {
-            "update": self.update,
-            "epoch": self.update // self.updates_per_epoch,
-            "smooth_loss": finite(self.smooth_loss),
-            "text": "".join(self.corpus.alphabet[code] for code in text),
-        }
+        return Sample(
+            update=self.update,
+            epoch=self.update // self.updates_per_epoch,
+            smooth_loss=finite(self.smooth_loss),
+            text="".join(self.corpus.alphabet[code] for code in text),
+        )
 
     def is_finite(self) -> bool:
         """Whether all parameters are."""
@@ -106,7 +106,6 @@ class Training:
 
     def checkpoint(self, theta: Parameters, update: int, smooth_loss: float) -> Checkpoint:
         """Return a checkpoint of these parameters, without what only `last` has."""
-        arrays = {name: np.array(a, order="C") for name, a in self.layout.named(theta).items()}
         return Checkpoint(
             config=self.config,
             corpus_sha256=self.corpus.sha256,
@@ -116,24 +115,27 @@ class Training:
             epoch=update // self.updates_per_epoch,
             position=update % self.updates_per_epoch * self.config.seq_length,
             smooth_loss=finite(smooth_loss),
-            theta=arrays,
+            theta=self.copied(theta),
         )
 
     def last(self) -> Checkpoint:
         """Return a checkpoint of this moment."""
-        memory = {name: np.array(a, order="C") for name, a in self.layout.named(self.G).items()}
         return replace(
             self.checkpoint(self.theta, self.update, self.smooth_loss),
-            adagrad=memory,
+            memory={"adagrad": self.copied(self.G)},
             h_prev=self.work.h[0, : self.config.hidden].copy(),
-            progress={
-                "best_smooth_loss": finite(self.best_smooth_loss),
-                "best_update": self.best_update,
-                "epoch_loss_sum": self.epoch_loss_sum,
-                "epoch_mean_loss": self.epoch_mean_loss,
-                "rng": self.rng.bit_generator.state,
-            },
+            state=TrainingState(
+                best_smooth_loss=finite(self.best_smooth_loss),
+                best_update=self.best_update,
+                epoch_loss_sum=self.epoch_loss_sum,
+                epoch_mean_loss=list(self.epoch_mean_loss),
+                rng=self.rng.bit_generator.state,
+            ),
         )
+
+    def copied(self, parameters: Parameters) -> dict[str, Array]:
+        """Return contiguous copies, shaped as in the equations."""
+        return {name: np.array(a, order="C") for name, a in self.layout.named(parameters).items()}
 
 
 def looks(first: int, last: int) -> list[int]:
@@ -141,17 +143,3 @@ def looks(first: int, last: int) -> list[int]:
     every = kernels.LOOK_EVERY
     marks = list(range((first // every + 1) * every, last + 1, every))
     return [mark - first - 1 for mark in ([1] if first == 0 < last and every > 1 else []) + marks]
-
-
-def per_character(nats: float) -> dict[str, float | None]:
-    """Return a loss per character in nats, in bits, and as perplexity; None is beyond JSON."""
-    return {
-        "nats_per_character": finite(nats),
-        "bits_per_character": finite(nats / math.log(2)),
-        "perplexity": math.exp(nats) if nats < 700 else None,
-    }
-
-
-def finite(value: float) -> float | None:
-    """Return a number as JSON can hold it."""
-    return value if math.isfinite(value) else None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nbrnn.config import RunConfig, canonical_json, check_range, option_name
+from nbrnn.config import SETTINGS, RunConfig, check_range, option_name
 from nbrnn.errors import ConfigError
-from nbrnn.naming import FIELDS, short_texts
+from nbrnn.naming import sweep_name
 
 MOST_VALUES = 10_000  # of one setting
 MOST_RUNS = 100_000
@@ -87,17 +86,7 @@ class Grid:
 
     def name(self, corpus_name: str) -> str:
         """Return a short name of corpus and lists, without the seeds: more of them add to the sweep."""
-        parts = ["".join(c if c.isalnum() else "_" for c in corpus_name)[:40]]
-        for name, values in self.axes.items():
-            texts = short_texts(values)
-            parts.append(name + "_".join(texts[value] for value in values))
-        if self.draws is not None:
-            parts.append(f"random{self.draws}_{self.draw_seed}")
-        name = "-".join(parts)
-        if len(name) <= 80:
-            return name
-        identity = {key: value for key, value in self.describe().items() if key != "seeds"}
-        return f"{name[:60]}-{hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:8]}"
+        return sweep_name(corpus_name, self.describe())
 
 
 def grid(lists: Mapping[str, str], draws: int | None = None, draw_seed: int = 0) -> Grid:
@@ -108,7 +97,7 @@ def grid(lists: Mapping[str, str], draws: int | None = None, draw_seed: int = 0)
     given = {**DEFAULT_LISTS, **lists}
     if "updates" in lists and "epochs" not in lists:
         del given["epochs"]
-    axes = {name: parse(name, given[name]) for name in FIELDS if name in given}
+    axes = {name: parse(name, given[name]) for name in SETTINGS if name in given}
     return Grid(axes, axes.pop("seed"), draws, draw_seed)
 
 
@@ -119,19 +108,19 @@ def parse(name: str, text: str) -> list[Any]:
     `a:b`, both included. Raises ConfigError.
     """
     option = "--seeds" if name == "seed" else option_name(name)
-    whole = "int" in str(FIELDS[name].type)
+    kind = SETTINGS[name].kind
     values: list[Any] = []
     for part in text.split(","):
-        if name == "dtype":
+        if kind is str:
             values.append(part.strip())
             continue
         try:
-            values += numbers(part.strip(), whole)
+            values += numbers(part.strip(), whole=kind is int)
         except ConfigError as error:
             raise ConfigError(f"{option}: {error}") from None
         except (ValueError, OverflowError):
-            kind = "whole numbers" if whole else "numbers"
-            raise ConfigError(f"{option} takes {kind} with commas between, not {part!r}") from None
+            takes = "whole numbers" if kind is int else "numbers"
+            raise ConfigError(f"{option} takes {takes} with commas between, not {part!r}") from None
         if len(values) > MOST_VALUES:
             raise ConfigError(f"{option} names more than {MOST_VALUES:,} values")
     return list(dict.fromkeys(values))

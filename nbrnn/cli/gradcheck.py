@@ -1,0 +1,67 @@
+"""What does the user type to check the gradient?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from nbrnn.cli.console import print_table
+from nbrnn.cli.options import CorpusName, Encoding, Json, load
+from nbrnn.config import RunConfig, check_range
+from nbrnn.errors import ConfigError
+
+
+def whole_numbers(name: str, text: str) -> list[int]:
+    """Return the numbers of a comma list. Raises ConfigError."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"{name} takes whole numbers with commas between, not {text!r}") from None
+
+
+def gradcheck(
+    corpus: CorpusName = None,
+    hidden: Annotated[str, typer.Option(help="Numbers of hidden units.")] = "5,100",
+    seq_length: Annotated[int, typer.Option(help="Characters T in a window.")] = 25,
+    sigma: Annotated[float, typer.Option(help="Standard deviation of the initial W, U, V.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Seed of the initial weights.")] = 0,
+    tolerance: Annotated[float, typer.Option(help="Largest relative error of an element.")] = 1e-6,
+    encoding: Encoding = "utf-8",
+    as_json: Json = False,
+) -> None:
+    """Compare the gradient of every weight with numerical differences, in float64."""
+    sizes = whole_numbers("--hidden", hidden)
+    for size in sizes:  # RunConfig knows the ranges
+        RunConfig(hidden=size, seq_length=seq_length, sigma=sigma, seed=seed)
+    check_range("--tolerance", tolerance, 0, 1)
+    text = load(corpus, encoding)
+
+    from nbrnn.network.gradcheck import CASES
+    from nbrnn.network.gradcheck import gradcheck as differences_of
+
+    differences = [d for size in sizes for d in differences_of(text, size, seq_length, sigma, seed)]
+    worst = max(d.largest for d in differences)
+    passed = worst <= tolerance
+    if as_json:
+        document = {"passed": passed, "tolerance": tolerance, "largest": worst}
+        print(json.dumps({**document, "differences": [asdict(d) for d in differences]}, indent=2))
+    else:
+        for size in sizes:
+            rows = []
+            for name in dict.fromkeys(d.parameter for d in differences):
+                of_name = [d for d in differences if (d.hidden, d.parameter) == (size, name)]
+                errors = (f"{error:.1e}" for d in of_name for error in (d.largest, d.norm))
+                rows.append([name, f"{of_name[0].weights:,}", *errors])
+            cases = [case.removesuffix(" window") for case in CASES]
+            columns = [f"{case}\n{kind}" for case in cases for kind in ("max", "norm")]
+            print_table(f"m = {size}: relative error of the gradient", ["", "weights", *columns], rows)
+        print("max: the largest |ga - gn| / max(1e-6, |ga| + |gn|) of any weight")
+        print("norm: the same of all together, by their Euclidean norms")
+        print("second: the second of two windows, from the state that the first one left\n")
+        verdict = "passed" if passed else "FAILED"
+        print(f"{verdict}: largest error {worst:.1e}, tolerance {tolerance:.1e}")
+    if not passed:
+        raise typer.Exit(1)

@@ -1,0 +1,107 @@
+"""What do several commands take, and what does it name?"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from nbrnn.config import DEFAULT_EPOCHS, SETTINGS, Setting, option_name
+from nbrnn.errors import StoreError
+from nbrnn.sweeps.grid import DEFAULT_LISTS
+
+if TYPE_CHECKING:
+    from nbrnn.corpus import Corpus
+    from nbrnn.runs.store import RunFolder
+
+RESULTS = Path("results")
+
+CorpusName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="CORPUS",
+        help="A text file, - for standard input, or a known corpus  [default: brontes]",
+    ),
+]
+Encoding = Annotated[str, typer.Option(help="Of the text file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+Folders = Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Of sweeps or of runs.")]
+
+
+def load(corpus: str | None, encoding: str | None) -> Corpus:
+    """Return the corpus that a user named."""
+    from nbrnn.corpus import DEFAULT
+    from nbrnn.corpus import load as load_corpus
+
+    return load_corpus(DEFAULT if corpus is None else corpus, encoding or "utf-8")
+
+
+def existing(path: Path) -> Path:
+    """Return a folder given by its path or by its name in results/; without either, the path."""
+    return path if path.exists() or not (RESULTS / path).exists() else RESULTS / path
+
+
+def existing_run(path: Path) -> RunFolder:
+    """Return the folder of a run, given by its path or by its name in results/."""
+    from nbrnn.runs.store import RunFolder
+
+    folder = RunFolder(existing(path))
+    if not folder.is_run():
+        raise StoreError(f"{path} is not the folder of a run")
+    return folder
+
+
+# ---------------------------------------------------------------- options from settings
+
+
+def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one option for each setting, as the dictionary `settings`.
+
+    An option that is not given is not in the dictionary.
+    """
+    options = {}
+    for name, setting in SETTINGS.items():
+        default = DEFAULT_EPOCHS if name == "epochs" else setting.default
+        option = typer.Option(option_name(name), help=with_default(setting, default))
+        kind = Literal[setting.choices] if setting.choices else setting.kind
+        options[name] = Annotated[kind | None, option]
+    return with_settings(command, options)
+
+
+def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the same options as `config_options` does, but each takes a list, as a text."""
+    options = {}
+    for name, setting in SETTINGS.items():
+        names = ["--seeds", "--seed"] if name == "seed" else [option_name(name)]
+        text = with_default(setting, DEFAULT_LISTS.get(name, setting.default))
+        options[name] = Annotated[str | None, typer.Option(*names, help=text, metavar="LIST")]
+    return with_settings(command, options)
+
+
+def with_default(setting: Setting, default: Any) -> str:
+    """Return the help of an option."""
+    return setting.help if default is None else f"{setting.help}  [default: {default}]"
+
+
+def with_settings(command: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return a command with these options; those that are given come as the dictionary `settings`."""
+
+    def wrapped(**values: Any) -> Any:
+        settings = {name: values.pop(name) for name in options}
+        given = {name: value for name, value in settings.items() if value is not None}
+        return command(settings=given, **values)
+
+    parameters = dict(inspect.signature(command, eval_str=True).parameters)
+    del parameters["settings"]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    for name, annotation in options.items():
+        parameters[name] = inspect.Parameter(name, kind, default=None, annotation=annotation)
+    wrapped.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {name: p.annotation for name, p in parameters.items()}
+    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+    return wrapped

@@ -1,0 +1,117 @@
+"""What does the user type about a run that is there: sample, score, show?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from nbrnn.cli.console import print_table, print_wrapped, shown
+from nbrnn.cli.options import Encoding, Json, RunPath, existing_run
+from nbrnn.cli.train import loss_lines
+from nbrnn.config import option_name
+from nbrnn.visible import visible
+
+Which = Annotated[
+    Literal["best", "last"], typer.Option("--checkpoint", help="The model to take: best or last.")
+]
+Replacement = Annotated[
+    str | None,
+    typer.Option("--replace-unknown", metavar="C", help="Stands for characters outside the alphabet."),
+]
+
+
+def sample(
+    run: RunPath,
+    length: Annotated[int, typer.Option(help="Characters to write.")] = 1000,
+    prime: Annotated[str, typer.Option(help="Text to go on from; it is printed first.")] = "",
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 safer, above 1 wilder; 0: always the likeliest.")
+    ] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Keep the likeliest with this probability.")] = 1.0,
+    top_k: Annotated[int, typer.Option(help="Keep the likeliest K characters; 0: all.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
+    checkpoint: Which = "best",
+    replace_unknown: Replacement = None,
+    as_json: Json = False,
+) -> None:
+    """Print what a trained model writes."""
+    from nbrnn.runs.sample import sample
+
+    model = existing_run(run).read_checkpoint(checkpoint)
+    text = sample(
+        model,
+        length,
+        prime=prime,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        replacement=replace_unknown,
+    )
+    if as_json:
+        print(json.dumps({"prime": prime, "text": text, "update": model.update, "seed": seed}))
+    elif sys.stdout.isatty():
+        print(visible(prime + text))
+    else:  # a file gets these characters and no others
+        sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
+        sys.stdout.write(prime + text)
+
+
+def score(
+    run: RunPath,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="As CORPUS of train.")],
+    checkpoint: Which = "best",
+    encoding: Encoding = "utf-8",
+    replace_unknown: Replacement = None,
+    as_json: Json = False,
+) -> None:
+    """Print a model's loss on any text, beside that of models that only count."""
+    from nbrnn.corpus import encode, read_text
+    from nbrnn.runs.score import score
+
+    folder = existing_run(run)
+    model = folder.read_checkpoint(checkpoint)
+    text = read_text(file, encoding)
+    codes = encode(text, model.alphabet, replace_unknown)
+    unknown = sum(character not in model.alphabet for character in text)
+    losses = score(model, codes, folder.read_ngrams(len(model.alphabet)))
+    if as_json:
+        print(json.dumps({"characters": codes.size, "replaced": unknown, **losses}, indent=2))
+    else:
+        units = ["nats/char", "bits/char", "perplexity", f"nats per {model.config.seq_length}"]
+        rows = [[name, *(shown(value) for value in loss.values())] for name, loss in losses.items()]
+        title = f"{codes.size:,} characters of {file}, {unknown:,} of them replaced"
+        print_table(title, ["", *units], rows)
+
+
+def show(run: RunPath, as_json: Json = False) -> None:
+    """Print one run: its settings, its loss, its last sample, its files."""
+    import msgspec
+
+    folder = existing_run(run)
+    config, corpus = folder.read_config()
+    summary, samples = folder.read_summary(), folder.read_samples()
+    last = samples[-1] if samples else None
+    if as_json:
+        document = {
+            "folder": str(folder),
+            "config": config.to_dict(),
+            "corpus": msgspec.to_builtins(corpus),
+            "summary": summary.to_dict(),
+            "last_sample": msgspec.to_builtins(last),
+        }
+        print(json.dumps(document, indent=2))
+        return
+    print(f"{folder}: {summary.status}, {summary.updates:,} updates")
+    distinct = len(corpus.alphabet)
+    print(f"text: {visible(corpus.name)}, {corpus.characters:,} characters, {distinct} distinct")
+    settings = {option_name(n): value for n, value in config.to_dict().items() if value is not None}
+    print_wrapped("settings: " + " ".join(f"{name} {value}" for name, value in settings.items()))
+    for line in loss_lines(summary):
+        print(line)
+    if last:
+        print(f"sample at update {last.update:,}:\n\n{visible(last.text)}\n")
+    print_wrapped("files: " + ", ".join(folder.files()))

@@ -1,0 +1,122 @@
+"""What is said of a run and of a sweep in their files, as types that reading decodes strictly."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+from nbrnn.corpus import Description
+
+Count = Annotated[int, Meta(ge=0)]
+Status = Literal["running", "finished", "interrupted", "diverged", "failed"]
+
+DONE: tuple[Status, ...] = ("finished", "diverged")  # the same would come out again
+FAILURES: tuple[Status, ...] = ("diverged", "failed")
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """What came out of a run so far: `summary.json`. None is what it has not, or what is not finite.
+
+    Smooth losses are nats per window, of the last update and of the best model.
+    """
+
+    status: Status
+    updates: Count = 0
+    epochs: float = 0.0
+    smooth_loss_final: float | None = None
+    nats_per_character_final: float | None = None
+    bits_per_character_final: float | None = None
+    perplexity_final: float | None = None
+    smooth_loss_best: float | None = None
+    nats_per_character_best: float | None = None
+    bits_per_character_best: float | None = None
+    perplexity_best: float | None = None
+    best_update: Count | None = None
+    epoch_mean_loss: list[float] = []
+    seconds: float = 0.0
+    updates_per_second: float | None = None
+    diverged_at: Count | None = None
+    reason: str | None = None
+    traceback: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values; what only some ends have is left out of the others."""
+        values = msgspec.structs.asdict(self)
+        some = ("diverged_at", "reason", "traceback")
+        return {name: value for name, value in values.items() if name not in some or value is not None}
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """A text that the model of some update wrote: a line of `samples.jsonl`."""
+
+    update: Count
+    epoch: Count
+    smooth_loss: float | None
+    text: str
+
+
+class MetricsRow(NamedTuple):
+    """A row of `metrics.csv`: an update, counted from 1, with its loss in nats per window."""
+
+    update: int
+    epoch: int
+    loss: float
+    smooth_loss: float
+
+
+class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """With what a run was started: `env.json`, with later starts of the same run in `resumed`."""
+
+    nbrnn: str
+    python: str
+    numpy: str
+    numba: str
+    llvm: str
+    cpu: str
+    cpu_target: str
+    cpus: int | None
+    platform: str
+    git_commit: str | None
+    command: list[str]
+    started: str
+    resumed: list[Session] = []
+
+
+class SweepRequest(Struct, frozen=True, kw_only=True):
+    """What a sweep was asked for: an entry of `sweep.json`."""
+
+    corpus: Description
+    settings: dict[str, list[Any]]
+    seeds: list[int]
+    random: int | None
+    sweep_seed: int | None
+    runs: list[str]
+    command: list[str]
+
+
+class SweepFile(Struct, frozen=True, kw_only=True):
+    """The content of `sweep.json`."""
+
+    schema: int
+    requests: list[SweepRequest]
+
+
+class Units(NamedTuple):
+    """A loss per character in its units; None where it is not finite or beyond float64."""
+
+    nats_per_character: float | None
+    bits_per_character: float | None
+    perplexity: float | None
+
+
+def in_units(nats: float) -> Units:
+    """Return a loss in nats per character in all its units."""
+    return Units(finite(nats), finite(nats / math.log(2)), math.exp(nats) if nats < 700 else None)
+
+
+def finite(value: float) -> float | None:
+    """Return a number as JSON can hold it."""
+    return value if math.isfinite(value) else None

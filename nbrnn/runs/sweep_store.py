@@ -1,0 +1,82 @@
+"""What does a sweep leave on disk, besides its runs?"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import msgspec
+
+from nbrnn.config import SCHEMA
+from nbrnn.errors import LockedError, StoreError
+from nbrnn.runs.files import read_json, write_json
+from nbrnn.runs.records import SweepFile, SweepRequest
+from nbrnn.runs.store import LOCK, RunFolder, is_empty_but_for, locked
+
+SWEEP = "sweep.json"
+RUNS = "runs"
+REPORT = "report"
+
+
+class SweepFolder:
+    """The folder of a sweep: `sweep.json`, the runs in `runs/`, and what they show in `report/`."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Make the sweep this process's own; the lock ends with the process. Raises StoreError."""
+        return locked(self.path, patience=0.5)  # who only looks whether it is at work is soon gone
+
+    def is_at_work(self) -> bool:
+        """Whether a process is at work here; nothing is written to find out."""
+        if not (self.path / LOCK).exists():
+            return False
+        try:
+            with locked(self.path):
+                return False
+        except LockedError:
+            return True
+        except StoreError:  # not ours to write in, so that nobody can tell
+            return False
+
+    def is_sweep(self) -> bool:
+        """Whether a sweep was begun here."""
+        return (self.path / SWEEP).exists()
+
+    def is_free(self) -> bool:
+        """Whether nothing is here but our lock, and a request that was never written to its end."""
+        return is_empty_but_for(self.path, SWEEP)
+
+    def run(self, run_id: str) -> RunFolder:
+        """Return the folder of one run."""
+        return RunFolder(self.path / RUNS / run_id)
+
+    @property
+    def report(self) -> Path:
+        """Where the sweep's report is."""
+        return self.path / REPORT
+
+    def runs(self) -> list[RunFolder]:
+        """Return the folders of all runs that were begun, sorted by name."""
+        folders = (RunFolder(path) for path in sorted((self.path / RUNS).glob("*")))
+        return [folder for folder in folders if folder.is_run()]
+
+    def add_request(self, request: SweepRequest) -> None:
+        """Add to sweep.json what is asked for, unless the same was asked before. Raises StoreError."""
+        requests = self.read_requests() if self.is_sweep() else []
+        if any(msgspec.structs.replace(old, command=request.command) == request for old in requests):
+            return
+        value = SweepFile(schema=SCHEMA, requests=[*requests, request])
+        write_json(self.path / SWEEP, msgspec.to_builtins(value))
+
+    def read_requests(self) -> list[SweepRequest]:
+        """Return what was asked for. Raises StoreError."""
+        path = self.path / SWEEP
+        found = read_json(path, SweepFile)
+        if found.schema != SCHEMA:
+            raise StoreError(f"{path} was written by another version of nbrnn")
+        return found.requests
