@@ -26,7 +26,7 @@ CHUNK_SECONDS = 0.1  # of training in one call of the kernel: how long a signal 
 
 
 @dataclass(frozen=True)
-class Report:
+class Progress:
     """How far a run is."""
 
     update: int
@@ -42,7 +42,7 @@ class Observer:
     def started(self, update: int, updates: int) -> None:
         """The run starts, or goes on after `update` updates."""
 
-    def progressed(self, report: Report) -> None:
+    def progressed(self, progress: Progress) -> None:
         """Another chunk of updates is done."""
 
     def sampled(self, sample: dict[str, Any]) -> None:
@@ -220,7 +220,7 @@ class Run:
             self.sample_when_due()
             size = max(1, min(2 * size, int(size * CHUNK_SECONDS / spent)))
             self.observer.progressed(
-                Report(
+                Progress(
                     update=training.update,
                     updates=training.updates,
                     smooth_loss=training.smooth_loss,

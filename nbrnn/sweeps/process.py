@@ -17,7 +17,7 @@ from joblib.externals import loky
 
 from nbrnn.corpus import Corpus
 from nbrnn.runs.run import Observer
-from nbrnn.sweeps.job import Job, Messenger, deliver, do, record_failure
+from nbrnn.sweeps.job import Job, Messenger, deliver, record_failure, run_job
 
 DEATHS = 2  # of its process, until a run counts as failed
 GRACE = 1.5  # seconds between the request to stop and the kill
@@ -25,7 +25,7 @@ ORPHAN_SECONDS = 5.0  # that a process may take to end after its parent's death
 
 
 class Processes:
-    """As many processes as there are threads that call `do`."""
+    """As many processes as there are threads that call `run`."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -40,15 +40,15 @@ class Processes:
         for slot in self.processes:
             slot.close()
 
-    def do(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
-        """Do a run in this thread's process; if that dies, once more in a new one."""
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+        """Run a job in this thread's process; if that dies, once more in a new one."""
         for _ in range(DEATHS):
             if not hasattr(self.here, "slot"):
                 self.here.slot = Slot(self.corpus)
                 self.processes.append(self.here.slot)
             slot: Slot = self.here.slot
             try:
-                return slot.do(job, observer, stop, force)
+                return slot.run(job, observer, stop, force)
             except loky.BrokenProcessPool:
                 slot.close()
                 self.processes.remove(slot)
@@ -72,10 +72,10 @@ class Slot:
             1, context=context, initializer=begin, initargs=(theirs, corpus, sys.argv)
         )
 
-    def do(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
-        """Do a run. Raises BrokenProcessPool if the process dies."""
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+        """Run a job. Raises BrokenProcessPool if the process dies."""
         with signals_blocked():  # which a new process inherits
-            future = self.executor.submit(do_here, job, force)
+            future = self.executor.submit(run_in_child, job, force)
         told = None
         while not wait_for(future, seconds=0.05):
             self.pass_on_news(observer)
@@ -160,10 +160,10 @@ def begin(pipe: Connection, corpus: Corpus, argv: list[str]) -> None:
     threading.Thread(target=child.listen, daemon=True).start()
 
 
-def do_here(job: Job, force: bool) -> dict[str, Any]:
-    """Do a run in this process."""
+def run_in_child(job: Job, force: bool) -> dict[str, Any]:
+    """Run a job in this process."""
     child.idle.clear()
     try:
-        return do(job, child.corpus, Messenger(child.send), child.stopping.is_set, force)
+        return run_job(job, child.corpus, Messenger(child.send), child.stopping.is_set, force)
     finally:
         child.idle.set()
