@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -12,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 
-def session(argv: list[str]) -> dict[str, Any]:
+def session(command: Sequence[str]) -> dict[str, Any]:
     """Return what env.json says of one start of a run."""
     return {
         **machine(),
-        "command": argv,
+        "command": list(command),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     force: bool = False,
     draw: bool = True,
+    command: Sequence[str] | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     chunk: int | None = None,
 ) -> dict[str, Any]:
@@ -65,8 +66,9 @@ def run(
 
     A folder with the same run finished is left as it is. `stop` is asked between chunks of updates
     whether to end after a checkpoint, as `interrupted`; `force` starts anew; without `draw` there is
-    no picture, which takes as long as some thousand updates; `chunk` fixes the number of updates in
-    a chunk, which changes no result. Raises StoreError if the folder holds something else,
+    no picture, which takes as long as some thousand updates; `command` is what the user typed, for
+    env.json (this process's own, if none is given); `chunk` fixes the number of updates in a chunk,
+    which changes no result. Raises StoreError if the folder holds something else,
     LockedError if another process is at work in it, WriteError if it cannot be written, CorpusError
     for too short a text.
     """
@@ -89,7 +91,10 @@ def run(
         summary = where.read_summary() if begun else {}
         done = summary.get("status") in DONE and where.read_config()[0] == config
         if not done:
-            run = Run(config, corpus, where, observer or Observer(), stop, checkpoint_seconds, chunk)
+            typed = sys.argv if command is None else command
+            run = Run(
+                config, corpus, where, observer or Observer(), stop, typed, checkpoint_seconds, chunk
+            )
             summary = run.go(begun)
         if summary["status"] != "interrupted":
             if not where.has_text():
@@ -127,10 +132,11 @@ class Run:
         folder: RunFolder,
         observer: Observer,
         stop: Callable[[], bool],
+        command: Sequence[str],
         checkpoint_seconds: float,
         chunk: int | None,
     ) -> None:
-        self.folder, self.observer, self.stop = folder, observer, stop
+        self.folder, self.observer, self.stop, self.command = folder, observer, stop, command
         self.checkpoint_seconds, self.chunk = checkpoint_seconds, chunk
         self.config, self.corpus = config, corpus
         self.seconds = 0.0
@@ -154,7 +160,7 @@ class Run:
             # first, so that no moment shows the new length as finished
             self.folder.write_summary(self.summary("running"))
             self.folder.write_config(self.config, self.corpus.describe())
-            self.folder.write_env(session(sys.argv))
+            self.folder.write_env(session(self.command))
         else:
             self.begin()
         status = self.train()
@@ -196,7 +202,7 @@ class Run:
         """Write the files of a new run, and a checkpoint of its start."""
         self.folder.clear()
         self.folder.write_config(self.config, self.corpus.describe())
-        self.folder.write_env(session(sys.argv))
+        self.folder.write_env(session(self.command))
         self.folder.write_ngrams(self.corpus.counts)
         self.folder.begin_series()
         self.sample_when_due()

@@ -1,4 +1,4 @@
-"""Runs on a cluster: a dask scheduler and its workers, which share no files with this machine."""
+"""How does a run proceed on a dask cluster, whose workers share no files with this machine?"""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ class Job:
     run_id: str
     config: RunConfig
     folder: Path
+    command: tuple[str, ...]  # that the user typed, for env.json
 
 
 def run_job(
@@ -41,7 +42,14 @@ def run_job(
     while True:
         try:
             return run(
-                job.config, corpus, job.folder, observer=observer, stop=stop, force=force, draw=False
+                job.config,
+                corpus,
+                job.folder,
+                observer=observer,
+                stop=stop,
+                force=force,
+                draw=False,
+                command=job.command,
             )
         except LockedError as error:
             if time.monotonic() > deadline:

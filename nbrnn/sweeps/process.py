@@ -1,11 +1,10 @@
-"""Runs in processes of their own: one holds one run at a time, so that its death costs no other."""
+"""How does a run have a process of its own, whose death costs no other run?"""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +12,14 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from joblib.externals import loky
+import loky
 
 from nbrnn.corpus import Corpus
 from nbrnn.runs.run import Observer
 from nbrnn.sweeps.job import Job, Messenger, deliver, record_failure, run_job
+
+# The processes are loky's: safe beside threads, as fork is not; without importing the user's script
+# again, as multiprocessing's spawn does; and a death is raised, whatever the process was doing.
 
 DEATHS = 2  # of its process, until a run counts as failed
 GRACE = 1.5  # seconds between the request to stop and the kill
@@ -69,7 +71,7 @@ class Slot:
         self.pipe, theirs = context.Pipe()
         self.theirs = theirs  # open until the process has its copy
         self.executor = loky.ProcessPoolExecutor(
-            1, context=context, initializer=begin, initargs=(theirs, corpus, sys.argv)
+            1, context=context, initializer=begin, initargs=(theirs, corpus)
         )
 
     def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
@@ -152,10 +154,9 @@ class Child:
 child: Child
 
 
-def begin(pipe: Connection, corpus: Corpus, argv: list[str]) -> None:
+def begin(pipe: Connection, corpus: Corpus) -> None:
     """Prepare a new process."""
     global child  # noqa: PLW0603 (a process has one parent)
-    sys.argv = argv  # for env.json
     child = Child(pipe, corpus)
     threading.Thread(target=child.listen, daemon=True).start()
 

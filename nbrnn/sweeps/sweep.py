@@ -107,7 +107,8 @@ class Outcome:
 def plan(grid: Grid, corpus: Corpus, folder: SweepFolder) -> list[Job]:
     """Return all runs of a grid."""
     ids = [(config.run_id(corpus.name, corpus.sha256), config) for config in grid.experiments()]
-    return [Job(run_id, config, folder.run(run_id).path) for run_id, config in ids]
+    command = tuple(sys.argv)
+    return [Job(run_id, config, folder.run(run_id).path, command) for run_id, config in ids]
 
 
 def done_before(job: Job) -> dict[str, Any] | None:
