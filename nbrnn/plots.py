@@ -22,7 +22,7 @@ BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 AMBER, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#999999"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK)
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
-SCALE = "viridis"  # for more settings than colours: dark is low, in grey too
+SCALE = "viridis"  # for more configurations than colours: dark is low, in grey too
 
 FEW_LINES = 12  # up to so many runs each have a line of their own
 MOST_BANDS = 8
@@ -30,8 +30,8 @@ MOST_NAMES = 10  # in a legend
 FEW_NAMES = 4  # fit into the picture, more stand below it
 LONG_NAME = 27  # characters, of which two do not stand side by side
 DPI = 150  # of PNG
-MOST_OF_THEM = 0.8  # of many settings are wholly shown; the worst may leave the picture
-MOST_ROWS = 30  # of settings in a picture
+MOST_OF_THEM = 0.8  # of many configurations are wholly shown; the worst may leave the picture
+MOST_ROWS = 30  # of configurations in a picture
 
 FONT: Any = {
     "font.size": 10,
@@ -45,7 +45,7 @@ FONT: Any = {
 
 @dataclass(frozen=True)
 class Curves:
-    """The smooth losses of the runs of one setting at common updates."""
+    """The smooth losses of the runs of one configuration at common updates."""
 
     updates: Array  # (points,)
     losses: Array  # (runs, points)
@@ -54,18 +54,18 @@ class Curves:
 
 @dataclass(frozen=True)
 class Style:
-    """How a setting looks in all pictures."""
+    """How a configuration looks in all pictures."""
 
     colour: Any
     dash: Any
 
 
-def styles(settings: Mapping[str, Sequence[Any]]) -> dict[str, Style]:
-    """Return a style for each setting, given by the values in which settings differ, best first.
+def styles(configurations: Mapping[str, Sequence[Any]]) -> dict[str, Style]:
+    """Return a style for each configuration, given by the values in which they differ, best first.
 
     With two swept settings the one gives the colour and the other the dashes.
     """
-    values = list(settings.values())
+    values = list(configurations.values())
     if values and len(values[0]) == 2:
         columns = [sorted({value[i] for value in values}, key=str) for i in (0, 1)]
         colour_by = int(len(columns[1]) > len(columns[0]))
@@ -73,12 +73,12 @@ def styles(settings: Mapping[str, Sequence[Any]]) -> dict[str, Style]:
         if len(many) <= len(COLOURS) and len(few) <= len(DASHES):
             return {
                 name: Style(COLOURS[many.index(v[colour_by])], DASHES[few.index(v[1 - colour_by])])
-                for name, v in settings.items()
+                for name, v in configurations.items()
             }
-    if len(settings) <= len(COLOURS):
-        return {name: Style(colour, "-") for name, colour in zip(settings, COLOURS, strict=False)}
-    scale = mpl.colormaps[SCALE](np.linspace(0, 0.95, len(settings)))
-    return {name: Style(tuple(colour), "-") for name, colour in zip(settings, scale, strict=True)}
+    if len(configurations) <= len(COLOURS):
+        return {name: Style(colour, "-") for name, colour in zip(configurations, COLOURS, strict=False)}
+    scale = mpl.colormaps[SCALE](np.linspace(0, 0.95, len(configurations)))
+    return {name: Style(tuple(colour), "-") for name, colour in zip(configurations, scale, strict=True)}
 
 
 def loss_figure(
@@ -143,7 +143,7 @@ def curves_figure(
     against: Literal["updates", "seconds"],
     unit: str,
 ) -> Figure:
-    """Return the mean smooth loss of each setting, with the standard deviation of its seeds."""
+    """Return the mean smooth loss of each configuration, with the standard deviation of its seeds."""
     with mpl.rc_context(FONT):
         names = list(curves)[:MOST_NAMES]
         columns = 2 if max(map(len, names)) < LONG_NAME else 1
@@ -172,7 +172,7 @@ def curves_figure(
         axes.spines["top"].set_visible(False)
         more = len(curves) - MOST_NAMES
         handles, labels = axes.get_legend_handles_labels()
-        title = f"the best {MOST_NAMES} of {len(curves)} settings" if more > 0 else None
+        title = f"the best {MOST_NAMES} of {len(curves)} configurations" if more > 0 else None
         place = "outside lower left" if below else "upper right"
         legend: Any = figure.legend if below else axes.legend
         legend(handles[::-1], labels[::-1], title=title, loc=place, ncols=columns if below else 1)
@@ -196,7 +196,7 @@ def dots_figure(
     looks: Mapping[str, Style],
     unit: str,
 ) -> Figure:
-    """Return the best smooth loss of each run as a dot, a row a setting, with mean and interval."""
+    """Return the best smooth loss of each run as a dot, a row for each configuration, with its mean."""
     shown = list(losses)[:MOST_ROWS]
     with mpl.rc_context(FONT):
         longest = max(map(len, shown), default=0)
@@ -221,7 +221,11 @@ def dots_figure(
         axes.set_yticks(range(len(shown)), shown)
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel(f"best smooth loss ({unit})", loc="right")
-        more = f"; the best {len(shown)} of {len(losses)} settings" if len(losses) > len(shown) else ""
+        more = (
+            f"; the best {len(shown)} of {len(losses)} configurations"
+            if len(losses) > len(shown)
+            else ""
+        )
         axes.set_title(f"each seed, mean and its 95 % confidence interval{more}", loc="right")
         plain(axes)
         axes.spines["top"].set_visible(False)
@@ -255,17 +259,17 @@ def heat_figure(
         return figure
 
 
-def parallel_figure(settings: Sequence[Mapping[str, Any]], losses: Array, unit: str) -> Figure:
-    """Return parallel coordinates: a line for each setting through its values to its loss."""
-    names = list(settings[0])
+def parallel_figure(configurations: Sequence[Mapping[str, Any]], losses: Array, unit: str) -> Figure:
+    """Return parallel coordinates: a line for each configuration through its values to its loss."""
+    names = list(configurations[0])
     with mpl.rc_context(FONT):
         figure = Figure(figsize=(1.5 + 1.1 * len(names), 3.8), layout="constrained")
         axes = figure.add_subplot()
         columns = []
         for x, name in enumerate(names):
-            values = sorted({s[name] for s in settings}, key=lambda v: (str(type(v)), v))
+            values = sorted({s[name] for s in configurations}, key=lambda v: (str(type(v)), v))
             places = np.linspace(0, 1, len(values)) if len(values) > 1 else np.array([0.5])
-            columns.append([places[values.index(s[name])] for s in settings])
+            columns.append([places[values.index(s[name])] for s in configurations])
             axes.axvline(x, color=GREY, linewidth=1)
             step = -(-len(values) // 8)
             for place, value in list(zip(places, values, strict=True))[::step]:

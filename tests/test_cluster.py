@@ -1,5 +1,6 @@
 """A real dask scheduler with two workers on this machine: the same bits, also when one is killed."""
 
+import json
 import os
 import re
 import signal
@@ -90,6 +91,18 @@ def test_a_killed_worker_changes_nothing(corpus, tmp_path, scheduler, workers):
     assert bits(folder.path) == bits(tmp_path / "threads")
     again = sweep(grid(LONGER), corpus, folder, backend="dask", scheduler=scheduler)
     assert again.done_before == 4
+
+
+def test_each_run_keeps_the_command_that_the_user_typed(
+    corpus, tmp_path, monkeypatch, scheduler, workers
+):
+    typed = ["nbrnn", "sweep", "a text.txt"]
+    monkeypatch.setattr(sys, "argv", typed)
+    wait_for_both(scheduler)
+    folder = SweepFolder(tmp_path / "s")
+    sweep(grid(LISTS), corpus, folder, backend="dask", scheduler=scheduler)
+    runs = folder.runs()
+    assert [json.loads((run / "env.json").read_text())["command"] for run in runs] == [typed] * 4
 
 
 def test_runs_go_on_where_another_backend_left_them_and_come_back_when_interrupted(

@@ -65,13 +65,13 @@ def test_what_is_no_list(name, text, said):
 
 
 def test_the_grid_is_the_product_and_seeds_come_round_after_round():
-    configs = grid({"sigma": "0.01,0.1", "hidden": "5,6", "seed": "0:1"}).configs()
+    configs = grid({"sigma": "0.01,0.1", "hidden": "5,6", "seed": "0:1"}).experiments()
     assert [(c.seed, c.hidden, c.sigma) for c in configs] == [
         (seed, hidden, sigma) for seed in (0, 1) for hidden in (5, 6) for sigma in (0.01, 0.1)
     ]
     assert {c.epochs for c in configs} == {2}
-    assert grid({}).configs() == [RunConfig(epochs=2, seed=seed) for seed in range(4)]
-    assert {c.updates for c in grid({"updates": "10,20"}).configs()} == {10, 20}
+    assert grid({}).experiments() == [RunConfig(epochs=2, seed=seed) for seed in range(4)]
+    assert {c.updates for c in grid({"updates": "10,20"}).experiments()} == {10, 20}
 
 
 def test_epochs_and_updates_exclude_each_other():
@@ -82,22 +82,22 @@ def test_epochs_and_updates_exclude_each_other():
 def test_a_drawing_is_part_of_the_grid_and_the_same_for_the_same_seed():
     lists = {"sigma": "log:0.001:1:50", "eta": "log:0.001:1:50", "hidden": "1:1000", "seed": "0,7"}
     drawn = grid(lists, 20, 3)
-    configs = drawn.configs()
+    configs = drawn.experiments()
     assert len({(c.sigma, c.eta, c.hidden) for c in configs}) == 20
     assert len(configs) == 40
     for config in configs:
         assert all(getattr(config, name) in values for name, values in drawn.axes.items())
-    assert configs == grid(lists, 20, 3).configs()
-    assert configs != grid(lists, 20, 4).configs()
+    assert configs == grid(lists, 20, 3).experiments()
+    assert configs != grid(lists, 20, 4).experiments()
     few = {"sigma": "0.01,0.1", "seed": "0"}
-    assert grid(few, 20).configs() == grid(few).configs()
+    assert grid(few, 20).experiments() == grid(few).experiments()
 
 
 def test_a_huge_grid_is_refused_unless_drawn_from():
     lists = dict.fromkeys(("sigma", "eta", "epsilon", "clip"), "log:0.01:1:9999")
     with pytest.raises(ConfigError, match="--random"):
         grid(lists)
-    assert len(grid(lists, 3).configs()) == 12
+    assert len(grid(lists, 3).experiments()) == 12
 
 
 def test_names_are_short_and_do_not_tell_the_seeds():
@@ -109,10 +109,10 @@ def test_names_are_short_and_do_not_tell_the_seeds():
 
 
 def test_labels_tell_what_differs():
-    configs = grid({"sigma": "0.01,0.1", "epsilon": "1e-8,1"}).configs()
+    configs = grid({"sigma": "0.01,0.1", "epsilon": "1e-8,1"}).experiments()
     assert varying(configs) == ["sigma", "epsilon"]
     assert namer(configs)(configs[0]) == "sigma 0.01, epsilon 1e-08"
-    near = grid({"sigma": "0.1,0.12345,0.12346", "seed": "0"}).configs()
+    near = grid({"sigma": "0.1,0.12345,0.12346", "seed": "0"}).experiments()
     assert [namer(near)(config) for config in near] == ["sigma 0.1", "sigma 0.12345", "sigma 0.12346"]
     both = [RunConfig(updates=3), RunConfig(epochs=3)]
     assert [namer(both)(config) for config in both] == ["updates 3", "epochs 3"]

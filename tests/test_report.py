@@ -76,7 +76,7 @@ def test_csv_and_json_say_the_same(folder, written):
 
 def test_samples_are_those_of_best_median_and_worst_seed(folder):
     results = report([folder], folder / "report").results
-    setting = results.settings["setting"][0]
+    setting = results.configurations["setting"][0]
     seeds = list(results.folders_of(setting))
     losses = [results.folders_of(setting)[seed].read_summary()["smooth_loss_best"] for seed in seeds]
     assert losses == sorted(losses)
@@ -99,7 +99,7 @@ def test_one_run_and_three_swept_settings(corpus, run_folder, tmp_path):
     assert report([run_folder], tmp_path / "one").files == [
         *TABLES, *pictures("loss", "best", "seconds"), "index.html"
     ]  # fmt: skip
-    assert "one setting only" in (tmp_path / "one" / "comparison.md").read_text()
+    assert "one configuration only" in (tmp_path / "one" / "comparison.md").read_text()
     lists = {**SMALL, "updates": "50", "hidden": "2,3", "eta": "0.1,0.2", "dtype": "float32,float64"}
     del lists["epochs"]
     sweep(grid({**lists, "seed": "0"}), corpus, SweepFolder(tmp_path / "s"))
@@ -146,7 +146,7 @@ def test_a_report_while_the_sweep_runs(corpus, tmp_path):
     (run,) = SweepFolder(tmp_path).runs()
     run.append_metrics([(100, 0, 80.0, 80.0)])
     written = report([tmp_path], tmp_path / "report", refresh=10)
-    assert written.results.settings["unfinished"].tolist() == [1]
+    assert written.results.configurations["unfinished"].tolist() == [1]
     assert "loss.png" in written.files
     assert 'http-equiv="refresh" content="10"' in (tmp_path / "report" / "index.html").read_text()
 

@@ -85,6 +85,15 @@ def test_jobs_and_backends_change_nothing(corpus, tmp_path, alone, options):
         ).read_bytes()
 
 
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_each_run_keeps_the_command_that_the_user_typed(corpus, tmp_path, monkeypatch, backend):
+    typed = ["nbrnn", "sweep", "a text.txt"]
+    monkeypatch.setattr(sys, "argv", typed)
+    sweep(grid(LISTS), corpus, SweepFolder(tmp_path), backend=backend)
+    runs = SweepFolder(tmp_path).runs()
+    assert [json.loads((run / "env.json").read_text())["command"] for run in runs] == [typed] * 4
+
+
 def test_what_is_done_is_not_done_again_and_other_lists_add(corpus, tmp_path):
     folder, events = SweepFolder(tmp_path), Events()
     sweep(grid(LISTS), corpus, folder)

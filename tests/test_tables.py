@@ -56,7 +56,7 @@ def test_runs_are_what_the_folders_say(folder, results):
 
 
 def test_settings_are_recomputable_from_the_runs(results):
-    settings = results.settings
+    settings = results.configurations
     assert len(settings) == 6
     assert settings["smooth_loss_best_mean"].dropna().is_monotonic_increasing
     for row in settings.to_dict("records"):
@@ -84,7 +84,7 @@ def test_differences_are_paired_by_seed(results):
     comparison = results.comparison
     assert len(comparison) == 3 * 15
     best = comparison[comparison["measure"] == "smooth_loss_best"]
-    assert list(best["a"])[:5] == [results.settings["setting"][0]] * 5
+    assert list(best["a"])[:5] == [results.configurations["setting"][0]] * 5
     for row in best.to_dict("records"):
         a, b = (
             results.runs[(results.runs["setting"] == row[side]) & (results.runs["status"] == "finished")]
@@ -162,7 +162,7 @@ def test_windows_of_different_lengths_are_compared_per_character(corpus, tmp_pat
     sweep(grid(lists), corpus, SweepFolder(tmp_path))
     results = read([tmp_path])
     assert results.unit == "nats per character"
-    for row in results.settings.to_dict("records"):
+    for row in results.configurations.to_dict("records"):
         runs = results.runs[results.runs["seq_length"] == row["seq_length"]]
         expected = (runs["smooth_loss_best"] / runs["seq_length"]).mean()
         assert row["smooth_loss_best_mean"] == pytest.approx(expected)
@@ -174,8 +174,8 @@ def test_several_folders_and_texts(corpus, folder, run_folder, tmp_path):
     other = Corpus.from_text("another text " * 100, "made-up")
     sweep(grid({**SMALL, "seed": "0"}), other, SweepFolder(tmp_path))
     two = read([folder, tmp_path])
-    assert len(set(two.settings["setting"])) == 7
-    assert {name.split(",")[0] for name in two.settings["setting"]} == {
+    assert len(set(two.configurations["setting"])) == 7
+    assert {name.split(",")[0] for name in two.configurations["setting"]} == {
         f"made-up {corpus.sha256[:6]}",
         f"made-up {other.sha256[:6]}",
     }
@@ -189,7 +189,7 @@ def test_what_is_damaged_or_unfinished_is_shown_as_such(corpus, tmp_path):
     results = read([tmp_path])
     assert sorted(results.runs["status"]) == ["failed", "finished", "running"]
     assert results.unreadable == []
-    row = results.settings.iloc[0]
+    row = results.configurations.iloc[0]
     assert (row["n"], row["failures"], row["unfinished"]) == (1, 1, 1)
     (first.folder / "summary.json").write_text('{"status": "finished", "epoch_mean_loss": 5}')
     (second.folder / "config.json").write_text("{")
@@ -205,7 +205,7 @@ def test_one_text_under_two_names_counts_once(corpus, tmp_path):
         sweep(grid(lists), text, SweepFolder(tmp_path))
     results = read([tmp_path])
     assert len(results.runs) == 6
-    assert results.settings["n"].tolist() == [3, 3]
+    assert results.configurations["n"].tolist() == [3, 3]
 
 
 def test_epochs_beside_updates(corpus, tmp_path):
@@ -213,7 +213,7 @@ def test_epochs_beside_updates(corpus, tmp_path):
         lists = {"hidden": "2", "seed": "0:1", **length}
         sweep(grid(lists), corpus, SweepFolder(tmp_path))
     results = read([tmp_path])
-    assert set(results.settings["setting"]) == {"epochs 1", "updates 100", "updates 0"}
+    assert set(results.configurations["setting"]) == {"epochs 1", "updates 100", "updates 0"}
     report([tmp_path], tmp_path / "report")
 
 
@@ -227,7 +227,7 @@ def test_nothing_to_read_is_an_error(tmp_path):
 
 def test_too_many_settings_are_compared_with_the_best_only(results, monkeypatch):
     monkeypatch.setattr("nbrnn.reports.tables.MOST_PAIRS", 10)
-    settings = list(results.settings["setting"])
+    settings = list(results.configurations["setting"])
     few = comparison_table(results.runs, settings, results.unit)
     assert len(few) == 3 * 5
     assert set(few["a"]) == {settings[0]}

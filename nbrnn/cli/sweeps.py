@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # What a command needs is imported inside of it: `nbrnn --help` is to be instant.
 
 MOST_SHOWN = 3  # failed runs that are named in one line
-MOST_SETTINGS = 12  # that are printed at the end of a sweep; the report has all
+MOST_CONFIGURATIONS = 12  # that are printed at the end of a sweep; the report has all
 LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numbers
 MOST_JOBS = 256
 REFRESH = 10  # seconds between two reports of a sweep that goes on
@@ -50,9 +50,9 @@ def sweep(
     settings: dict[str, Any],
     corpus: CorpusName = None,
     draws: Annotated[
-        int | None, typer.Option("--random", metavar="N", help="Draw N settings from the grid.")
+        int | None, typer.Option("--random", metavar="N", help="Draw N configurations from the grid.")
     ] = None,
-    draw_seed: Annotated[int, typer.Option("--sweep-seed", help="Of that drawing.")] = 0,
+    draw_seed: Annotated[int, typer.Option("--sweep-seed", help="Seed of the draw of --random.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The sweep's folder  [default: results/NAME]")] = None,
     name: Annotated[str | None, typer.Option(help="[default: made from corpus and lists]")] = None,
     jobs: Annotated[int, typer.Option(help="Runs at once; -1: one for each core.")] = -1,
@@ -193,37 +193,37 @@ def print_outcome(
         parts = [f"{count:,} {status}" for status, count in counts.items() if count]
         print_wrapped(f"{folder}: {', '.join(parts) or 'nothing done'}")
         if written:
-            print_settings(written.results)
+            print_configurations(written.results)
             print_wrapped(f"report: {written.page}")
 
 
-def print_settings(results: Results, numbered: bool = False) -> None:
-    """Print the table of the best settings; of all, with the numbers of `print_differences`."""
-    from nbrnn.reports.report import settings_rows
+def print_configurations(results: Results, numbered: bool = False) -> None:
+    """Print the table of the best configurations; of all, with the numbers of `print_differences`."""
+    from nbrnn.reports.report import configuration_rows
 
-    columns, rows = settings_rows(results, "smooth_loss_best")
-    wanted = ["setting", "seeds", "mean", "95 % CI"]
-    if max(map(len, results.settings["setting"])) < LONG_NAME:
+    columns, rows = configuration_rows(results, "smooth_loss_best")
+    wanted = ["configuration", "seeds", "mean", "95 % CI"]
+    if max(map(len, results.configurations["setting"])) < LONG_NAME:
         wanted += ["min", "max"]
-    if results.settings["failures"].any():
+    if results.configurations["failures"].any():
         wanted.insert(2, "failed")
     keep = [columns.index(column) for column in wanted]
     cells = [[row[i] for i in keep] for row in rows]
-    most = len(cells) if numbered else MOST_SETTINGS
+    most = len(cells) if numbered else MOST_CONFIGURATIONS
     if numbered:
         cells = [[f"{number} {row[0]}", *row[1:]] for number, row in enumerate(cells, 1)]
     print_table(f"best smooth loss ({results.unit})", wanted, cells[:most])
     if len(cells) > most:
-        print(f"and {len(cells) - most} more settings\n")
+        print(f"and {len(cells) - most} more configurations\n")
     for problem in results.unreadable:
         print_wrapped(f"left out: {visible(problem)}")
 
 
 def print_differences(results: Results) -> None:
-    """Print the table of differences, which calls the settings by their numbers."""
+    """Print the table of differences, which calls the configurations by their numbers."""
     from nbrnn.reports.report import comparison_rows
 
-    numbers = {name: str(number) for number, name in enumerate(results.settings["setting"], 1)}
+    numbers = {name: str(number) for number, name in enumerate(results.configurations["setting"], 1)}
     columns, rows = comparison_rows(results, "smooth_loss_best")
     cells = [[f"{numbers[a]} - {numbers[b]}", *rest] for a, b, *rest in rows]
     print_table(f"differences ({results.unit})", ["pair a - b", *columns[2:]], cells)
@@ -265,7 +265,7 @@ def report(
         if as_json:
             print(json.dumps(written.document(), indent=2))
         elif not quiet:
-            print_settings(written.results)
+            print_configurations(written.results)
             print_wrapped(f"report: {written.page}")
 
 
@@ -277,7 +277,7 @@ def pause(seconds: float, signals: Signals) -> None:
 
 
 def compare(folders: Folders, as_json: Json = False) -> None:
-    """Print how settings differ, over the seeds that they have in common."""
+    """Print how configurations differ, over the seeds that they have in common."""
     from nbrnn.reports.report import METHOD, plain_rows, sentences
     from nbrnn.reports.tables import read
 
@@ -285,12 +285,12 @@ def compare(folders: Folders, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(plain_rows(results.comparison), indent=2))
         return
-    print_settings(results, numbered=True)
+    print_configurations(results, numbered=True)
     if results.comparison.empty:
-        print("There is one setting only.")
+        print("There is one configuration only.")
         return
     print_differences(results)
-    for text in sentences(results, "smooth_loss_best")[: len(results.settings) - 1]:
+    for text in sentences(results, "smooth_loss_best")[: len(results.configurations) - 1]:
         print_wrapped(text)
     print()
     print_wrapped(METHOD)

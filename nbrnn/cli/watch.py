@@ -9,14 +9,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 from rich.text import Text
 
 from nbrnn.corpus import Corpus
 from nbrnn.naming import namer
-from nbrnn.runs.run import Observer, Report
+from nbrnn.runs.run import Observer, Progress
 from nbrnn.runs.store import FAILURES
 from nbrnn.sweeps.job import Job
 from nbrnn.sweeps.sweep import Outcome, SweepObserver
@@ -41,11 +41,11 @@ class Screen:
         self.quiet = quiet
         self.console = Stderr()
         name = Column(no_wrap=True, overflow="ellipsis", ratio=4)
-        self.progress = Progress(
-            TextColumn("{task.fields[numbers]}", table_column=name),
-            BarColumn(bar_width=None, table_column=Column(ratio=1)),
-            TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True, min_width=4)),
-            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+        self.bars = bars.Progress(
+            bars.TextColumn("{task.fields[numbers]}", table_column=name),
+            bars.BarColumn(bar_width=None, table_column=Column(ratio=1)),
+            bars.TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True, min_width=4)),
+            bars.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
             console=self.console,
             disable=quiet or not sys.stderr.isatty(),
             expand=True,
@@ -54,11 +54,11 @@ class Screen:
         )
 
     def __enter__(self) -> Self:
-        self.progress.start()
+        self.bars.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.progress.stop()
+        self.bars.stop()
 
     def say(self, message: str) -> None:
         """Write one line of plain text."""
@@ -80,25 +80,25 @@ class Watcher(Screen, Observer):
         super().__init__(quiet)
         self.folder, self.on_start = folder, on_start
         self.updates_per_epoch, self.seq_length = updates_per_epoch, seq_length
-        self.task: TaskID | None = None
+        self.task: bars.TaskID | None = None
 
     def started(self, update: int, updates: int) -> None:
         """Say where the run is kept, and from where it goes on."""
         self.on_start()
         verb = f"Going on after update {update:,}" if update else "Training"
         self.say(f"{verb} in {self.folder}: {updates:,} updates.")
-        self.task = self.progress.add_task("", total=updates, completed=update, numbers="")
+        self.task = self.bars.add_task("", total=updates, completed=update, numbers="")
 
-    def progressed(self, report: Report) -> None:
+    def progressed(self, progress: Progress) -> None:
         """Move the bar."""
         assert self.task is not None
-        bits = report.smooth_loss / self.seq_length / math.log(2)
-        epochs, total = (n / self.updates_per_epoch for n in (report.update, report.updates))
+        bits = progress.smooth_loss / self.seq_length / math.log(2)
+        epochs, total = (n / self.updates_per_epoch for n in (progress.update, progress.updates))
         numbers = (
-            f"{report.update:,} updates · epoch {epochs:.1f}/{total:.4g} · "
-            f"{report.smooth_loss:.2f} nats {bits:.2f} bits · {report.updates_per_second:,.0f}/s"
+            f"{progress.update:,} updates · epoch {epochs:.1f}/{total:.4g} · "
+            f"{progress.smooth_loss:.2f} nats {bits:.2f} bits · {progress.updates_per_second:,.0f}/s"
         )
-        self.progress.update(self.task, completed=report.update, numbers=numbers)
+        self.bars.update(self.task, completed=progress.update, numbers=numbers)
 
     def sampled(self, sample: dict[str, Any]) -> None:
         """Show a sample, on a terminal."""
@@ -117,7 +117,7 @@ class SweepWatcher(Screen, SweepObserver):
     def __init__(self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], None]) -> None:
         super().__init__(quiet)
         self.folder, self.corpus, self.on_start = folder, corpus, on_start
-        self.rows: dict[str, TaskID] = {}  # of the runs in progress, by run id
+        self.rows: dict[str, bars.TaskID] = {}  # of the runs in progress, by run id
         self.updates: dict[str, int] = {}  # that each run in progress has done
         self.updates_done = 0  # of the runs that have ended
         self.best: tuple[float, str] | None = None
@@ -144,7 +144,7 @@ class SweepWatcher(Screen, SweepObserver):
             if job.run_id in outcome.summaries:
                 self.note(job, outcome.summaries[job.run_id].get("smooth_loss_best"))
         total = sum(self.length(job) for job in left)
-        self.whole = self.progress.add_task("", total=total, numbers=self.numbers())
+        self.whole = self.bars.add_task("", total=total, numbers=self.numbers())
 
     def ready(self) -> None:
         """From here on a signal has to wait for checkpoints."""
@@ -155,33 +155,33 @@ class SweepWatcher(Screen, SweepObserver):
         with self.lock:
             self.updates[job.run_id] = update
             if job.run_id in self.rows:  # its process died, and it starts again
-                self.progress.remove_task(self.rows.pop(job.run_id))
+                self.bars.remove_task(self.rows.pop(job.run_id))
             if len(self.rows) < self.most_rows:
-                self.rows[job.run_id] = self.progress.add_task(
+                self.rows[job.run_id] = self.bars.add_task(
                     "", total=updates, completed=update, numbers=f"        {self.name(job)}"
                 )
 
-    def progressed(self, job: Job, report: Report) -> None:
+    def progressed(self, job: Job, progress: Progress) -> None:
         """Move the bars."""
         with self.lock:
-            self.updates[job.run_id] = report.update
-            self.note(job, report.best_smooth_loss)
+            self.updates[job.run_id] = progress.update
+            self.note(job, progress.best_smooth_loss)
             if job.run_id in self.rows:
-                numbers = f"  {report.smooth_loss:.2f} {self.name(job)}"
-                self.progress.update(self.rows[job.run_id], completed=report.update, numbers=numbers)
+                numbers = f"  {progress.smooth_loss:.2f} {self.name(job)}"
+                self.bars.update(self.rows[job.run_id], completed=progress.update, numbers=numbers)
             self.move()
 
     def ended(self, job: Job, summary: dict[str, Any]) -> None:
         """Take a run from the screen; say how it ended, where there are no bars, or if it failed."""
         with self.lock:
             if job.run_id in self.rows:
-                self.progress.remove_task(self.rows.pop(job.run_id))
+                self.bars.remove_task(self.rows.pop(job.run_id))
             done = self.updates.pop(job.run_id, 0)
             self.updates_done += done if summary["status"] == "interrupted" else self.length(job)
             self.note(job, summary.get("smooth_loss_best"))
             self.move()
         failed = summary["status"] in FAILURES
-        if failed or self.progress.disable:
+        if failed or self.bars.disable:
             best = summary.get("smooth_loss_best")
             what = summary.get("reason") if failed or best is None else f"best smooth loss {best:.2f}"
             place = f"[{len(self.outcome.summaries)}/{len(self.outcome.jobs)}]"
@@ -191,7 +191,7 @@ class SweepWatcher(Screen, SweepObserver):
     def drawing(self) -> None:
         """Say that what comes now is no training."""
         with self.lock:
-            self.progress.update(self.whole, numbers=f"{self.numbers()} · drawing")
+            self.bars.update(self.whole, numbers=f"{self.numbers()} · drawing")
 
     def note(self, job: Job, best: float | None) -> None:
         """Keep the best smooth loss."""
@@ -203,7 +203,7 @@ class SweepWatcher(Screen, SweepObserver):
     def move(self) -> None:
         """Move the bar of the whole."""
         done = self.updates_done + sum(self.updates.values())
-        self.progress.update(self.whole, completed=done, numbers=self.numbers())
+        self.bars.update(self.whole, completed=done, numbers=self.numbers())
 
     def numbers(self) -> str:
         """Return how far the sweep is."""

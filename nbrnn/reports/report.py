@@ -27,18 +27,19 @@ from nbrnn.runs.store import RunFolder, SweepFolder, locked
 
 PAGE = "index.html"
 POINTS = 400  # of a curve in a picture
-MOST_SAMPLES = 12  # settings whose samples are on the page; samples.md has all
+MOST_SAMPLES = 12  # configurations whose samples are on the page; samples.md has all
 MOST_SENTENCES = 30
 PATIENCE = 60.0  # seconds that another report into the same folder may take
 
 CAPTIONS = {
-    "loss": "The smooth loss against updates: the mean of each setting's seeds, with a band of one "
-    "standard deviation or, for few runs, a thin line for each.",
-    "best": "The best smooth loss of every run, with the mean of each setting and the 95 % confidence "
-    "interval of that mean.",
+    "loss": "The smooth loss against updates: the mean of each configuration's seeds, with a band of "
+    "one standard deviation or, for few runs, a thin line for each.",
+    "best": "The best smooth loss of every run, with the mean of each configuration and the 95 % "
+    "confidence interval of that mean.",
     "heat": "The mean best smooth loss over the two settings that were swept.",
-    "parallel": "Each line is one setting, through its values to its mean best smooth loss.",
-    "seconds": "The smooth loss against seconds of training, at the mean speed of each setting's runs.",
+    "parallel": "Each line is one configuration, through its values to its mean best smooth loss.",
+    "seconds": "The smooth loss against seconds of training, at the mean speed of each "
+    "configuration's runs.",
 }
 
 
@@ -61,10 +62,7 @@ class Report:
             "report": str(self.folder),
             "files": self.files,
             "unreadable": self.results.unreadable,
-            **{
-                name: plain_rows(getattr(self.results, name))
-                for name in ("runs", "settings", "comparison")
-            },
+            **{name: plain_rows(table) for name, table in self.results.tables().items()},
         }
 
 
@@ -100,9 +98,9 @@ def write_files(results: Results, out: Path, refresh: int) -> Report:
         write_atomically(out / name, lambda file: file.write(data))
         written.files.append(name)
 
-    for name in ("runs", "settings", "comparison"):
-        write(f"{name}.csv", getattr(results, name).to_csv(index=False).encode())
-    write("settings.md", settings_markdown(results).encode())
+    for name, table in results.tables().items():
+        write(f"{name}.csv", table.to_csv(index=False).encode())
+    write("settings.md", configurations_markdown(results).encode())
     write("comparison.md", comparison_markdown(results).encode())
     texts = samples_of(results)
     write("samples.md", samples_markdown(texts).encode())
@@ -131,15 +129,15 @@ def drawn(figure: Figure, kind: Literal["png", "svg"]) -> bytes:
 
 def figures(results: Results) -> Iterator[tuple[str, Figure]]:
     """Return the pictures that these results have, with their names."""
-    settings, unit = results.settings, results.unit
+    configurations, unit = results.configurations, results.unit
     # without those that not all runs have: epochs, where others count updates
-    columns = [c for name in results.swept if settings[c := column_of(name)].notna().all()]
-    values = {row["setting"]: [row[c] for c in columns] for row in rows_of(settings)}
+    columns = [c for name in results.swept if configurations[c := column_of(name)].notna().all()]
+    values = {row["setting"]: [row[c] for c in columns] for row in rows_of(configurations)}
     looks = plots.styles(values)
     curves = {name: curve for name in values if (curve := curves_of(results, name))}
     if curves:
         yield "loss", plots.curves_figure(curves, looks, "updates", unit)
-    finished = settings[settings["smooth_loss_best_mean"].notna()]
+    finished = configurations[configurations["smooth_loss_best_mean"].notna()]
     if len(finished):
         compared = results.compared[results.compared["status"] == "finished"]
         best = compared.set_index("setting")["smooth_loss_best"]
@@ -160,9 +158,9 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
         yield "seconds", plots.curves_figure(curves, looks, "seconds", unit)
 
 
-def curves_of(results: Results, setting: str) -> plots.Curves | None:
-    """Return the curves of a setting's finished runs, or else of those that are on their way."""
-    runs = results.runs[results.runs["setting"] == setting]
+def curves_of(results: Results, configuration: str) -> plots.Curves | None:
+    """Return the curves of a configuration's finished runs, or else of those that are on their way."""
+    runs = results.runs[results.runs["setting"] == configuration]
     finished = runs[runs["status"] == "finished"]
     chosen = finished if len(finished) else runs[runs["status"].isin(["running", "interrupted"])]
     read_before: list[tuple[Array, Array]] = []
@@ -198,11 +196,11 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     return "\n".join(lines)
 
 
-def settings_rows(results: Results, measure: str) -> tuple[list[str], list[list[str]]]:
-    """Return columns and rows of the table of settings for one measure."""
-    columns = ["setting", "seeds", "failed", "mean", "sd", "95 % CI", "median", "min", "max"]
+def configuration_rows(results: Results, measure: str) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of the table of configurations for one measure."""
+    columns = ["configuration", "seeds", "failed", "mean", "sd", "95 % CI", "median", "min", "max"]
     rows = []
-    for row in rows_of(results.settings):
+    for row in rows_of(results.configurations):
         mean, sd, *rest = (
             figure_of(row[f"{measure}_{name}"], results)
             for name in ("mean", "sd", "median", "min", "max")
@@ -222,11 +220,14 @@ def interval_of(low: float, high: float, results: Results) -> str:
     return f"{figure_of(low, results)} to {figure_of(high, results)}" if np.isfinite(low) else "-"
 
 
-def settings_markdown(results: Results) -> str:
+def configurations_markdown(results: Results) -> str:
     """Return settings.md."""
-    parts = ["# Settings", f"Over the finished seeds of each setting; losses in {results.unit}."]
+    parts = [
+        "# Configurations",
+        f"Over the finished seeds of each configuration; losses in {results.unit}.",
+    ]
     for measure, name in measures_of(results).items():
-        parts += [f"## {name.capitalize()}", markdown_table(*settings_rows(results, measure))]
+        parts += [f"## {name.capitalize()}", markdown_table(*configuration_rows(results, measure))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -236,11 +237,11 @@ def measures_of(results: Results) -> dict[str, str]:
 
 
 METHOD = (
-    "The difference is taken seed by seed, since a seed gives both settings the same random numbers; "
-    "mean and 95 % confidence interval after Student (The probable error of a mean, Biometrika 6, "
-    "1908). Each interval stands for its pair alone; p is corrected for the number of pairs after Holm "
-    "(A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, "
-    "1979)."
+    "The difference is taken seed by seed, since a seed gives both configurations the same random "
+    "numbers; mean and 95 % confidence interval after Student (The probable error of a mean, "
+    "Biometrika 6, 1908). Each interval stands for its pair alone; p is corrected for the number of "
+    "pairs after Holm (A simple sequentially rejective multiple test procedure, Scandinavian Journal of "
+    "Statistics 6, 1979)."
 )
 
 
@@ -266,14 +267,14 @@ def comparison_rows(results: Results, measure: str) -> tuple[list[str], list[lis
 
 
 def sentences(results: Results, measure: str) -> list[str]:
-    """Return in words what the differences of settings say; all pairs, or the first of too many."""
+    """Return the differences of configurations in words; all pairs, or the first of too many."""
     rows = results.comparison[results.comparison["measure"] == measure]
     return [str(text) for text in rows["sentence"]][:MOST_SENTENCES]
 
 
 def comparison_markdown(results: Results) -> str:
     """Return comparison.md."""
-    parts = ["# Differences between settings", METHOD + f" Losses in {results.unit}."]
+    parts = ["# Differences between configurations", METHOD + f" Losses in {results.unit}."]
     for measure, name in measures_of(results).items():
         columns, rows = comparison_rows(results, measure)
         if rows:
@@ -282,23 +283,23 @@ def comparison_markdown(results: Results) -> str:
                 "\n".join(f"- {html.escape(text, quote=False)}" for text in sentences(results, measure))
             ]
     if len(parts) == 2:
-        parts.append("There is one setting only.")
+        parts.append("There is one configuration only.")
     return "\n\n".join(parts) + "\n"
 
 
 # ---------------------------------------------------------------- samples
 
-Samples = Mapping[str, list[tuple[str, list[str]]]]  # by setting: when, and one text for each seed
+Samples = Mapping[str, list[tuple[str, list[str]]]]  # by configuration: when, and one text for each seed
 
 
 def samples_of(results: Results) -> Samples:
-    """Return for each setting what its best, median and worst seed wrote, first, in the middle, last.
+    """Return what each configuration's best, median and worst seed wrote: first, midway, last.
 
     The first row tells the seeds.
     """
     found = {}
-    for setting in results.settings["setting"]:
-        folders = results.folders_of(setting)
+    for configuration in results.configurations["setting"]:
+        folders = results.folders_of(configuration)
         if not folders:
             continue
         seeds = list(folders)
@@ -310,7 +311,7 @@ def samples_of(results: Results) -> Samples:
         for updates in sorted({update for text in texts.values() for update in text}):
             row = [text.get(updates, "") for text in texts.values()]
             rows.append((f"update {updates:,}", row))
-        found[setting] = rows
+        found[configuration] = rows
     return found
 
 
@@ -325,16 +326,16 @@ def three_samples(folder: RunFolder) -> dict[int, str]:
 
 
 def samples_markdown(samples: Samples) -> str:
-    """Return samples.md: a table for each setting, in HTML, since Markdown's have no line ends."""
-    parts = ["# What the settings write"]
-    for setting, ((_, heads), *rows) in samples.items():
+    """Return samples.md: a table for each configuration, in HTML, since Markdown's have no line ends."""
+    parts = ["# What the configurations write"]
+    for configuration, ((_, heads), *rows) in samples.items():
         lines = ["<table>", "<tr><th></th>" + "".join(f"<th>{h}</th>" for h in heads) + "</tr>"]
         for when, texts in rows:
             cells = "".join(f"<td><pre>{html.escape(text)}</pre></td>" for text in texts)
             lines.append(f"<tr><td>{when}</td>{cells}</tr>")
         # an empty line would end the table
         table = re.sub(r"\n(?=[^\S\n]*\n)", "\n&nbsp;", "\n".join([*lines, "</table>"]))
-        parts += [f"## {html.escape(setting, quote=False)}", table]
+        parts += [f"## {html.escape(configuration, quote=False)}", table]
     return "\n\n".join(parts) + "\n"
 
 
@@ -359,12 +360,12 @@ def page(results: Results, pictures: Mapping[str, str], samples: Samples, refres
     return environment.get_template("page.html").render(
         title=" and ".join(corpora["corpus"].unique()[:3]),
         counts=", ".join(f"{count:,} {status}" for status, count in statuses.items()),
-        settings_count=len(results.settings),
+        configurations_count=len(results.configurations),
         seeds_count=results.runs["seed"].nunique(),
         unit=results.unit,
         pictures=[(CAPTIONS[name], image) for name, image in pictures.items()],
         measures=[
-            (name, settings_rows(results, measure), comparison_rows(results, measure))
+            (name, configuration_rows(results, measure), comparison_rows(results, measure))
             for measure, name in measures_of(results).items()
         ],
         sentences=sentences(results, "smooth_loss_best"),

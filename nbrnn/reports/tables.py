@@ -26,7 +26,7 @@ MEASURES = {
     "epoch_mean_loss_last": "mean loss of the last epoch",
 }
 PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
-MOST_PAIRS = 5_000  # beyond that each setting is compared with the best one only
+MOST_PAIRS = 5_000  # beyond that each configuration is compared with the best one only
 SURE = 0.05  # the largest p of a difference that is called one
 
 
@@ -37,20 +37,25 @@ class Results:
     folders: list[RunFolder]  # in the order of the rows of `runs`
     runs: pd.DataFrame
     compared: pd.DataFrame  # the same, with the measures in `unit`
-    settings: pd.DataFrame
+    configurations: pd.DataFrame
     comparison: pd.DataFrame
     swept: list[str]  # the settings in which the runs differ
     unit: str
     unreadable: list[str]  # what is wrong with runs whose settings cannot be read
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return all tables under the names of their files."""
+        # A configuration is called `setting` in files, columns and JSON: scripts rely on that name.
+        return {"runs": self.runs, "settings": self.configurations, "comparison": self.comparison}
 
     @property
     def per_character(self) -> bool:
         """Whether losses are compared by the character rather than by the window."""
         return self.unit == PER_CHARACTER
 
-    def folders_of(self, setting: str) -> dict[int, RunFolder]:
-        """Return the folders of the finished runs of a setting by seed, the best run first."""
-        rows = self.runs[(self.runs["setting"] == setting) & (self.runs["status"] == "finished")]
+    def folders_of(self, configuration: str) -> dict[int, RunFolder]:
+        """Return the folders of the finished runs of a configuration by seed, the best run first."""
+        rows = self.runs[(self.runs["setting"] == configuration) & (self.runs["status"] == "finished")]
         rows = rows.sort_values("smooth_loss_best")
         seeds = zip(rows.index.tolist(), rows["seed"].tolist(), strict=True)
         return {seed: self.folders[index] for index, seed in seeds}
@@ -90,20 +95,20 @@ def read(paths: Iterable[Path]) -> Results:
     if not unique:
         raise StoreError(unreadable[0])
     folders, configs, corpora, summaries = map(list, zip(*unique.values(), strict=True))
-    swept, names = varying(configs), setting_names(configs, corpora)
+    swept, names = varying(configs), configuration_names(configs, corpora)
     rows = zip(configs, corpora, summaries, names, strict=True)
     runs = pd.DataFrame([row_of(*row) for row in rows])
     per_character = "seq_length" in swept  # the sums over windows of different lengths do not compare
     scale = 1 / runs["seq_length"] if per_character else 1
     compared = runs.assign(**{measure: runs[measure] * scale for measure in MEASURES})
     unit = PER_CHARACTER if per_character else PER_WINDOW
-    settings = settings_table(compared, swept)
+    configurations = configurations_table(compared, swept)
     return Results(
         folders=folders,
         runs=runs,
         compared=compared,
-        settings=settings.assign(unit=unit),
-        comparison=comparison_table(compared, list(settings["setting"]), unit).assign(unit=unit),
+        configurations=configurations.assign(unit=unit),
+        comparison=comparison_table(compared, list(configurations["setting"]), unit).assign(unit=unit),
         swept=swept,
         unit=unit,
         unreadable=unreadable,
@@ -118,8 +123,8 @@ def summary_of(folder: RunFolder) -> dict[str, Any]:
         return {"status": "failed", "reason": str(error)}
 
 
-def setting_names(configs: Sequence[RunConfig], corpora: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return for each run what tells its setting, and its text, from the others in words."""
+def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return for each run what tells its configuration, and its text, from the others in words."""
     name_of = namer(configs)
     by_hash = {corpus["sha256"]: corpus["name"] for corpus in corpora}
     names = []
@@ -137,7 +142,7 @@ def row_of(
     config: RunConfig,
     corpus: Mapping[str, Any],
     summary: Mapping[str, Any],
-    setting: str,
+    configuration: str,
 ) -> dict[str, Any]:
     """Return the row of a run in runs.csv."""
     settings = config.to_dict()
@@ -145,7 +150,7 @@ def row_of(
     means = summary.get("epoch_mean_loss") or [math.nan]
     return {
         "run_id": config.run_id(corpus["name"], corpus["sha256"]),
-        "setting": setting,
+        "setting": configuration,
         "corpus": one_line(corpus["name"]),
         "corpus_sha256": corpus["sha256"],
         **{column_of(name): value for name, value in settings.items()},
@@ -177,12 +182,12 @@ def number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def settings_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
-    """Return a row for each setting, over its finished seeds, the lowest mean best smooth loss first."""
+def configurations_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
+    """Return a row for each configuration, over its finished seeds, the lowest mean best loss first."""
     rows = []
-    for setting, group in runs.groupby("setting", sort=False):
+    for configuration, group in runs.groupby("setting", sort=False):
         finished = group[group["status"] == "finished"]
-        row: dict[str, Any] = {"setting": setting}
+        row: dict[str, Any] = {"setting": configuration}
         for name in swept:
             row[column_of(name)] = group[column_of(name)].iloc[0]
         row["n"] = len(finished)
@@ -198,15 +203,15 @@ def settings_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("smooth_loss_best_mean", kind="stable", ignore_index=True)
 
 
-def pairs(settings: Sequence[str]) -> list[tuple[str, str]]:
-    """Return all pairs of settings, or those with the first one if there are too many."""
-    if math.comb(len(settings), 2) <= MOST_PAIRS:
-        return list(combinations(settings, 2))
-    return [(settings[0], other) for other in settings[1:]]
+def pairs(configurations: Sequence[str]) -> list[tuple[str, str]]:
+    """Return all pairs of configurations, or those with the first one if there are too many."""
+    if math.comb(len(configurations), 2) <= MOST_PAIRS:
+        return list(combinations(configurations, 2))
+    return [(configurations[0], other) for other in configurations[1:]]
 
 
-def comparison_table(runs: pd.DataFrame, settings: Sequence[str], unit: str) -> pd.DataFrame:
-    """Return the difference of each pair of settings over their common seeds, for each measure.
+def comparison_table(runs: pd.DataFrame, configurations: Sequence[str], unit: str) -> pd.DataFrame:
+    """Return the difference of each pair of configurations over their common seeds, for each measure.
 
     A seed gives both runs of a pair the same random numbers, and the differences are taken seed by
     seed: Student's paired t. `p_holm` is corrected for the number of pairs.
@@ -218,7 +223,7 @@ def comparison_table(runs: pd.DataFrame, settings: Sequence[str], unit: str) -> 
         if not table.notna().any(axis=None):
             continue
         found = []
-        for a, b in pairs(settings):
+        for a, b in pairs(configurations):
             if a in table and b in table:
                 difference = (table[a] - table[b]).dropna().to_numpy()
             else:
@@ -226,7 +231,7 @@ def comparison_table(runs: pd.DataFrame, settings: Sequence[str], unit: str) -> 
             mean = mean_of(difference)
             found.append((a, b, mean, int((difference < 0).sum()), int((difference > 0).sum())))
         # all pairs, even if those without the best are left out: the best was chosen by looking at all
-        corrected = holm([mean.p for _, _, mean, _, _ in found], math.comb(len(settings), 2))
+        corrected = holm([mean.p for _, _, mean, _, _ in found], math.comb(len(configurations), 2))
         for (a, b, mean, a_lower, b_lower), p_holm in zip(found, corrected, strict=True):
             rows.append(
                 {
@@ -255,7 +260,7 @@ COMPARISON = [
 
 
 def sentence(a: str, b: str, difference: Mean, p_holm: float, measure: str, unit: str) -> str:
-    """Return in words what the difference of two settings says of them."""
+    """Return in words what the difference of two configurations says of them."""
     n = difference.n
     seeds = f"{n} paired seed{'s' if n != 1 else ''}"
     if n < 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -14,10 +15,10 @@ from typing import Any
 from nbrnn.runs.records import Session
 
 
-def session(command: list[str]) -> Session:
+def session(command: Sequence[str]) -> Session:
     """Return what env.json says of one start of a run, by what the user typed."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    return Session(**machine(), command=command, started=started)
+    return Session(**machine(), command=list(command), started=started)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ CHUNK_SECONDS = 0.1  # of training in one call of the kernel: how long a signal 
 
 
 @dataclass(frozen=True)
-class Report:
+class Progress:
     """How far a run is."""
 
     update: int
@@ -45,7 +45,7 @@ class Observer:
     def started(self, update: int, updates: int) -> None:
         """The run starts, or goes on after `update` updates."""
 
-    def progressed(self, report: Report) -> None:
+    def progressed(self, progress: Progress) -> None:
         """Another chunk of updates is done."""
 
     def sampled(self, sample: Sample) -> None:
@@ -61,6 +61,7 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     force: bool = False,
     draw: bool = True,
+    command: Sequence[str] | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     chunk: int | None = None,
 ) -> Summary:
@@ -68,8 +69,9 @@ def run(
 
     A folder with the same run finished is left as it is. `stop` is asked between chunks of updates
     whether to end after a checkpoint, as `interrupted`; `force` starts anew; without `draw` there is
-    no picture, which takes as long as some thousand updates; `chunk` fixes the number of updates in
-    a chunk, which changes no result. Raises StoreError if the folder holds something else,
+    no picture, which takes as long as some thousand updates; `command` is what the user typed, for
+    env.json (this process's own, if none is given); `chunk` fixes the number of updates in a chunk,
+    which changes no result. Raises StoreError if the folder holds something else,
     LockedError if another process is at work in it, WriteError if it cannot be written, CorpusError
     for too short a text.
     """
@@ -91,7 +93,10 @@ def run(
         begun = where.has_checkpoint() and not force
         summary = where.read_summary() if begun else Summary(status="running")
         if summary.status not in DONE or where.read_config()[0] != config:
-            run = Run(config, corpus, where, observer or Observer(), stop, checkpoint_seconds, chunk)
+            typed = sys.argv if command is None else command
+            run = Run(
+                config, corpus, where, observer or Observer(), stop, typed, checkpoint_seconds, chunk
+            )
             summary = run.go(begun)
         if summary.status != "interrupted":
             if not where.has_text():
@@ -128,10 +133,11 @@ class Run:
         folder: RunFolder,
         observer: Observer,
         stop: Callable[[], bool],
+        command: Sequence[str],
         checkpoint_seconds: float,
         chunk: int | None,
     ) -> None:
-        self.folder, self.observer, self.stop = folder, observer, stop
+        self.folder, self.observer, self.stop, self.command = folder, observer, stop, command
         self.checkpoint_seconds, self.chunk = checkpoint_seconds, chunk
         self.config, self.corpus = config, corpus
         self.seconds = 0.0
@@ -155,7 +161,7 @@ class Run:
             # first, so that no moment shows the new length as finished
             self.folder.write_summary(self.summary("running"))
             self.folder.write_config(self.config, self.corpus.describe())
-            self.folder.write_env(session(sys.argv))
+            self.folder.write_env(session(self.command))
         else:
             self.begin()
         status = self.train()
@@ -197,7 +203,7 @@ class Run:
         """Write the files of a new run, and a checkpoint of its start."""
         self.folder.clear()
         self.folder.write_config(self.config, self.corpus.describe())
-        self.folder.write_env(session(sys.argv))
+        self.folder.write_env(session(self.command))
         self.folder.write_ngrams(self.corpus.counts)
         self.folder.begin_series()
         self.sample_when_due()
@@ -221,7 +227,7 @@ class Run:
             self.sample_when_due()
             size = max(1, min(2 * size, int(size * CHUNK_SECONDS / spent)))
             self.observer.progressed(
-                Report(
+                Progress(
                     update=training.update,
                     updates=training.updates,
                     smooth_loss=training.smooth_loss,

@@ -1,4 +1,4 @@
-"""Runs on a cluster: a dask scheduler and its workers, which share no files with this machine."""
+"""How does a run proceed on a dask cluster, whose workers share no files with this machine?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import ClusterError
 from nbrnn.runs.run import Observer
 from nbrnn.runs.store import RunFolder, locked
-from nbrnn.sweeps.job import PATIENCE, Job, Messenger, deliver, do, failed, record_failure
+from nbrnn.sweeps.job import PATIENCE, Job, Messenger, deliver, failed, record_failure, run_job
 
 CONNECT_SECONDS = 4.0  # to wait for the scheduler, and then for its first worker
 BEAT_SECONDS = 1.0  # between two signs of life to the workers
@@ -104,18 +104,18 @@ class Cluster:
                 self.client.run(hear_beat, self.topic, stopping, on_error="ignore")
             (self.closed if stopping else self.stopping).wait(BEAT_SECONDS)
 
-    def do(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
-        """Do a run on some worker; return its summary when its files are here."""
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+        """Run a job on some worker; return its summary when its files are here."""
         self.observers[job.run_id] = observer
         try:
-            return self.do_somewhere(job, stop, force)
+            return self.run_somewhere(job, stop, force)
         except (distributed.CancelledError, CommClosedError):
             raise ClusterError(f"lost {self.address}: the same command goes on") from None
         finally:
             del self.observers[job.run_id]
 
-    def do_somewhere(self, job: Job, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
-        """Do a run on some worker, and on another one if that dies or takes the sweep for dead."""
+    def run_somewhere(self, job: Job, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+        """Run a job on some worker, and on another one if that dies or takes the sweep for dead."""
         folder = RunFolder(job.folder)
         try:
             folder.refuse_strangers()
@@ -124,7 +124,7 @@ class Cluster:
                 deaths = 0
                 while deaths < DEATHS:
                     try:
-                        summary, contents = self.do_once(job, contents, stop)
+                        summary, contents = self.run_once(job, contents, stop)
                     except distributed.KilledWorker:  # dask blames all runs that were on their way to it
                         deaths += 1
                         continue
@@ -138,12 +138,12 @@ class Cluster:
             return failed(job, self.corpus, error)
         return record_failure(job, self.corpus, "each worker that did it died")
 
-    def do_once(
+    def run_once(
         self, job: Job, contents: dict[str, bytes], stop: Callable[[], bool]
     ) -> tuple[dict[str, Any], dict[str, bytes]]:
         """Send a run to the scheduler; return its summary and files."""
         key = f"{job.run_id}-{uuid.uuid4().hex}"
-        future = self.client.submit(do_there, self.topic, job, contents, key=key, pure=False)
+        future = self.client.submit(run_on_worker, self.topic, job, contents, key=key, pure=False)
         give_up = math.inf
         while time.monotonic() < give_up:
             try:
@@ -185,10 +185,10 @@ def hear_beat(topic: str, stopping: bool, dask_worker: distributed.Worker) -> No
         home.stopping = stopping
 
 
-def do_there(
+def run_on_worker(
     topic: str, job: Job, contents: dict[str, bytes]
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Do a run, or what is left of it, on this worker; return its summary and files."""
+    """Run a job, or what is left of it, on this worker; return its summary and files."""
     worker = distributed.get_worker()
     home: Any = worker.plugins[topic]
     if home.stopping:
@@ -203,5 +203,5 @@ def do_there(
         folder.path.mkdir()
         folder.write_contents(contents)
         here = replace(job, folder=folder.path)
-        summary = do(here, home.corpus, Messenger(send), home.should_stop, force=False)
+        summary = run_job(here, home.corpus, Messenger(send), home.should_stop, force=False)
         return summary, folder.contents()

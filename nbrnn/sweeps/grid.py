@@ -20,7 +20,7 @@ DEFAULT_LISTS = {"seed": "0:3", "epochs": "2"}
 
 @dataclass(frozen=True)
 class Grid:
-    """The product of lists of values, or `draws` settings drawn from it, each with all seeds.
+    """The product of lists of values, or `draws` configurations drawn from it, each with all seeds.
 
     Raises ConfigError for values outside their range and for too many runs.
     """
@@ -39,41 +39,40 @@ class Grid:
         if self.draws is not None:
             check_range("--random", self.draws, 1, MOST_RUNS)
         check_range("--sweep-seed", self.draw_seed, 0, 2**63 - 1)
-        if self.settings_count * len(self.seeds) > MOST_RUNS:
+        count = self.size if self.draws is None else min(self.draws, self.size)
+        if count * len(self.seeds) > MOST_RUNS:
             raise ConfigError(
-                f"{self.settings_count:,} settings with {len(self.seeds)} seeds are more than "
-                f"{MOST_RUNS:,} runs: --random N draws N settings"
+                f"{count:,} configurations with {len(self.seeds)} seeds are more than "
+                f"{MOST_RUNS:,} runs: --random N draws N configurations"
             )
 
     @property
-    def settings_count(self) -> int:
-        """The number of settings, each of which is done with all seeds."""
-        product = math.prod(len(values) for values in self.axes.values())
-        return product if self.draws is None else min(self.draws, product)
+    def size(self) -> int:
+        """The number of configurations in the whole product."""
+        return math.prod(len(values) for values in self.axes.values())
 
-    def settings(self) -> list[dict[str, Any]]:
-        """Return the settings, in the order of the lists; the last one changes fastest."""
-        product = math.prod(len(values) for values in self.axes.values())
-        if self.draws is None or self.draws >= product:
-            return [self.setting(number) for number in range(product)]
+    def configurations(self) -> list[dict[str, Any]]:
+        """Return the configurations, in the order of the lists; the last one changes fastest."""
+        if self.draws is None or self.draws >= self.size:
+            return [self.configuration(number) for number in range(self.size)]
         rng = random.Random(self.draw_seed)
         drawn: set[int] = set()
         while len(drawn) < self.draws:
-            drawn.add(rng.randrange(product))
-        return [self.setting(number) for number in sorted(drawn)]
+            drawn.add(rng.randrange(self.size))
+        return [self.configuration(number) for number in sorted(drawn)]
 
-    def setting(self, number: int) -> dict[str, Any]:
-        """Return the setting with this number in the whole product."""
-        setting = {}
+    def configuration(self, number: int) -> dict[str, Any]:
+        """Return the configuration with this number in the whole product."""
+        configuration = {}
         for name, values in reversed(list(self.axes.items())):
             number, place = divmod(number, len(values))
-            setting[name] = values[place]
-        return setting
+            configuration[name] = values[place]
+        return configuration
 
-    def configs(self) -> list[RunConfig]:
-        """Return all experiments: all settings with the first seed, then with the next."""
-        settings = self.settings()
-        return [RunConfig(**setting, seed=seed) for seed in self.seeds for setting in settings]
+    def experiments(self) -> list[RunConfig]:
+        """Return all configurations with the first seed, then with the next."""
+        drawn = self.configurations()
+        return [RunConfig(**configuration, seed=seed) for seed in self.seeds for configuration in drawn]
 
     def describe(self) -> dict[str, Any]:
         """Return the request as plain values."""

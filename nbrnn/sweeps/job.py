@@ -1,4 +1,4 @@
-"""How one run of a sweep is done, wherever that is, and what is kept of one that fails."""
+"""How is one run of a sweep carried out, wherever that is, and what is kept of one that fails?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import LockedError, NbrnnError
-from nbrnn.runs.run import Observer, Report, run
+from nbrnn.runs.run import Observer, Progress, run
 from nbrnn.runs.store import RunFolder
 
 OF_AN_END = ("diverged_at", "traceback")  # what a summary says of an earlier end
@@ -28,12 +28,13 @@ class Job:
     run_id: str
     config: RunConfig
     folder: Path
+    command: tuple[str, ...]  # that the user typed, for env.json
 
 
-def do(
+def run_job(
     job: Job, corpus: Corpus, observer: Observer, stop: Callable[[], bool], force: bool
 ) -> dict[str, Any]:
-    """Do a run, or what is left of it; return its summary.
+    """Train, from the start or from a checkpoint; return its summary.
 
     An error gives a summary with the status `failed` and the reason.
     """
@@ -41,7 +42,14 @@ def do(
     while True:
         try:
             return run(
-                job.config, corpus, job.folder, observer=observer, stop=stop, force=force, draw=False
+                job.config,
+                corpus,
+                job.folder,
+                observer=observer,
+                stop=stop,
+                force=force,
+                draw=False,
+                command=job.command,
             )
         except LockedError as error:
             if time.monotonic() > deadline:
@@ -91,12 +99,12 @@ class Messenger(Observer):
         """Send that the run starts."""
         self.send({"started": [update, updates]})
 
-    def progressed(self, report: Report) -> None:
+    def progressed(self, progress: Progress) -> None:
         """Send how far it is, now and then."""
         now = time.monotonic()
         if now >= self.next_time:
             self.next_time = now + NEWS_SECONDS
-            self.send({"progressed": asdict(report)})
+            self.send({"progressed": asdict(progress)})
 
 
 def deliver(message: Mapping[str, Any], observer: Observer) -> None:
@@ -104,4 +112,4 @@ def deliver(message: Mapping[str, Any], observer: Observer) -> None:
     if "started" in message:
         observer.started(*message["started"])
     else:
-        observer.progressed(Report(**message["progressed"]))
+        observer.progressed(Progress(**message["progressed"]))

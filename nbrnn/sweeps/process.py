@@ -1,11 +1,10 @@
-"""Runs in processes of their own: one holds one run at a time, so that its death costs no other."""
+"""How does a run have a process of its own, whose death costs no other run?"""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +12,14 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from joblib.externals import loky
+import loky
 
 from nbrnn.corpus import Corpus
 from nbrnn.runs.run import Observer
-from nbrnn.sweeps.job import Job, Messenger, deliver, do, record_failure
+from nbrnn.sweeps.job import Job, Messenger, deliver, record_failure, run_job
+
+# The processes are loky's: safe beside threads, as fork is not; without importing the user's script
+# again, as multiprocessing's spawn does; and a death is raised, whatever the process was doing.
 
 DEATHS = 2  # of its process, until a run counts as failed
 GRACE = 1.5  # seconds between the request to stop and the kill
@@ -25,7 +27,7 @@ ORPHAN_SECONDS = 5.0  # that a process may take to end after its parent's death
 
 
 class Processes:
-    """As many processes as there are threads that call `do`."""
+    """As many processes as there are threads that call `run`."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -40,15 +42,15 @@ class Processes:
         for slot in self.processes:
             slot.close()
 
-    def do(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
-        """Do a run in this thread's process; if that dies, once more in a new one."""
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+        """Run a job in this thread's process; if that dies, once more in a new one."""
         for _ in range(DEATHS):
             if not hasattr(self.here, "slot"):
                 self.here.slot = Slot(self.corpus)
                 self.processes.append(self.here.slot)
             slot: Slot = self.here.slot
             try:
-                return slot.do(job, observer, stop, force)
+                return slot.run(job, observer, stop, force)
             except loky.BrokenProcessPool:
                 slot.close()
                 self.processes.remove(slot)
@@ -69,13 +71,13 @@ class Slot:
         self.pipe, theirs = context.Pipe()
         self.theirs = theirs  # open until the process has its copy
         self.executor = loky.ProcessPoolExecutor(
-            1, context=context, initializer=begin, initargs=(theirs, corpus, sys.argv)
+            1, context=context, initializer=begin, initargs=(theirs, corpus)
         )
 
-    def do(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
-        """Do a run. Raises BrokenProcessPool if the process dies."""
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+        """Run a job. Raises BrokenProcessPool if the process dies."""
         with signals_blocked():  # which a new process inherits
-            future = self.executor.submit(do_here, job, force)
+            future = self.executor.submit(run_in_child, job, force)
         told = None
         while not wait_for(future, seconds=0.05):
             self.pass_on_news(observer)
@@ -152,18 +154,17 @@ class Child:
 child: Child
 
 
-def begin(pipe: Connection, corpus: Corpus, argv: list[str]) -> None:
+def begin(pipe: Connection, corpus: Corpus) -> None:
     """Prepare a new process."""
     global child  # noqa: PLW0603 (a process has one parent)
-    sys.argv = argv  # for env.json
     child = Child(pipe, corpus)
     threading.Thread(target=child.listen, daemon=True).start()
 
 
-def do_here(job: Job, force: bool) -> dict[str, Any]:
-    """Do a run in this process."""
+def run_in_child(job: Job, force: bool) -> dict[str, Any]:
+    """Run a job in this process."""
     child.idle.clear()
     try:
-        return do(job, child.corpus, Messenger(child.send), child.stopping.is_set, force)
+        return run_job(job, child.corpus, Messenger(child.send), child.stopping.is_set, force)
     finally:
         child.idle.set()

@@ -15,10 +15,10 @@ import joblib
 from nbrnn.corpus import Corpus
 from nbrnn.errors import NbrnnError, StoreError, SweepError
 from nbrnn.network import compiled
-from nbrnn.runs.run import Observer, Report, draw_loss
+from nbrnn.runs.run import Observer, Progress, draw_loss
 from nbrnn.runs.store import DONE, FAILURES, RunFolder, SweepFolder
 from nbrnn.sweeps.grid import Grid
-from nbrnn.sweeps.job import Job, do
+from nbrnn.sweeps.job import Job, run_job
 
 Backend = Literal["threading", "loky", "dask"]
 
@@ -32,11 +32,11 @@ class SweepObserver:
     def started(self, job: Job, update: int, updates: int) -> None:
         """A run starts, or goes on."""
 
-    def progressed(self, job: Job, report: Report) -> None:
+    def progressed(self, job: Job, progress: Progress) -> None:
         """A run is further."""
 
     def ended(self, job: Job, summary: dict[str, Any]) -> None:
-        """A run has ended, in one of all ways."""
+        """A run has ended: finished, diverged, failed or interrupted."""
 
     def ready(self) -> None:
         """The first run is about to start."""
@@ -56,18 +56,18 @@ class ForJob(Observer):
         """Pass it on."""
         self.observer.started(self.job, update, updates)
 
-    def progressed(self, report: Report) -> None:
+    def progressed(self, progress: Progress) -> None:
         """Pass it on."""
-        self.observer.progressed(self.job, report)
+        self.observer.progressed(self.job, progress)
 
 
 class Place(Protocol):
-    """Where runs are done, and how many at once make it busy."""
+    """Where jobs run, and how many at once make it busy."""
 
     slots: int
 
-    def do(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
-        """Do a run, called by several threads at once; return its summary."""
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+        """Run a job, called by several threads at once; return its summary."""
 
 
 @dataclass
@@ -77,9 +77,9 @@ class Threads:
     corpus: Corpus
     slots: int = field(default_factory=joblib.cpu_count)
 
-    def do(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
-        """Do a run in this thread."""
-        return do(job, self.corpus, observer, stop, force)
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+        """Run a job in this thread."""
+        return run_job(job, self.corpus, observer, stop, force)
 
 
 @dataclass
@@ -106,8 +106,9 @@ class Outcome:
 
 def plan(grid: Grid, corpus: Corpus, folder: SweepFolder) -> list[Job]:
     """Return all runs of a grid."""
-    ids = [(config.run_id(corpus.name, corpus.sha256), config) for config in grid.configs()]
-    return [Job(run_id, config, folder.run(run_id).path) for run_id, config in ids]
+    ids = [(config.run_id(corpus.name, corpus.sha256), config) for config in grid.experiments()]
+    command = tuple(sys.argv)
+    return [Job(run_id, config, folder.run(run_id).path, command) for run_id, config in ids]
 
 
 def done_before(job: Job) -> dict[str, Any] | None:
@@ -179,7 +180,7 @@ def sweep(
 def place(
     backend: Backend, corpus: Corpus, jobs: list[Job], scheduler: str
 ) -> AbstractContextManager[Place]:
-    """Return where runs are done, with the kernels ready."""
+    """Return where jobs run, with the kernels ready."""
     if backend == "dask":
         if importlib.util.find_spec("distributed") is None:
             raise SweepError("--scheduler needs the extra dask: pip install 'nbrnn[dask]'")
@@ -219,7 +220,7 @@ class Sweeping:
         return too_many or self.fatal is not None or self.stop()
 
     def go(self, jobs: list[Job], where: Place, slots: int) -> None:
-        """Do runs, so many at once."""
+        """Run jobs, so many at once."""
         start = time.monotonic()
         parallel = joblib.Parallel(
             n_jobs=min(slots, len(jobs)),
@@ -227,7 +228,7 @@ class Sweeping:
             return_as="generator_unordered",
             batch_size=1,
         )
-        calls = (joblib.delayed(self.do)(job, where) for job in self.until_stopped(jobs))
+        calls = (joblib.delayed(self.run)(job, where) for job in self.until_stopped(jobs))
         for job, summary in parallel(calls):
             if summary is not None:
                 self.outcome.summaries[job.run_id] = summary
@@ -244,12 +245,12 @@ class Sweeping:
                 return
             yield job
 
-    def do(self, job: Job, where: Place) -> tuple[Job, dict[str, Any] | None]:
-        """Do a run; without a summary if it was not even begun, or met an error that meets all."""
+    def run(self, job: Job, where: Place) -> tuple[Job, dict[str, Any] | None]:
+        """Run a job; without a summary if it was not even begun, or met an error that meets all."""
         if self.stopping():
             return job, None
         try:
-            return job, where.do(job, ForJob(job, self.observer), self.stopping, self.force)
+            return job, where.run(job, ForJob(job, self.observer), self.stopping, self.force)
         except NbrnnError as error:
             self.fatal = error
         except OSError as error:  # of a process that cannot be started
