@@ -71,15 +71,15 @@ def test_the_id_changes_with_every_setting_and_with_the_text():
         {"sigma": 0.2}, {"epsilon": 1e-7}, {"clip": 4}, {"seed": 1}, {"dtype": "float64"},
         {"sample_every": 9}, {"sample_length": 9},
     ]  # fmt: skip
-    ids = {RunConfig(**change).run_id("text", SHA) for change in changes}
-    ids.add(RunConfig().run_id("text", "1" * 64))
+    ids = {run_id(RunConfig(**change), "text", SHA) for change in changes}
+    ids.add(run_id(RunConfig(), "text", "1" * 64))
     assert len(ids) == len(changes) + 1
     assert {name for change in changes for name in change} == set(RunConfig().to_dict())
 
 
 def test_the_id_is_stable_and_fit_for_a_file_name():
-    name = RunConfig(seed=3).run_id("a b/c.d", SHA)
+    name = run_id(RunConfig(seed=3), "a b/c.d", SHA)
     assert name == "a_b_c_d-m100-eta0.1-sigma0.1-7epochs-seed3-" + name[-8:]
-    assert name == RunConfig(seed=3, epochs=7).run_id("a b/c.d", SHA)
+    assert name == run_id(RunConfig(seed=3, epochs=7), "a b/c.d", SHA)
     # a promise: results of an earlier version are found again
     assert name[-8:] == "e4f7a326"

@@ -32,7 +32,7 @@ from nbrnn.visible import visible
 if TYPE_CHECKING:
     from nbrnn.reports.report import Report
     from nbrnn.reports.tables import Results
-    from nbrnn.runs.store import SweepFolder
+    from nbrnn.runs.sweep_store import SweepFolder
     from nbrnn.sweeps.job import Job
     from nbrnn.sweeps.sweep import Outcome
 
@@ -93,7 +93,7 @@ def sweep(
         text = load(corpus, encoding)
 
         from nbrnn.cli.watch import SweepWatcher
-        from nbrnn.runs.store import SweepFolder
+        from nbrnn.runs.sweep_store import SweepFolder
         from nbrnn.sweeps.sweep import plan
         from nbrnn.sweeps.sweep import sweep as run_all
 
@@ -148,7 +148,7 @@ def report_on(folder: SweepFolder, outcome: Outcome) -> tuple[Report | None, Nbr
 def print_plan(jobs: list[Job], as_json: bool) -> None:
     """Print all runs of a sweep, and what has become of each."""
     from nbrnn.naming import namer
-    from nbrnn.runs.store import DONE
+    from nbrnn.runs.records import DONE
     from nbrnn.sweeps.sweep import status_before
 
     statuses = [status_before(job) for job in jobs]
@@ -171,15 +171,11 @@ def print_outcome(
     """Print what came out of a sweep."""
     counts = {status: outcome.count(status) for status in ("finished", "diverged", "failed")}
     if as_json:
-        runs = [
-            {
-                "run_id": job.run_id,
-                "folder": str(job.folder),
-                "settings": job.config.to_dict(),
-                **outcome.summaries.get(job.run_id, {"status": "not begun"}),
-            }
-            for job in outcome.jobs
-        ]
+        runs = []
+        for job in outcome.jobs:
+            summary = outcome.summaries.get(job.run_id)
+            row = {"run_id": job.run_id, "folder": str(job.folder), "settings": job.config.to_dict()}
+            runs.append({**row, **(summary.to_dict() if summary else {"status": "not begun"})})
         document = {
             "folder": str(folder),
             "done_before": outcome.done_before,
@@ -245,7 +241,7 @@ def report(
     The folders are only read, but for report/ in the first one, or --out.
     """
     from nbrnn.reports.report import report as write_report
-    from nbrnn.runs.store import SweepFolder
+    from nbrnn.runs.sweep_store import SweepFolder
 
     paths = [existing(folder) for folder in folders]
     where = out or SweepFolder(paths[0]).report

@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 from rich import progress as bars
 from rich.console import Console
@@ -16,8 +16,8 @@ from rich.text import Text
 
 from nbrnn.corpus import Corpus
 from nbrnn.naming import namer
+from nbrnn.runs.records import FAILURES, Sample, Summary
 from nbrnn.runs.run import Observer, Progress
-from nbrnn.runs.store import FAILURES
 from nbrnn.sweeps.job import Job
 from nbrnn.sweeps.sweep import Outcome, SweepObserver
 from nbrnn.visible import one_line, visible
@@ -100,15 +100,13 @@ class Watcher(Screen, Observer):
         )
         self.bars.update(self.task, completed=progress.update, numbers=numbers)
 
-    def sampled(self, sample: dict[str, Any]) -> None:
+    def sampled(self, sample: Sample) -> None:
         """Show a sample, on a terminal."""
         if sys.stderr.isatty() and not self.quiet:
-            loss = sample["smooth_loss"]
-            title = f"update {sample['update']:,}" + (
-                "" if loss is None else f", smooth loss {loss:.2f}"
-            )
+            loss = "" if sample.smooth_loss is None else f", smooth loss {sample.smooth_loss:.2f}"
+            title = f"update {sample.update:,}{loss}"
             self.console.rule(Text(title, style="bold"), align="left", style="dim")
-            self.console.print(Text(visible(sample["text"])), soft_wrap=True)
+            self.console.print(Text(visible(sample.text)), soft_wrap=True)
 
 
 class SweepWatcher(Screen, SweepObserver):
@@ -142,7 +140,7 @@ class SweepWatcher(Screen, SweepObserver):
         self.per_character = len({job.config.seq_length for job in outcome.jobs}) > 1
         for job in outcome.jobs:
             if job.run_id in outcome.summaries:
-                self.note(job, outcome.summaries[job.run_id].get("smooth_loss_best"))
+                self.note(job, outcome.summaries[job.run_id].smooth_loss_best)
         total = sum(self.length(job) for job in left)
         self.whole = self.bars.add_task("", total=total, numbers=self.numbers())
 
@@ -171,21 +169,21 @@ class SweepWatcher(Screen, SweepObserver):
                 self.bars.update(self.rows[job.run_id], completed=progress.update, numbers=numbers)
             self.move()
 
-    def ended(self, job: Job, summary: dict[str, Any]) -> None:
+    def ended(self, job: Job, summary: Summary) -> None:
         """Take a run from the screen; say how it ended, where there are no bars, or if it failed."""
         with self.lock:
             if job.run_id in self.rows:
                 self.bars.remove_task(self.rows.pop(job.run_id))
             done = self.updates.pop(job.run_id, 0)
-            self.updates_done += done if summary["status"] == "interrupted" else self.length(job)
-            self.note(job, summary.get("smooth_loss_best"))
+            self.updates_done += done if summary.status == "interrupted" else self.length(job)
+            self.note(job, summary.smooth_loss_best)
             self.move()
-        failed = summary["status"] in FAILURES
+        failed = summary.status in FAILURES
         if failed or self.bars.disable:
-            best = summary.get("smooth_loss_best")
-            what = summary.get("reason") if failed or best is None else f"best smooth loss {best:.2f}"
+            best = summary.smooth_loss_best
+            what = summary.reason if failed or best is None else f"best smooth loss {best:.2f}"
             place = f"[{len(self.outcome.summaries)}/{len(self.outcome.jobs)}]"
-            ended = ", ".join(filter(None, (summary["status"], what)))
+            ended = ", ".join(filter(None, (summary.status, what)))
             self.say(one_line(f"{place} {self.name(job)}: {ended}"))
 
     def drawing(self) -> None:

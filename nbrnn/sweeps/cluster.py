@@ -21,6 +21,7 @@ from distributed.comm.core import CommClosedError
 
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ClusterError
+from nbrnn.runs.records import Summary
 from nbrnn.runs.run import Observer
 from nbrnn.runs.store import RunFolder, locked
 from nbrnn.sweeps.job import PATIENCE, Job, Messenger, deliver, failed, record_failure, run_job
@@ -104,7 +105,7 @@ class Cluster:
                 self.client.run(hear_beat, self.topic, stopping, on_error="ignore")
             (self.closed if stopping else self.stopping).wait(BEAT_SECONDS)
 
-    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
         """Run a job on some worker; return its summary when its files are here."""
         self.observers[job.run_id] = observer
         try:
@@ -114,7 +115,7 @@ class Cluster:
         finally:
             del self.observers[job.run_id]
 
-    def run_somewhere(self, job: Job, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+    def run_somewhere(self, job: Job, stop: Callable[[], bool], force: bool) -> Summary:
         """Run a job on some worker, and on another one if that dies or takes the sweep for dead."""
         folder = RunFolder(job.folder)
         try:
@@ -130,7 +131,7 @@ class Cluster:
                         continue
                     if contents:
                         folder.write_contents(contents)
-                    if summary["status"] != "interrupted" or stop():
+                    if summary.status != "interrupted" or stop():
                         return summary
         except (distributed.CancelledError, CommClosedError):
             raise
@@ -140,14 +141,14 @@ class Cluster:
 
     def run_once(
         self, job: Job, contents: dict[str, bytes], stop: Callable[[], bool]
-    ) -> tuple[dict[str, Any], dict[str, bytes]]:
+    ) -> tuple[Summary, dict[str, bytes]]:
         """Send a run to the scheduler; return its summary and files."""
         key = f"{job.run_id}-{uuid.uuid4().hex}"
         future = self.client.submit(run_on_worker, self.topic, job, contents, key=key, pure=False)
         give_up = math.inf
         while time.monotonic() < give_up:
             try:
-                result: tuple[dict[str, Any], dict[str, bytes]] = future.result(timeout=0.1)
+                result: tuple[Summary, dict[str, bytes]] = future.result(timeout=0.1)
                 return result
             except distributed.TimeoutError:
                 if stop():
@@ -155,7 +156,7 @@ class Cluster:
                 if self.stopping.is_set():
                     give_up = min(give_up, time.monotonic() + STOP_SECONDS)
         future.cancel()
-        return {"status": "interrupted"}, {}
+        return Summary(status="interrupted"), {}
 
 
 # ---------------------------------------------------------------- on the worker
@@ -185,14 +186,12 @@ def hear_beat(topic: str, stopping: bool, dask_worker: distributed.Worker) -> No
         home.stopping = stopping
 
 
-def run_on_worker(
-    topic: str, job: Job, contents: dict[str, bytes]
-) -> tuple[dict[str, Any], dict[str, bytes]]:
+def run_on_worker(topic: str, job: Job, contents: dict[str, bytes]) -> tuple[Summary, dict[str, bytes]]:
     """Run a job, or what is left of it, on this worker; return its summary and files."""
     worker = distributed.get_worker()
     home: Any = worker.plugins[topic]
     if home.stopping:
-        return {"status": "interrupted"}, {}
+        return Summary(status="interrupted"), {}
     home.last_beat = time.monotonic()
 
     def send(message: dict[str, Any]) -> None:

@@ -10,13 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import LockedError, NbrnnError
+from nbrnn.runs.records import Summary
 from nbrnn.runs.run import Observer, Progress, run
 from nbrnn.runs.store import RunFolder
 
-OF_AN_END = ("diverged_at", "traceback")  # what a summary says of an earlier end
 PATIENCE = 10.0  # seconds that a process whose parent was killed may take to leave its run
 NEWS_SECONDS = 0.25  # between two messages about a run that is done elsewhere
 
@@ -33,7 +35,7 @@ class Job:
 
 def run_job(
     job: Job, corpus: Corpus, observer: Observer, stop: Callable[[], bool], force: bool
-) -> dict[str, Any]:
+) -> Summary:
     """Train, from the start or from a checkpoint; return its summary.
 
     An error gives a summary with the status `failed` and the reason.
@@ -55,16 +57,16 @@ def run_job(
             if time.monotonic() > deadline:
                 return failed(job, corpus, error)
             if stop():
-                return {"status": "interrupted"}
+                return Summary(status="interrupted")
             time.sleep(0.1)
         except Exception as error:
             return failed(job, corpus, error)
 
 
-def failed(job: Job, corpus: Corpus, error: Exception) -> dict[str, Any]:
+def failed(job: Job, corpus: Corpus, error: Exception) -> Summary:
     """Record the error that a run ended with; return its summary. Call it where the error is caught."""
     if isinstance(error, LockedError):  # the folder is another process's to write in
-        return {"status": "failed", "reason": str(error)}
+        return Summary(status="failed", reason=str(error))
     if isinstance(error, NbrnnError):
         return record_failure(job, corpus, str(error))
     if isinstance(error, MemoryError):
@@ -72,13 +74,13 @@ def failed(job: Job, corpus: Corpus, error: Exception) -> dict[str, Any]:
     return record_failure(job, corpus, f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = None) -> dict[str, Any]:
+def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = None) -> Summary:
     """Write into a run's folder, where that can be, that it failed and why; return the summary."""
     folder = RunFolder(job.folder)
-    summary = {"status": "failed", "reason": reason, **({"traceback": trace} if trace else {})}
-    with suppress(NbrnnError):  # the reason may be that nothing can be written
+    before = Summary(status="running")
+    with suppress(NbrnnError):  # the reason may be that nothing can be read or written
         before = folder.read_summary()
-        summary = {**{k: v for k, v in before.items() if k not in OF_AN_END}, **summary}
+    summary = structs.replace(before, status="failed", reason=reason, traceback=trace, diverged_at=None)
     with suppress(NbrnnError):
         if folder.is_run() or folder.is_free():
             with folder.locked():

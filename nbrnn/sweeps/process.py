@@ -15,6 +15,7 @@ from typing import Any
 import loky
 
 from nbrnn.corpus import Corpus
+from nbrnn.runs.records import Summary
 from nbrnn.runs.run import Observer
 from nbrnn.sweeps.job import Job, Messenger, deliver, record_failure, run_job
 
@@ -42,7 +43,7 @@ class Processes:
         for slot in self.processes:
             slot.close()
 
-    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
         """Run a job in this thread's process; if that dies, once more in a new one."""
         for _ in range(DEATHS):
             if not hasattr(self.here, "slot"):
@@ -56,7 +57,7 @@ class Processes:
                 self.processes.remove(slot)
                 del self.here.slot
             if stop():
-                return {"status": "interrupted"}
+                return Summary(status="interrupted")
         return record_failure(job, self.corpus, f"its process died {DEATHS} times")
 
 
@@ -74,7 +75,7 @@ class Slot:
             1, context=context, initializer=begin, initargs=(theirs, corpus)
         )
 
-    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
         """Run a job. Raises BrokenProcessPool if the process dies."""
         with signals_blocked():  # which a new process inherits
             future = self.executor.submit(run_in_child, job, force)
@@ -85,9 +86,9 @@ class Slot:
                 self.pipe.send_bytes(b"stop")
                 told = time.monotonic()
             elif told is not None and time.monotonic() > told + GRACE:
-                return {"status": "interrupted"}
+                return Summary(status="interrupted")
         self.pass_on_news(observer)
-        summary: dict[str, Any] = future.result()
+        summary: Summary = future.result()
         return summary
 
     def pass_on_news(self, observer: Observer) -> None:
@@ -161,7 +162,7 @@ def begin(pipe: Connection, corpus: Corpus) -> None:
     threading.Thread(target=child.listen, daemon=True).start()
 
 
-def run_in_child(job: Job, force: bool) -> dict[str, Any]:
+def run_in_child(job: Job, force: bool) -> Summary:
     """Run a job in this process."""
     child.idle.clear()
     try:

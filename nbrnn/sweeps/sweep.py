@@ -8,15 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import joblib
 
 from nbrnn.corpus import Corpus
 from nbrnn.errors import NbrnnError, StoreError, SweepError
+from nbrnn.naming import run_id
 from nbrnn.network import compiled
+from nbrnn.runs.records import DONE, FAILURES, Summary, SweepRequest
 from nbrnn.runs.run import Observer, Progress, draw_loss
-from nbrnn.runs.store import DONE, FAILURES, RunFolder, SweepFolder
+from nbrnn.runs.store import RunFolder
+from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job, run_job
 
@@ -35,7 +38,7 @@ class SweepObserver:
     def progressed(self, job: Job, progress: Progress) -> None:
         """A run is further."""
 
-    def ended(self, job: Job, summary: dict[str, Any]) -> None:
+    def ended(self, job: Job, summary: Summary) -> None:
         """A run has ended: finished, diverged, failed or interrupted."""
 
     def ready(self) -> None:
@@ -66,7 +69,7 @@ class Place(Protocol):
 
     slots: int
 
-    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
         """Run a job, called by several threads at once; return its summary."""
 
 
@@ -77,7 +80,7 @@ class Threads:
     corpus: Corpus
     slots: int = field(default_factory=joblib.cpu_count)
 
-    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> dict[str, Any]:
+    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
         """Run a job in this thread."""
         return run_job(job, self.corpus, observer, stop, force)
 
@@ -87,37 +90,40 @@ class Outcome:
     """What has come out of a sweep: its runs, and the summaries of those that ended in any way."""
 
     jobs: list[Job]
-    summaries: dict[str, dict[str, Any]] = field(default_factory=dict)  # by run id
+    summaries: dict[str, Summary] = field(default_factory=dict)  # by run id
     done_before: int = 0
     seconds: float = 0.0  # that the runs took together, by the clock on the wall
 
     def count(self, *statuses: str) -> int:
         """Return the number of runs that ended so."""
-        return sum(summary["status"] in statuses for summary in self.summaries.values())
+        return sum(summary.status in statuses for summary in self.summaries.values())
 
     def failures(self) -> dict[str, str]:
         """Return run id and reason of the runs that diverged or failed."""
         return {
-            run_id: f"{summary['status']}: {summary.get('reason')}"
+            run_id: f"{summary.status}: {summary.reason}"
             for run_id, summary in self.summaries.items()
-            if summary["status"] in FAILURES
+            if summary.status in FAILURES
         }
 
 
 def plan(grid: Grid, corpus: Corpus, folder: SweepFolder) -> list[Job]:
     """Return all runs of a grid."""
-    ids = [(config.run_id(corpus.name, corpus.sha256), config) for config in grid.experiments()]
     command = tuple(sys.argv)
-    return [Job(run_id, config, folder.run(run_id).path, command) for run_id, config in ids]
+    jobs = []
+    for config in grid.experiments():
+        name = run_id(config, corpus.name, corpus.sha256)
+        jobs.append(Job(name, config, folder.run(name).path, command))
+    return jobs
 
 
-def done_before(job: Job) -> dict[str, Any] | None:
+def done_before(job: Job) -> Summary | None:
     """Return the summary of a run that need not be done, if there is one."""
     folder = RunFolder(job.folder)
     try:
         if folder.is_run() and folder.read_config()[0] == job.config and folder.has_text():
             summary = folder.read_summary()
-            return summary if summary["status"] in DONE else None
+            return summary if summary.status in DONE else None
     except StoreError:
         pass  # the run itself will say what is wrong
     return None
@@ -127,7 +133,7 @@ def status_before(job: Job) -> str:
     """Return the status in which a run was left; `new` if it was not begun."""
     folder = RunFolder(job.folder)
     try:
-        return str(folder.read_summary()["status"]) if folder.is_run() else "new"
+        return folder.read_summary().status if folder.is_run() else "new"
     except StoreError:
         return "damaged"
 
@@ -156,8 +162,12 @@ def sweep(
         raise StoreError(f"{folder} holds other files: give a new or an empty folder, or a sweep's")
     with folder.locked():
         planned = plan(grid, corpus, folder)
-        wanted = {"corpus": corpus.describe(), **grid.describe()}
-        wanted["runs"] = [job.run_id for job in planned]
+        request = SweepRequest(
+            corpus=corpus.describe(),
+            **grid.describe(),
+            runs=[job.run_id for job in planned],
+            command=sys.argv,
+        )
         outcome = Outcome(planned)
         if not force:
             before = {job.run_id: done_before(job) for job in planned}
@@ -168,11 +178,11 @@ def sweep(
         left = [job for job in planned if job.run_id not in outcome.summaries]
         if left:
             with place(backend, corpus, left, scheduler) as where:
-                folder.add_request(wanted, sys.argv)
+                folder.add_request(request)
                 sweeping.observer.ready()
                 sweeping.go(left, where, where.slots if jobs < 0 else jobs)
         else:
-            folder.add_request(wanted, sys.argv)
+            folder.add_request(request)
         sweeping.draw()
         return outcome
 
@@ -232,7 +242,7 @@ class Sweeping:
         for job, summary in parallel(calls):
             if summary is not None:
                 self.outcome.summaries[job.run_id] = summary
-                self.failures += summary["status"] in FAILURES
+                self.failures += summary.status in FAILURES
                 self.observer.ended(job, summary)
         self.outcome.seconds = time.monotonic() - start
         if self.fatal is not None:
@@ -245,7 +255,7 @@ class Sweeping:
                 return
             yield job
 
-    def run(self, job: Job, where: Place) -> tuple[Job, dict[str, Any] | None]:
+    def run(self, job: Job, where: Place) -> tuple[Job, Summary | None]:
         """Run a job; without a summary if it was not even begun, or met an error that meets all."""
         if self.stopping():
             return job, None
@@ -266,6 +276,7 @@ class Sweeping:
         for job in self.outcome.jobs:
             if self.stop():
                 return
-            if self.outcome.summaries.get(job.run_id, {}).get("status") in DONE:
+            summary = self.outcome.summaries.get(job.run_id)
+            if summary is not None and summary.status in DONE:
                 with suppress(NbrnnError):  # a picture less is no reason to lose a sweep's outcome
                     draw_loss(RunFolder(job.folder))
