@@ -7,6 +7,7 @@ import pytest
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import ConfigError
+from nbrnn.naming import run_id
 
 SHA = "0" * 64
 

@@ -1,0 +1,147 @@
+"""Folders of earlier versions keep their ids, go on, are sampled, scored, shown and reported."""
+
+import csv
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import naive
+import numpy as np
+import pytest
+
+from nbrnn.cli.main import app
+from nbrnn.config import SETTINGS, RunConfig
+from nbrnn.corpus import load
+from nbrnn.naming import run_id
+from nbrnn.reports.tables import read
+from nbrnn.runs.run import run
+from nbrnn.runs.store import RunFolder
+from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.sweeps.grid import grid
+from nbrnn.sweeps.sweep import sweep
+
+DATA = Path(__file__).parents[1] / "data" / "0.1"
+
+IDS = {
+    "run": "moor-m5-eta0.1-sigma0.1-400updates-seed3-0e61e2d8",
+    "resumed": "moor-m5-eta0.1-sigma0.1-2epochs-seed0-5a95a9cc",
+    "interrupted": "moor-m5-eta0.1-sigma0.1-700updates-seed0-995e4fd1",
+}
+
+
+@pytest.fixture(scope="module")
+def moor():
+    return load(str(DATA / "moor.txt"))
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Return a copy of all old folders, in which one may write."""
+    return shutil.copytree(DATA, tmp_path / "old")
+
+
+def program(*arguments):
+    """Call the program in this process; it must succeed."""
+    with pytest.raises(SystemExit) as exit_:
+        app([str(argument) for argument in arguments])
+    assert exit_.value.code == 0
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_ids_stay(name):
+    config, corpus = RunFolder(DATA / name).read_config()
+    assert run_id(config, corpus.name, corpus.sha256) == IDS[name]
+
+
+def test_ids_of_a_sweep_stay():
+    folders = SweepFolder(DATA / "sweep").runs()
+    assert len(folders) == 5
+    for folder in folders:
+        config, corpus = folder.read_config()
+        assert run_id(config, corpus.name, corpus.sha256) == folder.path.name
+
+
+def test_a_setting_that_came_later_counts_where_it_differs_from_its_default(monkeypatch):
+    later = dataclasses.replace(SETTINGS["clip"], added="9.9")
+    monkeypatch.setitem(SETTINGS, "clip", later)
+    assert "clip" not in RunConfig().identity()
+    assert RunConfig(clip=4).identity()["clip"] == 4
+    before = RunConfig().to_dict()
+    del before["clip"]
+    assert RunConfig.from_dict(before) == RunConfig()
+
+
+def test_an_interrupted_run_goes_on_as_the_naive_program_does(folders, moor):
+    folder = RunFolder(folders / "interrupted")
+    last = folder.read_checkpoint("last")
+    assert last.update == 250
+    theta, memory = ({name: a.astype(float) for name, a in group.items()}
+                     for group in (last.theta, last.memory["adagrad"]))  # fmt: skip
+    h, smooth = last.h_prev.astype(float), last.smooth_loss
+    before = (folder / "metrics.csv").read_text()
+    for update in range(250, 700):
+        start = update % 499 * 10
+        h = h if start else np.zeros(5)
+        x, y = moor.codes[start : start + 10], moor.codes[start + 1 : start + 11]
+        loss, gradient, h = naive.gradients(theta, x, y, h)
+        smooth = 0.999 * smooth + 0.001 * loss
+        for name, g in gradient.items():
+            memory[name] += np.clip(g, -5, 5) ** 2
+            theta[name] -= 0.1 * np.clip(g, -5, 5) / np.sqrt(memory[name] + 1e-8)
+    summary = run(last.config, moor, folder.path)
+    assert (summary.status, summary.updates) == ("finished", 700)
+    assert summary.smooth_loss_final == pytest.approx(smooth, rel=1e-4)
+    assert (folder / "metrics.csv").read_text().startswith(before)
+    assert [sample.update for sample in folder.read_samples()] == list(range(0, 701, 100))
+
+
+@pytest.mark.parametrize(("name", "length"), [("run", {"updates": 900}), ("resumed", {"epochs": 3})])
+def test_a_finished_run_is_made_longer(folders, moor, tmp_path, name, length):
+    config, _ = RunFolder(folders / name).read_config()
+    longer = dataclasses.replace(config, **{"epochs": None, "updates": None, **length})
+    summary = run(longer, moor, folders / name)
+    scratch = run(longer, moor, tmp_path / "scratch")
+    # on another processor than theirs the last digits differ
+    assert summary.smooth_loss_final == pytest.approx(scratch.smooth_loss_final, rel=1e-4)
+    assert summary.updates == scratch.updates
+    sessions = json.loads((folders / name / "env.json").read_text())
+    assert sessions["nbrnn"] == "0.1.0"
+    assert len(sessions["resumed"]) == (2 if name == "resumed" else 1)
+
+
+def test_a_sweep_knows_what_it_has_done(folders, moor):
+    lists = {"updates": "300", "hidden": "5", "seq_length": "10", "sample_every": "100"}
+    lists |= {"sample_length": "40", "sigma": "0.01,0.1", "seed": "0:1"}
+    folder = SweepFolder(folders / "sweep")
+    outcome = sweep(grid(lists), moor, folder)
+    assert (outcome.done_before, outcome.count("finished")) == (4, 4)
+    assert len(folder.read_requests()) == 2
+
+
+def test_old_runs_are_reported_with_new_ones(folders, moor, tmp_path):
+    run(RunConfig(updates=300, hidden=5, seq_length=10, sigma=0.3), moor, tmp_path / "new")
+    results = read([folders / "sweep", folders / "run", folders / "resumed", tmp_path / "new"])
+    assert results.unreadable == []
+    assert sorted(results.runs["status"]) == ["diverged", *["finished"] * 7]
+    program("report", folders / "sweep", "--quiet")
+    with (folders / "sweep" / "report" / "runs.csv").open() as file:
+        rows = {row["run_id"]: row for row in csv.DictReader(file)}
+    for path in (DATA / "sweep" / "runs").iterdir():
+        summary = json.loads((path / "summary.json").read_text())
+        assert float(rows[path.name]["smooth_loss_best"]) == summary["smooth_loss_best"]
+
+
+def test_old_runs_are_shown_sampled_and_scored(capsys):
+    program("show", DATA / "run", "--json")
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["summary"] == json.loads((DATA / "run" / "summary.json").read_text())
+    program("sample", DATA / "run", "--length", "200")
+    assert (DATA / "run" / "best.txt").read_text().startswith(capsys.readouterr().out)
+    program("score", DATA / "run", DATA / "moor.txt", "--json")
+    scored = json.loads(capsys.readouterr().out)
+    model = RunFolder(DATA / "run").read_checkpoint("best")
+    theta = {name: array.astype(float) for name, array in model.theta.items()}
+    codes = load(str(DATA / "moor.txt")).codes
+    loss, _, _ = naive.forward(theta, codes[:-1], codes[1:], np.zeros(5))
+    assert scored["model"]["nats_per_character"] == pytest.approx(loss / (codes.size - 1), rel=1e-5)
