@@ -197,7 +197,7 @@ def print_outcome(
 
 def print_configurations(results: Results, numbered: bool = False) -> None:
     """Print the table of the best configurations; of all, with the numbers of `print_differences`."""
-    from nbrnn.reports.report import configuration_rows
+    from nbrnn.reports.rows import configuration_rows
 
     columns, rows = configuration_rows(results, "smooth_loss_best")
     wanted = ["configuration", "seeds", "mean", "95 % CI"]
@@ -219,7 +219,7 @@ def print_configurations(results: Results, numbered: bool = False) -> None:
 
 def print_differences(results: Results) -> None:
     """Print the table of differences, which calls the configurations by their numbers."""
-    from nbrnn.reports.report import comparison_rows
+    from nbrnn.reports.rows import comparison_rows
 
     numbers = {name: str(number) for number, name in enumerate(results.configurations["setting"], 1)}
     columns, rows = comparison_rows(results, "smooth_loss_best")
@@ -276,7 +276,7 @@ def pause(seconds: float, signals: Signals) -> None:
 
 def compare(folders: Folders, as_json: Json = False) -> None:
     """Print how configurations differ, over the seeds that they have in common."""
-    from nbrnn.reports.report import METHOD, plain_rows, sentences
+    from nbrnn.reports.rows import METHOD, plain_rows, sentences
     from nbrnn.reports.tables import read
 
     results = read([existing(folder) for folder in folders])
