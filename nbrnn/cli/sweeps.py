@@ -118,17 +118,21 @@ def sweep(
     if signals.waiting():
         ended = f"{outcome.count('finished')} of {len(outcome.jobs)} runs are finished"
         raise signals.error(f"interrupted: {ended}; the same command goes on")
-    failures = outcome.failures()
-    if failures:
-        named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
-        more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
-        stopped = "; stopped by --max-failures" if len(outcome.summaries) < len(outcome.jobs) else ""
-        total = len(outcome.jobs)
-        complain(f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}")
+    if outcome.failures():
+        complain(did_not_finish(outcome))
     if wrong is not None:
         complain(f"the runs are done, but no report is written: {wrong}")
-    if failures or wrong is not None:
+    if outcome.failures() or wrong is not None:
         raise typer.Exit(1)
+
+
+def did_not_finish(outcome: Outcome) -> str:
+    """Return in one line which runs diverged or failed, and why."""
+    failures, total = outcome.failures(), len(outcome.jobs)
+    named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
+    more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
+    stopped = "; stopped by --max-failures" if len(outcome.summaries) < total else ""
+    return f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}"
 
 
 def report_on(folder: SweepFolder, outcome: Outcome) -> tuple[Report | None, NbrnnError | None]:

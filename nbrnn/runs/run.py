@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
@@ -18,6 +18,9 @@ from nbrnn.runs.environment import session
 from nbrnn.runs.sample import sample
 from nbrnn.runs.store import DONE, RunFolder
 from nbrnn.runs.training import Training, finite, looks, per_character
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints
 MOST_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
@@ -323,12 +326,19 @@ def draw_loss(folder: RunFolder) -> None:
     """Draw the loss of a run that has ended, unless the picture is there."""
     if folder.has_plot():
         return
-    from nbrnn.plots import loss_figure, save  # matplotlib takes a third of a second
+    from nbrnn.plots import save  # matplotlib takes a third of a second
+
+    figure = loss_figure_of(folder)
+    folder.write_plot(lambda file: save(figure, file, "png"))
+
+
+def loss_figure_of(folder: RunFolder) -> Figure:
+    """Return the picture of a run's loss. Raises StoreError."""
+    from nbrnn.plots import loss_figure
 
     config, corpus = folder.read_config()
     sizes = f"m = {config.hidden}, T = {config.seq_length}"
     rates = f"eta = {config.eta:g}, sigma = {config.sigma:g}"
     title = f"{corpus['name']}: {sizes}, {rates}, seed {config.seed}"
     windows = (corpus["characters"] - 1) // config.seq_length
-    figure = loss_figure(folder.read_metrics(), folder.read_summary(), title, windows)
-    folder.write_plot(lambda file: save(figure, file, "png"))
+    return loss_figure(folder.read_metrics(), folder.read_summary(), title, windows)
