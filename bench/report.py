@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nbrnn.plots import BLUE, COLOURS, GREY, plain, save
-from nbrnn.reports.report import markdown_table
+from nbrnn.reports.markdown import markdown_table
 from nbrnn.runs.files import write_atomically
 
 Row = Mapping[str, Any]

@@ -1,1 +1,41 @@
 """Train many small character-level recurrent networks, fast, on an ordinary CPU."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbrnn.cli.notebook import run, sweep
+    from nbrnn.config import RunConfig
+    from nbrnn.corpus import load
+    from nbrnn.reports.tables import read_runs
+    from nbrnn.runs.model import Model
+
+    __version__: str
+
+__all__ = ["Model", "RunConfig", "__version__", "load", "read_runs", "run", "sweep"]
+
+# Each is imported when it is first used, so that `nbrnn --help` is instant.
+HOMES = {
+    "Model": "nbrnn.runs.model",
+    "RunConfig": "nbrnn.config",
+    "load": "nbrnn.corpus",
+    "read_runs": "nbrnn.reports.tables",
+    "run": "nbrnn.cli.notebook",
+    "sweep": "nbrnn.cli.notebook",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("nbrnn")
+    if name not in HOMES:
+        raise AttributeError(f"module 'nbrnn' has no attribute {name!r}")
+    return getattr(import_module(HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

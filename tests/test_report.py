@@ -77,8 +77,11 @@ def test_csv_and_json_say_the_same(folder, written):
 def test_samples_are_those_of_best_median_and_worst_seed(folder):
     results = report([folder], folder / "report").results
     setting = results.configurations["setting"][0]
-    seeds = list(results.folders_of(setting))
-    losses = [results.folders_of(setting)[seed].read_summary()["smooth_loss_best"] for seed in seeds]
+    seeds = list(results.finished_by_seed(setting))
+    losses = [
+        results.finished_by_seed(setting)[seed].folder.read_summary()["smooth_loss_best"]
+        for seed in seeds
+    ]
     assert losses == sorted(losses)
     text = (folder / "report" / "samples.md").read_text()
     part = text.partition(f"## {setting}\n")[2].partition("\n## ")[0]
@@ -90,7 +93,7 @@ def test_samples_are_those_of_best_median_and_worst_seed(folder):
         for (_, seed), cell in zip(
             heads, re.findall(r"<pre>(.*?)</pre>", cells, re.DOTALL), strict=True
         ):
-            samples = results.folders_of(setting)[int(seed)].read_samples()
+            samples = results.finished_by_seed(setting)[int(seed)].folder.read_samples()
             (sample,) = (s["text"] for s in samples if s["update"] == int(update))
             assert html.unescape(cell) == sample
 

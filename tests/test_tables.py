@@ -187,15 +187,48 @@ def test_what_is_damaged_or_unfinished_is_shown_as_such(corpus, tmp_path):
     (first.folder / "summary.json").write_text("{}")
     (second.folder / "summary.json").unlink()
     results = read([tmp_path])
-    assert sorted(results.runs["status"]) == ["failed", "finished", "running"]
-    assert results.unreadable == []
+    assert sorted(results.runs["status"]) == ["finished", "running"]
+    assert [str(first.folder / "summary.json") in problem for problem in results.unreadable] == [True]
     row = results.configurations.iloc[0]
-    assert (row["n"], row["failures"], row["unfinished"]) == (1, 1, 1)
+    assert (row["n"], row["failures"], row["unfinished"]) == (1, 0, 1)
     (first.folder / "summary.json").write_text('{"status": "finished", "epoch_mean_loss": 5}')
     (second.folder / "config.json").write_text("{")
     results = read([tmp_path])
-    assert sorted(results.runs["status"]) == ["failed", "finished"]
-    assert [str(second.folder) in problem for problem in results.unreadable] == [True]
+    assert list(results.runs["status"]) == ["finished"]
+    files = [first.folder / "summary.json", second.folder / "config.json"]
+    assert sorted(problem.split(" is damaged")[0] for problem in results.unreadable) == sorted(
+        map(str, files)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", '{"schema": 1}'),
+        ("config.json", "[" * 100_000),
+        ("summary.json", '{"status": "done"}'),
+        ("summary.json", "\x00\xff"),
+        ("metrics.csv", "update,epoch,loss,smooth_loss\n1,0,x,y\n"),
+        ("metrics.csv", "update,epoch,loss,smooth_loss\n1,0,90,nan\n"),
+        ("metrics.csv", "update,epoch,loss,smooth_loss\n100,0,90,90\n1,0,90,90\n"),
+        ("samples.jsonl", '{"update": "first", "text": 5}\n'),
+        ("samples.jsonl", "nonsense\n"),
+    ],
+)
+def test_a_damaged_run_is_left_out_with_its_reason_and_the_others_are_shown(
+    nbrnn, corpus, tmp_path, name, content
+):
+    outcome = sweep(grid({**SMALL, "sigma": "0.01,0.1", "seed": "0:1"}), corpus, SweepFolder(tmp_path))
+    damaged = outcome.jobs[0].folder / name
+    damaged.write_text(content)
+    written = report([tmp_path], tmp_path / "report")
+    assert list(written.results.runs["status"]) == ["finished"] * 3
+    assert [str(damaged) in problem for problem in written.document()["unreadable"]] == [True]
+    for file in ("index.html", "settings.md"):
+        assert f"Left out: {damaged}" in (tmp_path / "report" / file).read_text()
+    assert f"left out: {damaged}" in nbrnn("compare", tmp_path).stdout.replace("\n  ", " ")
+    damaged.unlink()  # of a run that has ended, so that no file of it may lack
+    assert len(read([tmp_path]).unreadable) == (name in ("metrics.csv", "samples.jsonl"))
 
 
 def test_one_text_under_two_names_counts_once(corpus, tmp_path):

@@ -120,17 +120,21 @@ def sweep(
     if signals.waiting():
         ended = f"{outcome.count('finished')} of {len(outcome.jobs)} runs are finished"
         raise signals.error(f"interrupted: {ended}; the same command goes on")
-    failures = outcome.failures()
-    if failures:
-        named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
-        more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
-        stopped = "; stopped by --max-failures" if len(outcome.summaries) < len(outcome.jobs) else ""
-        total = len(outcome.jobs)
-        complain(f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}")
+    if outcome.failures():
+        complain(did_not_finish(outcome))
     if wrong is not None:
         complain(f"the runs are done, but no report is written: {wrong}")
-    if failures or wrong is not None:
+    if outcome.failures() or wrong is not None:
         raise typer.Exit(1)
+
+
+def did_not_finish(outcome: Outcome) -> str:
+    """Return in one line which runs diverged or failed, and why."""
+    failures, total = outcome.failures(), len(outcome.jobs)
+    named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
+    more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
+    stopped = "; stopped by --max-failures" if len(outcome.summaries) < total else ""
+    return f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}"
 
 
 def report_on(folder: SweepFolder, outcome: Outcome) -> tuple[Report | None, NbrnnError | None]:
@@ -195,7 +199,7 @@ def print_outcome(
 
 def print_configurations(results: Results, numbered: bool = False) -> None:
     """Print the table of the best configurations; of all, with the numbers of `print_differences`."""
-    from nbrnn.reports.report import configuration_rows
+    from nbrnn.reports.rows import configuration_rows
 
     columns, rows = configuration_rows(results, "smooth_loss_best")
     wanted = ["configuration", "seeds", "mean", "95 % CI"]
@@ -217,7 +221,7 @@ def print_configurations(results: Results, numbered: bool = False) -> None:
 
 def print_differences(results: Results) -> None:
     """Print the table of differences, which calls the configurations by their numbers."""
-    from nbrnn.reports.report import comparison_rows
+    from nbrnn.reports.rows import comparison_rows
 
     numbers = {name: str(number) for number, name in enumerate(results.configurations["setting"], 1)}
     columns, rows = comparison_rows(results, "smooth_loss_best")
@@ -274,7 +278,7 @@ def pause(seconds: float, signals: Signals) -> None:
 
 def compare(folders: Folders, as_json: Json = False) -> None:
     """Print how configurations differ, over the seeds that they have in common."""
-    from nbrnn.reports.report import METHOD, plain_rows, sentences
+    from nbrnn.reports.rows import METHOD, plain_rows, sentences
     from nbrnn.reports.tables import read
 
     results = read([existing(folder) for folder in folders])

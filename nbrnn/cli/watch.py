@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Self
 
 from rich import progress as bars
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Column
 from rich.text import Text
 
@@ -21,6 +23,9 @@ from nbrnn.runs.run import Observer, Progress
 from nbrnn.sweeps.job import Job
 from nbrnn.sweeps.sweep import Outcome, SweepObserver
 from nbrnn.visible import one_line, visible
+
+NOTEBOOK_WIDTH = 100  # characters
+REDRAW_SECONDS = 0.25
 
 
 class Stderr(Console):
@@ -34,20 +39,56 @@ class Stderr(Console):
         self.quiet = True
 
 
+class NotebookBars(bars.Progress):
+    """Bars below the cell of a notebook; those of rich itself need ipywidgets there."""
+
+    def start(self) -> None:
+        """Make room for the bars."""
+        self.next_time = 0.0
+        if not self.disable:
+            from IPython import display
+
+            self.notebook: Any = display
+            self.place = self.notebook.display(self.notebook.HTML(""), display_id=True)
+
+    def update(self, *arguments: Any, **changes: Any) -> None:
+        """Move a bar, and show all of them now and then."""
+        super().update(*arguments, **changes)
+        if not self.disable and time.monotonic() >= self.next_time:
+            self.next_time = time.monotonic() + REDRAW_SECONDS
+            self.show(self.get_renderable())
+
+    def stop(self) -> None:
+        """Take the bars away."""
+        if not self.disable:
+            self.show("")
+
+    def show(self, content: RenderableType) -> None:
+        """Replace what is shown."""
+        page = Console(file=io.StringIO(), width=NOTEBOOK_WIDTH, record=True, force_jupyter=False)
+        page.print(content, end="")
+        text = page.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+        self.place.update(self.notebook.HTML(text))
+
+
 class Screen:
-    """Lines of text on stderr and, on a terminal, bars below them, within a context."""
+    """Lines of text on stderr and, on a terminal, bars below them, within a context.
+
+    In a notebook both are below the cell.
+    """
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.console = Stderr()
         name = Column(no_wrap=True, overflow="ellipsis", ratio=4)
-        self.bars = bars.Progress(
+        kind = NotebookBars if self.console.is_jupyter else bars.Progress
+        self.bars = kind(
             bars.TextColumn("{task.fields[numbers]}", table_column=name),
             bars.BarColumn(bar_width=None, table_column=Column(ratio=1)),
             bars.TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True, min_width=4)),
             bars.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
             console=self.console,
-            disable=quiet or not sys.stderr.isatty(),
+            disable=quiet or not (sys.stderr.isatty() or self.console.is_jupyter),
             expand=True,
             transient=True,
             refresh_per_second=4,
@@ -75,7 +116,7 @@ class Watcher(Screen, Observer):
         updates_per_epoch: int,
         seq_length: int,
         quiet: bool,
-        on_start: Callable[[], None],
+        on_start: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(quiet)
         self.folder, self.on_start = folder, on_start
@@ -112,7 +153,9 @@ class Watcher(Screen, Observer):
 class SweepWatcher(Screen, SweepObserver):
     """Shows a sweep as a whole, the runs in progress, and the best so far."""
 
-    def __init__(self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], None]) -> None:
+    def __init__(
+        self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(quiet)
         self.folder, self.corpus, self.on_start = folder, corpus, on_start
         self.rows: dict[str, bars.TaskID] = {}  # of the runs in progress, by run id

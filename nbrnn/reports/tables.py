@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -12,11 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.config import RunConfig
-from nbrnn.errors import NbrnnError, StoreError
 from nbrnn.naming import namer, varying
+from nbrnn.reports.reading import RunRecord, find_runs, find_runs_below, read_records
 from nbrnn.reports.stats import Mean, holm, mean_of
-from nbrnn.runs.store import FAILURES, RunFolder, SweepFolder
+from nbrnn.runs.store import FAILURES
 from nbrnn.visible import one_line
 
 # What is compared: the column in runs.csv, and its name in a sentence.
@@ -34,77 +34,45 @@ SURE = 0.05  # the largest p of a difference that is called one
 class Results:
     """Runs with their tables; all losses but those of `runs` are in one `unit`."""
 
-    folders: list[RunFolder]  # in the order of the rows of `runs`
+    records: list[RunRecord]  # in the order of the rows of `runs`
     runs: pd.DataFrame
     compared: pd.DataFrame  # the same, with the measures in `unit`
     configurations: pd.DataFrame
     comparison: pd.DataFrame
     swept: list[str]  # the settings in which the runs differ
     unit: str
-    unreadable: list[str]  # what is wrong with runs whose settings cannot be read
-
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """Return all tables under the names of their files."""
-        # A configuration is called `setting` in files, columns and JSON: scripts rely on that name.
-        return {"runs": self.runs, "settings": self.configurations, "comparison": self.comparison}
+    unreadable: list[str]  # what is wrong with the runs that are left out
 
     @property
     def per_character(self) -> bool:
         """Whether losses are compared by the character rather than by the window."""
         return self.unit == PER_CHARACTER
 
-    def folders_of(self, configuration: str) -> dict[int, RunFolder]:
-        """Return the folders of the finished runs of a configuration by seed, the best run first."""
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return all tables under the names of their files."""
+        # A configuration is called `setting` in files, columns and JSON: scripts rely on that name.
+        return {"runs": self.runs, "settings": self.configurations, "comparison": self.comparison}
+
+    def finished_by_seed(self, configuration: str) -> dict[int, RunRecord]:
+        """Return the finished runs of a configuration by seed, the best run first."""
         rows = self.runs[(self.runs["setting"] == configuration) & (self.runs["status"] == "finished")]
         rows = rows.sort_values("smooth_loss_best")
         seeds = zip(rows.index.tolist(), rows["seed"].tolist(), strict=True)
-        return {seed: self.folders[index] for index, seed in seeds}
-
-
-def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
-    """Return the runs in folders of sweeps and of runs. Raises StoreError where there is none."""
-    found: list[RunFolder] = []
-    for path in paths:
-        sweep, run = SweepFolder(path), RunFolder(path)
-        if sweep.is_sweep():
-            found += sweep.runs()
-        elif run.is_run():
-            found.append(run)
-        else:
-            raise StoreError(f"{path} is neither the folder of a run nor that of a sweep")
-    if not found:
-        raise StoreError(f"{', '.join(map(str, paths))}: no run has begun yet")
-    return found
+        return {seed: self.records[index] for index, seed in seeds}
 
 
 def read(paths: Iterable[Path]) -> Results:
     """Return the tables of all runs in these folders of sweeps and of runs. Raises StoreError."""
-    paths = list(paths)
-    unique: dict[str, tuple[RunFolder, RunConfig, dict[str, Any], dict[str, Any]]] = {}
-    unreadable = []
-    for folder in find_runs(paths):
-        try:
-            config, corpus = folder.read_config()
-        except StoreError as error:
-            unreadable.append(str(error))
-            continue
-        identity = config.run_id("", corpus["sha256"])  # the same text may have two names
-        summary = summary_of(folder)
-        if identity not in unique or summary["status"] == "finished":
-            unique[identity] = (folder, config, corpus, summary)
-    if not unique:
-        raise StoreError(unreadable[0])
-    folders, configs, corpora, summaries = map(list, zip(*unique.values(), strict=True))
-    swept, names = varying(configs), configuration_names(configs, corpora)
-    rows = zip(configs, corpora, summaries, names, strict=True)
-    runs = pd.DataFrame([row_of(*row) for row in rows])
+    records, unreadable = read_records(find_runs(list(paths)))
+    swept = varying(record.config for record in records)
+    runs = runs_table(records)
     per_character = "seq_length" in swept  # the sums over windows of different lengths do not compare
     scale = 1 / runs["seq_length"] if per_character else 1
     compared = runs.assign(**{measure: runs[measure] * scale for measure in MEASURES})
     unit = PER_CHARACTER if per_character else PER_WINDOW
     configurations = configurations_table(compared, swept)
     return Results(
-        folders=folders,
+        records=records,
         runs=runs,
         compared=compared,
         configurations=configurations.assign(unit=unit),
@@ -115,20 +83,29 @@ def read(paths: Iterable[Path]) -> Results:
     )
 
 
-def summary_of(folder: RunFolder) -> dict[str, Any]:
-    """Return the summary of a run; of one that is damaged, that it failed."""
-    try:
-        return folder.read_summary()
-    except NbrnnError as error:
-        return {"status": "failed", "reason": str(error)}
+def read_runs(path: Path | str = "results") -> pd.DataFrame:
+    """Return a row for each run in a folder and below it, as in runs.csv, with its `folder`.
+
+    A run that cannot be read is left out, with a warning. Raises StoreError if there is none.
+    """
+    records, unreadable = read_records(find_runs_below(Path(path)))
+    for problem in unreadable:
+        warnings.warn(f"left out: {problem}", stacklevel=2)
+    return runs_table(records).assign(folder=[str(record.folder) for record in records])
 
 
-def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[Mapping[str, Any]]) -> list[str]:
+def runs_table(records: Sequence[RunRecord]) -> pd.DataFrame:
+    """Return a row for each run, as in runs.csv."""
+    return pd.DataFrame(map(row_of, records, configuration_names(records)))
+
+
+def configuration_names(records: Sequence[RunRecord]) -> list[str]:
     """Return for each run what tells its configuration, and its text, from the others in words."""
-    name_of = namer(configs)
-    by_hash = {corpus["sha256"]: corpus["name"] for corpus in corpora}
+    name_of = namer(record.config for record in records)
+    by_hash = {record.corpus["sha256"]: record.corpus["name"] for record in records}
     names = []
-    for config, corpus in zip(configs, corpora, strict=True):
+    for record in records:
+        config, corpus = record.config, record.corpus
         parts = [name_of(config)]
         if len(by_hash) > 1:
             same_name = list(by_hash.values()).count(corpus["name"]) > 1
@@ -138,13 +115,9 @@ def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[Mapping[
     return names
 
 
-def row_of(
-    config: RunConfig,
-    corpus: Mapping[str, Any],
-    summary: Mapping[str, Any],
-    configuration: str,
-) -> dict[str, Any]:
+def row_of(record: RunRecord, configuration: str) -> dict[str, Any]:
     """Return the row of a run in runs.csv."""
+    config, corpus, summary = record.config, record.corpus, record.summary
     settings = config.to_dict()
     seed = settings.pop("seed")
     means = summary.get("epoch_mean_loss") or [math.nan]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -21,6 +22,9 @@ from nbrnn.runs.records import DONE, MetricsRow, Sample, Status, Summary, finite
 from nbrnn.runs.sample import sample
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.training import Training, looks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints
 MOST_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
@@ -325,14 +329,21 @@ def draw_loss(folder: RunFolder) -> None:
     """Draw the loss of a run that has ended, unless the picture is there."""
     if folder.has_plot():
         return
-    from nbrnn.plots import loss_figure, save  # matplotlib takes a third of a second
+    from nbrnn.plots import save  # matplotlib takes a third of a second
+
+    figure = loss_figure_of(folder)
+    folder.write_plot(lambda file: save(figure, file, "png"))
+
+
+def loss_figure_of(folder: RunFolder) -> Figure:
+    """Return the picture of a run's loss. Raises StoreError."""
+    from nbrnn.plots import loss_figure
 
     config, corpus = folder.read_config()
     metrics, summary = folder.read_metrics(), folder.read_summary()
-    figure = loss_figure(
+    return loss_figure(
         (metrics.update, metrics.smooth_loss),
         (summary.best_update, summary.smooth_loss_best),
         title(config, corpus.name),
         corpus.updates_per_epoch(config.seq_length),
     )
-    folder.write_plot(lambda file: save(figure, file, "png"))

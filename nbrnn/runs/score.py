@@ -43,6 +43,27 @@ def score(model: Checkpoint, codes: Array, ngrams: Mapping[str, Array]) -> dict[
     }
 
 
+def probabilities(model: Checkpoint, codes: Array) -> Array:
+    """Return p_t (N, K), how likely each character is the next one, after each of codes (N,).
+
+    The model reads them from h_0 = 0 on. The logits are in its precision, their softmax in float64.
+    """
+    config, K = model.config, len(model.alphabet)
+    layout = Layout(config.hidden, K, np.dtype(config.dtype))
+    theta, work = layout.pack(model.theta), layout.work(config.seq_length)
+    compiled.ready("forward", config.dtype)
+    o = np.empty((codes.size, K))
+    for start in range(0, codes.size, config.seq_length):
+        x = codes[start : start + config.seq_length]
+        h, p = work.h[: x.size + 1], work.p[: x.size]
+        kernels.forward(theta, x, h, p)  # which leaves the logits in p
+        o[start : start + x.size] = p[:, :K]
+        h[0] = h[-1]
+    weights = np.exp(o - o.max(axis=1, keepdims=True))
+    result: Array = weights / weights.sum(axis=1, keepdims=True)
+    return result
+
+
 def baselines(codes: Array, ngrams: Mapping[str, Array]) -> tuple[float, float]:
     """Return the mean loss of the unigram and the bigram model, in nats per character."""
     characters = ngrams["characters"]

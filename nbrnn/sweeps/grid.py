@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,37 @@ def grid(lists: Mapping[str, str], draws: int | None = None, draw_seed: int = 0)
         del given["epochs"]
     axes = {name: parse(name, given[name]) for name in SETTINGS if name in given}
     return Grid(axes, axes.pop("seed"), draws, draw_seed)
+
+
+def grid_of(
+    settings: Mapping[str, Any], seeds: Iterable[int], draws: int | None = None, draw_seed: int = 0
+) -> Grid:
+    """Return the grid of what a program asks for: one value or several for each setting it names.
+
+    Raises ConfigError.
+    """
+    unknown = ", ".join(sorted(set(settings) - set(FIELDS)))
+    if unknown:
+        raise ConfigError(f"{unknown}: no such setting; there are {', '.join(FIELDS)}")
+    if "seed" in settings:
+        raise ConfigError("seed is no setting of a sweep: give seeds, with which it does them all")
+    given = dict(settings)
+    if not {"epochs", "updates"} & set(given):
+        given["epochs"] = parse("epochs", DEFAULT_LISTS["epochs"])
+    axes = {name: values_of(name, given[name]) for name in FIELDS if name in given}
+    return Grid(axes, values_of("seed", seeds), draws, draw_seed)
+
+
+def values_of(name: str, values: Any) -> list[Any]:
+    """Return the different values of a setting, in their order. Raises ConfigError."""
+    if hasattr(values, "tolist"):  # of NumPy or pandas, whose numbers are none of Python's
+        values = values.tolist()
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        values = [values]
+    plain = [value.item() if hasattr(value, "item") else value for value in values]
+    if not plain:
+        raise ConfigError(f"{name}: there is no value")
+    return list(dict.fromkeys(getattr(RunConfig(**{name: value}), name) for value in plain))
 
 
 def parse(name: str, text: str) -> list[Any]:

@@ -1,0 +1,129 @@
+"""What does a person at a notebook, or in a script, call and see?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from nbrnn.cli.arguments import RESULTS
+from nbrnn.cli.sweeps import did_not_finish
+from nbrnn.cli.watch import SweepWatcher, Watcher
+from nbrnn.config import RunConfig
+from nbrnn.corpus import DEFAULT, Corpus, load
+from nbrnn.runs.model import Model
+from nbrnn.runs.run import run as train
+from nbrnn.runs.store import SweepFolder
+from nbrnn.sweeps.grid import grid_of
+from nbrnn.sweeps.sweep import Backend
+from nbrnn.sweeps.sweep import sweep as train_all
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Text = Corpus | str | os.PathLike[str]  # a corpus, its name, or the path of a text file
+
+
+def run(
+    config: RunConfig | None = None,
+    corpus: Text = DEFAULT,
+    folder: Path | str | None = None,
+    *,
+    force: bool = False,
+    quiet: bool = False,
+) -> Model:
+    """Train a network on a text, and return the best model; as `nbrnn train` does.
+
+    It is kept in `folder`, without one in results/RUN_ID. What is finished there is not done again,
+    what was interrupted goes on; `force` starts anew. Raises what `nbrnn.runs.run.run` does.
+    """
+    config, text = config or RunConfig(), corpus_of(corpus)
+    path = Path(folder) if folder is not None else RESULTS / config.run_id(text.name, text.sha256)
+    watcher = Watcher(str(path), text.updates_per_epoch(config.seq_length), config.seq_length, quiet)
+    with Interrupt() as interrupt, watcher:
+        train(config, text, path, observer=watcher, stop=interrupt.has_come, force=force)
+    return Model(path)
+
+
+def sweep(
+    settings: Mapping[str, Any] | None = None,
+    corpus: Text = DEFAULT,
+    folder: Path | str | None = None,
+    *,
+    seeds: Iterable[int] = range(4),
+    random: int | None = None,
+    sweep_seed: int = 0,
+    jobs: int = -1,
+    backend: Backend = "threading",
+    scheduler: str = "",
+    max_failures: int | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """Train with all combinations of settings and seeds; return a row for each run, as `read_runs`.
+
+    `settings` has one value or several for each field of RunConfig, as {"sigma": [0.01, 0.1],
+    "hidden": 50}; `random` draws so many configurations, by `sweep_seed`. `folder` is results/NAME
+    without one. Runs that did not finish are warned of. Raises what `nbrnn.sweeps.sweep.sweep` does.
+    """
+    from nbrnn.reports.tables import read_runs
+
+    wanted, text = grid_of(settings or {}, seeds, random, sweep_seed), corpus_of(corpus)
+    where = SweepFolder(folder if folder is not None else RESULTS / wanted.name(text.name))
+    watcher = SweepWatcher(str(where), text, quiet)
+    watcher = SweepWatcher(str(where), text, quiet)
+    with Interrupt() as interrupt, watcher:
+        outcome = train_all(
+            wanted,
+            text,
+            where,
+            backend=backend,
+            jobs=jobs,
+            scheduler=scheduler,
+            observer=watcher,
+            stop=interrupt.has_come,
+            force=force,
+            max_failures=max_failures,
+        )
+    if outcome.failures():
+        warnings.warn(did_not_finish(outcome), stacklevel=2)
+    runs = read_runs(where.path)
+    return runs[runs["run_id"].isin([job.run_id for job in outcome.jobs])].reset_index(drop=True)
+
+
+def corpus_of(text: Text) -> Corpus:
+    """Return the corpus that a user means. Raises CorpusError."""
+    return text if isinstance(text, Corpus) else load(os.fspath(text))
+
+
+class Interrupt:
+    """Within this context a Ctrl-C, or a notebook's stop button, only asks to stop: see `has_come`.
+
+    In the end it is raised as the KeyboardInterrupt that it is.
+    """
+
+    def __enter__(self) -> Interrupt:
+        self.noted = False
+        self.main = threading.current_thread() is threading.main_thread()
+        if self.main:  # signals come to no other thread
+            self.before = signal.signal(signal.SIGINT, self.note)
+        return self
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Remember it."""
+        self.noted = True
+
+    def has_come(self) -> bool:
+        """Whether there was one."""
+        return self.noted
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if self.main:
+            signal.signal(signal.SIGINT, self.before)
+        if self.noted and kind is None:
+            raise KeyboardInterrupt

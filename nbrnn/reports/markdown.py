@@ -1,0 +1,64 @@
+"""How are tables and samples written as Markdown?"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+
+from nbrnn.reports.rows import METHOD, comparison_rows, configuration_rows, measures_of, sentences
+from nbrnn.reports.samples import Samples
+from nbrnn.reports.tables import Results
+from nbrnn.visible import one_line
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown, all columns but the first to the right."""
+    lines = ["| " + " | ".join(columns) + " |", "|---|" + "--:|" * (len(columns) - 1)]
+    for row in rows:
+        cells = (html.escape(cell, quote=False).replace("|", "\\|") for cell in row)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def configurations_markdown(results: Results) -> str:
+    """Return settings.md."""
+    parts = [
+        "# Configurations",
+        f"Over the finished seeds of each configuration; losses in {results.unit}.",
+    ]
+    parts += [
+        html.escape(f"Left out: {one_line(problem)}.", quote=False) for problem in results.unreadable
+    ]
+    for measure, name in measures_of(results).items():
+        parts += [f"## {name.capitalize()}", markdown_table(*configuration_rows(results, measure))]
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_markdown(results: Results) -> str:
+    """Return comparison.md."""
+    parts = ["# Differences between configurations", METHOD + f" Losses in {results.unit}."]
+    for measure, name in measures_of(results).items():
+        columns, rows = comparison_rows(results, measure)
+        if rows:
+            parts += [f"## {name.capitalize()}", markdown_table(columns, rows)]
+            parts += [
+                "\n".join(f"- {html.escape(text, quote=False)}" for text in sentences(results, measure))
+            ]
+    if len(parts) == 2:
+        parts.append("There is one configuration only.")
+    return "\n\n".join(parts) + "\n"
+
+
+def samples_markdown(samples: Mapping[str, Samples]) -> str:
+    """Return samples.md: a table for each configuration, in HTML, since Markdown's have no line ends."""
+    parts = ["# What the configurations write"]
+    for configuration, (heads, rows) in samples.items():
+        lines = ["<table>", "<tr><th></th>" + "".join(f"<th>{h}</th>" for h in heads) + "</tr>"]
+        for when, texts in rows:
+            cells = "".join(f"<td><pre>{html.escape(text)}</pre></td>" for text in texts)
+            lines.append(f"<tr><td>{when}</td>{cells}</tr>")
+        # an empty line would end the table
+        table = re.sub(r"\n(?=[^\S\n]*\n)", "\n&nbsp;", "\n".join([*lines, "</table>"]))
+        parts += [f"## {html.escape(configuration, quote=False)}", table]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,97 @@
+"""Which runs are there, and what do their folders say?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nbrnn.config import RunConfig
+from nbrnn.errors import StoreError
+from nbrnn.network.params import Array
+from nbrnn.runs.store import CONFIG, DONE, METRICS, RunFolder, SweepFolder
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What the folder of a run says, all of it read and found sound.
+
+    `updates` (n,) and `smooth_losses` (n,) are the curve of its loss; `samples` are its first, its
+    middle and its last sample by update.
+    """
+
+    folder: RunFolder
+    config: RunConfig
+    corpus: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    updates: Array
+    smooth_losses: Array
+    samples: Mapping[int, str]
+
+    @property
+    def identity(self) -> str:
+        """What tells the experiment from others: the same text may have two names."""
+        return self.config.run_id("", self.corpus["sha256"])
+
+
+def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
+    """Return the runs in folders of sweeps and of runs. Raises StoreError where there is none."""
+    found: list[RunFolder] = []
+    for path in paths:
+        sweep, run = SweepFolder(path), RunFolder(path)
+        if sweep.is_sweep():
+            found += sweep.runs()
+        elif run.is_run():
+            found.append(run)
+        else:
+            raise StoreError(f"{path} is neither the folder of a run nor that of a sweep")
+    if not found:
+        raise StoreError(f"{', '.join(map(str, paths))}: no run has begun yet")
+    return found
+
+
+def find_runs_below(path: Path) -> list[RunFolder]:
+    """Return all runs in a folder and below it, in sweeps or not. Raises StoreError if there is none."""
+    found = [RunFolder(config.parent) for config in sorted(path.rglob(CONFIG))]
+    if not found:
+        raise StoreError(f"there is no run in {path}, nor below it")
+    return found
+
+
+def read_records(folders: Iterable[RunFolder]) -> tuple[list[RunRecord], list[str]]:
+    """Return each experiment once, finished if it is anywhere, and what is wrong with unreadable runs.
+
+    Raises StoreError if no run can be read.
+    """
+    records: dict[str, RunRecord] = {}
+    unreadable = []
+    for folder in folders:
+        try:
+            record = read_record(folder)
+        except StoreError as error:
+            unreadable.append(str(error))
+            continue
+        if record.identity not in records or record.summary["status"] == "finished":
+            records[record.identity] = record
+    if not records:
+        raise StoreError(unreadable[0])
+    return list(records.values()), unreadable
+
+
+def read_record(folder: RunFolder) -> RunRecord:
+    """Return what the folder of a run says. Raises StoreError if any of it is damaged."""
+    config, corpus = folder.read_config()
+    summary = folder.read_summary()
+    updates, smooth_losses, samples = np.empty(0), np.empty(0), []
+    if folder.has_checkpoint() or summary["status"] in DONE:  # else it may end before these files are
+        metrics = folder.read_metrics()
+        updates, smooth_losses = metrics["update"], metrics["smooth_loss"]
+        if not (np.isfinite([updates, smooth_losses]).all() and (np.diff(updates) > 0).all()):
+            raise StoreError(f"{folder / METRICS} is damaged")
+        samples = folder.read_samples()
+    places = {0, (len(samples) - 1) // 2, len(samples) - 1} if samples else set()
+    texts = {samples[i]["update"]: samples[i]["text"].replace("\r", "") for i in sorted(places)}
+    return RunRecord(folder, config, corpus, summary, updates, smooth_losses, texts)

@@ -1,0 +1,276 @@
+"""`import nbrnn` in a script and in a notebook."""
+
+import ast
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from importlib.metadata import version
+
+import naive
+import numpy as np
+import pytest
+
+import nbrnn
+from nbrnn.corpus import Corpus
+from nbrnn.errors import ConfigError, CorpusError, StoreError
+from nbrnn.runs.store import SweepFolder
+from nbrnn.sweeps.grid import Grid, grid, grid_of
+from nbrnn.sweeps.sweep import sweep
+
+SMALL = {"hidden": 5, "updates": 200, "sample_every": 0}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_face_is_what_is_promised_and_is_imported_when_used():
+    names = ["Model", "RunConfig", "__version__", "load", "read_runs", "run", "sweep"]
+    assert nbrnn.__all__ == dir(nbrnn) == names
+    assert nbrnn.__version__ == version("nbrnn")
+    assert all(getattr(nbrnn, name) for name in names)
+    with pytest.raises(AttributeError, match="'nbrnn' has no attribute 'train'"):
+        nbrnn.train  # noqa: B018
+    code = "import sys, nbrnn; print([n for n in sys.modules if n.startswith('nbrnn.') or n == 'numpy'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "absent"),
+    [
+        (["--help"], ["numpy", "pandas", "matplotlib", "scipy", "numba", "rich.progress"]),
+        (["train", "--updates", "0", "--hidden", "2", "{text}", "--quiet"], ["scipy.special", "pandas"]),
+    ],
+)
+def test_commands_import_no_more_than_they_need(here, text_file, words, absent):
+    words = [word.format(text=text_file) for word in words]
+    code = f"import sys; sys.argv[1:] = {words!r}\nfrom nbrnn.cli.main import app\ntry: app()\n"
+    code += "except SystemExit: print('modules', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = done.stdout.splitlines()[-1].split()
+    assert modules[0] == "modules"
+    assert not set(absent) & set(modules)
+
+
+def test_a_run_is_that_of_the_command_line(here, text_file):
+    model = nbrnn.run(nbrnn.RunConfig(**SMALL, seed=3), text_file, quiet=True)
+    options = [
+        "--hidden",
+        "5",
+        "--updates",
+        "200",
+        "--sample-every",
+        "0",
+        "--seed",
+        "3",
+        "--quiet",
+        "--out",
+        "typed",
+    ]
+    subprocess.run([sys.executable, "-m", "nbrnn", "train", text_file, *options], check=True)
+    assert (model.folder / "last.safetensors").read_bytes() == (
+        here / "typed" / "last.safetensors"
+    ).read_bytes()
+    name = model.config.run_id("made-up", nbrnn.load(text_file).sha256)
+    assert str(model.folder) == os.path.join("results", name)
+    assert model.summary["status"] == "finished"
+    assert "update 200" in repr(model)
+    assert model._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_corpus_may_be_itself_a_path_or_a_text(here, text, text_file, corpus):
+    config = nbrnn.RunConfig(**SMALL)
+    models = [
+        nbrnn.run(config, spelling, folder, quiet=True)
+        for spelling, folder in ((corpus, "a"), (text_file, "b"), (str(text_file), here / "c"))
+    ]
+    assert len({(model.folder / "best.safetensors").read_bytes() for model in models}) == 1
+    with pytest.raises(CorpusError, match="no such file"):
+        nbrnn.run(config, "nowhere.txt")
+
+
+def test_probabilities_are_those_of_the_naive_forward_pass(corpus, tmp_path):
+    config = nbrnn.RunConfig(hidden=7, updates=300, seq_length=4, sigma=0.3, dtype="float64")
+    model = nbrnn.run(config, corpus, tmp_path, quiet=True)
+    text = "Jane said: the old house"  # 24 characters, six windows
+    for part in (text, text[:-3], text[:2], ""):
+        codes = [model.alphabet.index(character) for character in part]
+        _, _, expected = naive.forward(model.checkpoint.theta, codes, codes, np.zeros(7))
+        p = model.probabilities(part)
+        assert p.shape == (len(part), len(model.alphabet))
+        if part:
+            np.testing.assert_allclose(p, expected, rtol=1e-9)
+    before = model.probabilities(text)
+    np.testing.assert_array_equal(model.probabilities(text), before)  # it does not learn
+    nats = -np.log([p[model.alphabet.index(c)] for p, c in zip(before, text[1:], strict=False)]).mean()
+    assert model.score(text)["model"]["nats_per_character"] == pytest.approx(nats, rel=1e-9)
+    with pytest.raises(CorpusError, match="not in the model's alphabet"):
+        model.probabilities("#")
+    np.testing.assert_array_equal(model.probabilities("#", replacement=" "), model.probabilities(" "))
+
+
+def test_a_model_writes_as_the_command_does(nbrnn, run_folder):
+    from nbrnn import Model
+
+    typed = nbrnn("sample", run_folder, "--length", "40", "--seed", "5", "--prime", "the").stdout
+    assert Model(run_folder).sample(40, prime="the", seed=5) == typed.removeprefix("the")
+    with pytest.raises(StoreError):
+        Model(run_folder.parent)
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ({"sigma": [0.01, 0.1], "epochs": [2]}, {"sigma": "0.01,0.1"}),
+        ({"hidden": 50}, {"hidden": "50"}),
+        ({"hidden": range(3, 6), "eta": (1, 0.5, 1)}, {"hidden": "3:5", "eta": "1,0.5"}),
+        ({"eta": np.array([0.1, 0.2])}, {"eta": "0.1,0.2"}),
+        ({"hidden": [np.int64(5)], "eta": np.float64(0.5)}, {"hidden": "5", "eta": "0.5"}),
+        ({"updates": [10]}, {"updates": "10"}),
+        ({"dtype": "float64"}, {"dtype": "float64"}),
+        ({"dtype": ["float32", "float64"]}, {"dtype": "float32,float64"}),
+    ],
+)
+def test_values_make_the_grid_that_texts_make(values, texts):
+    ours, typed = grid_of(values, range(4)), grid(texts)
+    assert ours == typed
+    assert isinstance(ours, Grid)
+    assert json.dumps(ours.describe()) == json.dumps(typed.describe())
+    assert grid_of(values, np.arange(2), 1, 5) == grid({**texts, "seed": "0,1"}, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("values", "seeds", "said"),
+    [
+        ({"sigm": [1]}, [0], "sigm: no such setting; there are epochs, "),
+        ({"seed": [1]}, [0], "give seeds"),
+        ({"sigma": []}, [0], "sigma: there is no value"),
+        ({"sigma": [0.1]}, [], "seed: there is no value"),
+        ({"sigma": ["0.1"]}, [0], "must be a number"),
+        ({"sigma": "0.1,0.2"}, [0], "must be a number"),
+        ({"sigma": [-1]}, [0], "must be at least"),
+        ({"hidden": [1.5]}, [0], "must be a number"),
+        ({"updates": [1], "epochs": [1]}, [0], "not both"),
+        ({}, [-1], "must be at least"),
+    ],
+)
+def test_what_is_no_grid(values, seeds, said):
+    with pytest.raises(ConfigError, match=said):
+        grid_of(values, seeds)
+
+
+def test_a_sweep_returns_its_runs(here, corpus):
+    runs = nbrnn.sweep({**SMALL, "sigma": [0.01, 0.1]}, corpus, seeds=range(2), quiet=True)
+    lists = {"hidden": "5", "updates": "200", "sample_every": "0", "sigma": "0.01,0.1", "seed": "0:1"}
+    typed = sweep(grid(lists), corpus, SweepFolder(here / "typed"))
+    assert set(runs["run_id"]) == {job.run_id for job in typed.jobs}
+    assert set(runs["status"]) == {"finished"}
+    for row in runs.to_dict("records"):
+        again = typed.summaries[row["run_id"]]
+        assert row["smooth_loss_best"] == again["smooth_loss_best"]
+        assert nbrnn.Model(row["folder"]).config.sigma == row["sigma"]
+    (folder,) = (here / "results").iterdir()
+    assert folder.name == grid(lists).name("made-up")
+    more = nbrnn.sweep({**SMALL, "sigma": 0.3}, corpus, folder, seeds=[5], quiet=True)
+    assert list(more["sigma"]) == [0.3]
+    assert len(nbrnn.read_runs(folder)) == 5
+    with pytest.warns(UserWarning, match="1 of 1 runs did not finish.*diverged"):
+        nbrnn.sweep({**SMALL, "eta": 1e30}, corpus, "s", seeds=[0], quiet=True)
+
+
+def test_read_runs_finds_all_below_a_folder(here, corpus):
+    for text in (corpus, Corpus.from_text("another text " * 100, "other")):
+        nbrnn.run(nbrnn.RunConfig(**SMALL), text, quiet=True)
+        nbrnn.sweep({**SMALL, "sigma": [0.01, 0.2]}, text, seeds=[0], quiet=True)
+    runs = nbrnn.read_runs()
+    assert len(runs) == 6
+    assert sorted(set(runs["corpus"])) == ["made-up", "other"]
+    assert list(nbrnn.read_runs(runs["folder"][0])["run_id"]) == [runs["run_id"][0]]
+    (here / runs["folder"][0] / "summary.json").write_text("{}")
+    with pytest.warns(UserWarning, match="left out: .*summary.json"):
+        assert len(nbrnn.read_runs()) == 5
+    with pytest.raises(StoreError, match="there is no run"):
+        nbrnn.read_runs(here / "nowhere")
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_an_interrupt_leaves_checkpoints_and_is_raised(here, corpus, monkeypatch, many):
+    from nbrnn.cli.watch import SweepWatcher, Watcher
+
+    sent = []
+
+    def interrupt(*arguments):
+        if not sent:
+            sent.append(os.kill(os.getpid(), signal.SIGINT))
+
+    monkeypatch.setattr(SweepWatcher if many else Watcher, "progressed", interrupt)
+    length = {"hidden": 5, "updates": 10**7}
+    with pytest.raises(KeyboardInterrupt):
+        if many:
+            nbrnn.sweep({**length, "sigma": [0.1, 0.2]}, corpus, "s", seeds=[0], jobs=2, quiet=True)
+        else:
+            nbrnn.run(nbrnn.RunConfig(**length), corpus, "s", quiet=True)
+    runs = nbrnn.read_runs("s")
+    assert set(runs["status"]) == {"interrupted"}
+    assert runs["updates"].max() > 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_it_works_in_a_thread(here, corpus):
+    done = []
+    thread = threading.Thread(
+        target=lambda: done.append(nbrnn.run(nbrnn.RunConfig(**SMALL), corpus, quiet=True))
+    )
+    thread.start()
+    thread.join()
+    assert done[0].summary["status"] == "finished"
+
+
+# ---------------------------------------------------------------- in Jupyter
+
+
+def notebook(*cells, folder):
+    """Return the outputs of a notebook's cells, run by Jupyter's own kernel."""
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    client = nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(folder)}})
+    client.execute()
+    return [cell.outputs for cell in book.cells]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # what Jupyter's packages warn of is theirs
+def test_a_notebook_shows_progress_and_the_loss(text_file, tmp_path):
+    _, run, many, quiet, last = notebook(
+        "import nbrnn\nfrom IPython.display import DisplayHandle\n"
+        "shown, update = [], DisplayHandle.update\n"
+        "def note(handle, page):\n"
+        "    shown.append(page.data)\n"
+        "    update(handle, page)\n"
+        "DisplayHandle.update = note",
+        f"nbrnn.run(nbrnn.RunConfig(hidden=20, updates=20000), {str(text_file)!r})",
+        f"nbrnn.sweep({{'hidden': [5, 6], 'updates': 2000}}, {str(text_file)!r}, seeds=[0])",
+        f"nbrnn.run(nbrnn.RunConfig(hidden=5, updates=20), {str(text_file)!r}, quiet=True)",
+        "shown",
+        folder=tmp_path,
+    )
+    assert "image/png" in run[-1].data
+    assert "Model('results/made_up" in run[-1].data["text/plain"]
+    said = "".join(output.data.get("text/plain", "") for output in run[:-1])
+    assert "Training in results/made_up" in said
+    assert "<table" in many[-1].data["text/html"]
+    assert [output.output_type for output in quiet] == ["execute_result"]
+    bars = ast.literal_eval(last[0].data["text/plain"])
+    assert re.search(r"[\d,]+ updates · epoch .* nats .* bits .*━", bars[0])
+    assert any("runs" in bar and "hidden 5, seed 0" in bar for bar in bars)
+    assert bars[-1] == "<pre></pre>"
