@@ -11,14 +11,15 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from nbrnn.cli.arguments import RESULTS
+from nbrnn.cli.options import RESULTS
 from nbrnn.cli.sweeps import did_not_finish
 from nbrnn.cli.watch import SweepWatcher, Watcher
 from nbrnn.config import RunConfig
 from nbrnn.corpus import DEFAULT, Corpus, load
+from nbrnn.naming import run_id
 from nbrnn.runs.model import Model
 from nbrnn.runs.run import run as train
-from nbrnn.runs.store import SweepFolder
+from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid_of
 from nbrnn.sweeps.sweep import Backend
 from nbrnn.sweeps.sweep import sweep as train_all
@@ -43,7 +44,7 @@ def run(
     what was interrupted goes on; `force` starts anew. Raises what `nbrnn.runs.run.run` does.
     """
     config, text = config or RunConfig(), corpus_of(corpus)
-    path = Path(folder) if folder is not None else RESULTS / config.run_id(text.name, text.sha256)
+    path = Path(folder) if folder is not None else RESULTS / run_id(config, text.name, text.sha256)
     watcher = Watcher(str(path), text.updates_per_epoch(config.seq_length), config.seq_length, quiet)
     with Interrupt() as interrupt, watcher:
         train(config, text, path, observer=watcher, stop=interrupt.has_come, force=force)

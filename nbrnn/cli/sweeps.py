@@ -199,9 +199,10 @@ def print_outcome(
 
 def print_configurations(results: Results, numbered: bool = False) -> None:
     """Print the table of the best configurations; of all, with the numbers of `print_differences`."""
+    from nbrnn.reports.measures import BEST
     from nbrnn.reports.rows import configuration_rows
 
-    columns, rows = configuration_rows(results, "smooth_loss_best")
+    columns, rows = configuration_rows(results, BEST)
     wanted = ["configuration", "seeds", "mean", "95 % CI"]
     if max(map(len, results.configurations["setting"])) < LONG_NAME:
         wanted += ["min", "max"]
@@ -221,10 +222,11 @@ def print_configurations(results: Results, numbered: bool = False) -> None:
 
 def print_differences(results: Results) -> None:
     """Print the table of differences, which calls the configurations by their numbers."""
+    from nbrnn.reports.measures import BEST
     from nbrnn.reports.rows import comparison_rows
 
     numbers = {name: str(number) for number, name in enumerate(results.configurations["setting"], 1)}
-    columns, rows = comparison_rows(results, "smooth_loss_best")
+    columns, rows = comparison_rows(results, BEST)
     cells = [[f"{numbers[a]} - {numbers[b]}", *rest] for a, b, *rest in rows]
     print_table(f"differences ({results.unit})", ["pair a - b", *columns[2:]], cells)
 
@@ -278,6 +280,7 @@ def pause(seconds: float, signals: Signals) -> None:
 
 def compare(folders: Folders, as_json: Json = False) -> None:
     """Print how configurations differ, over the seeds that they have in common."""
+    from nbrnn.reports.measures import BEST
     from nbrnn.reports.rows import METHOD, plain_rows, sentences
     from nbrnn.reports.tables import read
 
@@ -290,7 +293,7 @@ def compare(folders: Folders, as_json: Json = False) -> None:
         print("There is one configuration only.")
         return
     print_differences(results)
-    for text in sentences(results, "smooth_loss_best")[: len(results.configurations) - 1]:
+    for text in sentences(results, BEST)[: len(results.configurations) - 1]:
         print_wrapped(text)
     print()
     print_wrapped(METHOD)

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nbrnn import plots
+from nbrnn.reports.measures import BEST
 from nbrnn.reports.rows import rows_of
 from nbrnn.reports.tables import Results, column_of
 
@@ -36,12 +37,12 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
     curves = {name: curve for name in values if (curve := curves_of(results, name))}
     if curves:
         yield "loss", plots.curves_figure(curves, looks, "updates", unit)
-    finished = configurations[configurations["smooth_loss_best_mean"].notna()]
+    finished = configurations[configurations[f"{BEST.column}_mean"].notna()]
     if len(finished):
         compared = results.compared[results.compared["status"] == "finished"]
-        best = compared.set_index("setting")["smooth_loss_best"]
+        best = compared.set_index("setting")[BEST.column]
         losses = {name: best.loc[[name]].to_numpy(float) for name in finished["setting"]}
-        interval = [f"smooth_loss_best_{name}" for name in ("mean", "ci_low", "ci_high")]
+        interval = [f"{BEST.column}_{name}" for name in ("mean", "ci_low", "ci_high")]
         intervals = {row["setting"]: tuple(row[i] for i in interval) for row in rows_of(finished)}
         yield "best", plots.dots_figure(losses, intervals, looks, unit)
         numeric = [c for c in columns if pd.api.types.is_numeric_dtype(finished[c])]

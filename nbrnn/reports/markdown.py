@@ -30,18 +30,21 @@ def configurations_markdown(results: Results) -> str:
     parts += [
         html.escape(f"Left out: {one_line(problem)}.", quote=False) for problem in results.unreadable
     ]
-    for measure, name in measures_of(results).items():
-        parts += [f"## {name.capitalize()}", markdown_table(*configuration_rows(results, measure))]
+    for measure in measures_of(results):
+        parts += [
+            f"## {measure.words.capitalize()}",
+            markdown_table(*configuration_rows(results, measure)),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
 def comparison_markdown(results: Results) -> str:
     """Return comparison.md."""
     parts = ["# Differences between configurations", METHOD + f" Losses in {results.unit}."]
-    for measure, name in measures_of(results).items():
+    for measure in measures_of(results):
         columns, rows = comparison_rows(results, measure)
         if rows:
-            parts += [f"## {name.capitalize()}", markdown_table(columns, rows)]
+            parts += [f"## {measure.words.capitalize()}", markdown_table(columns, rows)]
             parts += [
                 "\n".join(f"- {html.escape(text, quote=False)}" for text in sentences(results, measure))
             ]

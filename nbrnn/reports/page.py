@@ -11,6 +11,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nbrnn.reports.figures import CAPTIONS
+from nbrnn.reports.measures import BEST
 from nbrnn.reports.rows import METHOD, comparison_rows, configuration_rows, measures_of, sentences
 from nbrnn.reports.samples import Samples
 from nbrnn.reports.tables import Results
@@ -43,11 +44,11 @@ def page(
         unit=results.unit,
         pictures=[(CAPTIONS[name], image) for name, image in pictures.items()],
         measures=[
-            (name, configuration_rows(results, measure), comparison_rows(results, measure))
-            for measure, name in measures_of(results).items()
+            (measure.words, configuration_rows(results, measure), comparison_rows(results, measure))
+            for measure in measures_of(results)
         ],
-        sentences=sentences(results, "smooth_loss_best"),
-        pairs=int((results.comparison["measure"] == "smooth_loss_best").sum()),
+        sentences=sentences(results, BEST),
+        pairs=int((results.comparison["measure"] == BEST.column).sum()),
         unreadable=results.unreadable,
         method=METHOD,
         samples=dict(list(samples.items())[:MOST_SAMPLES]),

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nbrnn.config import RunConfig
+from nbrnn.corpus import Description
 from nbrnn.errors import StoreError
+from nbrnn.naming import run_id
 from nbrnn.network.params import Array
-from nbrnn.runs.store import CONFIG, DONE, METRICS, RunFolder, SweepFolder
+from nbrnn.runs.records import DONE, Summary
+from nbrnn.runs.store import CONFIG, METRICS, RunFolder
+from nbrnn.runs.sweep_store import SweepFolder
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class RunRecord:
 
     folder: RunFolder
     config: RunConfig
-    corpus: Mapping[str, Any]
-    summary: Mapping[str, Any]
+    corpus: Description
+    summary: Summary
     updates: Array
     smooth_losses: Array
     samples: Mapping[int, str]
@@ -34,7 +37,7 @@ class RunRecord:
     @property
     def identity(self) -> str:
         """What tells the experiment from others: the same text may have two names."""
-        return self.config.run_id("", self.corpus["sha256"])
+        return run_id(self.config, "", self.corpus.sha256)
 
 
 def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
@@ -74,7 +77,7 @@ def read_records(folders: Iterable[RunFolder]) -> tuple[list[RunRecord], list[st
         except StoreError as error:
             unreadable.append(str(error))
             continue
-        if record.identity not in records or record.summary["status"] == "finished":
+        if record.identity not in records or record.summary.status == "finished":
             records[record.identity] = record
     if not records:
         raise StoreError(unreadable[0])
@@ -86,12 +89,12 @@ def read_record(folder: RunFolder) -> RunRecord:
     config, corpus = folder.read_config()
     summary = folder.read_summary()
     updates, smooth_losses, samples = np.empty(0), np.empty(0), []
-    if folder.has_checkpoint() or summary["status"] in DONE:  # else it may end before these files are
+    if folder.has_checkpoint() or summary.status in DONE:  # else it may end before these files are
         metrics = folder.read_metrics()
-        updates, smooth_losses = metrics["update"], metrics["smooth_loss"]
-        if not (np.isfinite([updates, smooth_losses]).all() and (np.diff(updates) > 0).all()):
-            raise StoreError(f"{folder / METRICS} is damaged")
+        updates, smooth_losses = metrics.update, metrics.smooth_loss
+        if not (np.diff(updates) > 0).all():
+            raise StoreError(f"{folder / METRICS} is damaged: its updates do not increase")
         samples = folder.read_samples()
     places = {0, (len(samples) - 1) // 2, len(samples) - 1} if samples else set()
-    texts = {samples[i]["update"]: samples[i]["text"].replace("\r", "") for i in sorted(places)}
+    texts = {samples[i].update: samples[i].text.replace("\r", "") for i in sorted(places)}
     return RunRecord(folder, config, corpus, summary, updates, smooth_losses, texts)

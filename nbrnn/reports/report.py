@@ -20,7 +20,8 @@ from nbrnn.reports.rows import plain_rows
 from nbrnn.reports.samples import samples_of
 from nbrnn.reports.tables import Results, read
 from nbrnn.runs.files import write_atomically
-from nbrnn.runs.store import RunFolder, SweepFolder, locked
+from nbrnn.runs.store import RunFolder, locked
+from nbrnn.runs.sweep_store import SweepFolder
 
 PAGE = "index.html"
 PATIENCE = 60.0  # seconds that another report into the same folder may take

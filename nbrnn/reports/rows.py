@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.reports.tables import MEASURES, Results
+from nbrnn.reports.measures import COMPARED, Measure
+from nbrnn.reports.tables import Results
 
 MOST_SENTENCES = 30
 
@@ -22,16 +23,17 @@ def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return rows_of(table.astype(object).where(table.notna(), None))
 
 
-def configuration_rows(results: Results, measure: str) -> tuple[list[str], list[list[str]]]:
+def configuration_rows(results: Results, measure: Measure) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows of the table of configurations for one measure."""
     columns = ["configuration", "seeds", "failed", "mean", "sd", "95 % CI", "median", "min", "max"]
     rows = []
     for row in rows_of(results.configurations):
         mean, sd, *rest = (
-            figure_of(row[f"{measure}_{name}"], results)
+            figure_of(row[f"{measure.column}_{name}"], results)
             for name in ("mean", "sd", "median", "min", "max")
         )
-        interval = interval_of(row[f"{measure}_ci_low"], row[f"{measure}_ci_high"], results)
+        low, high = (row[f"{measure.column}_ci_{end}"] for end in ("low", "high"))
+        interval = interval_of(low, high, results)
         rows.append([row["setting"], str(row["n"]), str(row["failures"]), mean, sd, interval, *rest])
     return columns, rows
 
@@ -46,9 +48,9 @@ def interval_of(low: float, high: float, results: Results) -> str:
     return f"{figure_of(low, results)} to {figure_of(high, results)}" if np.isfinite(low) else "-"
 
 
-def measures_of(results: Results) -> dict[str, str]:
-    """Return the measures that some run has: a short one ends before its first epoch does."""
-    return {measure: name for measure, name in MEASURES.items() if results.runs[measure].notna().any()}
+def measures_of(results: Results) -> list[Measure]:
+    """Return what is compared and some run has: a short one ends before its first epoch does."""
+    return [measure for measure in COMPARED if results.runs[measure.column].notna().any()]
 
 
 METHOD = (
@@ -60,11 +62,11 @@ METHOD = (
 )
 
 
-def comparison_rows(results: Results, measure: str) -> tuple[list[str], list[list[str]]]:
+def comparison_rows(results: Results, measure: Measure) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows of the table of differences for one measure."""
     columns = ["a", "b", "seeds", "mean", "95 % CI", "a lower", "b lower", "p (Holm)"]
     rows = []
-    for row in rows_of(results.comparison[results.comparison["measure"] == measure]):
+    for row in rows_of(results.comparison[results.comparison["measure"] == measure.column]):
         p = row["p_holm"]
         rows.append(
             [
@@ -81,7 +83,7 @@ def comparison_rows(results: Results, measure: str) -> tuple[list[str], list[lis
     return columns, rows
 
 
-def sentences(results: Results, measure: str) -> list[str]:
+def sentences(results: Results, measure: Measure) -> list[str]:
     """Return the differences of configurations in words; all pairs, or the first of too many."""
-    rows = results.comparison[results.comparison["measure"] == measure]
+    rows = results.comparison[results.comparison["measure"] == measure.column]
     return [str(text) for text in rows["sentence"]][:MOST_SENTENCES]

@@ -13,19 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.naming import namer, varying
+from nbrnn.naming import configuration_names, run_id, varying
+from nbrnn.reports.measures import BEST, COMPARED, MEASURES, PER_CHARACTER, PER_WINDOW
 from nbrnn.reports.reading import RunRecord, find_runs, find_runs_below, read_records
 from nbrnn.reports.stats import Mean, holm, mean_of
-from nbrnn.runs.store import FAILURES
+from nbrnn.runs.records import FAILURES
 from nbrnn.visible import one_line
 
-# What is compared: the column in runs.csv, and its name in a sentence.
-MEASURES = {
-    "smooth_loss_best": "best smooth loss",
-    "smooth_loss_final": "final smooth loss",
-    "epoch_mean_loss_last": "mean loss of the last epoch",
-}
-PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
 MOST_PAIRS = 5_000  # beyond that each configuration is compared with the best one only
 SURE = 0.05  # the largest p of a difference that is called one
 
@@ -56,7 +50,7 @@ class Results:
     def finished_by_seed(self, configuration: str) -> dict[int, RunRecord]:
         """Return the finished runs of a configuration by seed, the best run first."""
         rows = self.runs[(self.runs["setting"] == configuration) & (self.runs["status"] == "finished")]
-        rows = rows.sort_values("smooth_loss_best")
+        rows = rows.sort_values(BEST.column)
         seeds = zip(rows.index.tolist(), rows["seed"].tolist(), strict=True)
         return {seed: self.records[index] for index, seed in seeds}
 
@@ -68,7 +62,7 @@ def read(paths: Iterable[Path]) -> Results:
     runs = runs_table(records)
     per_character = "seq_length" in swept  # the sums over windows of different lengths do not compare
     scale = 1 / runs["seq_length"] if per_character else 1
-    compared = runs.assign(**{measure: runs[measure] * scale for measure in MEASURES})
+    compared = runs.assign(**{m.column: runs[m.column] * scale for m in COMPARED})
     unit = PER_CHARACTER if per_character else PER_WINDOW
     configurations = configurations_table(compared, swept)
     return Results(
@@ -96,23 +90,13 @@ def read_runs(path: Path | str = "results") -> pd.DataFrame:
 
 def runs_table(records: Sequence[RunRecord]) -> pd.DataFrame:
     """Return a row for each run, as in runs.csv."""
-    return pd.DataFrame(map(row_of, records, configuration_names(records)))
-
-
-def configuration_names(records: Sequence[RunRecord]) -> list[str]:
-    """Return for each run what tells its configuration, and its text, from the others in words."""
-    name_of = namer(record.config for record in records)
-    by_hash = {record.corpus["sha256"]: record.corpus["name"] for record in records}
-    names = []
-    for record in records:
-        config, corpus = record.config, record.corpus
-        parts = [name_of(config)]
-        if len(by_hash) > 1:
-            same_name = list(by_hash.values()).count(corpus["name"]) > 1
-            parts.insert(0, one_line(corpus["name"]) + (f" {corpus['sha256'][:6]}" if same_name else ""))
-        alone = f"hidden {config.hidden}, eta {config.eta:g}, sigma {config.sigma:g}"
-        names.append(", ".join(filter(None, parts)) or alone)
-    return names
+    names = configuration_names(
+        [record.config for record in records],
+        [(one_line(record.corpus.name), record.corpus.sha256) for record in records],
+    )
+    table = pd.DataFrame(map(row_of, records, names))
+    numbers = [measure.column for measure in MEASURES]
+    return table.assign(**{column: pd.to_numeric(table[column]) for column in numbers})
 
 
 def row_of(record: RunRecord, configuration: str) -> dict[str, Any]:
@@ -120,39 +104,22 @@ def row_of(record: RunRecord, configuration: str) -> dict[str, Any]:
     config, corpus, summary = record.config, record.corpus, record.summary
     settings = config.to_dict()
     seed = settings.pop("seed")
-    means = summary.get("epoch_mean_loss") or [math.nan]
     return {
-        "run_id": config.run_id(corpus["name"], corpus["sha256"]),
+        "run_id": run_id(config, corpus.name, corpus.sha256),
         "setting": configuration,
-        "corpus": one_line(corpus["name"]),
-        "corpus_sha256": corpus["sha256"],
+        "corpus": one_line(corpus.name),
+        "corpus_sha256": corpus.sha256,
         **{column_of(name): value for name, value in settings.items()},
         "seed": seed,
-        "status": summary["status"],
-        "reason": summary.get("reason"),
-        **{name: summary.get(name) for name in ("updates", "epochs")},
-        **{
-            name: number(summary.get(name))
-            for name in (
-                *("smooth_loss_final", "smooth_loss_best"),
-                *("bits_per_character_final", "bits_per_character_best"),
-            )
-        },
-        "best_update": summary.get("best_update"),
-        "epoch_mean_loss_last": number(means[-1]),
-        "seconds": number(summary.get("seconds")),
-        "updates_per_second": number(summary.get("updates_per_second")),
+        "status": summary.status,
+        "reason": summary.reason,
+        **{measure.column: measure.of(summary) for measure in MEASURES},
     }
 
 
 def column_of(name: str) -> str:
     """Return the column of a setting; `epochs` and `updates` are what was done."""
     return f"{name}_wanted" if name in ("epochs", "updates") else name
-
-
-def number(value: Any) -> float:
-    """Return a number from JSON; NaN for what is not there."""
-    return math.nan if value is None else float(value)
 
 
 def configurations_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
@@ -166,14 +133,14 @@ def configurations_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFra
         row["n"] = len(finished)
         row["failures"] = int(group["status"].isin(FAILURES).sum())
         row["unfinished"] = len(group) - row["n"] - row["failures"]
-        for measure in MEASURES:
+        for measure in (compared.column for compared in COMPARED):
             values = finished[measure].dropna()
             mean = mean_of(values.to_numpy())
             row |= {f"{measure}_{name}": getattr(mean, name) for name in ("mean", "sd")}
             row |= {f"{measure}_ci_low": mean.low, f"{measure}_ci_high": mean.high}
             row |= {f"{measure}_{name}": getattr(values, name)() for name in ("median", "min", "max")}
         rows.append(row)
-    return pd.DataFrame(rows).sort_values("smooth_loss_best_mean", kind="stable", ignore_index=True)
+    return pd.DataFrame(rows).sort_values(f"{BEST.column}_mean", kind="stable", ignore_index=True)
 
 
 def pairs(configurations: Sequence[str]) -> list[tuple[str, str]]:
@@ -191,8 +158,8 @@ def comparison_table(runs: pd.DataFrame, configurations: Sequence[str], unit: st
     """
     finished = runs[runs["status"] == "finished"]
     rows = []
-    for measure, name in MEASURES.items():
-        table = finished.pivot(index="seed", columns="setting", values=measure)
+    for measure in COMPARED:
+        table = finished.pivot(index="seed", columns="setting", values=measure.column)
         if not table.notna().any(axis=None):
             continue
         found = []
@@ -208,7 +175,7 @@ def comparison_table(runs: pd.DataFrame, configurations: Sequence[str], unit: st
         for (a, b, mean, a_lower, b_lower), p_holm in zip(found, corrected, strict=True):
             rows.append(
                 {
-                    "measure": measure,
+                    "measure": measure.column,
                     "a": a,
                     "b": b,
                     "n": mean.n,
@@ -220,7 +187,7 @@ def comparison_table(runs: pd.DataFrame, configurations: Sequence[str], unit: st
                     "b_lower": b_lower,
                     "p": mean.p,
                     "p_holm": p_holm,
-                    "sentence": sentence(a, b, mean, p_holm, name, unit),
+                    "sentence": sentence(a, b, mean, p_holm, measure.words, unit),
                 }
             )
     return pd.DataFrame(rows, columns=COMPARISON)

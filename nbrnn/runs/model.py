@@ -10,6 +10,7 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import encode
 from nbrnn.network.params import Array
 from nbrnn.runs.checkpoint import Kind
+from nbrnn.runs.records import Summary
 from nbrnn.runs.run import loss_figure_of
 from nbrnn.runs.sample import sample
 from nbrnn.runs.score import probabilities, score
@@ -38,7 +39,7 @@ class Model:
         return self.checkpoint.alphabet
 
     @property
-    def summary(self) -> Any:
+    def summary(self) -> Summary:
         """What summary.json says of its run."""
         return self.folder.read_summary()
 

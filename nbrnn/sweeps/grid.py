@@ -107,15 +107,15 @@ def grid_of(
 
     Raises ConfigError.
     """
-    unknown = ", ".join(sorted(set(settings) - set(FIELDS)))
+    unknown = ", ".join(sorted(set(settings) - set(SETTINGS)))
     if unknown:
-        raise ConfigError(f"{unknown}: no such setting; there are {', '.join(FIELDS)}")
+        raise ConfigError(f"{unknown}: no such setting; there are {', '.join(SETTINGS)}")
     if "seed" in settings:
         raise ConfigError("seed is no setting of a sweep: give seeds, with which it does them all")
     given = dict(settings)
     if not {"epochs", "updates"} & set(given):
         given["epochs"] = parse("epochs", DEFAULT_LISTS["epochs"])
-    axes = {name: values_of(name, given[name]) for name in FIELDS if name in given}
+    axes = {name: values_of(name, given[name]) for name in SETTINGS if name in given}
     return Grid(axes, values_of("seed", seeds), draws, draw_seed)
 
 
