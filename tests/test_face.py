@@ -184,6 +184,9 @@ def test_a_sweep_returns_its_runs(here, corpus):
     more = nbrnn.sweep({**SMALL, "sigma": 0.3}, corpus, folder, seeds=[5], quiet=True)
     assert list(more["sigma"]) == [0.3]
     assert len(nbrnn.read_runs(folder)) == 5
+    for options in ({"jobs": 0}, {"backend": "threads"}, {"backend": "dask"}, {"max_failures": 0}):
+        with pytest.raises(ConfigError, match="--"):
+            nbrnn.sweep(SMALL, corpus, "s", **options)
     with pytest.warns(UserWarning, match="1 of 1 runs did not finish.*diverged"):
         nbrnn.sweep({**SMALL, "eta": 1e30}, corpus, "s", seeds=[0], quiet=True)
 

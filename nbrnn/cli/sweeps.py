@@ -24,7 +24,6 @@ from nbrnn.cli.options import (
     load,
 )
 from nbrnn.cli.signals import Signals
-from nbrnn.config import check_range
 from nbrnn.errors import ConfigError, NbrnnError, StoreError
 from nbrnn.sweeps.grid import grid
 from nbrnn.visible import visible
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 MOST_SHOWN = 3  # failed runs that are named in one line
 MOST_CONFIGURATIONS = 12  # that are printed at the end of a sweep; the report has all
 LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numbers
-MOST_JOBS = 256
 REFRESH = 10  # seconds between two reports of a sweep that goes on
 
 
@@ -77,18 +75,7 @@ def sweep(
     interrupted; other lists with the same --out or --name add to a sweep.
     """
     wanted = grid(settings, draws, draw_seed)
-    if out is not None and name is not None:
-        raise ConfigError("give either --out or --name, not both")
-    if name is not None and (Path(name).name != name or name in ("", "..")):
-        raise ConfigError(f"--name takes the name of a folder, not {name!r}: --out takes a path")
-    if jobs != -1:
-        check_range("--jobs", jobs, 1, MOST_JOBS)
-    if max_failures is not None:
-        check_range("--max-failures", max_failures, 1)
-    if scheduler is not None and backend not in (None, "dask"):
-        raise ConfigError(f"--scheduler goes with --backend dask, not {backend}")
-    if backend == "dask" and scheduler is None:
-        raise ConfigError("--backend dask needs --scheduler ADDRESS")
+    check_name(out, name)
     with Signals() as signals:
         text = load(corpus, encoding)
 
@@ -106,14 +93,27 @@ def sweep(
                 wanted,
                 text,
                 folder,
-                backend="threading" if backend is None and scheduler is None else backend or "dask",
+                backend=backend,
                 jobs=jobs,
-                scheduler=scheduler or "",
+                scheduler=scheduler,
                 observer=watcher,
                 stop=signals.waiting,
                 force=force,
                 max_failures=max_failures,
             )
+    finish(folder, outcome, signals, as_json, quiet)
+
+
+def check_name(out: Path | None, name: str | None) -> None:
+    """Raise ConfigError unless at most one of the two says where, and the name is one."""
+    if out is not None and name is not None:
+        raise ConfigError("give either --out or --name, not both")
+    if name is not None and (Path(name).name != name or name in ("", "..")):
+        raise ConfigError(f"--name takes the name of a folder, not {name!r}: --out takes a path")
+
+
+def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: bool, quiet: bool) -> None:
+    """Report on a sweep and print what came out of it; exit with 1 if not all of that is well."""
     with surviving_closed_stdout():
         written, wrong = report_on(folder, outcome) if not signals.waiting() else (None, None)
         print_outcome(folder, outcome, written, as_json, quiet)

@@ -1,6 +1,7 @@
 """Many experiments: which, where, in parallel, and which are done already?
 
-`grid` says which experiments a request names. `sweep` hands each of them, as a `job`, to a place where
-it runs: a thread of this process, a `process` of its own, or a worker of a dask `cluster`. All of them
-call the same function, `runs.run.run`, whose folder is what is kept.
+`grid` makes experiments of lists of values. `sweep` gives each a job, leaves out what is done, and has
+joblib's threads see to the others, each run wherever it is to be: in this thread, in a process
+(`process`) or on a cluster (`cluster`). `job` is what all of these call, and what is told while a run
+proceeds. Nothing comes back but summaries: the results are the folders of the runs.
 """

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import joblib
 
+from nbrnn.config import check_range
 from nbrnn.corpus import Corpus
-from nbrnn.errors import NbrnnError, StoreError, SweepError
+from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError
 from nbrnn.naming import run_id
 from nbrnn.network import compiled
 from nbrnn.runs.records import DONE, FAILURES, Summary, SweepRequest
@@ -24,6 +25,8 @@ from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job, run_job
 
 Backend = Literal["threading", "loky", "dask"]
+
+MOST_JOBS = 256
 
 
 class SweepObserver:
@@ -143,9 +146,9 @@ def sweep(
     corpus: Corpus,
     folder: SweepFolder,
     *,
-    backend: Backend = "threading",
+    backend: Backend | None = None,
     jobs: int = -1,
-    scheduler: str = "",
+    scheduler: str | None = None,
     observer: SweepObserver | None = None,
     stop: Callable[[], bool] = lambda: False,
     force: bool = False,
@@ -153,11 +156,14 @@ def sweep(
 ) -> Outcome:
     """Do all runs of a grid that are not done yet, `jobs` at once (-1: as many as there are cores).
 
-    What was interrupted goes on, what failed is done again; `force` does everything again. It ends
-    early when `stop` says so, and when `max_failures` runs have diverged or failed. Raises StoreError
-    if the folder holds something else, LockedError if another sweep is at work in it, WriteError if
-    it cannot be written, ClusterError without a scheduler at that address.
+    They run in threads, or, with a `scheduler`, on its cluster, unless `backend` says otherwise. What
+    was interrupted goes on, what failed is done again; `force` does everything again. It ends early
+    when `stop` says so, and when `max_failures` runs have diverged or failed. Raises ConfigError for
+    options that do not go together, StoreError if the folder holds something else, LockedError if
+    another sweep is at work in it, WriteError if it cannot be written, ClusterError without a
+    scheduler at that address.
     """
+    check_options(backend, jobs, scheduler, max_failures)
     if not folder.is_sweep() and not folder.is_free():
         raise StoreError(f"{folder} holds other files: give a new or an empty folder, or a sweep's")
     with folder.locked():
@@ -177,7 +183,7 @@ def sweep(
         sweeping.observer.planned(outcome)
         left = [job for job in planned if job.run_id not in outcome.summaries]
         if left:
-            with place(backend, corpus, left, scheduler) as where:
+            with place(corpus, left, backend, scheduler) as where:
                 folder.add_request(request)
                 sweeping.observer.ready()
                 sweeping.go(left, where, where.slots if jobs < 0 else jobs)
@@ -187,11 +193,27 @@ def sweep(
         return outcome
 
 
+def check_options(
+    backend: Backend | None, jobs: int, scheduler: str | None, max_failures: int | None
+) -> None:
+    """Raise ConfigError for options of a sweep that are out of range or do not go together."""
+    if backend not in (None, *get_args(Backend)):
+        raise ConfigError(f"--backend must be {' or '.join(get_args(Backend))}, not {backend}")
+    if backend == "dask" and scheduler is None:
+        raise ConfigError("--backend dask needs --scheduler ADDRESS")
+    if backend not in (None, "dask") and scheduler is not None:
+        raise ConfigError(f"--scheduler goes with --backend dask, not {backend}")
+    if jobs != -1:
+        check_range("--jobs", jobs, 1, MOST_JOBS)
+    if max_failures is not None:
+        check_range("--max-failures", max_failures, 1)
+
+
 def place(
-    backend: Backend, corpus: Corpus, jobs: list[Job], scheduler: str
+    corpus: Corpus, jobs: list[Job], backend: Backend | None, scheduler: str | None
 ) -> AbstractContextManager[Place]:
     """Return where jobs run, with the kernels ready."""
-    if backend == "dask":
+    if scheduler is not None:
         if importlib.util.find_spec("distributed") is None:
             raise SweepError("--scheduler needs the extra dask: pip install 'nbrnn[dask]'")
         from nbrnn.sweeps.cluster import Cluster

@@ -1,4 +1,4 @@
-"""Whatever is imported is declared in pyproject.toml."""
+"""What is imported is declared in pyproject.toml; the files beside it agree with it."""
 
 import ast
 import re
@@ -61,3 +61,33 @@ def test_what_is_imported_is_declared(folder, extras):
         if not {canonical(found) for found in distributions.get(name, [name])} & declared(*extras)
     }
     assert undeclared == set()
+
+
+def test_the_citation_is_of_this_version():
+    lines = (ROOT / "CITATION.cff").read_text().splitlines()
+    fields = dict(line.split(": ", 1) for line in lines if re.match(r"[\w-]+: ", line))
+    assert {name: fields[name] for name in ("title", "version", "license", "abstract")} == {
+        "title": PROJECT["name"],
+        "version": PROJECT["version"],
+        "license": PROJECT["license"],
+        "abstract": PROJECT["description"],
+    }
+    assert {"cff-version", "message"} <= set(fields)  # without which, and authors, it is not valid
+    assert "authors:" in lines
+
+
+def test_each_release_says_whether_bits_changed():
+    _, *releases = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert [release.partition("]")[0] for release in releases] == ["[Unreleased", "[0.1.0"]
+    for release in releases:
+        assert re.search(
+            r"^Bits changed: (no|yes, because .+|the first release)\.$", release, re.MULTILINE
+        )
+
+
+def test_the_source_distribution_has_all_that_belongs_to_the_project():
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    included = tool["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert all((ROOT / name).exists() for name in included)
+    documents = {path.name for kind in ("md", "cff", "ini") for path in ROOT.glob(f"*.{kind}")}
+    assert set(included) >= documents - {"README.md"}  # which is always in it
