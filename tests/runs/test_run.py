@@ -1,18 +1,12 @@
-"""One experiment: the same bits however it is run, interrupted, killed or extended."""
+"""One experiment: the same bits however it is run, interrupted or extended."""
 
-import hashlib
 import json
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
 
 import naive
 import numpy as np
 import pytest
-from conftest import made_up_text
+from harness import bits, made_up_text
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
@@ -23,11 +17,6 @@ from nbrnn.runs.store import RunFolder
 from nbrnn.runs.training import looks
 
 SMALL = {"hidden": 20, "sample_every": 150, "sample_length": 30}
-RESULT_FILES = ("last.safetensors", "best.safetensors", "metrics.csv", "samples.jsonl")
-
-
-def bits(folder, files=RESULT_FILES):
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
 
 
 @pytest.fixture(scope="module")
@@ -159,17 +148,6 @@ def test_an_extended_run_equals_one_from_scratch(corpus, tmp_path):
     assert len(env["resumed"]) == 2
 
 
-def test_an_extension_that_is_killed_at_once_goes_on_the_next_time(corpus, text_file, tmp_path):
-    run(RunConfig(updates=120, **SMALL), corpus, tmp_path / "undisturbed")
-    for step in range(1, 9):
-        folder = tmp_path / str(step)
-        run(RunConfig(updates=60, **SMALL), corpus, folder)
-        output, _ = start(text_file, folder, 120, step).communicate()
-        assert "steps" not in output
-        run(RunConfig(updates=120, **SMALL), corpus, folder)
-        assert bits(folder) == bits(tmp_path / "undisturbed")
-
-
 def test_stopping_and_going_on_changes_nothing(corpus, tmp_path, undisturbed):
     config, folder = RunConfig(updates=730, **SMALL), tmp_path / "run"
     stops = 0
@@ -236,86 +214,3 @@ def test_checkpoints_of_different_moments_are_noticed(corpus, tmp_path):
     (new / "best.safetensors").write_bytes((old / "best.safetensors").read_bytes())
     with pytest.raises(StoreError, match="belong together"):
         run(RunConfig(updates=500, **SMALL), corpus, new)
-
-
-# ---------------------------------------------------------------- killed
-
-CHILD = """
-import os, signal, sys
-from nbrnn.runs import files
-from nbrnn.config import RunConfig
-from nbrnn.corpus import load
-from nbrnn.runs.run import run
-
-text, folder, updates, step = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-steps = 0
-
-def dying(function):
-    def wrapper(*arguments, **options):
-        global steps
-        steps += 1
-        if steps == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **options)
-    return wrapper
-
-if step:  # die before the step-th write to disk
-    files.os.fsync, files.os.replace = dying(os.fsync), dying(os.replace)
-    files.write_safetensors = dying(files.write_safetensors)
-print("ready", flush=True)
-config = RunConfig(updates=updates, hidden=20, sample_every=150, sample_length=30)
-run(config, load(text), folder, checkpoint_seconds=0, chunk=60 if step else 3)
-print("steps", steps)
-"""
-
-
-def start(text_file, folder, updates, step=0):
-    command = [sys.executable, "-c", CHILD, str(text_file), str(folder), str(updates), str(step)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def test_twenty_kills_at_random_moments_change_nothing(corpus, text_file, tmp_path):
-    rng, folder = random.Random(0), tmp_path / "killed"
-    for _ in range(20):
-        child = start(text_file, folder, 10**7)
-        assert child.stdout.readline() == "ready\n"
-        with pytest.raises(subprocess.TimeoutExpired):
-            child.wait(0.4 + rng.random())
-        child.kill()
-        child.communicate()
-    config = RunConfig(updates=RunFolder(folder).read_checkpoint("last").update + 200, **SMALL)
-    assert config.updates > 1000
-    run(config, corpus, folder)
-    run(config, corpus, tmp_path / "undisturbed")
-    assert bits(folder) == bits(tmp_path / "undisturbed")
-
-
-def test_a_kill_at_each_step_of_writing_leaves_a_folder_to_go_on_from(corpus, text_file, tmp_path):
-    run(RunConfig(updates=120, **SMALL), corpus, tmp_path / "undisturbed")
-    step, died = 1, True
-    while died:
-        folder = tmp_path / str(step)
-        child = start(text_file, folder, 120, step)
-        output, _ = child.communicate()
-        died = child.returncode == -signal.SIGKILL
-        assert died or "steps" in output
-        for kind in ("last", "best"):
-            if (folder / f"{kind}.safetensors").exists():
-                RunFolder(folder).read_checkpoint(kind)  # whole: the old one or the new one
-        run(RunConfig(updates=120, **SMALL), corpus, folder)
-        assert bits(folder) == bits(tmp_path / "undisturbed"), f"killed at step {step}"
-        assert not list(folder.glob("*.tmp"))
-        step += 1
-    assert step > 40  # all of them, in two checkpoints and more
-
-
-def test_a_lock_dies_with_its_process(corpus, text_file, tmp_path):
-    child = start(text_file, tmp_path / "run", 10**6)
-    while not (tmp_path / "run" / "summary.json").exists():
-        assert child.poll() is None
-        time.sleep(0.05)
-    with pytest.raises(StoreError, match="another process"):
-        run(RunConfig(updates=10**6, **SMALL), corpus, tmp_path / "run")
-    child.kill()
-    child.communicate()
-    run(RunConfig(updates=10**6, **SMALL), corpus, tmp_path / "run", stop=lambda: True)
