@@ -102,7 +102,7 @@ def loss_figure(
         left = update > curve[0].max() / 2
         axes.annotate(
             f"best {loss:.2f}",
-            (update, best),
+            (update, loss),
             (-8 if left else 8, 12),
             textcoords="offset points",
             ha="right" if left else "left",

@@ -1,24 +1,22 @@
-"""What several tests use: a small text, the program as a process, a run in a folder."""
+"""What several tests use: a small text, a run in a folder, the program, processes that may be killed."""
 
-import os
+import io
+import multiprocessing
+import multiprocessing.forkserver
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from harness import Child, Done, command, made_up_text
 
-from nbrnn.corpus import Corpus
+from nbrnn.cli.main import app
+from nbrnn.config import RunConfig
+from nbrnn.corpus import Corpus, load
+from nbrnn.runs.run import run
 
-sys.path.append(str(Path(__file__).parent.parent))  # bench/ is not installed; nbrnn/ is found before
-
-WORDS = "the old house on the moor stood alone; Jane said: “No more!” – and (so) it was, in 1847."
-
-
-def made_up_text(length, seed=0):
-    """Return words in a random order: some structure to learn, always the same."""
-    rng = np.random.default_rng(seed)
-    return " ".join(rng.choice(WORDS.split(), length))[:length]
+TESTS = Path(__file__).parent
+sys.path.append(str(TESTS.parent))  # bench/ is not installed; nbrnn/ is found before
 
 
 @pytest.fixture(scope="session")
@@ -38,40 +36,75 @@ def text_file(text, tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def nbrnn(tmp_path):
-    """Return a function that runs the program in an own folder."""
+@pytest.fixture(scope="session")
+def run_folder(text_file, tmp_path_factory):
+    """Return the folder of a finished run of 1000 updates."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    run(RunConfig(updates=1000, hidden=20, sample_every=400), load(str(text_file)), folder)
+    return folder
 
-    def call(*arguments, code=0, **options):
-        done = subprocess.run(
-            [sys.executable, "-m", "nbrnn", *map(str, arguments)],
-            check=False,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            **options,
-        )
+
+@pytest.fixture
+def nbrnn(tmp_path, monkeypatch, capsys):
+    """Return a function that calls the program in this process and an own folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, code=0, input=None):
+        if input is not None:
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(input.encode())))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            app([str(argument) for argument in arguments])
+        done = Done(end.value.code, *capsys.readouterr())
         assert done.returncode == code, done.stderr + done.stdout
-        assert "Traceback" not in done.stderr
         return done
 
     return call
 
 
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts the program as a process; what still runs at the end is killed."""
+    started = []
+
+    def call(*arguments, **options):
+        options = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True, **options}
+        started.append(subprocess.Popen(command(*arguments), **options))
+        return started[-1]
+
+    yield call
+    for process in started:
+        with process:
+            process.kill()
+
+
 @pytest.fixture(scope="session")
-def run_folder(text_file, tmp_path_factory):
-    """Return the folder of a finished run of 1000 updates."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    command = [sys.executable, "-m", "nbrnn", "train", text_file, "--out", folder]
-    options = ["--updates", "1000", "--hidden", "20", "--sample-every", "400", "--quiet"]
-    subprocess.run([*map(str, command), *options], check=True, env=os.environ)
-    return folder
+def forks():
+    """Return what starts processes forked from one that has everything imported, and no thread."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "children"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(TESTS), prepend=":")  # the server does not take over sys.path
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")
+        multiprocessing.forkserver.ensure_running()
+    return context
 
 
-def one_line_error(done):
-    """Return the only line on stderr, which is nbrnn's error; nothing is on stdout."""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("nbrnn: ")
-    assert done.stdout == ""
-    return line
+@pytest.fixture
+def fork(forks):
+    """Return a function that runs one of children.py's in a process that may be killed."""
+    started = []
+
+    def call(function, *arguments):
+        pipe, theirs = forks.Pipe()
+        process = forks.Process(target=function, args=(theirs, *arguments))
+        process.start()
+        theirs.close()
+        started.append(Child(process, pipe))
+        return started[-1]
+
+    yield call
+    for child in started:
+        child.kill()
+        child.process.close()
+        child.pipe.close()

@@ -17,7 +17,8 @@ import pytest
 import nbrnn
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, CorpusError, StoreError
-from nbrnn.runs.store import SweepFolder
+from nbrnn.naming import run_id
+from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import Grid, grid, grid_of
 from nbrnn.sweeps.sweep import sweep
 
@@ -78,9 +79,9 @@ def test_a_run_is_that_of_the_command_line(here, text_file):
     assert (model.folder / "last.safetensors").read_bytes() == (
         here / "typed" / "last.safetensors"
     ).read_bytes()
-    name = model.config.run_id("made-up", nbrnn.load(text_file).sha256)
+    name = run_id(model.config, "made-up", nbrnn.load(text_file).sha256)
     assert str(model.folder) == os.path.join("results", name)
-    assert model.summary["status"] == "finished"
+    assert model.summary.status == "finished"
     assert "update 200" in repr(model)
     assert model._repr_png_().startswith(b"\x89PNG")
 
@@ -236,7 +237,7 @@ def test_it_works_in_a_thread(here, corpus):
     )
     thread.start()
     thread.join()
-    assert done[0].summary["status"] == "finished"
+    assert done[0].summary.status == "finished"
 
 
 # ---------------------------------------------------------------- in Jupyter

@@ -1,18 +1,12 @@
-"""One experiment: the same bits however it is run, interrupted, killed or extended."""
+"""One experiment: the same bits however it is run, interrupted or extended."""
 
-import hashlib
 import json
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
 
 import naive
 import numpy as np
 import pytest
-from conftest import made_up_text
+from harness import bits, made_up_text
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
@@ -23,11 +17,6 @@ from nbrnn.runs.store import RunFolder
 from nbrnn.runs.training import looks
 
 SMALL = {"hidden": 20, "sample_every": 150, "sample_length": 30}
-RESULT_FILES = ("last.safetensors", "best.safetensors", "metrics.csv", "samples.jsonl")
-
-
-def bits(folder, files=RESULT_FILES):
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
 
 
 @pytest.fixture(scope="module")
@@ -62,30 +51,30 @@ def test_the_files_say_what_happened(corpus, undisturbed):
     summary = folder.read_summary()
     upe = corpus.updates_per_epoch(25)
     assert upe == 199
-    assert summary["status"] == "finished"
-    assert summary["updates"] == 730
-    assert len(summary["epoch_mean_loss"]) == 3
+    assert summary.status == "finished"
+    assert summary.updates == 730
+    assert len(summary.epoch_mean_loss) == 3
     metrics = folder.read_metrics()
-    assert metrics["update"].tolist() == [1, 100, 200, 300, 400, 500, 600, 700]
-    assert metrics["epoch"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    best = int(np.argmin(metrics["smooth_loss"]))
-    assert summary["smooth_loss_best"] == metrics["smooth_loss"][best]
-    assert summary["best_update"] == metrics["update"][best]
-    nats = summary["smooth_loss_final"] / 25
-    assert summary["nats_per_character_final"] == nats
-    assert summary["bits_per_character_final"] == pytest.approx(nats / np.log(2))
-    assert summary["perplexity_final"] == pytest.approx(np.exp(nats))
+    assert metrics.update.tolist() == [1, 100, 200, 300, 400, 500, 600, 700]
+    assert metrics.epoch.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    best = int(np.argmin(metrics.smooth_loss))
+    assert summary.smooth_loss_best == metrics.smooth_loss[best]
+    assert summary.best_update == metrics.update[best]
+    nats = summary.smooth_loss_final / 25
+    assert summary.nats_per_character_final == nats
+    assert summary.bits_per_character_final == pytest.approx(nats / np.log(2))
+    assert summary.perplexity_final == pytest.approx(np.exp(nats))
     samples = folder.read_samples()
-    assert [s["update"] for s in samples] == [0, 150, 300, 450, 600]
-    assert [s["epoch"] for s in samples] == [0, 0, 1, 2, 3]
-    assert {len(s["text"]) for s in samples} == {30}
+    assert [s.update for s in samples] == [0, 150, 300, 450, 600]
+    assert [s.epoch for s in samples] == [0, 0, 1, 2, 3]
+    assert {len(s.text) for s in samples} == {30}
     last = folder.read_checkpoint("last")
     assert (last.update, last.epoch, last.position) == (730, 3, (730 - 3 * 199) * 25)
-    assert last.smooth_loss == summary["smooth_loss_final"]
+    assert last.smooth_loss == summary.smooth_loss_final
     config, described = folder.read_config()
     assert config == RunConfig(updates=730, **SMALL)
-    assert described["characters"] == 5000
-    assert described["sha256"] == corpus.sha256
+    assert described.characters == 5000
+    assert described.sha256 == corpus.sha256
     env = json.loads((undisturbed / "env.json").read_text())
     assert {"nbrnn", "python", "numpy", "numba", "llvm", "cpu", "command", "started"} <= set(env)
 
@@ -99,7 +88,7 @@ def test_epoch_means_and_samples_are_those_of_the_naive_program(tmp_path):
     for row in RunFolder(tmp_path / "run").read_samples():
         theta = layout.named(layout.initial(0.1, generator(0, "start")))
         theta = {name: np.array(array) for name, array in theta.items()}
-        update = row["update"]
+        update = row.update
         h = naive.train(theta, short.codes, update)[-1]
         window = update % 23
         h = h if window else np.zeros(5)
@@ -108,12 +97,12 @@ def test_epoch_means_and_samples_are_those_of_the_naive_program(tmp_path):
             _, hs, ps = naive.forward(theta, [x], [0], h)
             h, x = hs[-1], int(np.searchsorted(np.cumsum(ps[0]), uniform, side="right"))
             text += short.alphabet[x]
-        assert row["text"] == text, update
+        assert row.text == text, update
     theta = layout.named(layout.initial(0.1, generator(0, "start")))
     theta = {name: np.array(array) for name, array in theta.items()}
     _, losses, smooths, _ = naive.train(theta, short.codes, 69)
-    assert summary["epoch_mean_loss"] == pytest.approx(np.mean(np.reshape(losses, (3, 23)), axis=1))
-    assert summary["smooth_loss_final"] == pytest.approx(smooths[-1])
+    assert summary.epoch_mean_loss == pytest.approx(np.mean(np.reshape(losses, (3, 23)), axis=1))
+    assert summary.smooth_loss_final == pytest.approx(smooths[-1])
 
 
 @pytest.mark.parametrize(
@@ -133,8 +122,8 @@ def test_looks(first, last, shown):
 
 def test_zero_updates_write_the_start(corpus, tmp_path):
     summary = run(RunConfig(updates=0, hidden=5), corpus, tmp_path / "run")
-    assert summary["status"] == "finished"
-    assert summary["smooth_loss_final"] is None
+    assert summary.status == "finished"
+    assert summary.smooth_loss_final is None
     last = RunFolder(tmp_path / "run").read_checkpoint("last")
     best = RunFolder(tmp_path / "run").read_checkpoint("best")
     assert np.array_equal(last.theta["W"], best.theta["W"])
@@ -159,26 +148,15 @@ def test_an_extended_run_equals_one_from_scratch(corpus, tmp_path):
     assert len(env["resumed"]) == 2
 
 
-def test_an_extension_that_is_killed_at_once_goes_on_the_next_time(corpus, text_file, tmp_path):
-    run(RunConfig(updates=120, **SMALL), corpus, tmp_path / "undisturbed")
-    for step in range(1, 9):
-        folder = tmp_path / str(step)
-        run(RunConfig(updates=60, **SMALL), corpus, folder)
-        output, _ = start(text_file, folder, 120, step).communicate()
-        assert "steps" not in output
-        run(RunConfig(updates=120, **SMALL), corpus, folder)
-        assert bits(folder) == bits(tmp_path / "undisturbed")
-
-
 def test_stopping_and_going_on_changes_nothing(corpus, tmp_path, undisturbed):
     config, folder = RunConfig(updates=730, **SMALL), tmp_path / "run"
     stops = 0
     while True:
         asked = iter([False] * 3 + [True] * 100)
         summary = run(config, corpus, folder, stop=lambda asked=asked: next(asked), chunk=17)
-        if summary["status"] == "finished":
+        if summary.status == "finished":
             break
-        assert summary["status"] == "interrupted"
+        assert summary.status == "interrupted"
         stops += 1
     assert stops > 10
     assert bits(folder) == bits(undisturbed)
@@ -188,11 +166,11 @@ def test_stopping_and_going_on_changes_nothing(corpus, tmp_path, undisturbed):
 def test_a_run_that_diverges_says_so_and_keeps_a_finite_checkpoint(corpus, tmp_path, dtype):
     config = RunConfig(eta=1e30, updates=300, dtype=dtype, **SMALL)
     summary = run(config, corpus, tmp_path / "run")
-    assert summary["status"] == "diverged"
-    assert summary["diverged_at"] == summary["updates"] + 1 < 300
-    assert str(summary["diverged_at"]) in summary["reason"]
+    assert summary.status == "diverged"
+    assert summary.diverged_at == summary.updates + 1 < 300
+    assert str(summary.diverged_at) in summary.reason
     last = RunFolder(tmp_path / "run").read_checkpoint("last")  # which refuses what is not finite
-    assert last.update == summary["updates"]
+    assert last.update == summary.updates
     assert run(config, corpus, tmp_path / "run") == summary
 
 
@@ -211,7 +189,7 @@ def test_a_folder_with_something_else_is_refused(corpus, tmp_path, undisturbed):
 def test_force_starts_anew(corpus, tmp_path):
     run(RunConfig(updates=5, hidden=5), corpus, tmp_path / "run")
     summary = run(RunConfig(updates=7, hidden=6), corpus, tmp_path / "run", force=True)
-    assert summary["updates"] == 7
+    assert summary.updates == 7
 
 
 def test_a_text_that_is_too_short_is_refused(tmp_path):
@@ -236,86 +214,3 @@ def test_checkpoints_of_different_moments_are_noticed(corpus, tmp_path):
     (new / "best.safetensors").write_bytes((old / "best.safetensors").read_bytes())
     with pytest.raises(StoreError, match="belong together"):
         run(RunConfig(updates=500, **SMALL), corpus, new)
-
-
-# ---------------------------------------------------------------- killed
-
-CHILD = """
-import os, signal, sys
-from nbrnn.runs import files
-from nbrnn.config import RunConfig
-from nbrnn.corpus import load
-from nbrnn.runs.run import run
-
-text, folder, updates, step = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-steps = 0
-
-def dying(function):
-    def wrapper(*arguments, **options):
-        global steps
-        steps += 1
-        if steps == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **options)
-    return wrapper
-
-if step:  # die before the step-th write to disk
-    files.os.fsync, files.os.replace = dying(os.fsync), dying(os.replace)
-    files.write_safetensors = dying(files.write_safetensors)
-print("ready", flush=True)
-config = RunConfig(updates=updates, hidden=20, sample_every=150, sample_length=30)
-run(config, load(text), folder, checkpoint_seconds=0, chunk=60 if step else 3)
-print("steps", steps)
-"""
-
-
-def start(text_file, folder, updates, step=0):
-    command = [sys.executable, "-c", CHILD, str(text_file), str(folder), str(updates), str(step)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def test_twenty_kills_at_random_moments_change_nothing(corpus, text_file, tmp_path):
-    rng, folder = random.Random(0), tmp_path / "killed"
-    for _ in range(20):
-        child = start(text_file, folder, 10**7)
-        assert child.stdout.readline() == "ready\n"
-        with pytest.raises(subprocess.TimeoutExpired):
-            child.wait(0.4 + rng.random())
-        child.kill()
-        child.communicate()
-    config = RunConfig(updates=RunFolder(folder).read_checkpoint("last").update + 200, **SMALL)
-    assert config.updates > 1000
-    run(config, corpus, folder)
-    run(config, corpus, tmp_path / "undisturbed")
-    assert bits(folder) == bits(tmp_path / "undisturbed")
-
-
-def test_a_kill_at_each_step_of_writing_leaves_a_folder_to_go_on_from(corpus, text_file, tmp_path):
-    run(RunConfig(updates=120, **SMALL), corpus, tmp_path / "undisturbed")
-    step, died = 1, True
-    while died:
-        folder = tmp_path / str(step)
-        child = start(text_file, folder, 120, step)
-        output, _ = child.communicate()
-        died = child.returncode == -signal.SIGKILL
-        assert died or "steps" in output
-        for kind in ("last", "best"):
-            if (folder / f"{kind}.safetensors").exists():
-                RunFolder(folder).read_checkpoint(kind)  # whole: the old one or the new one
-        run(RunConfig(updates=120, **SMALL), corpus, folder)
-        assert bits(folder) == bits(tmp_path / "undisturbed"), f"killed at step {step}"
-        assert not list(folder.glob("*.tmp"))
-        step += 1
-    assert step > 40  # all of them, in two checkpoints and more
-
-
-def test_a_lock_dies_with_its_process(corpus, text_file, tmp_path):
-    child = start(text_file, tmp_path / "run", 10**6)
-    while not (tmp_path / "run" / "summary.json").exists():
-        assert child.poll() is None
-        time.sleep(0.05)
-    with pytest.raises(StoreError, match="another process"):
-        run(RunConfig(updates=10**6, **SMALL), corpus, tmp_path / "run")
-    child.kill()
-    child.communicate()
-    run(RunConfig(updates=10**6, **SMALL), corpus, tmp_path / "run", stop=lambda: True)

@@ -13,8 +13,9 @@ from safetensors.numpy import load_file
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError, WriteError
-from nbrnn.runs import files
-from nbrnn.runs.checkpoint import Checkpoint, read_checkpoint
+from nbrnn.runs import files, sealed
+from nbrnn.runs.checkpoint import Checkpoint, TrainingState, read_checkpoint
+from nbrnn.runs.records import Sample
 from nbrnn.runs.store import RunFolder
 
 M, ALPHABET = 3, "\n\x1faé𝄞"
@@ -36,15 +37,15 @@ def checkpoint():
         position=7500,
         smooth_loss=12.345678901234567,
         theta=arrays,
-        adagrad={name: array + 1 for name, array in arrays.items()},
+        memory={"adagrad": {name: array + 1 for name, array in arrays.items()}},
         h_prev=rng.random(M, np.float32),
-        progress={
-            "best_smooth_loss": 12.25,
-            "best_update": 200,
-            "epoch_loss_sum": 1e5 / 3,
-            "epoch_mean_loss": [50.5],
-            "rng": np.random.PCG64(1).state,
-        },
+        state=TrainingState(
+            best_smooth_loss=12.25,
+            best_update=200,
+            epoch_loss_sum=1e5 / 3,
+            epoch_mean_loss=[50.5],
+            rng=np.random.PCG64(1).state,
+        ),
     )
 
 
@@ -68,7 +69,7 @@ def test_a_checkpoint_comes_back_as_it_was(checkpoint, path):
 
 
 def test_a_best_checkpoint_has_the_parameters_only(checkpoint, tmp_path):
-    best = replace(checkpoint, adagrad={}, h_prev=None, progress={})
+    best = replace(checkpoint, memory={}, h_prev=None, state=None)
     RunFolder(tmp_path).write_checkpoint("best", best)
     assert_same(RunFolder(tmp_path).read_checkpoint("best"), best)
     with pytest.raises(StoreError):
@@ -91,7 +92,7 @@ def test_any_reader_of_safetensors_gets_the_arrays_and_the_metadata(checkpoint, 
 
 def test_a_transposed_view_is_written_as_it_is_meant(tmp_path):
     array = np.arange(6.0).reshape(2, 3).T
-    files.write_atomically(tmp_path / "a", lambda file: files.write_safetensors(file, {"a": array}, {}))
+    files.write_atomically(tmp_path / "a", lambda file: sealed.write_safetensors(file, {"a": array}, {}))
     assert np.array_equal(load_file(tmp_path / "a")["a"], array)
 
 
@@ -170,7 +171,7 @@ def resealed(path, checkpoint, change):
     """Write a file that is right in itself, but for what `change` does to its arrays."""
     arrays, metadata = dict(checkpoint.arrays()), checkpoint.metadata()
     change(arrays, metadata)
-    files.write_sealed(path, arrays, metadata)
+    sealed.write_sealed(path, arrays, metadata)
 
 
 @pytest.mark.parametrize(
@@ -245,6 +246,10 @@ def test_clearing_deletes_the_files_of_a_run_only(tmp_path, checkpoint):
     assert os.listdir(tmp_path) == ["notes.txt"]
 
 
+def written(update, text):
+    return Sample(update=update, epoch=0, smooth_loss=None, text=text)
+
+
 def series(folder):
     return (folder / "metrics.csv").read_text(), (folder / "samples.jsonl").read_text()
 
@@ -253,17 +258,17 @@ def test_series_are_cut_after_an_update(tmp_path):
     folder = RunFolder(tmp_path)
     folder.begin_series()
     folder.append_metrics([(1, 0, 1.5, 1.25), (100, 0, 0.1, 1 / 3)])
-    folder.append_samples([{"update": 0, "text": "a\n\x85\u2028b"}, {"update": 100, "text": "c"}])
+    folder.append_samples([written(0, "a\n\x85\u2028b"), written(100, "c")])
     before = series(folder)
     folder.append_metrics([(200, 0, 1.0, 1.0)])
-    folder.append_samples([{"update": 200, "text": "d"}])
+    folder.append_samples([written(200, "d")])
     for name in ("metrics.csv", "samples.jsonl"):
         with (tmp_path / name).open("a") as file:
             file.write("300,half a li")
     folder.cut_series(100, rows=2, samples=2)
     assert series(folder) == before
-    assert folder.read_metrics()["smooth_loss"].tolist() == [1.25, 1 / 3]
-    assert folder.read_samples()[0]["text"] == "a\n\x85\u2028b"
+    assert folder.read_metrics().smooth_loss.tolist() == [1.25, 1 / 3]
+    assert folder.read_samples()[0].text == "a\n\x85\u2028b"
     with pytest.raises(StoreError, match="lacks lines"):
         folder.cut_series(100, rows=3, samples=2)
 

@@ -6,14 +6,18 @@ import math
 
 import numpy as np
 import pytest
+from harness import begin_sweep
+from msgspec import structs
 from scipy import stats as scipy_stats
 
 from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
+from nbrnn.reports.measures import COMPARED
 from nbrnn.reports.report import report
-from nbrnn.reports.tables import MEASURES, comparison_table, read
+from nbrnn.reports.tables import comparison_table, read
 from nbrnn.runs.run import run
-from nbrnn.runs.store import RunFolder, SweepFolder
+from nbrnn.runs.store import RunFolder
+from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import plan, sweep
 
@@ -68,7 +72,7 @@ def test_settings_are_recomputable_from_the_runs(results):
             (0, 5, 0) if row["eta"] > 1 else (5, 0, 0)
         )
         if row["n"]:
-            for measure in MEASURES:
+            for measure in (measure.column for measure in COMPARED):
                 values = finished[measure]
                 low, high = scipy_stats.ttest_1samp(values, 0).confidence_interval()
                 assert row[f"{measure}_mean"] == pytest.approx(values.mean())
@@ -108,13 +112,13 @@ def test_differences_are_paired_by_seed(results):
 def made_up_results(tmp_path, losses):
     """Return results of runs whose best losses are given by setting and seed."""
     text, folder = Corpus.from_text("ab" * 100, "ab"), SweepFolder(tmp_path)
-    folder.add_request({"runs": []}, [])
+    begin_sweep(folder, text)
     for sigma, by_seed in losses.items():
         for seed, loss in by_seed.items():
             lists = {"updates": "1", "hidden": "2", "sigma": str(sigma), "seed": str(seed)}
             (job,) = plan(grid(lists), text, folder)
             summary = run(job.config, text, job.folder, draw=False)
-            RunFolder(job.folder).write_summary({**summary, "smooth_loss_best": loss})
+            RunFolder(job.folder).write_summary(structs.replace(summary, smooth_loss_best=loss))
     return read([tmp_path])
 
 
@@ -250,10 +254,10 @@ def test_epochs_beside_updates(corpus, tmp_path):
     report([tmp_path], tmp_path / "report")
 
 
-def test_nothing_to_read_is_an_error(tmp_path):
+def test_nothing_to_read_is_an_error(corpus, tmp_path):
     with pytest.raises(StoreError, match="neither"):
         read([tmp_path])
-    SweepFolder(tmp_path).add_request({"runs": []}, [])
+    begin_sweep(SweepFolder(tmp_path), corpus)
     with pytest.raises(StoreError, match="no run has begun"):
         read([tmp_path])
 

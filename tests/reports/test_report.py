@@ -7,14 +7,14 @@ import json
 import re
 import shutil
 import subprocess
-import sys
-import time
 
+import children
 import pytest
-from conftest import one_line_error
+from harness import DEADLINE, LISTS, one_line_error, wait_until
 
 from nbrnn.reports.report import report
-from nbrnn.runs.store import RunFolder, SweepFolder
+from nbrnn.runs.store import RunFolder
+from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
 
@@ -79,8 +79,7 @@ def test_samples_are_those_of_best_median_and_worst_seed(folder):
     setting = results.configurations["setting"][0]
     seeds = list(results.finished_by_seed(setting))
     losses = [
-        results.finished_by_seed(setting)[seed].folder.read_summary()["smooth_loss_best"]
-        for seed in seeds
+        results.finished_by_seed(setting)[seed].folder.read_summary().smooth_loss_best for seed in seeds
     ]
     assert losses == sorted(losses)
     text = (folder / "report" / "samples.md").read_text()
@@ -94,7 +93,7 @@ def test_samples_are_those_of_best_median_and_worst_seed(folder):
             heads, re.findall(r"<pre>(.*?)</pre>", cells, re.DOTALL), strict=True
         ):
             samples = results.finished_by_seed(setting)[int(seed)].folder.read_samples()
-            (sample,) = (s["text"] for s in samples if s["update"] == int(update))
+            (sample,) = (s.text for s in samples if s.update == int(update))
             assert html.unescape(cell) == sample
 
 
@@ -136,10 +135,11 @@ def test_blank_lines_in_samples_do_not_end_their_table(corpus, tmp_path):
     assert not re.search(r"\n\s*\n", table)
 
 
-def test_several_reports_into_one_folder_at_once(nbrnn, folder, tmp_path):
-    command = [sys.executable, "-m", "nbrnn", "report", folder, "--out", tmp_path / "r", "-q"]
-    children = [subprocess.Popen([*map(str, command)]) for _ in range(3)]
-    assert [child.wait(60) for child in children] == [0, 0, 0]
+@pytest.mark.slow
+def test_several_reports_into_one_folder_at_once(folder, tmp_path, fork):
+    command = ["report", folder, "--out", tmp_path / "r", "-q"]
+    three = [fork(children.program, command, tmp_path) for _ in range(3)]
+    assert [child.wait() for child in three] == [0, 0, 0]
 
 
 def test_a_report_while_the_sweep_runs(corpus, tmp_path):
@@ -186,13 +186,14 @@ def browser(tmp_path):
         flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
         command = [CHROMIUM, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
         done = subprocess.run(
-            [*command, outer.as_uri()], capture_output=True, text=True, timeout=120, check=True
+            [*command, outer.as_uri()], capture_output=True, text=True, timeout=DEADLINE, check=True
         )
         return json.loads(html.unescape(re.search(r'<p id="found">(.*?)</p>', done.stdout)[1]))
 
     return load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [400, 1200])
 def test_the_page_fits_its_window(folder, written, browser, width):
     page = (folder / "report" / "index.html").read_text()
@@ -208,6 +209,7 @@ def test_the_page_fits_its_window(folder, written, browser, width):
         assert 200 < shown <= width
 
 
+@pytest.mark.slow
 def test_tables_can_be_sorted(folder, written, browser):
     page = (folder / "report" / "index.html").read_text()
     column = """[...document.querySelectorAll("table.sortable tbody")].at(-1).rows"""
@@ -246,23 +248,22 @@ def test_report_and_compare(nbrnn, folder, tmp_path):
         assert "neither" in one_line_error(nbrnn(command, tmp_path, code=2))
 
 
-def test_watch_ends_with_the_sweep(nbrnn, text_file, tmp_path):
-    command = [sys.executable, "-m", "nbrnn", "sweep", text_file, "--updates", "10000000", "--out", "s"]
-    child = subprocess.Popen([*map(str, command)], cwd=tmp_path, stderr=subprocess.DEVNULL)
-    while not list(tmp_path.glob("s/runs/*/last.safetensors")):
-        assert child.poll() is None
-        time.sleep(0.05)
-    command = [sys.executable, "-m", "nbrnn", "report", "s", "--watch"]
-    watcher = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert "index.html is new" in watcher.stderr.readline()
-    assert 'http-equiv="refresh"' in (tmp_path / "s" / "report" / "index.html").read_text()
-    child.kill()
-    child.wait()
-    out, err = watcher.communicate(timeout=60)
-    assert watcher.returncode == 0, err
-    assert "index.html" in out
-    assert 'http-equiv="refresh"' not in (tmp_path / "s" / "report" / "index.html").read_text()
-    assert {run.read_summary()["status"] for run in SweepFolder(tmp_path / "s").runs()} == {"running"}
+@pytest.mark.slow
+def test_watch_ends_with_the_sweep(nbrnn, text_file, tmp_path, fork, monkeypatch):
+    lists = {**LISTS, "updates": "10000000"}
+    sweeping = fork(children.sweep_until_step, str(text_file), tmp_path / "s", lists, "threading", 0)
+    sweeping.hear()
+    wait_until(lambda: list(tmp_path.glob("s/runs/*/last.safetensors")))
+    page = tmp_path / "s" / "report" / "index.html"
+
+    def pause(seconds, signals):
+        assert 'http-equiv="refresh"' in page.read_text()
+        sweeping.kill()
+
+    monkeypatch.setattr("nbrnn.cli.sweeps.pause", pause)
+    done = nbrnn("report", "s", "--watch")
+    assert done.stderr.splitlines() == [f"{page.relative_to(tmp_path)} is new"]
+    assert "index.html" in done.stdout
+    assert 'http-equiv="refresh"' not in page.read_text()
+    assert {run.read_summary().status for run in SweepFolder(tmp_path / "s").runs()} == {"running"}
     assert RunFolder(tmp_path / "s" / "report").is_run() is False

@@ -1,0 +1,169 @@
+"""What tests do in processes that may be killed.
+
+Such a process is forked from one that has imported this module and has the kernels loaded, so that
+it begins in milliseconds. Each function takes the pipe to the test first.
+"""
+
+import functools
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import nbrnn.cli.watch
+import nbrnn.reports.report
+import nbrnn.sweeps.job
+from nbrnn.cli.main import app
+from nbrnn.config import RunConfig
+from nbrnn.corpus import load
+from nbrnn.network import compiled
+from nbrnn.runs import files
+from nbrnn.runs.run import Observer, run
+from nbrnn.runs.store import RunFolder
+from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.sweeps import process
+from nbrnn.sweeps.grid import grid
+from nbrnn.sweeps.job import Messenger
+from nbrnn.sweeps.sweep import SweepObserver, sweep
+
+SMALL = {"hidden": 20, "sample_every": 150, "sample_length": 30}
+
+for kernel in ("train", "sample"):
+    compiled.ready(kernel, "float32")
+
+
+def die():
+    """End as a crash of the machine would end it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def checkpoint_often():
+    """Let every run of this process keep a checkpoint after each chunk."""
+    run.__kwdefaults__["checkpoint_seconds"] = 0
+
+
+class Steps:
+    """Counts the steps of writing, and dies before one of them."""
+
+    def __init__(self, last):
+        self.last, self.count = last, 0
+        for owner, name in ((os, "fsync"), (os, "replace"), (files, "write_safetensors")):
+            setattr(owner, name, self.counted(getattr(owner, name)))
+
+    def counted(self, function):
+        @functools.wraps(function)
+        def wrapper(*arguments, **options):
+            self.count += 1
+            if self.count == self.last:
+                die()
+            return function(*arguments, **options)
+
+        return wrapper
+
+
+def train_until_step(pipe, text_file, folder, updates, step):
+    """Train, but die before this step of writing; tell how many there are if that is more."""
+    steps = Steps(step)
+    run(RunConfig(updates=updates, **SMALL), load(text_file), folder, checkpoint_seconds=0, chunk=60)
+    pipe.send(steps.count)
+
+
+class Telling(Observer):
+    """Tells the test when so many chunks are done, and goes on."""
+
+    def __init__(self, pipe, chunks):
+        self.pipe, self.left = pipe, chunks
+
+    def progressed(self, report):
+        self.left -= 1
+        if self.left == 0:
+            self.pipe.send(report.update)
+
+
+def train_for_ever(pipe, text_file, folder, chunks):
+    """Train with a checkpoint every 3 updates; tell when so many chunks are done."""
+    config, observer = RunConfig(updates=10**7, **SMALL), Telling(pipe, chunks)
+    run(config, load(text_file), folder, observer=observer, checkpoint_seconds=0, chunk=3)
+
+
+class Loud(SweepObserver):
+    """Tells the test which runs start and end. Two threads share the pipe: each message is whole."""
+
+    def __init__(self, pipe):
+        self.pipe = pipe
+
+    def started(self, job, update, updates):
+        self.pipe.send(("started", job.run_id))
+
+    def ended(self, job, summary):
+        self.pipe.send(("ended", job.run_id))
+
+
+def sweep_until_step(pipe, text_file, folder, lists, backend, step):
+    """Do a sweep two runs at a time, but die before this step of writing (0: never)."""
+    Steps(step)
+    nbrnn.sweeps.job.run = functools.partial(run, checkpoint_seconds=0, chunk=50)
+    observer = Loud(pipe)
+    sweep(grid(lists), load(text_file), SweepFolder(folder), observer=observer, backend=backend, jobs=2)
+
+
+def hold(pipe, folder):
+    """Hold the folder of a run until the test says something."""
+    with RunFolder(folder).locked():
+        pipe.send("held")
+        pipe.recv()
+
+
+def program(pipe, arguments, folder):
+    """Run the program in a folder, its output in files there, with a checkpoint after each chunk."""
+    checkpoint_often()
+    process.run_in_child = often_here
+    os.chdir(folder)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = (Path(folder) / name).open("w")
+        os.dup2(stream.fileno(), descriptor)
+        setattr(sys, name, stream)
+    app([str(argument) for argument in arguments])
+
+
+def program_that_tells(pipe, arguments, folder, module, name):
+    """Run the program as `program` does; tell when it calls a function, given by module and name."""
+    owner = importlib.import_module(module)
+    function = getattr(owner, name)
+
+    def telling(*args, **options):
+        pipe.send(name)
+        return function(*args, **options)
+
+    setattr(owner, name, telling)
+    program(pipe, arguments, folder)
+
+
+# ---------------------------------------------------------------- in the processes of loky
+
+run_in_child = process.run_in_child
+
+
+def often_here(job, force):
+    """Do a run with a checkpoint after each chunk."""
+    checkpoint_often()
+    return run_in_child(job, force)
+
+
+def dying_here(marks, run_id, times, job, force):
+    """Do a run; the one with this id dies in its third chunk, so many times: marks counts them."""
+    chunks, progressed = iter(range(3)), Messenger.progressed
+
+    def deadly(self, report):
+        progressed(self, report)
+        if next(chunks, None) == 2 and len(list(marks.iterdir())) < times:
+            (marks / str(os.getpid())).touch()
+            die()
+
+    if job.run_id == run_id:
+        Messenger.progressed = deadly
+    try:
+        return run_in_child(job, force)
+    finally:
+        Messenger.progressed = progressed

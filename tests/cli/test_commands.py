@@ -1,0 +1,72 @@
+"""The other commands: what they print, as text and as JSON."""
+
+import json
+import re
+import subprocess
+import sys
+
+from harness import one_line_error
+
+
+def test_sample_prints_the_text_alone(nbrnn, run_folder):
+    done = nbrnn("sample", run_folder, "--length", "100", "--seed", "3")
+    assert len(done.stdout) == 100
+    assert done.stderr == ""
+    document = json.loads(nbrnn("sample", run_folder, "--length", "100", "--seed", "3", "--json").stdout)
+    assert document["text"] == done.stdout
+    assert nbrnn("sample", run_folder, "--prime", "Jane", "--length", "9").stdout.startswith("Jane")
+
+
+def test_score(nbrnn, run_folder, text_file, tmp_path):
+    document = json.loads(nbrnn("score", run_folder, text_file, "--json").stdout)
+    assert document["characters"] == 5000
+    assert document["replaced"] == 0
+    assert set(document) == {"characters", "replaced", "model", "uniform", "unigram", "bigram"}
+    table = nbrnn("score", run_folder, text_file).stdout
+    assert f"{document['model']['bits_per_character']:.4g}" in table
+    (tmp_path / "other.txt").write_text("Zen")
+    assert "'Z'" in one_line_error(nbrnn("score", run_folder, "other.txt", code=2))
+    assert (
+        "1 of them replaced" in nbrnn("score", run_folder, "other.txt", "--replace-unknown", "t").stdout
+    )
+    assert "1,183,651" in nbrnn("score", run_folder, "federalist", "--replace-unknown", "t").stdout
+
+
+def test_show(nbrnn, run_folder):
+    document = json.loads(nbrnn("show", run_folder, "--json").stdout)
+    assert document["config"]["hidden"] == 20
+    assert document["last_sample"]["update"] == 800
+    shown = nbrnn("show", run_folder).stdout
+    assert "--hidden 20" in shown
+    assert document["last_sample"]["text"] in shown
+    assert "last.safetensors" in shown
+
+
+def test_gradcheck(nbrnn, text_file):
+    done = nbrnn("gradcheck", text_file, "--hidden", "3,5", "--seq-length", "10", "--json")
+    document = json.loads(done.stdout)
+    assert document["passed"]
+    assert len(document["differences"]) == 2 * 5 * 3
+    assert max(d["largest"] for d in document["differences"]) == document["largest"] < 1e-6
+    strict = nbrnn("gradcheck", text_file, "--hidden", "3", "--tolerance", "1e-15", code=1)
+    assert "FAILED" in strict.stdout
+    assert all(len(line) <= 80 for line in strict.stdout.splitlines())
+
+
+def test_corpora(nbrnn, tmp_path):
+    rows = json.loads(nbrnn("corpora", "--json").stdout)
+    assert [row["name"] for row in rows] == ["brontes", "federalist", "shakespeare"]
+    assert rows[0]["updates_per_epoch"] == 27889
+    assert "27,889" in nbrnn("corpora").stdout
+
+
+def test_help_and_version(nbrnn):
+    assert "--sigma" in nbrnn("train", "--help").stdout
+    assert nbrnn().stdout == nbrnn("--help").stdout
+    assert re.fullmatch(r"nbrnn \d+\.\d+\.\d+\n", nbrnn("--version").stdout)
+
+
+def test_help_does_not_import_what_is_slow():
+    code = "import sys, nbrnn.cli.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "numba", "pandas", "matplotlib", "rich"} & set(done.stdout.split())

@@ -1,0 +1,213 @@
+"""The program as a process: signals, pipes, closed streams, limits of the system, a real terminal."""
+
+import os
+import re
+import resource
+import shlex
+import signal
+import subprocess
+import sys
+
+import children
+import pexpect
+import psutil
+import pytest
+from harness import (
+    DEADLINE,
+    all_end,
+    bits,
+    command,
+    is_under_way,
+    one_line_error,
+    run_program,
+    wait_until,
+)
+
+from nbrnn.runs.store import RunFolder
+from nbrnn.runs.sweep_store import SweepFolder
+
+pytestmark = pytest.mark.slow
+
+FAST = ["--hidden", "5", "--updates", "300"]
+
+
+# ---------------------------------------------------------------- signals
+
+SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+
+
+@SIGNALS
+def test_a_signal_ends_a_training_with_a_checkpoint(text_file, tmp_path, fork, number, code):
+    train = ["train", text_file, "--updates", "10000000", "--out", "run"]
+    child = fork(children.program, train, tmp_path)
+    wait_until(lambda: is_under_way(tmp_path / "run"))
+    os.kill(child.process.pid, number)
+    assert child.wait() == code
+    err = (tmp_path / "stderr").read_text()
+    assert re.search(r"interrupted after update [\d,]+; nbrnn train --resume run goes on", err)
+    assert "interrupted" in (tmp_path / "stdout").read_text()
+    folder = RunFolder(tmp_path / "run")
+    assert folder.read_summary().status == "interrupted"
+    assert folder.read_checkpoint("last").update == folder.read_summary().updates > 0
+
+
+@SIGNALS
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_a_signal_ends_a_sweep_with_checkpoints(text_file, tmp_path, fork, backend, number, code):
+    sweep = ["sweep", text_file, "--updates", "10000000", "--hidden", "20", "--out", "s"]
+    child = fork(children.program, [*sweep, "--jobs", "2", "--backend", backend], tmp_path)
+    runs = tmp_path / "s" / "runs"
+    wait_until(lambda: sum(map(is_under_way, runs.glob("*"))) == 2)
+    workers = psutil.Process(child.process.pid).children(recursive=True)
+    os.kill(child.process.pid, number)
+    assert child.wait() == code
+    err = (tmp_path / "stderr").read_text()
+    assert "Traceback" not in err
+    assert (
+        err.splitlines()[-1] == "nbrnn: interrupted: 0 of 4 runs are finished; the same command goes on"
+    )
+    assert all_end(workers)
+    summaries = [folder.read_summary() for folder in SweepFolder(tmp_path / "s").runs()]
+    assert [summary.status for summary in summaries] == ["interrupted"] * 2
+    assert all(summary.updates > 0 for summary in summaries)
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "function"),
+    [
+        (["sample", "RUN", "--length", "50000000"], "nbrnn.runs.sample", "generator"),
+        (["gradcheck", "TEXT", "--hidden", "700"], "nbrnn.network.gradcheck", "numerical_gradient"),
+    ],
+)
+def test_long_commands_can_be_interrupted(
+    run_folder, text_file, tmp_path, fork, command, module, function
+):
+    names = {"RUN": run_folder, "TEXT": text_file}
+    command = [names.get(part, part) for part in command]
+    child = fork(children.program_that_tells, command, tmp_path, module, function)
+    child.hear()  # of minutes of work, which begin now
+    os.kill(child.process.pid, signal.SIGINT)
+    assert child.wait() == 130
+    assert (tmp_path / "stderr").read_text() == "nbrnn: interrupted\n"
+
+
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_interrupted_while_compiling(text_file, tmp_path, start, command):
+    cache = tmp_path / "cache"  # empty: ten seconds to compile, with nothing to save
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    child = start(command, text_file, "--out", "folder", "-q", env=environment)
+    wait_until(cache.exists)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=DEADLINE)
+    assert child.returncode == 130
+    assert err == "nbrnn: interrupted\n"
+
+
+# ---------------------------------------------------------------- streams
+
+
+def test_a_reader_may_stop_early(run_folder, text_file, tmp_path):
+    for words in (f"sample {run_folder} --length 1000000", f"show {run_folder} --json"):
+        shell = f"{sys.executable} -m nbrnn {words} | head -c 10"
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, check=True)
+        assert len(done.stdout) == 10
+        assert done.stderr == b""
+    train = f"{sys.executable} -m nbrnn train {text_file} {' '.join(FAST)} --out {tmp_path}/run"
+    subprocess.run(["bash", "-c", f"{train} 2>/dev/null | true"], check=True)
+    wait_until((tmp_path / "run" / "loss.png").exists)
+    assert RunFolder(tmp_path / "run").read_summary().status == "finished"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_device_as_stdout(run_folder):
+    with open("/dev/full", "w") as full:
+        options = {"capture_output": False, "stdout": full, "stderr": subprocess.PIPE}
+        done = run_program("show", run_folder, "--json", code=1, **options)
+    assert done.stderr.startswith("nbrnn: ")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_closed_streams_and_terminals_without_unicode(run_folder, closed):
+    for words in (f"show {run_folder}", f"sample {run_folder}", "train - --updates 1"):
+        shell = f"PYTHONIOENCODING=ascii {sys.executable} -m nbrnn {words} {closed}"
+        done = subprocess.run(
+            ["bash", "-c", shell], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        assert "Traceback" not in done.stderr
+        assert done.returncode == (2 if words.startswith("train") else 0)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_streams_that_nobody_reads_or_that_are_closed(text_file, tmp_path, backend):
+    sweep = command("sweep", text_file, "--hidden", "5", "--updates", "200", "--seeds", "0:1")
+    for number, redirection in enumerate(("2>&1 >/dev/null | head -1", "2>&-", "<&- >&- 2>&-")):
+        folder = tmp_path / str(number)
+        words = shlex.join([*sweep, "--backend", backend, "--out", str(folder)])
+        subprocess.run(["bash", "-c", f"{words} {redirection}"], check=True, timeout=DEADLINE)
+        statuses = [run.read_summary().status for run in SweepFolder(folder).runs()]
+        assert statuses == ["finished", "finished"]
+
+
+# ---------------------------------------------------------------- limits
+
+
+def test_too_little_memory_deletes_nothing(nbrnn, text_file, tmp_path):
+    nbrnn("train", text_file, *FAST, "--out", "run", "-q")
+    before = (tmp_path / "run" / "last.safetensors").read_bytes()
+    too_large = ["--hidden", "10000", "--seq-length", "4000", "--out", "run", "--force"]
+
+    def little_memory():
+        resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
+
+    done = run_program("train", text_file, *too_large, code=2, preexec_fn=little_memory)
+    line = one_line_error(done)
+    assert "not enough memory" in line
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
+    nbrnn("train", text_file, "--hidden", "6", "--updates", "10", "--out", "run", "--force", "-q")
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(nbrnn, text_file, tmp_path):
+    nbrnn("train", text_file, "--hidden", "50", "--updates", "300", "--out", "run", "-q")
+    before = (tmp_path / "run" / "last.safetensors").read_bytes()
+
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    more = ["train", "--resume", "run", "--updates", "500", "-q"]
+    line = one_line_error(run_program(*more, code=1, preexec_fn=small_files))
+    assert "cannot write" in line
+    assert "goes on from it" in line
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
+    nbrnn(*more)
+    nbrnn("train", text_file, "--hidden", "50", "--updates", "500", "--out", "scratch", "-q")
+    assert bits(tmp_path / "run") == bits(tmp_path / "scratch")
+
+
+# ---------------------------------------------------------------- on a terminal
+
+
+def on_terminal(*arguments, cwd, **environment):
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "nbrnn", *map(str, arguments)],
+        cwd=str(cwd),
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80", **environment},
+        dimensions=(24, 80),
+        timeout=DEADLINE,
+        encoding="utf-8",
+    )
+    child.expect(pexpect.EOF)
+    child.close()
+    return child.exitstatus, child.before
+
+
+def test_progress_and_samples_are_seen_on_a_terminal(text_file, tmp_path):
+    code, seen = on_terminal("train", text_file, "--updates", "3000", "--out", "run", cwd=tmp_path)
+    assert code == 0
+    for part in ("updates", "epoch", "nats", "bits", "/s", "update 0", "smooth loss, best"):
+        assert part in seen, part
+    assert "\x1b[" in seen
+    _, plain = on_terminal(
+        "train", text_file, "--updates", "3000", "--out", "b", cwd=tmp_path, NO_COLOR="1"
+    )
+    assert not re.search(r"\x1b\[[\d;]*3\dm", plain)

@@ -1,0 +1,167 @@
+"""What goes wrong on the command line: one line that says what, and exit code 2."""
+
+import os
+import shutil
+
+import pytest
+from harness import one_line_error
+
+from nbrnn.cli.main import app
+from nbrnn.visible import visible
+
+FAST = ["--hidden", "5", "--updates", "300"]
+
+
+@pytest.fixture
+def usage_error(capsys, tmp_path, monkeypatch):
+    """Return a function that calls the program in this process and returns its one-line error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as exit_:
+            app([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        assert exit_.value.code == 2, captured
+        (line,) = captured.err.splitlines()
+        assert line.startswith("nbrnn: ")
+        assert captured.out == ""
+        assert os.listdir(tmp_path) == []
+        return line
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("--epochs", ["0", "-1", "nan", "inf", "1e9", "99999999999", ""]),
+        ("--updates", ["-1", "nan", "inf", "1.5", "9" * 30]),
+        ("--hidden", ["0", "-5", "nan", "inf", "2.5", "1000000000"]),
+        ("--seq-length", ["0", "-1", "nan", "inf", "100000000"]),
+        ("--eta", ["0", "-0.1", "nan", "inf", "1e300", "abc"]),
+        ("--sigma", ["-0.1", "nan", "inf", "1e300"]),
+        ("--epsilon", ["0", "-1e-8", "nan", "inf", "1e-300"]),
+        ("--clip", ["0", "-5", "nan", "inf", "1e300"]),
+        ("--seed", ["-1", "nan", "inf", "1.5", "9" * 30]),
+        ("--dtype", ["float16", ""]),
+        ("--sample-every", ["-1", "nan", "inf"]),
+        ("--sample-length", ["0", "-1", "nan", "1000000000000"]),
+        ("--encoding", ["klingon"]),
+        ("--nonsense", ["1"]),
+    ],
+)
+def test_options_out_of_range(usage_error, text_file, option, values):
+    for value in values:
+        line = usage_error("train", text_file, option, value)
+        assert option in line, line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "nothing.txt"], "nothing.txt"),
+        (["train", "/"], "folder"),
+        (["train", ""], "folder"),
+        (["train", "--epochs", "1", "--updates", "1"], "not both"),
+        (["train", "{text}", "--epochs", "100001"], "100,000 epochs"),
+        (["train", "--resume", "nothing"], "nothing"),
+        (["train", "--resume", "x", "--out", "y"], "--resume"),
+        (["train", "{text}", "--seq-length", "5000"], "at least 5001"),
+        (["train", "{text}", "--out", "{text}"], "give a folder"),
+        (["sample", "nothing"], "nothing"),
+        (["sample", "/"], "not the folder of a run"),
+        (["score", "nothing", "{text}"], "nothing"),
+        (["show", "nothing"], "nothing"),
+        (["gradcheck", "{text}", "--hidden", "5,x"], "--hidden"),
+        (["gradcheck", "{text}", "--hidden", ""], "--hidden"),
+        (["gradcheck", "{text}", "--hidden", "0"], "--hidden"),
+        (["gradcheck", "{text}", "--sigma", "nan"], "--sigma"),
+        (["gradcheck", "{text}", "--tolerance", "nan"], "--tolerance"),
+        (["gradcheck", "{text}", "--seq-length", "2500"], "at least 5001"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_wrong_usage_is_one_line(usage_error, text_file, arguments, said):
+    line = usage_error(*(a.format(text=text_file) for a in arguments))
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--length", "-1"), ("--temperature", "nan"), ("--temperature", "-1"),
+        ("--temperature", "1e-310"),
+        ("--top-p", "0"),
+        ("--top-p", "inf"), ("--top-k", "-1"), ("--seed", "-1"), ("--checkpoint", "worst"),
+        ("--prime", "Zürich"),
+    ],
+)  # fmt: skip
+def test_sample_options_out_of_range(usage_error, run_folder, option, value):
+    line = usage_error("sample", run_folder, option, value)
+    assert option in line or "'Z' 'c' 'ü'" in line
+
+
+def test_force_deletes_nothing_but_a_run(nbrnn, text_file, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("config.json", "summary.json", "weights.bin"):
+        (folder / name).write_text('{"precious": true}')
+    line = one_line_error(nbrnn("train", text_file, *FAST, "--out", "mine", "--force", code=2))
+    assert "config.json is damaged" in line
+    assert sorted(os.listdir(folder)) == [".lock", "config.json", "summary.json", "weights.bin"]
+    (folder / "config.json").unlink()
+    line = one_line_error(nbrnn("train", text_file, *FAST, "--out", "mine", "--force", code=2))
+    assert "other files" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("summary.json", "{}"), ("summary.json", "[]"), ("summary.json", '{"status": "x"}'),
+        ("summary.json", '{"status": "finished", "updates": "many"}'),
+        ("summary.json", '{"status": "interrupted", "seconds": NaN}'),
+        ("samples.jsonl", "1\n"), ("samples.jsonl", '{"update": 1}\n'),
+        ("config.json", "[]"), ("config.json", '{"schema": 1, "corpus": {}}'),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_one_line(run_folder, tmp_path, capsys, name, content):
+    damaged = shutil.copytree(run_folder, tmp_path / "damaged")
+    (damaged / name).write_text(content)
+    with pytest.raises(SystemExit) as exit_:
+        app(["show", str(damaged)])
+    assert exit_.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{name} is damaged" in line
+
+
+def test_a_name_cannot_control_the_terminal(run_folder, tmp_path, capsys):
+    hostile = shutil.copytree(run_folder, tmp_path / "hostile")
+    config = (hostile / "config.json").read_text()
+    (hostile / "config.json").write_text(config.replace('"made-up"', '"\\u001b[31m"'))
+    with pytest.raises(SystemExit):
+        app(["show", str(hostile)])
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_damaged_checkpoint_is_one_line(nbrnn, tmp_path, text_file):
+    nbrnn("train", text_file, *FAST, "--out", "run")
+    (tmp_path / "run" / "last.safetensors").write_bytes(b"nonsense")
+    line = one_line_error(nbrnn("train", "--resume", "run", "--updates", "400", code=2))
+    assert "last.safetensors is damaged" in line
+    assert "damaged" in one_line_error(nbrnn("sample", "run", "--checkpoint", "last", code=2))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+def test_a_folder_that_cannot_be_written(nbrnn, text_file, tmp_path):
+    assert "cannot write in" in one_line_error(nbrnn("train", text_file, "--out", "/proc/run", code=2))
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    if os.geteuid() == 0:
+        pytest.skip("no folder is closed to root")
+    assert "cannot write in" in one_line_error(nbrnn("train", text_file, "--out", closed, code=2))
+
+
+def test_control_characters_are_escaped_for_eyes():
+    assert visible("a\r\r\nb\tc") == "a\nb\tc"
+    assert visible("\x1b[31mred\x07\r\x9b\u202e\ud800") == r"\x1b[31mred\x07\r\x9b\u202e\ud800"
+    assert visible("é—“’𝄞 ") == "é—“’𝄞 "

@@ -1,0 +1,78 @@
+"""Runs whose process is killed: whenever that is, the folder is whole, and goes on to the same bits."""
+
+import random
+import signal
+
+import children
+import pytest
+from children import SMALL
+from harness import bits
+
+from nbrnn.config import RunConfig
+from nbrnn.errors import StoreError
+from nbrnn.runs.run import run
+from nbrnn.runs.store import RunFolder
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus, tmp_path_factory):
+    """Return the folder of a run of 120 updates."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    run(RunConfig(updates=120, **SMALL), corpus, folder, draw=False)
+    return folder
+
+
+def test_twenty_kills_at_random_moments_change_nothing(corpus, text_file, tmp_path, fork):
+    rng, folder = random.Random(0), tmp_path / "killed"
+    for _ in range(20):
+        child = fork(children.train_for_ever, str(text_file), folder, rng.randrange(1, 60))
+        child.hear()  # from here on it is anywhere in its next updates and checkpoints
+        assert child.kill() == -signal.SIGKILL
+    config = RunConfig(updates=RunFolder(folder).read_checkpoint("last").update + 200, **SMALL)
+    assert config.updates > 1000
+    run(config, corpus, folder)
+    run(config, corpus, tmp_path / "undisturbed")
+    assert bits(folder) == bits(tmp_path / "undisturbed")
+
+
+def test_a_kill_at_each_step_of_writing_leaves_a_folder_to_go_on_from(
+    corpus, text_file, tmp_path, undisturbed, fork
+):
+    step, died = 1, True
+    while died:
+        folder = tmp_path / str(step)
+        child = fork(children.train_until_step, str(text_file), folder, 120, step)
+        died = child.wait() == -signal.SIGKILL
+        assert died or child.told == [step - 1]
+        for kind in ("last", "best"):
+            if (folder / f"{kind}.safetensors").exists():
+                RunFolder(folder).read_checkpoint(kind)  # whole: the old one or the new one
+        run(RunConfig(updates=120, **SMALL), corpus, folder)
+        assert bits(folder) == bits(undisturbed), f"killed at step {step}"
+        assert not list(folder.glob("*.tmp"))
+        step += 1
+    assert step > 40  # all of them, in two checkpoints and more
+
+
+def test_an_extension_that_is_killed_at_once_goes_on_the_next_time(
+    corpus, text_file, tmp_path, undisturbed, fork
+):
+    for step in range(1, 9):
+        folder = tmp_path / str(step)
+        run(RunConfig(updates=60, **SMALL), corpus, folder)
+        child = fork(children.train_until_step, str(text_file), folder, 120, step)
+        assert child.wait() == -signal.SIGKILL
+        run(RunConfig(updates=120, **SMALL), corpus, folder, draw=False)
+        assert bits(folder) == bits(undisturbed)
+
+
+def test_a_lock_dies_with_its_process(corpus, text_file, tmp_path, fork):
+    child = fork(children.train_for_ever, str(text_file), tmp_path / "run", 1)
+    child.hear()
+    config = RunConfig(updates=10**7, **SMALL)
+    with pytest.raises(StoreError, match="another process"):
+        run(config, corpus, tmp_path / "run")
+    child.kill()
+    run(config, corpus, tmp_path / "run", stop=lambda: True)
