@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.report import write
 from bench.sections import FULL, LONG, QUICK, SECTIONS, checks, chosen
 from nbrnn.runs.environment import session
@@ -37,7 +39,7 @@ def main() -> None:
         wanted = ["checks"]
     is_whole = not (options.quick or options.check or options.only or options.sections)
     out = options.out or (RESULTS if is_whole else None)
-    document: dict[str, Any] = {"machine": session(sys.argv)}
+    document: dict[str, Any] = {"machine": msgspec.to_builtins(session(sys.argv))}
     for name in wanted:
         print(f"\n{name}", file=sys.stderr)
         document[name] = (checks if options.check else SECTIONS[name])(chosen(options.only), effort)

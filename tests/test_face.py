@@ -178,7 +178,7 @@ def test_a_sweep_returns_its_runs(here, corpus):
     assert set(runs["status"]) == {"finished"}
     for row in runs.to_dict("records"):
         again = typed.summaries[row["run_id"]]
-        assert row["smooth_loss_best"] == again["smooth_loss_best"]
+        assert row["smooth_loss_best"] == again.smooth_loss_best
         assert nbrnn.Model(row["folder"]).config.sigma == row["sigma"]
     (folder,) = (here / "results").iterdir()
     assert folder.name == grid(lists).name("made-up")

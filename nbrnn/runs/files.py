@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -137,9 +137,20 @@ def read_json(path: Path, type_: type[T]) -> T:
 def decoded(path: Path, data: bytes, type_: type[T]) -> T:
     """Return the value of this type in JSON that was read from a file. Raises StoreError."""
     try:
-        return msgspec.json.decode(data, type=type_)
-    except (msgspec.DecodeError, RecursionError) as error:
+        try:
+            return msgspec.json.decode(data, type=type_)
+        except msgspec.DecodeError:
+            # a file name that is not UTF-8, kept as lone surrogates, which msgspec refuses
+            if b"\\ud" not in data:
+                raise
+            return msgspec.convert(json.loads(data, parse_constant=refuse), type_)
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: {error}") from None
+
+
+def refuse(constant: str) -> NoReturn:
+    """Raise ValueError for NaN and the infinities, which are no JSON."""
+    raise ValueError(f"{constant} is no number")
 
 
 def read_lines(path: Path) -> list[bytes]:

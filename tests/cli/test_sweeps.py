@@ -20,7 +20,7 @@ def test_the_command_prints_one_json_document_and_writes_a_report(nbrnn, text_fi
     assert document["folder"] == "results/made_up-updates200-hidden5-sigma0.01_0.1"
     for row in document["runs"]:
         folder = RunFolder(tmp_path / row["folder"])
-        assert folder.read_summary().items() <= row.items()
+        assert folder.read_summary().to_dict().items() <= row.items()
         assert folder.read_config()[0].to_dict() == row["settings"]
         assert (folder / "loss.png").exists()
     assert (tmp_path / document["report"] / "index.html").exists()
