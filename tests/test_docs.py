@@ -22,6 +22,7 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
+@pytest.mark.slow
 def test_every_command_of_the_tour_works(tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path)
     tour = [block for block in blocks("sh") if block.startswith("nbrnn ")]
@@ -42,6 +43,7 @@ def test_every_command_of_the_tour_works(tmp_path):
         assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
+@pytest.mark.slow
 def test_the_python_example_works(tmp_path):
     (code,) = blocks("python")
     done = subprocess.run(
