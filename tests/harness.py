@@ -5,11 +5,12 @@ import json
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
+import pytest
 
 from nbrnn.runs.store import SweepFolder
 from nbrnn.sweeps.sweep import SweepObserver
@@ -39,6 +40,15 @@ def bits(folder, files=SERIES):
 def sweep_bits(folder):
     """Return the hashes of the files of all runs of a sweep."""
     return {run.path.name: bits(run, (*SERIES, "best.txt")) for run in SweepFolder(folder).runs()}
+
+
+@contextmanager
+def no_pictures():
+    """Let runs draw no picture of their loss, which takes as long as thousands of updates."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nbrnn.runs.run.draw_loss", lambda folder: None)
+        patch.setattr("nbrnn.sweeps.sweep.draw_loss", lambda folder: None)
+        yield
 
 
 class Events(SweepObserver):
