@@ -116,15 +116,20 @@ def hold(pipe, folder):
 
 
 def program(pipe, arguments, folder):
-    """Run the program in a folder, its output in files there, with a checkpoint after each chunk."""
-    checkpoint_often()
-    process.run_in_child = often_here
+    """Run the program in a folder, its output in files there."""
     os.chdir(folder)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = (Path(folder) / name).open("w")
         os.dup2(stream.fileno(), descriptor)
         setattr(sys, name, stream)
     app([str(argument) for argument in arguments])
+
+
+def program_with_checkpoints(pipe, arguments, folder):
+    """Run the program as `program` does, with a checkpoint after each chunk of updates."""
+    checkpoint_often()
+    process.do_here = often_here
+    program(pipe, arguments, folder)
 
 
 def program_that_tells(pipe, arguments, folder, module, name):

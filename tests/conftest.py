@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import Child, Done, command, made_up_text
+from harness import Child, Done, command, made_up_text, no_pictures
 
 from nbrnn.cli.main import app
 from nbrnn.config import RunConfig
@@ -42,6 +42,13 @@ def run_folder(text_file, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
     run(RunConfig(updates=1000, hidden=20, sample_every=400), load(str(text_file)), folder)
     return folder
+
+
+@pytest.fixture
+def without_pictures():
+    """Let runs draw no picture of their loss."""
+    with no_pictures():
+        yield
 
 
 @pytest.fixture

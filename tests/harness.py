@@ -5,11 +5,12 @@ import json
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
+import pytest
 
 from nbrnn.runs.records import SweepRequest
 from nbrnn.runs.sweep_store import SweepFolder
@@ -54,6 +55,15 @@ def begin_sweep(folder, corpus):
         command=[],
     )
     folder.add_request(request)
+
+
+@contextmanager
+def no_pictures():
+    """Let runs draw no picture of their loss, which takes as long as thousands of updates."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nbrnn.runs.run.draw_loss", lambda folder: None)
+        patch.setattr("nbrnn.sweeps.sweep.draw_loss", lambda folder: None)
+        yield
 
 
 class Events(SweepObserver):

@@ -5,81 +5,77 @@ import os
 import resource
 
 import pytest
+from harness import run_program
 
 from nbrnn.network import compiled
 
-CHECK = ["gradcheck", "text.txt", "--hidden", "2", "--seq-length", "3", "--json"]
+
+def zeroed(path):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+# ---------------------------------------------------------------- a made-up cache
 
 
 @pytest.fixture
-def check(nbrnn, tmp_path, text):
-    """Return a function that runs a command with kernels, with a cache folder of its own."""
-    (tmp_path / "text.txt").write_text(text)
-
-    def call(cache, **options):
-        done = nbrnn(*CHECK, env={**os.environ, "NUMBA_CACHE_DIR": str(cache)}, **options)
-        return json.loads(done.stdout)
-
-    return call
-
-
-def files(cache):
-    return sorted(path for path in cache.rglob("*") if path.is_file())
-
-
-def test_a_damaged_cache_is_made_anew(check, tmp_path):
-    cache = tmp_path / "cache"
-    expected = check(cache)  # empty at first
-    whole = files(cache)
-    assert {path.suffix for path in whole} == {".nbi", ".nbc", ".json"}
-    for damage in (
-        lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
-        lambda path: path.write_bytes(bytes(path.stat().st_size)),
+def folder(tmp_path):
+    """Return the folder of a cache whose files have made-up content, and a record of it."""
+    for name in (
+        "kernels.train-1.py311.nbi",
+        "kernels.train-1.py311.1.nbc",
+        "kernels.sample-2.py311.nbi",
     ):
-        for path in files(cache):
-            damage(path)
-        assert check(cache) == expected
-        assert files(cache) == whole
-    stamps = {path: path.stat().st_mtime_ns for path in files(cache) if path.suffix != ".json"}
-    assert check(cache) == expected
-    assert stamps == {path: path.stat().st_mtime_ns for path in stamps}  # loaded, not made again
+        (tmp_path / name).write_bytes(name.encode() * 10)
+    (tmp_path / "other.function-1.py311.nbi").write_bytes(b"of somebody else")
+    compiled.record(tmp_path)
+    assert len(compiled.cached(tmp_path)) == 3
+    return tmp_path
 
 
-@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
-def test_one_zeroed_file_is_enough_to_begin_anew(check, tmp_path, suffix):
-    cache = tmp_path / "cache"
-    expected = check(cache)
-    for path in files(cache):
-        if path.suffix == suffix and "evaluate" in path.name:
-            path.write_bytes(bytes(path.stat().st_size))
-    assert check(cache) == expected
+def test_a_whole_cache_is_kept(folder):
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    compiled.discard_damaged(folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_other_instructions_make_it_anew(check, tmp_path):
-    cache = tmp_path / "cache"
-    expected = check(cache)
-    (hashes,) = (path for path in files(cache) if path.suffix == ".json")
-    recorded = json.loads(hashes.read_text())
-    before = {path: path.stat().st_mtime_ns for path in files(cache)}
-    hashes.write_text(json.dumps({**recorded, "simd.py": "what it was in another version"}))
-    assert check(cache) == expected
-    assert all(path.stat().st_mtime_ns > then for path, then in before.items())
+def assert_discarded(folder):
+    compiled.discard_damaged(folder)
+    assert compiled.cached(folder) == []
+    assert (folder / "other.function-1.py311.nbi").exists()
 
 
-def test_a_cache_that_cannot_be_written(check, tmp_path):
-    blocked = tmp_path / "blocked"
-    blocked.write_text("a file where the folder should be")
-    assert check(blocked)["passed"]
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o500)  # means nothing to root, hence the case above
-    assert check(closed)["passed"]
+@pytest.mark.parametrize("damage", [zeroed, cut_short])
+@pytest.mark.parametrize("number", range(3))
+def test_one_damaged_file_is_enough_to_begin_anew(folder, damage, number):
+    damage(compiled.cached(folder)[number])
+    assert_discarded(folder)
 
 
-def test_a_full_disk(check, tmp_path):
-    def no_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+def test_a_file_that_is_not_recorded_is_no_better(folder):
+    (folder / "kernels.train-1.py311.2.nbc").write_bytes(b"of a process that was killed")
+    assert_discarded(folder)
 
-    assert check(tmp_path / "cache", preexec_fn=no_files)["passed"]
+
+@pytest.mark.parametrize("record", [None, b"", b"[]", b"{", b"\xff", b"{}", b'{"kernels.train": 1}'])
+def test_without_a_record_it_begins_anew(folder, record):
+    (folder / compiled.HASHES).unlink()
+    if record is not None:
+        (folder / compiled.HASHES).write_bytes(record)
+    assert_discarded(folder)
+
+
+def test_other_sources_make_it_anew(folder):
+    recorded = json.loads((folder / compiled.HASHES).read_text())
+    sources = [name for name in recorded if name.endswith(".py")]
+    assert "simd.py" in sources
+    for name in sources:
+        other = {**recorded, name: "what it was in another version"}
+        (folder / compiled.HASHES).write_text(json.dumps(other))
+        assert_discarded(folder)
 
 
 def test_no_folder_for_a_cache_at_all(monkeypatch):
@@ -93,3 +89,56 @@ def test_no_folder_for_a_cache_at_all(monkeypatch):
     with compiled.sound_cache():
         pass
     compiled.cache_folder.cache_clear()
+
+
+# ---------------------------------------------------------------- a real one, of the smallest kernel
+
+
+@pytest.fixture(scope="module")
+def sample(run_folder):
+    """Return a function that samples from a run in a process with a cache of its own."""
+
+    def call(cache, **options):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+        return run_program("sample", run_folder, "--length", 50, env=environment, **options).stdout
+
+    return call
+
+
+def files(cache):
+    return sorted(path for path in cache.rglob("*") if path.is_file())
+
+
+@pytest.mark.slow
+def test_a_damaged_cache_is_made_anew(sample, tmp_path):
+    cache = tmp_path / "cache"
+    expected = sample(cache)  # empty at first
+    whole = files(cache)
+    assert {path.suffix for path in whole} == {".nbi", ".nbc", ".json"}
+    for damage in (cut_short, zeroed):
+        for path in whole:
+            damage(path)
+        assert sample(cache) == expected
+        assert files(cache) == whole
+    stamps = {path: path.stat().st_mtime_ns for path in whole if path.suffix != ".json"}
+    assert sample(cache) == expected
+    assert stamps == {path: path.stat().st_mtime_ns for path in stamps}  # loaded, not made again
+
+
+@pytest.mark.slow
+def test_a_cache_that_cannot_be_written(sample, tmp_path):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    assert len(sample(blocked)) == 50
+    if os.geteuid() != 0:  # no folder is closed to root
+        closed = tmp_path / "closed"
+        closed.mkdir(mode=0o500)
+        assert len(sample(closed)) == 50
+
+
+@pytest.mark.slow
+def test_a_full_disk(sample, tmp_path):
+    def no_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    assert len(sample(tmp_path / "cache", preexec_fn=no_files)) == 50

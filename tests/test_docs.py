@@ -2,13 +2,14 @@
 
 import csv
 import json
-import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import children
 import pytest
 
 from bench.report import speed_table
@@ -22,26 +23,20 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_every_command_of_the_tour_works(tmp_path):
+@pytest.mark.slow
+def test_every_command_of_the_tour_works(tmp_path, fork):
     shutil.copy(ROOT / "README.md", tmp_path)
     tour = [block for block in blocks("sh") if block.startswith("nbrnn ")]
     commands = [line for block in tour for line in block.splitlines()]
     assert len(commands) >= 7
-    (tmp_path / "nbrnn").write_text(f'#!/bin/sh\nexec {sys.executable} -m nbrnn "$@"\n')
-    (tmp_path / "nbrnn").chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     for command in commands:
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr}"
+        name, *arguments = shlex.split(command)
+        assert name == "nbrnn"
+        child = fork(children.program, arguments, tmp_path)
+        assert child.wait() == 0, f"{command}: {(tmp_path / 'stderr').read_text()}"
 
 
+@pytest.mark.slow
 def test_the_python_example_works(tmp_path):
     (code,) = blocks("python")
     done = subprocess.run(

@@ -114,11 +114,20 @@ def test_what_does_not_go_together_does_not_compile(function, dtype):
         function(A, A, B)
 
 
+# Tests that reach every kernel and instruction, and compile each of them once.
+ALL_KERNELS = (
+    "test_compiled_and_in_python or nan or reciprocal or tanh or exp or products or drawn or feeds"
+    " or evaluation or numerical or each_of_300"
+)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not simd.HAS_AVX512, reason="there is no AVX-512: all others test the same")
 def test_the_kernels_are_right_without_avx512(tmp_path):
     older = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}
     environment = {**os.environ, **older, "NUMBA_CACHE_DIR": str(tmp_path)}
     files = [str(Path(__file__).with_name(name)) for name in ("test_kernels.py", "test_simd.py")]
-    command = [sys.executable, "-m", "pytest", "-q", "-k", "not over_all_numbers", *files]
+    chosen = ["-m", "not slow", "-k", ALL_KERNELS]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, *files]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

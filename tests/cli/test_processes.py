@@ -39,7 +39,7 @@ SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (si
 @SIGNALS
 def test_a_signal_ends_a_training_with_a_checkpoint(text_file, tmp_path, fork, number, code):
     train = ["train", text_file, "--updates", "10000000", "--out", "run"]
-    child = fork(children.program, train, tmp_path)
+    child = fork(children.program_with_checkpoints, train, tmp_path)
     wait_until(lambda: is_under_way(tmp_path / "run"))
     os.kill(child.process.pid, number)
     assert child.wait() == code
@@ -55,7 +55,8 @@ def test_a_signal_ends_a_training_with_a_checkpoint(text_file, tmp_path, fork, n
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_a_signal_ends_a_sweep_with_checkpoints(text_file, tmp_path, fork, backend, number, code):
     sweep = ["sweep", text_file, "--updates", "10000000", "--hidden", "20", "--out", "s"]
-    child = fork(children.program, [*sweep, "--jobs", "2", "--backend", backend], tmp_path)
+    sweep += ["--jobs", "2", "--backend", backend]
+    child = fork(children.program_with_checkpoints, sweep, tmp_path)
     runs = tmp_path / "s" / "runs"
     wait_until(lambda: sum(map(is_under_way, runs.glob("*"))) == 2)
     workers = psutil.Process(child.process.pid).children(recursive=True)

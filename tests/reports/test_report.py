@@ -10,13 +10,15 @@ import subprocess
 
 import children
 import pytest
-from harness import DEADLINE, LISTS, one_line_error, wait_until
+from harness import DEADLINE, LISTS, no_pictures, one_line_error, wait_until
 
 from nbrnn.reports.report import report
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 SMALL = {"epochs": "2", "hidden": "5", "sample_every": "100", "sample_length": "60"}
 TABLES = ["runs.csv", "settings.csv", "comparison.csv", "settings.md", "comparison.md", "samples.md"]
@@ -32,7 +34,8 @@ def folder(corpus, tmp_path_factory):
     """Return the folder of a sweep over two numbers, with settings that diverge."""
     path = tmp_path_factory.mktemp("sweep")
     lists = {**SMALL, "sigma": "0.01,0.1", "eta": "0.1,0.02,1e30", "seed": "0:3"}
-    sweep(grid(lists), corpus, SweepFolder(path))
+    with no_pictures():
+        sweep(grid(lists), corpus, SweepFolder(path))
     return path
 
 

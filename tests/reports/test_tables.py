@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from harness import begin_sweep
+from harness import begin_sweep, no_pictures
 from msgspec import structs
 from scipy import stats as scipy_stats
 
@@ -21,6 +21,8 @@ from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import plan, sweep
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SMALL = {"epochs": "2", "hidden": "5", "sample_every": "200", "sample_length": "30"}
 LISTS = {**SMALL, "sigma": "0.01,0.5", "eta": "0.1,0.02,1e30", "seed": "0:4"}
 
@@ -29,7 +31,8 @@ LISTS = {**SMALL, "sigma": "0.01,0.5", "eta": "0.1,0.02,1e30", "seed": "0:4"}
 def folder(corpus, tmp_path_factory):
     """Return the folder of a sweep over two settings, with some runs that diverge."""
     path = tmp_path_factory.mktemp("sweep")
-    sweep(grid(LISTS), corpus, SweepFolder(path))
+    with no_pictures():
+        sweep(grid(LISTS), corpus, SweepFolder(path))
     return path
 
 

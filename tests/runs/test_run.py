@@ -16,6 +16,8 @@ from nbrnn.runs.run import Observer, run
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.training import looks
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SMALL = {"hidden": 20, "sample_every": 150, "sample_length": 30}
 
 

@@ -61,6 +61,7 @@ def test_each_run_keeps_the_command_that_the_user_typed(corpus, tmp_path, monkey
     assert [json.loads((run / "env.json").read_text())["command"] for run in runs] == [typed] * 4
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_what_is_done_is_not_done_again_and_other_lists_add(corpus, tmp_path):
     folder, events = SweepFolder(tmp_path), Events()
     sweep(grid(LISTS), corpus, folder)
@@ -81,6 +82,7 @@ def test_what_is_done_is_not_done_again_and_other_lists_add(corpus, tmp_path):
     assert (outcome.done_before, len(events.starts)) == (0, 6)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_run_that_diverges_or_raises_harms_no_other(corpus, tmp_path):
     folder, lists = SweepFolder(tmp_path), {**LISTS, "eta": "0.1,1e30", "seed": "0:2"}
     begin_sweep(folder, corpus)
@@ -123,6 +125,7 @@ def test_a_defect_in_a_run_is_recorded_with_its_traceback(corpus, tmp_path, monk
     assert "in defective" in summary.traceback
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_too_many_failures_end_it(corpus, tmp_path):
     lists = {**LISTS, "eta": "1e30,0.1", "seed": "0:9"}
     outcome = sweep(grid(lists), corpus, SweepFolder(tmp_path), jobs=1, max_failures=3)
