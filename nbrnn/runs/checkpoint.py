@@ -12,7 +12,7 @@ import numpy as np
 
 from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.network.params import NAMES, Array
+from nbrnn.network.params import NAMES, Array, shapes
 from nbrnn.runs.files import NONSENSE, ArrayTypes, read_sealed
 
 Kind = Literal["last", "best"]
@@ -77,12 +77,12 @@ def expected_arrays(metadata: Mapping[str, str], kind: Kind) -> ArrayTypes:
     """Return the arrays that a checkpoint must hold by its own settings."""
     config = RunConfig.from_dict(json.loads(metadata["config"]))
     dtype = "F" + config.dtype.removeprefix("float")
-    m, K = config.hidden, len(metadata["alphabet"])
-    shapes: dict[str, tuple[int, ...]] = {"W": (m, m), "U": (m, K), "V": (K, m), "b": (m,), "c": (K,)}
+    theta = shapes(config.hidden, len(metadata["alphabet"]))
+    expected = dict(theta)
     if kind == "last":
-        shapes |= {f"adagrad.{name}": shapes[name] for name in NAMES}
-        shapes["h_prev"] = (m,)
-    return {name: (dtype, shape) for name, shape in shapes.items()}
+        expected |= {f"adagrad.{name}": shape for name, shape in theta.items()}
+        expected["h_prev"] = (config.hidden,)
+    return {name: (dtype, shape) for name, shape in expected.items()}
 
 
 def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:

@@ -146,8 +146,7 @@ class Run:
         """Train to the end, or until stopped; return the summary. `begun`: from the checkpoint on."""
         if begun:
             self.restore()
-        compiled.ready("train", self.config.dtype)
-        compiled.ready("sample", self.config.dtype)
+        compiled.ready_to_train(self.config.dtype)
         self.observer.started(self.training.update, self.training.updates)
         if begun:
             self.folder.clear_outcome()
@@ -262,7 +261,8 @@ class Run:
             self.rows, self.samples = [], []
             if training.best_update != self.best_written:
                 smooth = training.best_smooth_loss
-                best = training.checkpoint(training.best, training.best_update, smooth)
+                theta = training.layout.views(training.buffers.best)
+                best = training.checkpoint(theta, training.best_update, smooth)
                 self.folder.write_checkpoint("best", best)
                 self.best_written = training.best_update
             self.folder.write_checkpoint("last", training.last())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nbrnn.errors import CorpusError
-from nbrnn.network import compiled, kernels
+from nbrnn.network import compiled, loops
 from nbrnn.network.params import Array, Layout
 from nbrnn.runs.checkpoint import Checkpoint
 from nbrnn.runs.training import per_character
@@ -29,7 +29,7 @@ def score(model: Checkpoint, codes: Array, ngrams: Mapping[str, Array]) -> dict[
     layout = Layout(config.hidden, K, np.dtype(config.dtype))
     theta, work = layout.pack(model.theta), layout.work(config.seq_length)
     compiled.ready("evaluate", config.dtype)
-    total = kernels.evaluate(theta, work, codes)
+    total = loops.evaluate(theta, work, codes)
     unigram, bigram = baselines(codes, ngrams)
     nats = {
         "model": total / (codes.size - 1),

@@ -10,8 +10,9 @@ import numpy as np
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.network import kernels
-from nbrnn.network.params import Layout, Parameters, generator
+from nbrnn.network import loops
+from nbrnn.network.optimizers import AdaGrad
+from nbrnn.network.params import History, Layout, Parameters, Progress, Sampling, generator
 from nbrnn.runs.checkpoint import Checkpoint
 
 
@@ -23,10 +24,8 @@ class Training:
         self.updates_per_epoch = corpus.updates_per_epoch(config.seq_length)
         self.updates = config.length(self.updates_per_epoch)
         self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
-        self.theta = self.layout.initial(config.sigma, generator(config.seed, "start"))
-        self.G, self.grad = self.layout.parameters(), self.layout.parameters()
-        self.best = self.layout.pack(self.layout.named(self.theta))
-        self.work = self.layout.work(config.seq_length)
+        theta = self.layout.initial(config.sigma, generator(config.seed, "start"))
+        self.buffers = self.layout.buffers(theta, config.seq_length, memory=1)
         self.rng = generator(config.seed, "samples")
         self.update = 0
         self.smooth_loss = math.nan
@@ -37,10 +36,12 @@ class Training:
 
     def restore(self, last: Checkpoint, best: Checkpoint) -> None:
         """Go back to the moment of a checkpoint."""
-        self.theta = self.layout.pack(last.theta)
-        self.G = self.layout.pack(last.adagrad)
-        self.best = self.layout.pack(best.theta)
-        self.work.h[0, : self.config.hidden] = last.h_prev
+        self.buffers = self.buffers._replace(
+            theta=self.layout.pack(last.theta),
+            memory=(self.layout.pack(last.adagrad).flat,),
+            best=self.layout.pack(best.theta).flat,
+        )
+        self.buffers.work.h[0, : self.config.hidden] = last.h_prev
         progress = last.progress
         self.rng.bit_generator.state = progress["rng"]
         self.update = last.update
@@ -60,25 +61,24 @@ class Training:
         """Do so many updates, within one epoch; return rows for metrics.csv."""
         real = self.layout.dtype.type
         config, first = self.config, self.update
-        losses, smooths = np.empty(updates), np.empty(updates)
-        done, self.best_smooth_loss, best_update = kernels.train(
-            self.theta, self.G, self.grad, self.best, self.work, self.corpus.codes, first,
-            real(config.eta), real(config.epsilon), real(config.clip),
-            self.smooth_loss, self.best_smooth_loss, losses, smooths,
-        )  # fmt: skip
+        optimizer = AdaGrad(real(config.eta), real(config.epsilon))
+        before = Progress(first, self.smooth_loss, self.best_smooth_loss, self.best_update)
+        history = History(losses=np.empty(updates), smooths=np.empty(updates))
+        after = loops.train(
+            self.buffers, optimizer, real(config.clip), self.corpus.codes, before, history
+        )
+        self.update, self.smooth_loss, self.best_smooth_loss, self.best_update = after
+        done = self.update - first
         self.diverged = done < updates
-        if best_update >= 0:
-            self.best_update = best_update
         epoch = first // self.updates_per_epoch
         rows = [
-            (first + n + 1, epoch, float(losses[n]), float(smooths[n]))
+            (first + n + 1, epoch, float(history.losses[n]), float(history.smooths[n]))
             for n in looks(first, first + done)
         ]
         if done:
-            self.update += done
-            self.smooth_loss = float(smooths[done - 1])
             # cumsum adds one by one: the same bits however the epoch is cut into chunks
-            self.epoch_loss_sum = float(np.cumsum(np.append(self.epoch_loss_sum, losses[:done]))[-1])
+            losses = np.append(self.epoch_loss_sum, history.losses[:done])
+            self.epoch_loss_sum = float(np.cumsum(losses)[-1])
             if self.window == 0:
                 self.epoch_mean_loss.append(self.epoch_loss_sum / self.updates_per_epoch)
                 self.epoch_loss_sum = 0.0
@@ -88,11 +88,11 @@ class Training:
         """Draw a sample from the current state, as a row for samples.jsonl."""
         length = self.config.sample_length
         h = np.zeros((2, self.layout.M), self.layout.dtype)
-        h[0] = self.work.h[0] if self.window else 0
+        h[0] = self.buffers.work.h[0] if self.window else 0
         start = self.window * self.config.seq_length
         first = self.corpus.codes[start : start + 1]
         text = np.empty(length, np.int32)
-        kernels.sample(self.theta, h, first, self.rng.random(length), 1.0, 0, 1.0, text)
+        loops.sample(self.buffers.theta, h, first, self.rng.random(length), Sampling(), text)
         return {
             "update": self.update,
             "epoch": self.update // self.updates_per_epoch,
@@ -102,7 +102,8 @@ class Training:
 
     def is_finite(self) -> bool:
         """Whether all parameters are."""
-        return bool(np.isfinite(self.theta.flat).all() and np.isfinite(self.G.flat).all())
+        trained = self.buffers.theta.flat, *self.buffers.memory
+        return all(bool(np.isfinite(flat).all()) for flat in trained)
 
     def checkpoint(self, theta: Parameters, update: int, smooth_loss: float) -> Checkpoint:
         """Return a checkpoint of these parameters, without what only `last` has."""
@@ -121,11 +122,12 @@ class Training:
 
     def last(self) -> Checkpoint:
         """Return a checkpoint of this moment."""
-        memory = {name: np.array(a, order="C") for name, a in self.layout.named(self.G).items()}
+        (memory,) = map(self.layout.views, self.buffers.memory)
+        adagrad = {name: np.array(a, order="C") for name, a in self.layout.named(memory).items()}
         return replace(
-            self.checkpoint(self.theta, self.update, self.smooth_loss),
-            adagrad=memory,
-            h_prev=self.work.h[0, : self.config.hidden].copy(),
+            self.checkpoint(self.buffers.theta, self.update, self.smooth_loss),
+            adagrad=adagrad,
+            h_prev=self.buffers.work.h[0, : self.config.hidden].copy(),
             progress={
                 "best_smooth_loss": finite(self.best_smooth_loss),
                 "best_update": self.best_update,
@@ -138,7 +140,7 @@ class Training:
 
 def looks(first: int, last: int) -> list[int]:
     """Return the n for which the metrics show update first + n + 1, out of those up to `last`."""
-    every = kernels.LOOK_EVERY
+    every = loops.LOOK_EVERY
     marks = list(range((first // every + 1) * every, last + 1, every))
     return [mark - first - 1 for mark in ([1] if first == 0 < last and every > 1 else []) + marks]
 
