@@ -29,8 +29,7 @@ from nbrnn.sweeps.sweep import SweepObserver, sweep
 
 SMALL = {"hidden": 20, "sample_every": 150, "sample_length": 30}
 
-for kernel in ("train", "sample"):
-    compiled.ready(kernel, "float32")
+compiled.ready_to_train("float32")
 
 
 def die():
@@ -128,7 +127,7 @@ def program(pipe, arguments, folder):
 def program_with_checkpoints(pipe, arguments, folder):
     """Run the program as `program` does, with a checkpoint after each chunk of updates."""
     checkpoint_often()
-    process.do_here = often_here
+    process.run_in_child = often_here
     program(pipe, arguments, folder)
 
 

@@ -3,7 +3,8 @@
 Numba keeps compiled code in a folder that `stats.cache_path` names, and loads it without a check:
 a file cut short or zeroed (by a crash, a full disk) raises, or aborts the whole process. So each
 file's sha256 is kept beside it, and a file that does not agree is deleted before Numba looks. Of the
-sources Numba watches kernels.py alone; the instructions of simd.py are watched here.
+sources Numba watches only the file of the kernel that is called, although those that it calls are
+compiled into it: the whole wing is watched here.
 """
 
 from __future__ import annotations
@@ -15,30 +16,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from nbrnn.network import kernels, simd
-from nbrnn.network.params import Layout
+from nbrnn.network import loops, rnn
+from nbrnn.network.optimizers import AdaGrad
+from nbrnn.network.params import Carry, History, Layout, Sampling
 
 log = logging.getLogger("nbrnn")
 
 HASHES = "nbrnn-hashes.json"
-# As they were imported, whatever is written into the file while kernels compile.
-INSTRUCTIONS = {"simd.py": hashlib.sha256(Path(simd.__file__).read_bytes()).hexdigest()}
+# Of the whole wing: one file too many costs a compilation, one too few would run old code. As they were
+# imported, whatever is written into them while kernels compile.
+SOURCES = {
+    path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+    for path in Path(__file__).parent.glob("*.py")
+}
 # The kernels that Python calls; what they call is compiled into them.
-ENTRY_POINTS = (
-    "train", "sample", "evaluate", "forward", "softmax_loss", "backward", "numerical_gradient",
-)  # fmt: skip
+ENTRY_POINTS: dict[str, ModuleType] = {
+    "train": loops,
+    "sample": loops,
+    "evaluate": loops,
+    "numerical_gradient": loops,
+    "forward": rnn,
+    "softmax_loss": rnn,
+    "backward": rnn,
+}
 
 
 @cache
 def cache_folder() -> Path | None:
     """Switch on Numba's cache on disk; return its folder, or None where there can be none."""
     folder = None
-    for name in ENTRY_POINTS:
-        kernel = getattr(kernels, name)
+    for name, module in ENTRY_POINTS.items():
+        kernel = getattr(module, name)
         if not hasattr(kernel, "enable_caching"):  # with NUMBA_DISABLE_JIT
             return None
         try:
@@ -50,14 +63,14 @@ def cache_folder() -> Path | None:
 
 
 def cached(folder: Path) -> list[Path]:
-    """Return the files of ours in Numba's cache."""
-    return sorted(folder.glob("kernels.*.nb[ic]"))
+    """Return the files in Numba's cache, which has a folder for each folder of sources."""
+    return sorted(folder.glob("*.nb[ic]"))
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file of ours, and of the instructions that they were made with."""
+    """Return the sha256 of each file of ours, and of the sources that they were made from."""
     files = cached(folder)
-    return INSTRUCTIONS | {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return SOURCES | {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def discard_damaged(folder: Path) -> None:
@@ -96,35 +109,47 @@ def sound_cache() -> Iterator[None]:
             record(folder)
 
 
+def ready_to_train(dtype: str) -> None:
+    """Have all kernels ready that a run needs, as `ready` does it."""
+    for kernel in ("train", "sample"):
+        ready(kernel, dtype)
+
+
 @cache
 def ready(kernel: str, dtype: str) -> None:
     """Compile a kernel for a precision, or load it from disk, by calling it on next to nothing."""
-    layout = Layout(1, 2, np.dtype(dtype))
-    real = layout.dtype.type
-    theta, G, grad, best = (layout.parameters() for _ in range(4))
-    work = layout.work(1)
-    x = np.zeros(1, np.int32)
-    nothing, number = np.empty(0), real(1)
-    arguments: dict[str, tuple[Any, ...]] = {
-        "train": (theta, G, grad, best, work, x, 0, number, number, number, 0.0, 1.0, nothing, nothing),
-        "sample": (theta, work.h, x, nothing, 1.0, 0, 1.0, x[:0]),
-        "evaluate": (theta, work, x),
-        "forward": (theta, x, work.h, work.p),
-        "softmax_loss": (work.p, x, work.losses),
-        "backward": (theta, grad, x, work.h, work.p, work.da),
-        "numerical_gradient": (theta, np.empty(0, np.int64), x, x, work, 1.0, nothing),
-    }
     with sound_cache():
-        folder = cache_folder()
-        if not (folder and any(folder.glob(f"kernels.{kernel}-*.nbi"))):
+        folder, module = cache_folder(), ENTRY_POINTS[kernel].__name__.rpartition(".")[2]
+        if not (folder and any(folder.glob(f"{module}.{kernel}-*.nbi"))):
             log.info("compiling the kernels, which takes some seconds and is kept for the next time")
         for _ in ENTRY_POINTS:
             # On a full disk Numba compiles a kernel, fails to keep it and raises: the next call goes on.
             with suppress(OSError):
-                return call(kernel, arguments[kernel])
-        return call(kernel, arguments[kernel])
+                return call(kernel, dtype)
+        return call(kernel, dtype)
 
 
-def call(kernel: str, arguments: tuple[Any, ...]) -> None:
-    """Call a kernel for its compilation only."""
-    getattr(kernels, kernel)(*arguments)
+def call(kernel: str, dtype: str) -> None:
+    """Call a kernel for its compilation only: on one hidden unit, two characters, and no update."""
+    layout = Layout(1, 2, np.dtype(dtype))
+    number = layout.dtype.type(1)
+    buffers = layout.buffers(layout.parameters(), T=1, memory=1)
+    theta, gradient, work = buffers.theta, buffers.gradient, buffers.work
+    x, nothing, index = np.zeros(1, np.int32), np.empty(0), np.empty(0, np.int64)
+    arguments: dict[str, tuple[Any, ...]] = {
+        "train": (
+            buffers,
+            AdaGrad(number, number),
+            number,
+            x,
+            Carry(),
+            History(nothing, nothing, index),
+        ),
+        "sample": (theta, work.h, x, nothing, Sampling(), x[:0]),
+        "evaluate": (theta, work, x),
+        "numerical_gradient": (theta, work, x, index, 1.0, nothing),
+        "forward": (theta, x, work.h, work.p),
+        "softmax_loss": (work.p, x, work.losses),
+        "backward": (theta, gradient, x, work.h, work.p, work.da),
+    }
+    getattr(ENTRY_POINTS[kernel], kernel)(*arguments[kernel])

@@ -11,7 +11,7 @@ import numpy as np
 
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError
-from nbrnn.network import compiled, kernels
+from nbrnn.network import compiled, loops, rnn
 from nbrnn.network.params import NAMES, Array, Layout, Parameters, Work, generator
 
 CASES = ("h0 = 0", "h0 random", "second window")
@@ -74,19 +74,20 @@ def compare(
     if case == "h0 random":
         work.h[0, :hidden] = generator(seed, "gradcheck").uniform(-1, 1, hidden)
     elif case == "second window":
-        kernels.evaluate(theta, work, corpus.codes[: T + 1])  # leaves the last state in h[0]
+        loops.evaluate(theta, work, corpus.codes[: T + 1])  # leaves the last state in h[0]
     start = T if case == "second window" else 0
-    x, y = corpus.codes[start : start + T], corpus.codes[start + 1 : start + T + 1]
-    grad = layout.parameters()
-    kernels.forward(theta, x, work.h, work.p)
-    kernels.softmax_loss(work.p, y, work.losses)
-    kernels.backward(theta, grad, x, work.h, work.p, work.da)
-    analytic = layout.named(grad)
+    codes = corpus.codes[start : start + T + 1]
+    x, y = codes[:-1], codes[1:]
+    gradient = layout.gradient(T)
+    rnn.forward(theta, x, work.h, work.p)
+    rnn.softmax_loss(work.p, y, work.losses)
+    rnn.backward(theta, gradient, x, work.h, work.p, work.da)
+    analytic = layout.named(gradient)
     weights = flat_indices(layout)
     differences = []
     for name in NAMES:
         ga = analytic[name].ravel()
-        gn = numerical_gradient(theta, weights[name].ravel(), work, x, y, ga, cancelled)
+        gn = numerical_gradient(theta, work, codes, weights[name].ravel(), ga, cancelled)
         largest = float(relative_error(ga, gn).max())
         of_norms = norm(ga - gn) / max(1e-6, norm(ga) + norm(gn))
         of_norms = of_norms if np.isfinite(of_norms) else 1.0
@@ -103,10 +104,9 @@ def flat_indices(layout: Layout) -> dict[str, Array]:
 
 def numerical_gradient(
     theta: Parameters,
-    indices: Array,
     work: Work,
-    x: Array,
-    y: Array,
+    codes: Array,
+    indices: Array,
     analytic: Array,
     cancelled: Event,
 ) -> Array:
@@ -125,7 +125,7 @@ def numerical_gradient(
             if cancelled.is_set():
                 return best
             part = slice(piece, piece + PIECE)
-            kernels.numerical_gradient(theta, indices[open_[part]], x, y, work, step, gradient[part])
+            loops.numerical_gradient(theta, work, codes, indices[open_[part]], step, gradient[part])
         better = relative_error(analytic[open_], gradient) <= error[open_]
         best[open_[better]] = gradient[better]
     return best

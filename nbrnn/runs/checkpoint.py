@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,6 @@ Kind = Literal["last", "best"]
 
 FORMAT = f"nbrnn {SCHEMA}"
 TEXTS = ("format", "corpus_sha256", "alphabet", "first_character")  # metadata that are no JSON
-MEMORY = ("adagrad",)  # the buffers of the optimizer's memory
 
 
 class TrainingState(Struct, frozen=True, kw_only=True):
@@ -111,22 +110,30 @@ def decode_metadata(metadata: Mapping[str, str], kind: Kind) -> tuple[Metadata, 
     return msgspec.convert(values, Metadata), state
 
 
-def expected_arrays(metadata: Mapping[str, str], kind: Kind) -> ArrayTypes:
-    """Return the arrays that a checkpoint must hold by its own settings."""
+def expected_arrays(metadata: Mapping[str, str], names: Iterable[str], kind: Kind) -> ArrayTypes:
+    """Return the arrays that a checkpoint must hold by its own settings.
+
+    Which buffers the optimizer's memory has is told by the names of the arrays.
+    """
     config = RunConfig.from_dict(msgspec.json.decode(metadata["config"]))
     dtype = "F" + config.dtype.removeprefix("float")
-    of_parameters = shapes(config.hidden, len(metadata["alphabet"]))
-    expected = dict(of_parameters)
+    theta = shapes(config.hidden, len(metadata["alphabet"]))
+    expected = dict(theta)
     if kind == "last":
-        for buffer in MEMORY:
-            expected |= {f"{buffer}.{name}": shape for name, shape in of_parameters.items()}
+        for buffer in buffers_of(names):
+            expected |= {f"{buffer}.{name}": shape for name, shape in theta.items()}
         expected["h_prev"] = (config.hidden,)
     return {name: (dtype, shape) for name, shape in expected.items()}
 
 
+def buffers_of(names: Iterable[str]) -> list[str]:
+    """Return the buffers of the optimizer's memory, whose arrays are called BUFFER.PARAMETER."""
+    return sorted({name.rpartition(".")[0] for name in names if "." in name})
+
+
 def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
     """Return the checkpoint in a file. Raises StoreError if anything about it is not right."""
-    arrays, metadata = read_sealed(path, lambda metadata: expected_arrays(metadata, kind))
+    arrays, metadata = read_sealed(path, lambda metadata, names: expected_arrays(metadata, names, kind))
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise StoreError(f"{path} holds numbers that are not finite")
     if metadata.get("format") != FORMAT:
@@ -137,7 +144,6 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
         config = RunConfig.from_dict(found.config)
     except (ConfigError, *NONSENSE):
         raise StoreError(f"{path} is damaged or not a file of nbrnn") from None
-    buffers = MEMORY if kind == "last" else ()
     return Checkpoint(
         config=config,
         corpus_sha256=found.corpus_sha256,
@@ -148,7 +154,9 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
         position=found.position,
         smooth_loss=found.smooth_loss,
         theta={name: arrays[name] for name in NAMES},
-        memory={buffer: {name: arrays[f"{buffer}.{name}"] for name in NAMES} for buffer in buffers},
+        memory={
+            buffer: {name: arrays[f"{buffer}.{name}"] for name in NAMES} for buffer in buffers_of(arrays)
+        },
         h_prev=arrays.get("h_prev"),
         state=state,
     )

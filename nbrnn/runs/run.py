@@ -157,8 +157,7 @@ class Run:
         """Train to the end, or until stopped; return the summary. `begun`: from the checkpoint on."""
         if begun:
             self.restore()
-        compiled.ready("train", self.config.dtype)
-        compiled.ready("sample", self.config.dtype)
+        compiled.ready_to_train(self.config.dtype)
         self.observer.started(self.training.update, self.training.updates)
         if begun:
             self.folder.clear_outcome()
@@ -189,8 +188,8 @@ class Run:
         self.training.restore(last, best)
         if best.update > last.update:
             # Killed between the two: the best model is of a later moment, and comes again in time.
-            self.best_written = self.training.best_update
-        elif best.update != self.training.best_update:
+            self.best_written = self.training.carry.best_update
+        elif best.update != self.training.carry.best_update:
             raise StoreError(f"{self.folder}: its two checkpoints do not belong together")
         elif best.config == self.config:
             self.best_written = best.update
@@ -234,8 +233,8 @@ class Run:
                 Progress(
                     update=training.update,
                     updates=training.updates,
-                    smooth_loss=training.smooth_loss,
-                    best_smooth_loss=training.best_smooth_loss,
+                    smooth_loss=training.carry.smooth,
+                    best_smooth_loss=training.carry.best_smooth,
                     updates_per_second=(training.update - updates_before)
                     / (self.seconds - seconds_before),
                 )
@@ -271,11 +270,12 @@ class Run:
             self.folder.append_metrics(self.rows)
             self.folder.append_samples(self.samples)
             self.rows, self.samples = [], []
-            if training.best_update != self.best_written:
-                smooth = training.best_smooth_loss
-                best = training.checkpoint(training.best, training.best_update, smooth)
+            if training.carry.best_update != self.best_written:
+                theta = training.layout.views(training.buffers.best)
+                carry = training.carry
+                best = training.checkpoint(theta, carry.best_update, carry.best_smooth)
                 self.folder.write_checkpoint("best", best)
-                self.best_written = training.best_update
+                self.best_written = training.carry.best_update
             self.folder.write_checkpoint("last", training.last())
             self.folder.write_summary(self.summary(status))
         except WriteError as error:
@@ -288,8 +288,9 @@ class Run:
         self.commit(status)
         if not self.training.is_finite():  # nor may the best model be: it is the one on disk
             best = self.folder.read_checkpoint("best")
-            self.training.best_update = best.update
-            self.training.best_smooth_loss = best.smooth_loss or math.inf
+            known = math.inf if best.smooth_loss is None else best.smooth_loss
+            carry = self.training.carry._replace(best_smooth=known, best_update=best.update)
+            self.training.carry = carry
         summary = self.summary(status)
         if status == "diverged":
             self.folder.append_metrics(self.rows)
@@ -300,20 +301,21 @@ class Run:
     def summary(self, status: Status) -> Summary:
         """Return what summary.json says."""
         training, T = self.training, self.config.seq_length
-        final, best = (in_units(loss / T) for loss in (training.smooth_loss, training.best_smooth_loss))
+        carry = training.carry
+        final, best = in_units(carry.smooth / T), in_units(carry.best_smooth / T)
         summary = Summary(
             status=status,
             updates=training.update,
             epochs=training.update / training.updates_per_epoch,
-            smooth_loss_final=finite(training.smooth_loss),
+            smooth_loss_final=finite(carry.smooth),
             nats_per_character_final=final.nats_per_character,
             bits_per_character_final=final.bits_per_character,
             perplexity_final=final.perplexity,
-            smooth_loss_best=finite(training.best_smooth_loss),
+            smooth_loss_best=finite(carry.best_smooth),
             nats_per_character_best=best.nats_per_character,
             bits_per_character_best=best.bits_per_character,
             perplexity_best=best.perplexity,
-            best_update=training.best_update if training.update else None,
+            best_update=carry.best_update if training.update else None,
             epoch_mean_loss=list(training.epoch_mean_loss),
             seconds=self.seconds,
             updates_per_second=training.update / self.seconds if self.seconds else None,

@@ -7,8 +7,8 @@ import numpy as np
 from nbrnn.config import check_range
 from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError
-from nbrnn.network import compiled, kernels
-from nbrnn.network.params import Layout, generator
+from nbrnn.network import compiled, loops
+from nbrnn.network.params import Layout, Sampling, generator
 from nbrnn.runs.checkpoint import Checkpoint
 
 PIECE = 1000  # characters in one call of the kernel
@@ -49,8 +49,9 @@ def sample(
     h = np.zeros((2, layout.M), layout.dtype)
     text = np.empty(length, np.int32)
     uniforms = generator(seed, "text").random(length)
+    sampling = Sampling(float(temperature), top_k, float(top_p))
     for piece in range(0, length, PIECE):  # between which Python sees a signal
         end = piece + PIECE
-        kernels.sample(theta, h, start, uniforms[piece:end], temperature, top_k, top_p, text[piece:end])
+        loops.sample(theta, h, start, uniforms[piece:end], sampling, text[piece:end])
         start = text[end - 1 : end]
     return "".join(model.alphabet[code] for code in text)

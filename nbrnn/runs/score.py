@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nbrnn.errors import CorpusError
-from nbrnn.network import compiled, kernels
+from nbrnn.network import compiled, loops, rnn
 from nbrnn.network.params import Array, Layout
 from nbrnn.runs.checkpoint import Checkpoint
 from nbrnn.runs.records import in_units
@@ -29,7 +29,7 @@ def score(model: Checkpoint, codes: Array, ngrams: Mapping[str, Array]) -> dict[
     layout = Layout(config.hidden, K, np.dtype(config.dtype))
     theta, work = layout.pack(model.theta), layout.work(config.seq_length)
     compiled.ready("evaluate", config.dtype)
-    total = kernels.evaluate(theta, work, codes)
+    total = loops.evaluate(theta, work, codes)
     unigram, bigram = baselines(codes, ngrams)
     nats = {
         "model": total / (codes.size - 1),
@@ -56,7 +56,7 @@ def probabilities(model: Checkpoint, codes: Array) -> Array:
     for start in range(0, codes.size, config.seq_length):
         x = codes[start : start + config.seq_length]
         h, p = work.h[: x.size + 1], work.p[: x.size]
-        kernels.forward(theta, x, h, p)  # which leaves the logits in p
+        rnn.forward(theta, x, h, p)  # which leaves the logits in p
         o[start : start + x.size] = p[:, :K]
         h[0] = h[-1]
     weights = np.exp(o - o.max(axis=1, keepdims=True))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,12 +30,12 @@ def write_sealed(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str,
 
 
 def read_sealed(
-    path: Path, expect: Callable[[Mapping[str, str]], ArrayTypes]
+    path: Path, expect: Callable[[Mapping[str, str], Iterable[str]], ArrayTypes]
 ) -> tuple[dict[str, Array], dict[str, str]]:
     """Return the arrays and the metadata of a file of `write_sealed`.
 
-    `expect` tells from the metadata which arrays there must be, with dtype and shape; nothing is
-    read into memory before the file's own list agrees. Raises StoreError.
+    `expect` tells from the metadata and the names of the arrays which there must be, with dtype and
+    shape; nothing is read into memory before the file's own list agrees. Raises StoreError.
     """
     damaged = StoreError(f"{path} is damaged or not a file of nbrnn")
     with opened(path) as file:
@@ -46,7 +46,7 @@ def read_sealed(
     try:
         with safe_open(path, framework="numpy") as tensors:
             metadata = dict(tensors.metadata() or {})
-            expected = expect(metadata)
+            expected = expect(metadata, tensors.keys())
             found = {}
             for name in tensors.keys():  # noqa: SIM118 (not a mapping)
                 tensor = tensors.get_slice(name)

@@ -282,7 +282,7 @@ class RunFolder:
     def read_ngrams(self, alphabet_size: int) -> dict[str, Array]:
         """Return what `write_ngrams` wrote. Raises StoreError."""
 
-        def expect(metadata: Mapping[str, str]) -> ArrayTypes:
+        def expect(metadata: Mapping[str, str], names: Iterable[str]) -> ArrayTypes:
             pairs = int(metadata["pairs"])
             return {
                 "characters": ("I64", (alphabet_size,)),

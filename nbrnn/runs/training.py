@@ -9,10 +9,13 @@ import numpy as np
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.network import kernels
-from nbrnn.network.params import Array, Layout, Parameters, generator
+from nbrnn.network import loops
+from nbrnn.network.optimizers import RULES, AdaGrad
+from nbrnn.network.params import Array, Carry, History, Layout, Parameters, Sampling, generator
 from nbrnn.runs.checkpoint import Checkpoint, TrainingState
 from nbrnn.runs.records import MetricsRow, Sample, finite
+
+LOOK_EVERY = 100  # updates between two looks at the smooth loss: for the metrics and the best model
 
 
 class Training:
@@ -23,33 +26,41 @@ class Training:
         self.updates_per_epoch = corpus.updates_per_epoch(config.seq_length)
         self.updates = config.length(self.updates_per_epoch)
         self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
-        self.theta = self.layout.initial(config.sigma, generator(config.seed, "start"))
-        self.G, self.grad = self.layout.parameters(), self.layout.parameters()
-        self.best = self.layout.pack(self.layout.named(self.theta))
-        self.work = self.layout.work(config.seq_length)
+        real = self.layout.dtype.type
+        self.optimizer, self.clip = AdaGrad(real(config.eta), real(config.epsilon)), real(config.clip)
+        self.memory_names = RULES[type(self.optimizer)].memory
+        theta = self.layout.initial(config.sigma, generator(config.seed, "start"))
+        self.buffers = self.layout.buffers(theta, config.seq_length, len(self.memory_names))
         self.rng = generator(config.seed, "samples")
-        self.update = 0
-        self.smooth_loss = math.nan
-        self.best_smooth_loss, self.best_update = math.inf, 0
+        self.carry = Carry()
         self.epoch_loss_sum = 0.0
         self.epoch_mean_loss: list[float] = []
         self.diverged = False
 
     def restore(self, last: Checkpoint, best: Checkpoint) -> None:
         """Go back to the moment of a checkpoint."""
-        self.theta = self.layout.pack(last.theta)
-        self.G = self.layout.pack(last.memory["adagrad"])
-        self.best = self.layout.pack(best.theta)
-        self.work.h[0, : self.config.hidden] = last.h_prev
         state = last.state
         assert state is not None
+        self.buffers = self.buffers._replace(
+            theta=self.layout.pack(last.theta),
+            memory=tuple(self.layout.pack(last.memory[name]).flat for name in self.memory_names),
+            best=self.layout.pack(best.theta).flat,
+        )
+        self.buffers.work.h[0, : self.config.hidden] = last.h_prev
         self.rng.bit_generator.state = state.rng
-        self.update = last.update
-        self.smooth_loss = math.nan if last.smooth_loss is None else last.smooth_loss
-        self.best_smooth_loss = math.inf if state.best_smooth_loss is None else state.best_smooth_loss
-        self.best_update = state.best_update
+        self.carry = Carry(
+            update=last.update,
+            smooth=math.nan if last.smooth_loss is None else last.smooth_loss,
+            best_smooth=math.inf if state.best_smooth_loss is None else state.best_smooth_loss,
+            best_update=state.best_update,
+        )
         self.epoch_loss_sum = state.epoch_loss_sum
         self.epoch_mean_loss = list(state.epoch_mean_loss)
+
+    @property
+    def update(self) -> int:
+        """The number of updates done."""
+        return self.carry.update
 
     @property
     def window(self) -> int:
@@ -58,51 +69,44 @@ class Training:
 
     def advance(self, updates: int) -> list[MetricsRow]:
         """Do so many updates, within one epoch; return rows for metrics.csv."""
-        real = self.layout.dtype.type
-        config, first = self.config, self.update
-        losses, smooths = np.empty(updates), np.empty(updates)
-        done, self.best_smooth_loss, best_update = kernels.train(
-            self.theta, self.G, self.grad, self.best, self.work, self.corpus.codes, first,
-            real(config.eta), real(config.epsilon), real(config.clip),
-            self.smooth_loss, self.best_smooth_loss, losses, smooths,
-        )  # fmt: skip
+        first, epoch = self.update, self.update // self.updates_per_epoch
+        planned = np.array(looks(first, first + updates), np.int64)
+        history = History(losses=np.empty(updates), smooths=np.empty(updates), looks=planned)
+        codes = self.corpus.codes
+        self.carry = loops.train(self.buffers, self.optimizer, self.clip, codes, self.carry, history)
+        done = self.update - first
         self.diverged = done < updates
-        if best_update >= 0:
-            self.best_update = best_update
-        epoch = first // self.updates_per_epoch
-        rows = [
-            MetricsRow(first + n + 1, epoch, float(losses[n]), float(smooths[n]))
-            for n in looks(first, first + done)
+        # cumsum adds one by one: the same bits however the epoch is cut into chunks
+        sums = np.cumsum(np.append(self.epoch_loss_sum, history.losses[:done]))
+        self.epoch_loss_sum = float(sums[-1])
+        if done and self.window == 0:
+            self.epoch_mean_loss.append(self.epoch_loss_sum / self.updates_per_epoch)
+            self.epoch_loss_sum = 0.0
+        return [
+            MetricsRow(update, epoch, *(float(row[update - first - 1]) for row in history[:2]))
+            for update in looks(first, self.update)
         ]
-        if done:
-            self.update += done
-            self.smooth_loss = float(smooths[done - 1])
-            # cumsum adds one by one: the same bits however the epoch is cut into chunks
-            self.epoch_loss_sum = float(np.cumsum(np.append(self.epoch_loss_sum, losses[:done]))[-1])
-            if self.window == 0:
-                self.epoch_mean_loss.append(self.epoch_loss_sum / self.updates_per_epoch)
-                self.epoch_loss_sum = 0.0
-        return rows
 
     def sample(self) -> Sample:
         """Draw a sample from the current state."""
         length = self.config.sample_length
         h = np.zeros((2, self.layout.M), self.layout.dtype)
-        h[0] = self.work.h[0] if self.window else 0
+        h[0] = self.buffers.work.h[0] if self.window else 0
         start = self.window * self.config.seq_length
         first = self.corpus.codes[start : start + 1]
         text = np.empty(length, np.int32)
-        kernels.sample(self.theta, h, first, self.rng.random(length), 1.0, 0, 1.0, text)
+        loops.sample(self.buffers.theta, h, first, self.rng.random(length), Sampling(), text)
         return Sample(
             update=self.update,
             epoch=self.update // self.updates_per_epoch,
-            smooth_loss=finite(self.smooth_loss),
+            smooth_loss=finite(self.carry.smooth),
             text="".join(self.corpus.alphabet[code] for code in text),
         )
 
     def is_finite(self) -> bool:
         """Whether all parameters are."""
-        return bool(np.isfinite(self.theta.flat).all() and np.isfinite(self.G.flat).all())
+        trained = self.buffers.theta.flat, *self.buffers.memory
+        return all(bool(np.isfinite(flat).all()) for flat in trained)
 
     def checkpoint(self, theta: Parameters, update: int, smooth_loss: float) -> Checkpoint:
         """Return a checkpoint of these parameters, without what only `last` has."""
@@ -120,13 +124,14 @@ class Training:
 
     def last(self) -> Checkpoint:
         """Return a checkpoint of this moment."""
+        memory = map(self.layout.views, self.buffers.memory)
         return replace(
-            self.checkpoint(self.theta, self.update, self.smooth_loss),
-            memory={"adagrad": self.copied(self.G)},
-            h_prev=self.work.h[0, : self.config.hidden].copy(),
+            self.checkpoint(self.buffers.theta, self.update, self.carry.smooth),
+            memory=dict(zip(self.memory_names, map(self.copied, memory), strict=True)),
+            h_prev=self.buffers.work.h[0, : self.config.hidden].copy(),
             state=TrainingState(
-                best_smooth_loss=finite(self.best_smooth_loss),
-                best_update=self.best_update,
+                best_smooth_loss=finite(self.carry.best_smooth),
+                best_update=self.carry.best_update,
                 epoch_loss_sum=self.epoch_loss_sum,
                 epoch_mean_loss=list(self.epoch_mean_loss),
                 rng=self.rng.bit_generator.state,
@@ -139,7 +144,6 @@ class Training:
 
 
 def looks(first: int, last: int) -> list[int]:
-    """Return the n for which the metrics show update first + n + 1, out of those up to `last`."""
-    every = kernels.LOOK_EVERY
-    marks = list(range((first // every + 1) * every, last + 1, every))
-    return [mark - first - 1 for mark in ([1] if first == 0 < last and every > 1 else []) + marks]
+    """Return the updates after `first`, up to `last`, at which the metrics have a row."""
+    marks = range((first // LOOK_EVERY + 1) * LOOK_EVERY, last + 1, LOOK_EVERY)
+    return [1, *marks] if first == 0 < last else list(marks)

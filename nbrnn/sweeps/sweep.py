@@ -220,8 +220,7 @@ def place(
 
         return Cluster(scheduler, corpus)
     for dtype in {job.config.dtype for job in jobs}:
-        compiled.ready("train", dtype)
-        compiled.ready("sample", dtype)
+        compiled.ready_to_train(dtype)
     if backend == "loky":
         from nbrnn.sweeps.process import Processes
 

@@ -119,7 +119,7 @@ def test_epoch_means_and_samples_are_those_of_the_naive_program(tmp_path):
     ],
 )
 def test_looks(first, last, shown):
-    assert [first + n + 1 for n in looks(first, last)] == shown
+    assert looks(first, last) == shown
 
 
 def test_zero_updates_write_the_start(corpus, tmp_path):

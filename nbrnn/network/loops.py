@@ -1,0 +1,175 @@
+"""What Python calls: whole trainings, evaluations and samples, many updates or characters a call.
+
+The caller allocates, a kernel fills. Buffers, Carry, History and Sampling are those of `params`;
+characters are int32.
+"""
+
+import numpy as np
+
+from nbrnn.network.elementary import clear, copy, exp
+from nbrnn.network.jit import jit
+from nbrnn.network.optimizers import update_parameters
+from nbrnn.network.params import Carry
+from nbrnn.network.rnn import backward, forward, softmax_loss
+
+SMOOTHING = 0.999  # of the smooth loss, an exponential average over updates
+
+
+@jit
+def train(buffers, optimizer, clip, codes, carry, history):
+    """Train for as many updates as history has room for, or until the loss diverges; return the carry.
+
+    codes (N,) is the text. optimizer and clip are numbers in theta's precision. work.h[0] is the state
+    to start from, and in the end the one to go on from. best is overwritten with theta whenever a look
+    finds a smooth loss below the best one.
+
+    A loss counts as diverged when it is not finite, or so large that logits of that size can no
+    longer tell one nat in the arithmetic's precision: the number then has no meaning.
+    """
+    theta, memory, gradient, best = buffers.theta, buffers.memory, buffers.gradient, buffers.best
+    h, p, da, step_losses = buffers.work.h, buffers.work.p, buffers.work.da, buffers.work.losses
+    touched = buffers.work.touched
+    losses, smooths, looks = history.losses, history.smooths, history.looks
+    T = p.shape[0]
+    windows = (codes.size - 1) // T
+    max_loss = T / np.finfo(p.dtype).eps
+    update, smooth, look = carry.update, carry.smooth, 0
+    best_smooth, best_update = carry.best_smooth, carry.best_update
+    for n in range(losses.size):
+        start = update % windows * T
+        if start == 0:
+            clear(h[0])
+        x, y = codes[start : start + T], codes[start + 1 : start + T + 1]
+        forward(theta, x, h, p)
+        softmax_loss(p, y, step_losses)
+        loss = 0.0
+        for t in range(T):
+            loss += step_losses[t]
+        if not loss <= max_loss:
+            break
+        backward(theta, gradient, x, h, p, da)
+        update_parameters(optimizer, clip, theta, memory, gradient, touched)
+        copy(h[T], h[0])
+        smooth = loss if update == 0 else SMOOTHING * smooth + (1 - SMOOTHING) * loss
+        update += 1
+        losses[n] = loss
+        smooths[n] = smooth
+        if look < looks.size and update == looks[look]:
+            look += 1
+            if smooth < best_smooth:
+                best_smooth, best_update = smooth, update
+                copy(theta.flat, best)
+    return Carry(update, smooth, best_smooth, best_update)
+
+
+@jit
+def evaluate(theta, work, codes):
+    """Return the loss over all of codes[1:], in windows that hand on their last state.
+
+    codes (N,); h = 0 before the first.
+    """
+    h, p = work.h, work.p
+    T = p.shape[0]
+    total = 0.0
+    clear(h[0])
+    for start in range(0, codes.size - 1, T):
+        x = codes[start : min(start + T, codes.size - 1)]
+        y = codes[start + 1 : start + 1 + x.size]
+        forward(theta, x, h[: x.size + 1], p[: x.size])
+        softmax_loss(p[: x.size], y, work.losses)
+        for t in range(x.size):
+            total += work.losses[t]
+        copy(h[x.size], h[0])
+    return total
+
+
+@jit
+def numerical_gradient(theta, work, codes, indices, step, out):
+    """Fill out[n] with the derivative of a window's loss for the parameter theta.flat[indices[n]].
+
+    codes (T+1,) are the window's characters and the one after them; work.h[0] is the state before.
+    Fourth-order centred differences (Abramowitz and Stegun, 1964, 25.3.6):
+    f' = (8 (f(+s) - f(-s)) - (f(+2s) - f(-2s))) / 12s. The differences are taken at each of the
+    window's steps before they are added up, which keeps the digits that the sum would round away.
+    """
+    flat, losses = theta.flat, work.losses
+    x, y = codes[:-1], codes[1:]
+    for n in range(indices.size):
+        i = indices[n]
+        value = flat[i]
+        difference = np.zeros(x.size)
+        for shift, weight in ((1, 8), (-1, -8), (2, -1), (-2, 1)):
+            flat[i] = value + shift * step
+            forward(theta, x, work.h, work.p)
+            softmax_loss(work.p, y, losses)
+            for t in range(x.size):
+                difference[t] += weight * losses[t]
+        flat[i] = value
+        out[n] = difference.sum() / (12 * step)
+
+
+@jit
+def sample(theta, h, prime, uniforms, sampling, text):
+    """Fill text with what follows the characters of prime, each one drawn and then fed back.
+
+    h (2, M), padded: h[0] is the state before prime, and in the end that before the last character of
+    text. uniforms in [0, 1) decide, one per character.
+    """
+    K = theta.c.size
+    p = np.empty((1, K), theta.c.dtype)
+    x = prime[:1]
+    for n in range(1 - prime.size, text.size):  # below 0 all characters of prime but the last are read
+        forward(theta, x, h, p)
+        copy(h[1], h[0])
+        if n < 0:
+            x = prime[prime.size + n : prime.size + n + 1]
+        else:
+            text[n] = draw(p[0], uniforms[n], sampling)
+            x = text[n : n + 1]
+
+
+@jit
+def draw(o, uniform, sampling):
+    """Return one character drawn by its logit in o (K,), which is overwritten."""
+    temperature, top_k, top_p = sampling.temperature, sampling.top_k, sampling.top_p
+    if temperature == 0:
+        return o.argmax()
+    max_logit = o.max()
+    for k in range(o.size):
+        o[k] = (o[k] - max_logit) / temperature
+    exp(o)
+    if top_k > 0:
+        keep_likeliest(o, top_k, 1.0)
+    if top_p < 1:
+        keep_likeliest(o, o.size, top_p)
+    mass = 0.0
+    for k in range(o.size):
+        mass += o[k]
+    threshold = uniform * mass
+    last = 0
+    for k in range(o.size):
+        if o[k] > 0:
+            last = k
+            threshold -= o[k]
+            if threshold < 0:
+                break
+    return last
+
+
+@jit
+def keep_likeliest(weights, most, share):
+    """Set all weights to zero but the `most` largest, and of these the fewest with that share."""
+    mass = 0.0
+    for k in range(weights.size):
+        mass += weights[k]
+    threshold = share * mass
+    kept_mass, kept = 0.0, 0
+    while kept < most and kept_mass < threshold:
+        k = weights.argmax()
+        if weights[k] <= 0:
+            break
+        kept_mass += weights[k]
+        weights[k] = -weights[k]  # kept ones are marked by their sign
+        kept += 1
+    for k in range(weights.size):
+        weights[k] = -weights[k] if weights[k] < 0 else 0
