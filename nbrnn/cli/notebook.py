@@ -76,7 +76,6 @@ def sweep(
     wanted, text = grid_of(settings or {}, seeds, random, sweep_seed), corpus_of(corpus)
     where = SweepFolder(folder if folder is not None else RESULTS / wanted.name(text.name))
     watcher = SweepWatcher(str(where), text, quiet)
-    watcher = SweepWatcher(str(where), text, quiet)
     with Interrupt() as interrupt, watcher:
         outcome = train_all(
             wanted,
