@@ -17,14 +17,14 @@ SIGMAS, EPSILONS = ("0.01", "0.03", "0.1", "0.3"), ("1e-08", "1")
 
 
 def sentences(folder: Path, measure: str) -> dict[frozenset[str], str]:
-    """Return what the differences say, by the two settings."""
+    """Return what the differences say, by the two configurations."""
     with (folder / "comparison.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["measure"] == measure]
     return {frozenset((row["a"], row["b"])): row["sentence"] for row in rows}
 
 
-def setting(sigma: str, epsilon: str) -> str:
-    """Return the name of a setting in the tables."""
+def configuration(sigma: str, epsilon: str) -> str:
+    """Return the name of a configuration in the tables."""
     return f"sigma {sigma}, epsilon {epsilon}"
 
 
@@ -37,12 +37,18 @@ def part(name: str, measure: str) -> list[str]:
 
     lines = ["The report's question, with its epsilon:", ""]
     lines += [
-        said(setting(sigma, "1e-08"), setting("0.1", "1e-08")) for sigma in SIGMAS if sigma != "0.1"
+        said(configuration(sigma, "1e-08"), configuration("0.1", "1e-08"))
+        for sigma in SIGMAS
+        if sigma != "0.1"
     ]
     lines += ["", "And with epsilon = 1:", ""]
-    lines += [said(setting(sigma, "1"), setting("0.03", "1")) for sigma in SIGMAS if sigma != "0.03"]
+    lines += [
+        said(configuration(sigma, "1"), configuration("0.03", "1"))
+        for sigma in SIGMAS
+        if sigma != "0.03"
+    ]
     lines += ["", "Epsilon 1 against 1e-8, at each sigma:", ""]
-    lines += [said(setting(sigma, "1"), setting(sigma, "1e-08")) for sigma in SIGMAS]
+    lines += [said(configuration(sigma, "1"), configuration(sigma, "1e-08")) for sigma in SIGMAS]
     return lines
 
 
@@ -98,8 +104,8 @@ def main() -> None:
         "",
         *part("20-epochs", "smooth_loss_best"),
         "",
-        "More: [runs](7-epochs/runs.csv), [settings](20-epochs/settings.md), "
-        "[differences](20-epochs/comparison.md), and what the settings write after "
+        "More: [runs](7-epochs/runs.csv), [configurations](20-epochs/settings.md), "
+        "[differences](20-epochs/comparison.md), and what the configurations write after "
         "[7](7-epochs/samples.md) and [20](20-epochs/samples.md) epochs.",
     ]
     (HERE / "README.md").write_text("\n".join(text) + "\n")

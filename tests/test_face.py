@@ -97,6 +97,13 @@ def test_a_corpus_may_be_itself_a_path_or_a_text(here, text, text_file, corpus):
         nbrnn.run(config, "nowhere.txt")
 
 
+def test_a_run_that_diverges_is_warned_of(here, corpus):
+    with pytest.warns(UserWarning, match="diverged: update"):
+        model = nbrnn.run(nbrnn.RunConfig(**SMALL, eta=1e30), corpus, quiet=True)
+    assert model.summary["status"] == "diverged"
+    assert np.isfinite(model.probabilities("the")).all()
+
+
 def test_probabilities_are_those_of_the_naive_forward_pass(corpus, tmp_path):
     config = nbrnn.RunConfig(hidden=7, updates=300, seq_length=4, sigma=0.3, dtype="float64")
     model = nbrnn.run(config, corpus, tmp_path, quiet=True)

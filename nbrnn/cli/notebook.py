@@ -41,13 +41,16 @@ def run(
     """Train a network on a text, and return the best model; as `nbrnn train` does.
 
     It is kept in `folder`, without one in results/RUN_ID. What is finished there is not done again,
-    what was interrupted goes on; `force` starts anew. Raises what `nbrnn.runs.run.run` does.
+    what was interrupted goes on; `force` starts anew. If it diverges, a warning says so. Raises what
+    `nbrnn.runs.run.run` does.
     """
     config, text = config or RunConfig(), corpus_of(corpus)
     path = Path(folder) if folder is not None else RESULTS / run_id(config, text.name, text.sha256)
     watcher = Watcher(str(path), text.updates_per_epoch(config.seq_length), config.seq_length, quiet)
     with Interrupt() as interrupt, watcher:
-        train(config, text, path, observer=watcher, stop=interrupt.has_come, force=force)
+        summary = train(config, text, path, observer=watcher, stop=interrupt.has_come, force=force)
+    if summary["status"] == "diverged":
+        warnings.warn(f"diverged: {summary['reason']}", stacklevel=2)
     return Model(path)
 
 
@@ -76,7 +79,6 @@ def sweep(
 
     wanted, text = grid_of(settings or {}, seeds, random, sweep_seed), corpus_of(corpus)
     where = SweepFolder(folder if folder is not None else RESULTS / wanted.name(text.name))
-    watcher = SweepWatcher(str(where), text, quiet)
     watcher = SweepWatcher(str(where), text, quiet)
     with Interrupt() as interrupt, watcher:
         outcome = train_all(
