@@ -49,8 +49,8 @@ def run(
     watcher = Watcher(str(path), text.updates_per_epoch(config.seq_length), config.seq_length, quiet)
     with Interrupt() as interrupt, watcher:
         summary = train(config, text, path, observer=watcher, stop=interrupt.has_come, force=force)
-    if summary["status"] == "diverged":
-        warnings.warn(f"diverged: {summary['reason']}", stacklevel=2)
+    if summary.status == "diverged":
+        warnings.warn(f"diverged: {summary.reason}", stacklevel=2)
     return Model(path)
 
 
