@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from nbrnn.network import loops, rnn
-from nbrnn.network.optimizers import AdaGrad
+from nbrnn.network.optimizers import RULES, AdaGrad
 from nbrnn.network.params import History, Layout, Progress, Sampling
 
 log = logging.getLogger("nbrnn")
@@ -31,7 +31,8 @@ HASHES = "nbrnn-hashes.json"
 # Of the whole wing: one file too many costs a compilation, one too few would run old code. As they were
 # imported, whatever is written into them while kernels compile.
 SOURCES = {
-    path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(__file__).parent.glob("*.py")
+    path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+    for path in Path(__file__).parent.glob("*.py")
 }
 # The kernels that Python calls; what they call is compiled into them.
 ENTRY_POINTS: dict[str, ModuleType] = {
@@ -132,7 +133,7 @@ def call(kernel: str, dtype: str) -> None:
     """Call a kernel for its compilation only: on one hidden unit, two characters, and no update."""
     layout = Layout(1, 2, np.dtype(dtype))
     number = layout.dtype.type(1)
-    buffers = layout.buffers(layout.parameters(), T=1, memory=1)
+    buffers = layout.buffers(layout.parameters(), T=1, memory=len(RULES[AdaGrad].memory))
     theta, gradient, work = buffers.theta, buffers.gradient, buffers.work
     x, nothing = np.zeros(1, np.int32), np.empty(0)
     arguments: dict[str, tuple[Any, ...]] = {

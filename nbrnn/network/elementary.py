@@ -11,6 +11,7 @@ from numba.extending import overload
 
 from nbrnn.network.jit import jit, jit_in_order
 
+
 def power_of_two(k):
     """Return 2**k for a whole number k in floating point, within the normal range."""
     return np.exp2(k)
@@ -90,5 +91,3 @@ def clear(target):
     """Set a flat array to zero."""
     for i in range(target.size):
         target[i] = 0
-
-

@@ -18,7 +18,7 @@ LOOK_EVERY = 100  # updates between two looks at the smooth loss: for the best m
 
 @jit
 def train(buffers, optimizer, clip, codes, progress, history):
-    """Train for as many updates as history has room for, or until the loss diverges; return the progress.
+    """Train for as many updates as history holds, or until the loss diverges; return the progress.
 
     codes (N,) is the text. optimizer and clip are numbers in theta's precision. work.h[0] is the state
     to start from, and in the end the one to go on from. best is overwritten with theta whenever a look

@@ -1,4 +1,4 @@
-"""Where in one flat buffer W, U, V, b and c lie, how they start, and what kernels are handed with them."""
+"""Where in one flat buffer W, U, V, b and c lie, how they start, and what else kernels are handed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Stream = Literal["start", "samples", "text", "gradcheck"]
 class Parameters(NamedTuple):
     """One contiguous buffer and the views into it, in the order in which they lie there.
 
-    Every row begins on a cache line. Columns m to M are padding: zero, so that kernels need not know of them,
-    and they stay zero, since their gradient is zero.
+    Every row begins on a cache line. Columns m to M are padding: they start at zero, and stay there,
+    since their gradient is zero.
     """
 
     flat: Array
@@ -101,6 +101,7 @@ def shapes(m: int, K: int) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the parameters as in the equations, for m hidden units and K characters."""
     return {"W": (m, m), "U": (m, K), "V": (K, m), "b": (m,), "c": (K,)}
 
+
 NAMES = tuple(shapes(1, 1))
 
 
@@ -161,7 +162,7 @@ class Layout:
         )
 
     def buffers(self, theta: Parameters, T: int, memory: int) -> Buffers:
-        """Return what it takes to train theta: with so many zeroed buffers of memory, and best as theta."""
+        """Return what it takes to train theta, with so many zeroed buffers of memory; best is theta."""
         return Buffers(
             theta=theta,
             memory=tuple(self.flat() for _ in range(memory)),

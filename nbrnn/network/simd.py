@@ -71,7 +71,7 @@ def _broadcast(code, A, i, j, rows):
 
 
 def load_each(arrays, i, like):
-    """Return a tuple: of each flat array the vector that begins at element i, or if `like` is a number, that."""
+    """Return of each flat array what begins at element i: a vector, or a number if `like` is one."""
     return tuple(load(array, 0, i, 1, 1) if np.ndim(like) else array[i] for array in arrays)
 
 
@@ -95,7 +95,9 @@ def store_each(values, arrays, i):
 @compiles_to(store_each, lambda values, arrays, i: types.none)
 def _store_each(code, values, arrays, i):
     values, arrays = (cgutils.unpack_tuple(code.builder, each) for each in (values, arrays))
-    for block, value, kind, array in zip(code.types[0].types, values, code.types[1].types, arrays, strict=True):
+    for block, value, kind, array in zip(
+        code.types[0].types, values, code.types[1].types, arrays, strict=True
+    ):
         code.store(block, value, kind, array, i, i)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.network import loops
-from nbrnn.network.optimizers import AdaGrad
+from nbrnn.network.optimizers import RULES, AdaGrad
 from nbrnn.network.params import History, Layout, Parameters, Progress, Sampling, generator
 from nbrnn.runs.checkpoint import Checkpoint
 
@@ -25,7 +25,7 @@ class Training:
         self.updates = config.length(self.updates_per_epoch)
         self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
         theta = self.layout.initial(config.sigma, generator(config.seed, "start"))
-        self.buffers = self.layout.buffers(theta, config.seq_length, memory=1)
+        self.buffers = self.layout.buffers(theta, config.seq_length, len(RULES[AdaGrad].memory))
         self.rng = generator(config.seed, "samples")
         self.update = 0
         self.smooth_loss = math.nan

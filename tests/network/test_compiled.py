@@ -55,7 +55,7 @@ def test_one_zeroed_file_is_enough_to_begin_anew(check, tmp_path, suffix):
     assert check(cache) == expected
 
 
-def test_other_instructions_make_it_anew(check, tmp_path):
+def test_other_sources_make_it_anew(check, tmp_path):
     cache = tmp_path / "cache"
     expected = check(cache)
     (hashes,) = (path for path in files(cache) if path.suffix == ".json")
@@ -87,7 +87,7 @@ def test_no_folder_for_a_cache_at_all(monkeypatch):
         def enable_caching(self):
             raise RuntimeError("cannot cache function: no locator available")
 
-    monkeypatch.setattr(compiled.kernels, "train", Kernel())
+    monkeypatch.setattr(compiled.loops, "train", Kernel())
     compiled.cache_folder.cache_clear()
     assert compiled.cache_folder() is None
     with compiled.sound_cache():
