@@ -16,9 +16,11 @@ import numpy as np
 
 from bench.c_loop import build
 from bench.problem import Problem
-from nbrnn.network import kernels
-from nbrnn.network.params import Layout, zeros
-from nbrnn.network.simd import VECTOR_BYTES
+from nbrnn.network import loops, rnn
+from nbrnn.network.blocks import VECTOR_BYTES
+from nbrnn.network.jit import jit
+from nbrnn.network.optimizers import AdaGrad, update_parameters
+from nbrnn.network.params import Carry, History, Layout, zeros
 
 TURNS = 15
 WHOLE = "whole update"
@@ -88,40 +90,40 @@ def peaks(layout: Layout, touched: int) -> dict[str, Peak]:
     }
 
 
-@kernels.jit
+@jit
 def repeat_forward(n, theta, x, h):
     """The recurrence forward, n times."""
     for _ in range(n):
-        kernels.forward_states(theta, x, h)
+        rnn.forward_states(theta, x, h)
 
 
-@kernels.jit
+@jit
 def repeat_logits(n, theta, y, h, p, losses):
     """The logits, their softmax and the loss, n times."""
     for _ in range(n):
-        kernels.logits(theta, h, p)
-        kernels.softmax_loss(p, y, losses)
+        rnn.logits(theta, h, p)
+        rnn.softmax_loss(p, y, losses)
 
 
-@kernels.jit
+@jit
 def repeat_backward(n, theta, h, do, da):
     """The gradient along the recurrence, n times."""
     for _ in range(n):
-        kernels.backward_states(theta, h, do, da)
+        rnn.backward_states(theta, h, do, da)
 
 
-@kernels.jit
-def repeat_gradients(n, grad, x, h, do, da):
+@jit
+def repeat_gradients(n, gradient, x, h, do, da):
     """The gradients of all weights, n times."""
     for _ in range(n):
-        kernels.weight_gradients(grad, x, h, do, da)
+        rnn.weight_gradients(gradient, x, h, do, da)
 
 
-@kernels.jit
-def repeat_adagrad(n, theta, G, grad, x, touched, eta, epsilon, clip):
-    """AdaGrad on all that a window touches, n times."""
-    for stamp in range(n):
-        kernels.descend(theta, G, grad, x, touched, stamp, eta, epsilon, clip)
+@jit
+def repeat_update(n, optimizer, clip, theta, memory, gradient, touched):
+    """A step of the optimizer on all that a window touches, n times."""
+    for _ in range(n):
+        update_parameters(optimizer, clip, theta, memory, gradient, touched)
 
 
 def measure(problem: Problem) -> dict[str, Any]:
@@ -129,28 +131,27 @@ def measure(problem: Problem) -> dict[str, Any]:
     layout = Layout(problem.m, problem.K, np.dtype(problem.dtype))
     m, M, K, T, size = problem.m, layout.M, problem.K, problem.T, layout.dtype.itemsize
     real = layout.dtype.type
-    theta, G, grad = layout.pack(problem.theta), layout.parameters(), layout.parameters()
-    work, codes = layout.work(T), problem.codes
+    theta, memory, gradient, _, work = layout.buffers(layout.pack(problem.theta), T, memory=1)
+    codes = problem.codes
     x, y = codes[:T], codes[1 : T + 1]
+    gradient.rows[:] = x
     dense = theta.flat.size - theta.U.size + np.unique(x).size * M
-    settings = real(problem.eta), real(problem.epsilon), real(problem.clip)
+    optimizer, clip = AdaGrad(real(problem.eta), real(problem.epsilon)), real(problem.clip)
     n = 20
-    losses, smooths = np.empty(n), np.empty(n)
+    history = History.empty(n)
     exp_flops, tanh_flops = EXP_FLOPS[problem.dtype], TANH_FLOPS[problem.dtype]
     phases = {
         "forward recurrence": lambda: repeat_forward(n, theta, x, work.h),
         "logits and softmax": lambda: repeat_logits(n, theta, y, work.h, work.p, work.losses),
         "backward recurrence": lambda: repeat_backward(n, theta, work.h, work.p, work.da),
-        "weight gradients": lambda: repeat_gradients(n, grad, x, work.h, work.p, work.da),
-        "AdaGrad": lambda: repeat_adagrad(n, theta, G, grad, x, work.touched, *settings),
+        "weight gradients": lambda: repeat_gradients(n, gradient, x, work.h, work.p, work.da),
+        "AdaGrad": lambda: repeat_update(n, optimizer, clip, theta, memory, gradient, work.touched),
     }
-    trained = layout.pack(problem.theta), *(layout.parameters() for _ in range(3)), layout.work(T)
-    whole = {
-        WHOLE: lambda: kernels.train(*trained, codes, 0, *settings, np.nan, np.inf, losses, smooths)
-    }
-    loops = peaks(layout, dense)
-    seconds = medians({**{name: loop.call for name, loop in loops.items()}, **phases, **whole})
-    core = {name: loop.amount / seconds[name] for name, loop in loops.items()}
+    trained = layout.buffers(layout.pack(problem.theta), T, memory=1)
+    whole = {WHOLE: lambda: loops.train(trained, optimizer, clip, codes, Carry(), history)}
+    core_loops = peaks(layout, dense)
+    seconds = medians({**{name: loop.call for name, loop in core_loops.items()}, **phases, **whole})
+    core = {name: loop.amount / seconds[name] for name, loop in core_loops.items()}
     flops = core["flops"]
 
     def recurrence(steps: int) -> float:

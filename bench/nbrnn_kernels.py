@@ -3,8 +3,9 @@
 import numpy as np
 
 from bench.problem import Problem
-from nbrnn.network import compiled, kernels
-from nbrnn.network.params import Layout
+from nbrnn.network import compiled, loops
+from nbrnn.network.optimizers import AdaGrad
+from nbrnn.network.params import Carry, History, Layout
 
 
 def start(problem: Problem):
@@ -12,18 +13,14 @@ def start(problem: Problem):
     compiled.ready("train", problem.dtype)
     layout = Layout(problem.m, problem.K, np.dtype(problem.dtype))
     real = layout.dtype.type
-    theta, G, grad, best = layout.pack(problem.theta), *(layout.parameters() for _ in range(3))
-    work, codes = layout.work(problem.T), problem.codes
-    settings = real(problem.eta), real(problem.epsilon), real(problem.clip)
-    done, smooth, best_smooth = 0, np.nan, np.inf
+    buffers = layout.buffers(layout.pack(problem.theta), problem.T, memory=1)
+    optimizer, clip = AdaGrad(real(problem.eta), real(problem.epsilon)), real(problem.clip)
+    carry = Carry()
 
     def train(updates):
-        nonlocal done, smooth, best_smooth
-        losses, smooths = np.empty(updates), np.empty(updates)
-        _, best_smooth, _ = kernels.train(
-            theta, G, grad, best, work, codes, done, *settings, smooth, best_smooth, losses, smooths
-        )
-        done, smooth = done + updates, smooths[-1]
-        return losses
+        nonlocal carry
+        history = History.empty(updates)
+        carry = loops.train(buffers, optimizer, clip, problem.codes, carry, history)
+        return history.losses
 
     return train

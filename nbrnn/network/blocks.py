@@ -1,4 +1,4 @@
-"""Vectors of the processor within Numba: what a kernel keeps in registers, and how code on it is written.
+"""Vectors of the processor within Numba: what a kernel keeps in registers, and how its code is written.
 
 Left to itself the compiler decides what stays in a register, and in products of matrices it decides
 badly. Here the kernel says so: a block is rows x columns vectors, and since this shape is part of

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from nbrnn.network import loops, rnn
-from nbrnn.network.optimizers import AdaGrad
+from nbrnn.network.optimizers import RULES, AdaGrad
 from nbrnn.network.params import Carry, History, Layout, Sampling
 
 log = logging.getLogger("nbrnn")
@@ -133,7 +133,7 @@ def call(kernel: str, dtype: str) -> None:
     """Call a kernel for its compilation only: on one hidden unit, two characters, and no update."""
     layout = Layout(1, 2, np.dtype(dtype))
     number = layout.dtype.type(1)
-    buffers = layout.buffers(layout.parameters(), T=1, memory=1)
+    buffers = layout.buffers(layout.parameters(), T=1, memory=len(RULES[AdaGrad].memory))
     theta, gradient, work = buffers.theta, buffers.gradient, buffers.work
     x, nothing, index = np.zeros(1, np.int32), np.empty(0), np.empty(0, np.int64)
     arguments: dict[str, tuple[Any, ...]] = {
@@ -143,7 +143,7 @@ def call(kernel: str, dtype: str) -> None:
             number,
             x,
             Carry(),
-            History(nothing, nothing, index),
+            History.empty(0),
         ),
         "sample": (theta, work.h, x, nothing, Sampling(), x[:0]),
         "evaluate": (theta, work, x),

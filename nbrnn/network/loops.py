@@ -17,7 +17,7 @@ SMOOTHING = 0.999  # of the smooth loss, an exponential average over updates
 
 @jit
 def train(buffers, optimizer, clip, codes, carry, history):
-    """Train for as many updates as history has room for, or until the loss diverges; return the carry.
+    """Train for as many updates as history holds, or until the loss diverges; return the carry.
 
     codes (N,) is the text. optimizer and clip are numbers in theta's precision. work.h[0] is the state
     to start from, and in the end the one to go on from. best is overwritten with theta whenever a look

@@ -2,7 +2,7 @@
 
 An optimizer is a named tuple of its numbers. Its type decides at compile time which function makes a
 step, so that each is compiled for itself. What it remembers of earlier gradients is a tuple of as many
-buffers, laid out like the parameters, as its rule has names for.
+flat buffers, laid out like the parameters, as its rule has names for.
 
 To add one: the class of its numbers, the function of its step, and its line in RULES.
 """
@@ -26,8 +26,8 @@ from nbrnn.network.simd import (
 class Rule(NamedTuple):
     """What an optimizer does, and with what.
 
-    step(optimizer, theta, memory, gradient) returns theta and memory after a step, written for numbers
-    and for blocks of them alike; memory is a tuple with one for each buffer.
+    step(optimizer, theta, memory, gradient) returns theta and memory after a step: numbers, or blocks of
+    them, memory a tuple with one for each buffer. It is a plain function, which the compiler takes up.
     """
 
     step: Callable[..., Any]
@@ -42,7 +42,6 @@ class AdaGrad(NamedTuple):
     epsilon: Any
 
 
-@jit_expand
 def adagrad(optimizer, theta, memory, gradient):
     """G += g*g; theta -= eta g / sqrt(G + epsilon).
 
@@ -65,8 +64,7 @@ def step(optimizer, theta, memory, gradient):
 
 @overload_inline(step)
 def _step(optimizer, theta, memory, gradient):  # pragma: no cover (only the compiler calls it)
-    chosen = RULES[optimizer.instance_class].step
-    return lambda optimizer, theta, memory, gradient: chosen(optimizer, theta, memory, gradient)
+    return RULES[optimizer.instance_class].step
 
 
 def is_sparse(optimizer):
@@ -82,7 +80,7 @@ def _is_sparse(optimizer):  # pragma: no cover (only the compiler calls it)
 
 @jit_inline
 def update_span(optimizer, clip, theta, memory, gradient, span):
-    """One step on theta[first:last] along the clipped gradient: flat buffers, and span is (first, last)."""
+    """One step on theta[first:last] along the clipped gradient, all flat; span is (first, last)."""
     first, last = span
     L = lanes(theta)
     rest = first + (last - first) // L * L

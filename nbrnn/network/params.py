@@ -1,9 +1,9 @@
-"""Where in one flat buffer W, U, V, b and c lie, how they start, and what kernels are handed with them."""
+"""Where in one flat buffer W, U, V, b and c lie, how they start, and what else kernels are handed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -21,8 +21,8 @@ Stream = Literal["start", "samples", "text", "gradcheck"]
 class Parameters(NamedTuple):
     """One contiguous buffer and the views into it, in the order in which they lie there.
 
-    Every row begins on a cache line. Columns m to M are padding: zero, so that kernels need not know of them,
-    and they stay zero, since their gradient is zero.
+    Every row begins on a cache line. Columns m to M are padding: they start at zero, and stay there,
+    since their gradient is zero.
     """
 
     flat: Array
@@ -84,6 +84,11 @@ class History(NamedTuple):
     losses: Array  # (updates,) float64
     smooths: Array  # (updates,) float64: the smooth loss after each
     looks: Array  # int64, ascending: the updates, counted from 1, after which it looks for a best model
+
+    @classmethod
+    def empty(cls, updates: int, looks: Sequence[int] = ()) -> History:
+        """Return one with room for so many updates."""
+        return cls(np.empty(updates), np.empty(updates), np.array(looks, np.int64))
 
 
 class Sampling(NamedTuple):
@@ -163,7 +168,7 @@ class Layout:
         )
 
     def buffers(self, theta: Parameters, T: int, memory: int) -> Buffers:
-        """Return what it takes to train theta: with so many zeroed buffers of memory, and best as theta."""
+        """Return what it takes to train theta, with so many zeroed buffers of memory; best is theta."""
         return Buffers(
             theta=theta,
             memory=tuple(self.flat() for _ in range(memory)),

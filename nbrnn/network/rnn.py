@@ -4,8 +4,8 @@
     L = -sum_t log p_t[y_t]
 
 x and y (T,) are a window's characters and their successors; theta is a Parameters and gradient a
-Gradient, h (T+1, M), p (T, K) and da (T, M) are those of Work, padded as `params` says. h[0] is the state
-before the window; do (T, K) is the gradient of the logits.
+Gradient; h (T+1, M), p (T, K) and da (T, M) are those of Work, padded as `params` says. h[0] is the
+state before the window; do (T, K) is the gradient of the logits.
 """
 
 import numpy as np

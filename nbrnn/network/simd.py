@@ -71,7 +71,7 @@ def _broadcast(code, A, i, j, rows):
 
 
 def load_each(arrays, i, like):
-    """Return a tuple: of each flat array the vector that begins at element i, or if `like` is a number, that."""
+    """Return of each flat array what begins at element i: a vector, or a number if `like` is one."""
     return tuple(load(array, 0, i, 1, 1) if np.ndim(like) else array[i] for array in arrays)
 
 

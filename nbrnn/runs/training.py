@@ -70,8 +70,7 @@ class Training:
     def advance(self, updates: int) -> list[MetricsRow]:
         """Do so many updates, within one epoch; return rows for metrics.csv."""
         first, epoch = self.update, self.update // self.updates_per_epoch
-        planned = np.array(looks(first, first + updates), np.int64)
-        history = History(losses=np.empty(updates), smooths=np.empty(updates), looks=planned)
+        history = History.empty(updates, looks(first, first + updates))
         codes = self.corpus.codes
         self.carry = loops.train(self.buffers, self.optimizer, self.clip, codes, self.carry, history)
         done = self.update - first

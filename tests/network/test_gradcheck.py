@@ -8,7 +8,7 @@ import pytest
 
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError
-from nbrnn.network import gradcheck, kernels
+from nbrnn.network import gradcheck, rnn
 
 
 def errors(corpus, m=5, **options):
@@ -51,26 +51,26 @@ def forget_last_input(grad, theta, h, da):
     ],
 )
 def test_a_planted_bug_is_found(corpus, monkeypatch, bug, parameter, cases):
-    backward = kernels.backward
+    backward = rnn.backward
 
     def wrong(theta, grad, x, h, do, da):
         backward(theta, grad, x, h, do, da)
         bug(grad, theta, h, da)
 
-    monkeypatch.setattr(kernels, "backward", wrong)
+    monkeypatch.setattr(rnn, "backward", wrong)
     found = {key for key, error in errors(corpus).items() if error > 1e-6}
     assert found == {(parameter, case) for case in cases}
 
 
 def test_a_gradient_that_is_no_number_is_all_wrong(corpus, monkeypatch):
-    backward = kernels.backward
+    backward = rnn.backward
 
     def wrong(theta, grad, x, h, do, da):
         backward(theta, grad, x, h, do, da)
         grad.V[0, 0] = np.nan
         grad.W[0, 0] = np.inf
 
-    monkeypatch.setattr(kernels, "backward", wrong)
+    monkeypatch.setattr(rnn, "backward", wrong)
     found = errors(corpus)
     assert {key[0] for key, error in found.items() if error == 1} == {"V", "W"}
 
@@ -89,7 +89,7 @@ def test_a_forgotten_tanh_derivative_is_found(corpus, monkeypatch):
             grad.U[x[t]] += da[t]
             grad.b[...] += da[t]
 
-    monkeypatch.setattr(kernels, "backward", wrong)
+    monkeypatch.setattr(rnn, "backward", wrong)
     found = {key[0] for key, error in errors(corpus, sigma=0.5).items() if error > 1e-6}
     assert found == {"W", "U", "b"}
 
@@ -103,7 +103,9 @@ def test_numerical_differences_agree_with_the_naive_gradient(corpus):
     _, expected, _ = naive.gradients(named, x, y, np.zeros(3))
     for name, indices in gradcheck.flat_indices(layout).items():
         nonsense = np.full(indices.size, 7.0)
-        numerical = gradcheck.numerical_gradient(theta, indices.ravel(), work, x, y, nonsense, Event())
+        numerical = gradcheck.numerical_gradient(
+            theta, work, corpus.codes[:5], indices.ravel(), nonsense, Event()
+        )
         assert np.abs(numerical - expected[name].ravel()).max() < 1e-3
 
 

@@ -25,12 +25,11 @@ def cut_short(path):
 def folder(tmp_path):
     """Return the folder of a cache whose files have made-up content, and a record of it."""
     for name in (
-        "kernels.train-1.py311.nbi",
-        "kernels.train-1.py311.1.nbc",
-        "kernels.sample-2.py311.nbi",
+        "loops.train-1.py311.nbi",
+        "loops.train-1.py311.1.nbc",
+        "loops.sample-2.py311.nbi",
     ):
         (tmp_path / name).write_bytes(name.encode() * 10)
-    (tmp_path / "other.function-1.py311.nbi").write_bytes(b"of somebody else")
     compiled.record(tmp_path)
     assert len(compiled.cached(tmp_path)) == 3
     return tmp_path
@@ -45,7 +44,6 @@ def test_a_whole_cache_is_kept(folder):
 def assert_discarded(folder):
     compiled.discard_damaged(folder)
     assert compiled.cached(folder) == []
-    assert (folder / "other.function-1.py311.nbi").exists()
 
 
 @pytest.mark.parametrize("damage", [zeroed, cut_short])
@@ -56,11 +54,11 @@ def test_one_damaged_file_is_enough_to_begin_anew(folder, damage, number):
 
 
 def test_a_file_that_is_not_recorded_is_no_better(folder):
-    (folder / "kernels.train-1.py311.2.nbc").write_bytes(b"of a process that was killed")
+    (folder / "loops.train-1.py311.2.nbc").write_bytes(b"of a process that was killed")
     assert_discarded(folder)
 
 
-@pytest.mark.parametrize("record", [None, b"", b"[]", b"{", b"\xff", b"{}", b'{"kernels.train": 1}'])
+@pytest.mark.parametrize("record", [None, b"", b"[]", b"{", b"\xff", b"{}", b'{"loops.train": 1}'])
 def test_without_a_record_it_begins_anew(folder, record):
     (folder / compiled.HASHES).unlink()
     if record is not None:
@@ -83,7 +81,7 @@ def test_no_folder_for_a_cache_at_all(monkeypatch):
         def enable_caching(self):
             raise RuntimeError("cannot cache function: no locator available")
 
-    monkeypatch.setattr(compiled.kernels, "train", Kernel())
+    monkeypatch.setattr(compiled.loops, "train", Kernel())
     compiled.cache_folder.cache_clear()
     assert compiled.cache_folder() is None
     with compiled.sound_cache():

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numba import config
 
-from nbrnn.network import kernels
-from nbrnn.network.params import NAMES, Layout
+from nbrnn.network import loops, products, rnn
+from nbrnn.network.optimizers import AdaGrad
+from nbrnn.network.params import NAMES, Carry, History, Layout, Sampling
 
 m, K, T = 6, 5, 3
 CODES = np.random.default_rng(0).integers(0, K, 14).astype(np.int32)  # 4 windows an epoch
@@ -32,17 +33,16 @@ def test_compilation_is_off():
 
 def test_training_is_that_of_the_naive_program(layout):
     theta = layout.initial(0.1, np.random.default_rng(0))
-    G, grad, best = (layout.parameters() for _ in range(3))
-    work, real = layout.work(T), layout.dtype.type
+    buffers, real = layout.buffers(theta, T, memory=1), layout.dtype.type
     expected = named(layout, theta)
-    losses, smooths = np.empty(102), np.empty(102)
-    done, best_smooth, best_update = kernels.train(
-        theta, G, grad, best, work, CODES, 0, real(0.1), real(1e-8), real(0.5), math.nan, math.inf,
-        losses, smooths,
-    )  # fmt: skip
+    losses, smooths, _ = history = History.empty(102, [1, 100])
+    optimizer = AdaGrad(real(0.1), real(1e-8))
+    done, smooth, best_smooth, best_update = loops.train(
+        buffers, optimizer, real(0.5), CODES, Carry(), history
+    )
     _, naive_losses, naive_smooths, _ = naive.train(expected, CODES, 102, T, clip=0.5)
     tolerance = {"float64": 1e-12, "float32": 1e-3}[layout.dtype.name]
-    assert done == 102
+    assert (done, smooth) == (102, smooths[-1])
     assert np.allclose(losses, naive_losses, rtol=tolerance)
     assert np.allclose(smooths, naive_smooths, rtol=tolerance)
     assert (best_smooth, best_update) == (smooths[99], 100)
@@ -53,29 +53,26 @@ def test_training_is_that_of_the_naive_program(layout):
 def test_training_stops_at_nan(layout):
     theta = layout.initial(0.1, np.random.default_rng(0))
     theta.c[0] = math.nan
-    G, grad, best = (layout.parameters() for _ in range(3))
-    done, _, _ = kernels.train(
-        theta, G, grad, best, layout.work(T), CODES, 0, 0.1, 1e-8, 5.0, math.nan, math.inf,
-        np.empty(1), np.empty(1),
-    )  # fmt: skip
+    buffers, history = layout.buffers(theta, T, memory=1), History.empty(1)
+    done = loops.train(buffers, AdaGrad(0.1, 1e-8), 5.0, CODES, Carry(), history).update
     assert done == 0
 
 
 @pytest.mark.parametrize(("rows", "inner"), [(1, 1), (3, 6), (5, 11), (25, 4)])
 @pytest.mark.parametrize("columns", [16, 32])
-@pytest.mark.parametrize("upwards", [True, False])
-def test_products(rows, inner, columns, upwards):
+@pytest.mark.parametrize("ascending", [True, False])
+def test_products(rows, inner, columns, ascending):
     rng = np.random.default_rng(0)
     A, B, C = rng.random((rows, inner)), rng.random((inner, columns)), np.empty((rows, columns))
-    kernels.matmul(C, A, B)
+    products.matmul(C, A, B)
     assert np.allclose(C, A @ B)
     D, E, F = rng.random((rows, columns)), rng.random((inner, columns)), rng.random((inner + 1, rows))
     expected = F[1:] + E @ D.T
-    kernels.add_matvecs(F, 1, D, E, 0, inner, upwards)
+    products.add_matvecs(F, 1, D, E, 0, inner, ascending)
     assert np.allclose(F[1:], expected)
     x, y = rng.random((2, rows)), rng.random((2, columns))
     expected = y[0] + x[1] @ D
-    kernels.add_vecmat(y, 0, x, 1, D, upwards)
+    products.add_vecmat(y, 0, x, 1, D, ascending)
     assert np.allclose(y[0], expected)
 
 
@@ -83,12 +80,12 @@ def test_evaluation_and_numerical_gradient(layout):
     theta, work = layout.initial(0.1, np.random.default_rng(0)), layout.work(T)
     plain = named(layout, theta)
     loss, grad, _ = naive.gradients(plain, CODES[:-1], CODES[1:], np.zeros(m))
-    assert kernels.evaluate(theta, work, CODES) == pytest.approx(loss, rel=1e-5)
+    assert loops.evaluate(theta, work, CODES) == pytest.approx(loss, rel=1e-5)
     if layout.dtype == np.float64:
         _, grad, _ = naive.gradients(plain, CODES[:T], CODES[1 : T + 1], np.zeros(m))
         index, found = np.array([theta.U.size]), np.empty(1)  # of W[0, 0]
         work.h[0] = 0
-        kernels.numerical_gradient(theta, index, CODES[:T], CODES[1 : T + 1], work, 1e-3, found)
+        loops.numerical_gradient(theta, work, CODES[: T + 1], index, 1e-3, found)
         assert found[0] == pytest.approx(grad["W"][0, 0], abs=1e-9)
 
 
@@ -100,19 +97,19 @@ def test_sampling(layout, temperature, top_k, top_p):
     text = np.empty(20, np.int32)
     uniforms = np.random.default_rng(0).random(20)
     h = np.zeros((2, layout.M), layout.dtype)
-    kernels.sample(theta, h, CODES[:3], uniforms, temperature, top_k, top_p, text)
+    loops.sample(theta, h, CODES[:3], uniforms, Sampling(temperature, top_k, top_p), text)
     assert ((text >= 0) & (text < K)).all()
 
 
 def test_drawing_from_few_weights():
     # rounding may leave a little beyond the last character: it is that one then
-    assert kernels.draw(np.log([0.5, 0.5]), 1.0, 1.0, 0, 1.0) == 1
+    assert loops.draw(np.log([0.5, 0.5]), 1.0, Sampling()) == 1
     weights = np.array([0.0, 1.0, 0.0])
-    kernels.keep_likeliest(weights, 3, 1.1)
+    loops.keep_likeliest(weights, 3, 1.1)
     assert weights.tolist() == [0, 1, 0]
 
 
 @pytest.mark.parametrize("size", [1, 15, 16, 17, 40])
 def test_the_largest_of_a_row(size):
     o = np.random.default_rng(size).standard_normal(size)
-    assert kernels.maximum(o) == o.max()
+    assert rnn.max_logit(o) == o.max()

@@ -10,7 +10,7 @@ import pytest
 from numba import njit
 from numba.core.errors import TypingError
 
-from nbrnn.network import simd
+from nbrnn.network import blocks, simd
 
 DTYPES = [np.float32, np.float64]
 
@@ -21,9 +21,9 @@ def loaded_and_stored(C, A):
 
 
 @njit
-def spread(C, A):
-    simd.store(simd.spread(A, 1, 3, 4), C, 1, 5)
-    simd.store(simd.spread(A.T, 2, 0, 3), C, 0, 0)
+def broadcast(C, A):
+    simd.store(simd.broadcast(A, 1, 3, 4), C, 1, 5)
+    simd.store(simd.broadcast(A.T, 2, 0, 3), C, 0, 0)
 
 
 @njit
@@ -36,21 +36,21 @@ def arithmetic(C, A):
 
 
 @njit
-def chosen(C, A):
+def selected(C, A):
     a, b = simd.load(A, 0, 1, 2, 1), simd.load(A, 1, 4, 1, 2)
-    simd.store(simd.larger(a, b), C, 0, 0)
-    simd.store(simd.smaller(a, b), C, 2, 0)
-    simd.store(simd.smaller(simd.larger(a, -A[0, 0]), A[0, 0]), C, 4, 0)
-    C[5, 0] = simd.larger(A[0, 0], A[1, 1])
-    C[5, 1] = simd.largest(simd.load(A, 2, 0, 1, 1))
+    simd.store(simd.maximum(a, b), C, 0, 0)
+    simd.store(simd.minimum(a, b), C, 2, 0)
+    simd.store(simd.minimum(simd.maximum(a, -A[0, 0]), A[0, 0]), C, 4, 0)
+    C[5, 0] = simd.maximum(A[0, 0], A[1, 1])
+    C[5, 1] = simd.reduce_max(simd.load(A, 2, 0, 1, 1))
 
 
 @njit
 def sums(C, A):
     block = simd.load(A, 0, 0, 6, 1)
-    simd.add_sums(C, 1, 2, block)
-    simd.store(simd.sum_of_rows(simd.load(A, 0, 0, 5, 2)), C, 2, 0)
-    simd.store(simd.sum_of_rows(simd.load(A, 3, 0, 1, 1)), C, 3, 0)
+    simd.add_row_sums(C, 1, 2, block)
+    simd.store(simd.sum_rows(simd.load(A, 0, 0, 5, 2)), C, 2, 0)
+    simd.store(simd.sum_rows(simd.load(A, 3, 0, 1, 1)), C, 3, 0)
 
 
 @njit
@@ -59,13 +59,25 @@ def roots(C, A):
     C[3, 0] = simd.reciprocal_root(A[0, 0])
 
 
+@njit
+def tuples(C, A):
+    for i in (3, 19):
+        pair = simd.load_each((A[0], A[1]), i, simd.load(A, 0, 0, 1, 1))
+        simd.store_each((pair[0] + pair[1], pair[1]), (C[0], C[1]), i)
+    pair = simd.load_each((A[2], A[3]), 5, A[0, 0])
+    simd.store_each((pair[1], pair[0] + pair[1]), (C[2], C[3]), 6)
+    simd.store_each(simd.load_each((), 0, A[0, 0]), (), 0)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    "function", [loaded_and_stored, spread, arithmetic, chosen, sums, roots], ids=lambda f: f.__name__
+    "function",
+    [loaded_and_stored, broadcast, arithmetic, selected, sums, roots, tuples],
+    ids=lambda f: f.__name__,
 )
 def test_compiled_and_in_python_it_is_the_same(function, dtype):
     A = np.random.default_rng(0).uniform(0.5, 2, (6, 48)).astype(dtype)
-    A[1] *= -1 if function is chosen else 1
+    A[1] *= -1 if function is selected else 1
     compiled, meant = np.zeros((6, 48), dtype), np.zeros((6, 48), dtype)
     function(compiled, A)
     function.py_func(meant, A)
@@ -78,10 +90,10 @@ def test_nan_is_neither_larger_nor_smaller(dtype):
     A = np.ones((6, 48), dtype)
     A[1, 4] = np.nan
     C = np.zeros((6, 48), dtype)
-    chosen(C, A)
+    selected(C, A)
     assert (C[:4:2, 0] == 1).all()
     A[1, 4], A[0, 1] = 1, np.nan
-    chosen(C, A)
+    selected(C, A)
     assert np.isnan(C[[0, 2, 4], 0]).all()
 
 
@@ -122,11 +134,12 @@ ALL_KERNELS = (
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not simd.HAS_AVX512, reason="there is no AVX-512: all others test the same")
+@pytest.mark.skipif(not blocks.HAS_AVX512, reason="there is no AVX-512: all others test the same")
 def test_the_kernels_are_right_without_avx512(tmp_path):
     older = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}
     environment = {**os.environ, **older, "NUMBA_CACHE_DIR": str(tmp_path)}
-    files = [str(Path(__file__).with_name(name)) for name in ("test_kernels.py", "test_simd.py")]
+    modules = ("elementary", "products", "rnn", "loops", "optimizers", "simd")
+    files = [str(Path(__file__).with_name(f"test_{module}.py")) for module in modules]
     chosen = ["-m", "not slow", "-k", ALL_KERNELS]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, *files]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

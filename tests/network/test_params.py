@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nbrnn.network.params import CACHE_LINE, NAMES, Layout, generator
+from nbrnn.network.params import CACHE_LINE, NAMES, Layout, generator, shapes
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,9 @@ def test_views_cover_the_buffer_once_and_start_on_cache_lines(dtype, m, M):
 def test_the_equations_shapes_and_back():
     layout = Layout(5, 3, np.dtype(np.float64))
     rng = np.random.default_rng(0)
-    shapes = {"W": (5, 5), "U": (5, 3), "V": (3, 5), "b": (5,), "c": (3,)}
-    arrays = {name: rng.random(shape) for name, shape in shapes.items()}
+    expected = {"W": (5, 5), "U": (5, 3), "V": (3, 5), "b": (5,), "c": (3,)}
+    assert shapes(5, 3) == expected
+    arrays = {name: rng.random(shape) for name, shape in expected.items()}
     packed = layout.pack(arrays)
     for name, array in layout.named(packed).items():
         assert np.array_equal(array, arrays[name])

@@ -1,0 +1,80 @@
+"""Forward, the loss and back-propagation against automatic differentiation and the naive program."""
+
+import naive
+import numpy as np
+import pytest
+from setups import Setup, distance
+
+from nbrnn.network import rnn
+from nbrnn.network.params import NAMES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("m", "T"),  # no unit to spare and many, one character and many, remainders of all products
+    [(1, 1), (1, 25), (5, 2), (32, 2), (33, 1), (33, 25), (100, 1), (100, 25)],
+)
+def test_loss_and_gradients_are_those_of_automatic_differentiation(corpus, m, T):
+    import jax  # here, because it takes seconds; not optional
+
+    jax.config.update("jax_enable_x64", True)
+    np_ = jax.numpy
+    setup = Setup(corpus, m, T, sigma=0.3 if m < 50 else 0.1)
+    x, y = setup.codes[:T], setup.codes[1 : T + 1]
+    h0 = np.random.default_rng(0).uniform(-1, 1, m)
+
+    def loss_of(theta):
+        h, loss = h0, 0.0
+        for t in range(T):
+            h = np_.tanh(theta["W"] @ h + theta["U"][:, x[t]] + theta["b"])
+            loss -= jax.nn.log_softmax(theta["V"] @ h + theta["c"])[y[t]]
+        return loss
+
+    rng = np.random.default_rng(2)
+    theta = {k: v + 0.1 * rng.standard_normal(v.shape) for k, v in setup.named(setup.theta).items()}
+    expected_loss, expected = jax.value_and_grad(loss_of)(theta)
+    loss, grad = kernel_gradient(setup, theta, h0, x, y)
+    assert loss == pytest.approx(float(expected_loss), rel=1e-12)
+    for name in NAMES:
+        assert distance(grad[name], np.asarray(expected[name])) < 1e-10
+
+
+def kernel_gradient(setup, theta, h0, x, y):
+    packed, gradient, work = setup.layout.pack(theta), setup.gradient, setup.work
+    work.h[0, : h0.size] = h0
+    rnn.forward(packed, x, work.h, work.p)
+    rnn.softmax_loss(work.p, y, work.losses)
+    rnn.backward(packed, gradient, x, work.h, work.p, work.da)
+    return work.losses.sum(), setup.named(gradient)
+
+
+def test_the_naive_gradient_is_that_of_the_kernels_too(corpus):
+    setup = Setup(corpus, 13, 9)
+    theta, h0 = setup.named(setup.theta), np.full(13, 0.5)
+    x, y = setup.codes[:9], setup.codes[1:10]
+    loss, grad = kernel_gradient(setup, theta, h0, x, y)
+    naive_loss, naive_grad, _ = naive.gradients(theta, x, y, h0)
+    assert loss == pytest.approx(naive_loss, rel=1e-13)
+    for name in NAMES:
+        assert distance(grad[name], naive_grad[name]) < 1e-12
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_gradient_used_again_holds_nothing_of_the_window_before(corpus, dtype):
+    setup = Setup(corpus, 13, 9, dtype)
+    theta, h0 = setup.named(setup.theta), np.zeros(13)
+    for start, length in ((0, 9), (50, 9), (200, 4), (90, 9), (300, 1), (17, 9)):
+        x, y = (setup.codes[n : n + length] for n in (start, start + 1))
+        setup.work.h[0] = 0
+        window = setup.work.h[: length + 1], setup.work.p[:length], setup.work.da[:length]
+        h, p, da = window
+        rnn.forward(setup.theta, x, h, p)
+        rnn.softmax_loss(p, y, setup.work.losses)
+        rnn.backward(setup.theta, setup.gradient, x, h, p, da)
+        _, expected, _ = naive.gradients(theta, x, y, h0)
+        actual = setup.named(setup.gradient)
+        others = np.setdiff1d(np.arange(setup.layout.K), x)
+        assert not actual["U"][:, others].any()
+        assert set(x) <= set(setup.gradient.rows)
+        for name in NAMES:
+            assert distance(actual[name], expected[name]) < {"float64": 1e-12, "float32": 1e-4}[dtype]
