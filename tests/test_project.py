@@ -8,6 +8,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -61,6 +62,21 @@ def test_what_is_imported_is_declared(folder, extras):
         if not {canonical(found) for found in distributions.get(name, [name])} & declared(*extras)
     }
     assert undeclared == set()
+
+
+def test_the_lowest_versions_are_the_declared_ones():
+    extras = PROJECT["optional-dependencies"]
+    requirements = [
+        *PROJECT["dependencies"],
+        *(line for name in ("corpora", "dask", "jupyter", "test") for line in extras[name]),
+    ]
+    lowest = {}
+    for requirement in map(Requirement, requirements):
+        for specifier in requirement.specifier:
+            if specifier.operator == ">=" and requirement.marker is None:
+                lowest[requirement.name] = specifier.version
+    lines = (ROOT / "tests" / "lowest.txt").read_text().splitlines()
+    assert dict(line.split("==") for line in lines if not line.startswith("#")) == lowest
 
 
 def test_the_citation_is_of_this_version():
