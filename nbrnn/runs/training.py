@@ -27,8 +27,9 @@ class Training:
         self.updates = config.length(self.updates_per_epoch)
         self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
         real = self.layout.dtype.type
-        self.optimizer, self.clip = AdaGrad(real(config.eta), real(config.epsilon)), real(config.clip)
-        self.memory_names = RULES[type(self.optimizer)].memory
+        # an optimizer's numbers are the settings of the same names
+        self.optimizer = AdaGrad(*(real(getattr(config, name)) for name in AdaGrad._fields))
+        self.clip, self.memory_names = real(config.clip), RULES[AdaGrad].memory
         theta = self.layout.initial(config.sigma, generator(config.seed, "start"))
         self.buffers = self.layout.buffers(theta, config.seq_length, len(self.memory_names))
         self.rng = generator(config.seed, "samples")
