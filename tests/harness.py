@@ -127,10 +127,13 @@ def command(*arguments):
     return [sys.executable, "-m", "nbrnn", *map(str, arguments)]
 
 
-def run_program(*arguments, code=0, **options):
-    """Run the program as a process of its own."""
+def run_program(*arguments, code=0, limit=None, **options):
+    """Run the program as a process of its own, under a limit as bash's `ulimit` takes it."""
+    words = command(*arguments)
+    if limit:  # by a shell: a function between fork and exec does not go with the threads of JAX
+        words = ["bash", "-c", f'ulimit {limit} && exec "$@"', "bash", *words]
     options = {"capture_output": True, "text": True, "timeout": DEADLINE, **options}
-    done = subprocess.run(command(*arguments), check=False, **options)
+    done = subprocess.run(words, check=False, **options)
     assert done.returncode == code, done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     return Done(done.returncode, done.stdout, done.stderr)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import shlex
 import signal
 import subprocess
@@ -156,11 +155,7 @@ def test_too_little_memory_deletes_nothing(nbrnn, text_file, tmp_path):
     nbrnn("train", text_file, *FAST, "--out", "run", "-q")
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
     too_large = ["--hidden", "10000", "--seq-length", "4000", "--out", "run", "--force"]
-
-    def little_memory():
-        resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
-
-    done = run_program("train", text_file, *too_large, code=2, preexec_fn=little_memory)
+    done = run_program("train", text_file, *too_large, code=2, limit="-v 1500000")
     line = one_line_error(done)
     assert "not enough memory" in line
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
@@ -170,12 +165,8 @@ def test_too_little_memory_deletes_nothing(nbrnn, text_file, tmp_path):
 def test_a_full_disk_leaves_the_checkpoint_before(nbrnn, text_file, tmp_path):
     nbrnn("train", text_file, "--hidden", "50", "--updates", "300", "--out", "run", "-q")
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
-
-    def small_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
     more = ["train", "--resume", "run", "--updates", "500", "-q"]
-    line = one_line_error(run_program(*more, code=1, preexec_fn=small_files))
+    line = one_line_error(run_program(*more, code=1, limit="-f 20"))
     assert "cannot write" in line
     assert "goes on from it" in line
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
