@@ -62,12 +62,11 @@ def test_the_naive_gradient_is_that_of_the_kernels_too(corpus):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_gradient_used_again_holds_nothing_of_the_window_before(corpus, dtype):
     setup = Setup(corpus, 13, 9, dtype)
-    theta, h0 = setup.named(setup.theta), np.zeros(13)
+    theta, h0 = setup.named(setup.theta), np.full(13, 0.5)
     for start, length in ((0, 9), (50, 9), (200, 4), (90, 9), (300, 1), (17, 9)):
         x, y = (setup.codes[n : n + length] for n in (start, start + 1))
-        setup.work.h[0] = 0
-        window = setup.work.h[: length + 1], setup.work.p[:length], setup.work.da[:length]
-        h, p, da = window
+        setup.work.h[0, :13] = h0
+        h, p, da = setup.work.h[: length + 1], setup.work.p[:length], setup.work.da[:length]
         rnn.forward(setup.theta, x, h, p)
         rnn.softmax_loss(p, y, setup.work.losses)
         rnn.backward(setup.theta, setup.gradient, x, h, p, da)
