@@ -18,7 +18,7 @@ from nbrnn.cli.main import app
 from nbrnn.config import RunConfig
 from nbrnn.corpus import load
 from nbrnn.network import compiled
-from nbrnn.runs import files
+from nbrnn.runs import sealed
 from nbrnn.runs.run import Observer, run
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
@@ -47,7 +47,7 @@ class Steps:
 
     def __init__(self, last):
         self.last, self.count = last, 0
-        for owner, name in ((os, "fsync"), (os, "replace"), (files, "write_safetensors")):
+        for owner, name in ((os, "fsync"), (os, "replace"), (sealed, "write_safetensors")):
             setattr(owner, name, self.counted(getattr(owner, name)))
 
     def counted(self, function):
