@@ -94,6 +94,7 @@ def run(
             check_same(where, config, corpus)
         elif where.is_run():
             where.read_config()  # raises StoreError, rather than delete what is not ours
+        where.clear_unfinished()
         begun = where.has_checkpoint() and not force
         summary = where.read_summary() if begun else Summary(status="running")
         if summary.status not in DONE or where.read_config()[0] != config:
@@ -194,7 +195,6 @@ class Run:
         elif best.config == self.config:
             self.best_written = best.update
         every = self.config.sample_every
-        self.folder.clear_unfinished()
         self.folder.cut_series(
             last.update,
             rows=len(looks(0, last.update)),

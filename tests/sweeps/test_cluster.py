@@ -66,8 +66,10 @@ class Machines:
             port = free_port()
             self.scheduler = f"tcp://127.0.0.1:{port}"
             self.processes = [dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")]
-        alive = [process for process in self.workers if process.poll() is None]
-        self.processes[1:] = [*alive, *(self.worker() for _ in range(2 - len(alive)))]
+        if any(process.poll() is not None for process in self.workers) or not self.workers:
+            for process in self.workers:
+                end(process)
+            self.processes[1:] = [self.worker(), self.worker()]
         with distributed.Client(self.scheduler, timeout=DEADLINE, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=DEADLINE)
             wait_until(lambda: len(client.scheduler_info()["workers"]) == 2)
@@ -86,8 +88,10 @@ class Machines:
         return self.processes[1:]
 
     def runs(self):
-        """Return the folders of the runs that are with the workers."""
-        return [path.parent for path in self.folder.glob("worker-*/**/config.json")]
+        """Return the folders of the runs that are with the workers, but for what the dead have left."""
+        left = {f"worker-{n}" for n in range(1, self.started - 1)}
+        found = self.folder.glob("worker-*/**/config.json")
+        return [path.parent for path in found if path.relative_to(self.folder).parts[0] not in left]
 
     def close(self):
         for process in self.processes:
