@@ -19,7 +19,8 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import load
 from nbrnn.network import compiled
 from nbrnn.runs import sealed
-from nbrnn.runs.run import Observer, run
+from nbrnn.runs.progress import Observer
+from nbrnn.runs.run import run
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps import process

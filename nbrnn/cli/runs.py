@@ -77,7 +77,7 @@ def score(
     text = read_text(file, encoding)
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = sum(character not in model.alphabet for character in text)
-    losses = score(model, codes, folder.read_ngrams(len(model.alphabet)))
+    losses = score(model, codes, folder.read_ngrams(folder.read_config()[1]))
     if as_json:
         print(json.dumps({"characters": codes.size, "replaced": unknown, **losses}, indent=2))
     else:

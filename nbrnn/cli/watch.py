@@ -18,8 +18,8 @@ from rich.text import Text
 
 from nbrnn.corpus import Corpus
 from nbrnn.naming import namer
+from nbrnn.runs.progress import Observer, Progress
 from nbrnn.runs.records import FAILURES, Sample, Summary
-from nbrnn.runs.run import Observer, Progress
 from nbrnn.sweeps.job import Job
 from nbrnn.sweeps.sweep import Outcome, SweepObserver
 from nbrnn.visible import one_line, visible

@@ -20,13 +20,14 @@ def train(buffers, optimizer, clip, codes, carry, history):
     """Train for as many updates as history holds, or until the loss diverges; return the carry.
 
     codes (N,) is the text. optimizer and clip are numbers in theta's precision. work.h[0] is the state
-    to start from, and in the end the one to go on from. best is overwritten with theta whenever a look
-    finds a smooth loss below the best one.
+    to start from, and in the end the one to go on from. best and best_state are overwritten with theta
+    and work.h[0] whenever a look finds a smooth loss below the best one.
 
     A loss counts as diverged when it is not finite, or so large that logits of that size can no
     longer tell one nat in the arithmetic's precision: the number then has no meaning.
     """
-    theta, memory, gradient, best = buffers.theta, buffers.memory, buffers.gradient, buffers.best
+    theta, memory, gradient = buffers.theta, buffers.memory, buffers.gradient
+    best, best_state = buffers.best, buffers.best_state
     h, p, da, step_losses = buffers.work.h, buffers.work.p, buffers.work.da, buffers.work.losses
     touched = buffers.work.touched
     losses, smooths, looks = history.losses, history.smooths, history.looks
@@ -59,6 +60,7 @@ def train(buffers, optimizer, clip, codes, carry, history):
             if smooth < best_smooth:
                 best_smooth, best_update = smooth, update
                 copy(theta.flat, best)
+                copy(h[0], best_state)
     return Carry(update, smooth, best_smooth, best_update)
 
 
@@ -66,12 +68,11 @@ def train(buffers, optimizer, clip, codes, carry, history):
 def evaluate(theta, work, codes):
     """Return the loss over all of codes[1:], in windows that hand on their last state.
 
-    codes (N,); h = 0 before the first.
+    codes (N,); work.h[0] is the state before the first.
     """
     h, p = work.h, work.p
     T = p.shape[0]
     total = 0.0
-    clear(h[0])
     for start in range(0, codes.size - 1, T):
         x = codes[start : min(start + T, codes.size - 1)]
         y = codes[start + 1 : start + 1 + x.size]

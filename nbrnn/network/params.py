@@ -66,6 +66,7 @@ class Buffers(NamedTuple):
     memory: tuple[Array, ...]  # what the optimizer remembers, flat like theta.flat
     gradient: Gradient
     best: Array  # theta.flat when the smooth loss was lowest at a look
+    best_state: Array  # (M,): the state that this model was in
     work: Work
 
 
@@ -174,6 +175,7 @@ class Layout:
             memory=tuple(self.flat() for _ in range(memory)),
             gradient=self.gradient(T),
             best=self.pack(self.named(theta)).flat,
+            best_state=zeros((self.M,), self.dtype),
             work=self.work(T),
         )
 

@@ -19,9 +19,13 @@ from nbrnn.runs.records import Count
 from nbrnn.runs.sealed import ArrayTypes, read_sealed
 
 Kind = Literal["last", "best"]
+State = Literal["kept", "zero"]  # that a model is started from
 
 FORMAT = f"nbrnn {SCHEMA}"
-TEXTS = ("format", "corpus_sha256", "alphabet", "first_character")  # metadata that are no JSON
+HASHES = ("metrics_sha256", "samples_sha256")
+# Metadata that are no JSON.
+TEXTS = ("format", "corpus_sha256", "alphabet", "first_character", "next_character", *HASHES)
+LOOKED = "best"  # begins the names of the arrays in `looked`
 
 
 class TrainingState(Struct, frozen=True, kw_only=True):
@@ -32,14 +36,18 @@ class TrainingState(Struct, frozen=True, kw_only=True):
     epoch_loss_sum: float  # of the epoch that was begun
     epoch_mean_loss: list[float]
     rng: Mapping[str, Any]  # the state of the samples' PCG64
+    metrics_sha256: str | None = None  # of metrics.csv up to this moment; the first version has none
+    samples_sha256: str | None = None
 
 
 @dataclass
 class Checkpoint:
     """One moment of a run. Arrays are shaped as in the equations; NaN and infinity are refused.
 
-    `last` checkpoints have everything a run needs to go on; `best` ones have no `memory` (of the
-    optimizer, by buffer and parameter), `h_prev` and `state`.
+    h_prev (m,) is the state that the model was in, and next_character the one that it would have
+    read next; the first version keeps neither of a best model. `last` checkpoints have everything a
+    run needs to go on: the `memory` of the optimizer, by buffer and parameter, the `state`, and, where
+    the end of a run has a better model than all looks before it, the best of these as `looked`.
     """
 
     config: RunConfig
@@ -51,15 +59,17 @@ class Checkpoint:
     position: int
     smooth_loss: float | None
     theta: dict[str, Array]
+    next_character: str | None = None
     memory: dict[str, dict[str, Array]] = field(default_factory=dict)
     h_prev: Array | None = None
     state: TrainingState | None = None
+    looked: dict[str, Array] = field(default_factory=dict)
 
     def arrays(self) -> dict[str, Array]:
         """Return all arrays under their names in the file."""
         arrays = dict(self.theta)
-        for buffer, of_buffer in self.memory.items():
-            arrays.update({f"{buffer}.{name}": array for name, array in of_buffer.items()})
+        for group, of_group in sorted({**self.memory, LOOKED: self.looked}.items()):
+            arrays.update({f"{group}.{name}": array for name, array in of_group.items()})
         if self.h_prev is not None:
             arrays["h_prev"] = self.h_prev
         return arrays
@@ -74,11 +84,16 @@ class Checkpoint:
             "smooth_loss": self.smooth_loss,
             **(msgspec.structs.asdict(self.state) if self.state else {}),
         }
-        return {
+        texts = {
             "format": FORMAT,
             "corpus_sha256": self.corpus_sha256,
             "alphabet": self.alphabet,
             "first_character": self.first_character,
+            "next_character": self.next_character,
+            **{name: values.pop(name, None) for name in HASHES},
+        }
+        return {
+            **{name: text for name, text in texts.items() if text is not None},
             **{name: canonical_json(value) for name, value in values.items()},
         }
 
@@ -90,6 +105,7 @@ class Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     corpus_sha256: str
     alphabet: str
     first_character: str
+    next_character: str | None = None
     config: dict[str, Any]
     update: Count
     epoch: Count
@@ -104,7 +120,8 @@ def decode_metadata(metadata: Mapping[str, str], kind: Kind) -> tuple[Metadata, 
     }
     state = None
     if kind == "last":
-        of_state = {name: values.pop(name) for name in TrainingState.__struct_fields__}
+        fields = set(TrainingState.__struct_fields__) & set(values)
+        of_state = {name: values.pop(name) for name in fields}
         state = msgspec.convert(of_state, TrainingState)
         np.random.Generator(np.random.PCG64()).bit_generator.state = state.rng  # refuses what is none
     return msgspec.convert(values, Metadata), state
@@ -113,21 +130,23 @@ def decode_metadata(metadata: Mapping[str, str], kind: Kind) -> tuple[Metadata, 
 def expected_arrays(metadata: Mapping[str, str], names: Iterable[str], kind: Kind) -> ArrayTypes:
     """Return the arrays that a checkpoint must hold by its own settings.
 
-    Which buffers the optimizer's memory has is told by the names of the arrays.
+    Which buffers the optimizer's memory has, and what is optional, is told by the names of the arrays.
     """
+    names = list(names)
     config = RunConfig.from_dict(msgspec.json.decode(metadata["config"]))
     dtype = "F" + config.dtype.removeprefix("float")
     theta = shapes(config.hidden, len(metadata["alphabet"]))
-    expected = dict(theta)
-    if kind == "last":
-        for buffer in buffers_of(names):
-            expected |= {f"{buffer}.{name}": shape for name, shape in theta.items()}
-        expected["h_prev"] = (config.hidden,)
+    state, expected = {"h_prev": (config.hidden,)}, dict(theta)
+    for group in groups_of(names) if kind == "last" else ():
+        of_group = {**theta, **(state if f"{group}.h_prev" in names else {})}
+        expected |= {f"{group}.{name}": shape for name, shape in of_group.items()}
+    if kind == "last" or "h_prev" in names:
+        expected |= state
     return {name: (dtype, shape) for name, shape in expected.items()}
 
 
-def buffers_of(names: Iterable[str]) -> list[str]:
-    """Return the buffers of the optimizer's memory, whose arrays are called BUFFER.PARAMETER."""
+def groups_of(names: Iterable[str]) -> list[str]:
+    """Return the groups of arrays that are called GROUP.PARAMETER."""
     return sorted({name.rpartition(".")[0] for name in names if "." in name})
 
 
@@ -140,10 +159,15 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
         raise StoreError(f"{path} was written by another version of nbrnn")
     try:
         found, state = decode_metadata(metadata, kind)
-        check_characters(found.alphabet, found.first_character)
+        check_characters(found.alphabet, found.first_character, found.next_character)
         config = RunConfig.from_dict(found.config)
     except (ConfigError, *NONSENSE):
         raise StoreError(f"{path} is damaged or not a file of nbrnn") from None
+    groups = {
+        group: {name.rpartition(".")[2]: arrays[name] for name in arrays if name.startswith(f"{group}.")}
+        for group in groups_of(arrays)
+    }
+    looked = groups.pop(LOOKED, {})
     return Checkpoint(
         config=config,
         corpus_sha256=found.corpus_sha256,
@@ -154,16 +178,25 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
         position=found.position,
         smooth_loss=found.smooth_loss,
         theta={name: arrays[name] for name in NAMES},
-        memory={
-            buffer: {name: arrays[f"{buffer}.{name}"] for name in NAMES} for buffer in buffers_of(arrays)
-        },
+        next_character=found.next_character,
+        memory=groups,
         h_prev=arrays.get("h_prev"),
         state=state,
+        looked=looked,
     )
 
 
-def check_characters(alphabet: str, first_character: str) -> None:
-    """Raise ValueError unless an alphabet is sorted and distinct, and the character one of its."""
+def check_characters(alphabet: str, *characters: str | None) -> None:
+    """Raise ValueError unless an alphabet is sorted and distinct, and has each character there is."""
     sound = alphabet == "".join(sorted(set(alphabet)))
-    if not (sound and len(first_character) == 1 and first_character in alphabet):
+    if not (sound and all(c is None or (len(c) == 1 and c in alphabet) for c in characters)):
         raise ValueError
+
+
+def initial_state(model: Checkpoint, state: State) -> Array:
+    """Return the state (m,) to start a model from. Raises StoreError if none was kept with it."""
+    if state == "zero":
+        return np.zeros_like(model.theta["b"])
+    if model.h_prev is None:
+        raise StoreError("an earlier version made this model and kept no state: --state zero")
+    return model.h_prev

@@ -91,13 +91,13 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, data)
 
 
-def append(path: Path, text: str) -> None:
-    """Add text to the end of a file, durably and never through a link. Raises WriteError."""
-    if text:
+def append(path: Path, data: bytes) -> None:
+    """Add bytes to the end of a file, durably and never through a link. Raises WriteError."""
+    if data:
         with write_errors(path):
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | NO_WAIT | NO_LINK)
             with os.fdopen(descriptor, "ab") as file:
-                file.write(text.encode())
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
 

@@ -10,8 +10,8 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import encode
 from nbrnn.network.params import Array
 from nbrnn.runs.checkpoint import Kind
+from nbrnn.runs.outcome import loss_figure_of
 from nbrnn.runs.records import Summary
-from nbrnn.runs.run import loss_figure_of
 from nbrnn.runs.sample import sample
 from nbrnn.runs.score import probabilities, score
 from nbrnn.runs.store import RunFolder
@@ -69,7 +69,7 @@ class Model:
     def score(self, text: str, *, replacement: str | None = None) -> dict[str, dict[str, Any]]:
         """Return its loss on a text, in four units, beside that of models that only count."""
         codes = encode(text, self.alphabet, replacement)
-        return score(self.checkpoint, codes, self.folder.read_ngrams(len(self.alphabet)))
+        return score(self.checkpoint, codes, self.folder.read_ngrams(self.folder.read_config()[1]))
 
     def probabilities(self, text: str, *, replacement: str | None = None) -> Array:
         """Return p_t (N, K): after each of N characters, how likely each of K is the next one.

@@ -20,7 +20,9 @@ FAILURES: tuple[Status, ...] = ("diverged", "failed")
 class Summary(Struct, frozen=True, kw_only=True):
     """What came out of a run so far: `summary.json`. None is what it has not, or what is not finite.
 
-    Smooth losses are nats per window, of the last update and of the best model.
+    Smooth losses are nats per window, of the last update and of the best model. Scores are nats per
+    character over the first characters of the text, read once from h = 0 on: of the best and the last
+    model, and of one that knows how often each character occurs.
     """
 
     status: Status
@@ -36,17 +38,36 @@ class Summary(Struct, frozen=True, kw_only=True):
     perplexity_best: float | None = None
     best_update: Count | None = None
     epoch_mean_loss: list[float] = []
+    score_characters: Count | None = None
+    score_best: float | None = None
+    score_final: float | None = None
+    score_unigram: float | None = None
     seconds: float = 0.0
     updates_per_second: float | None = None
     diverged_at: Count | None = None
     reason: str | None = None
     traceback: str | None = None
 
+    @property
+    def is_lost_from_zero(self) -> bool:
+        """Whether the best model, started from h = 0, is worse than counting, against its smooth loss.
+
+        The dynamics may have several attractors, and h = 0 lead to another than training followed.
+        """
+        losses = self.score_best, self.score_unigram, self.nats_per_character_best
+        best, unigram, smooth = (math.nan if loss is None else loss for loss in losses)
+        return best > unigram > smooth
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; what only some ends have is left out of the others."""
         values = msgspec.structs.asdict(self)
-        some = ("diverged_at", "reason", "traceback")
-        return {name: value for name, value in values.items() if name not in some or value is not None}
+        return {name: v for name, v in values.items() if v is not None or name not in OF_SOME_ENDS}
+
+
+OF_SOME_ENDS = (
+    *("score_characters", "score_best", "score_final", "score_unigram"),
+    *("diverged_at", "reason", "traceback"),
+)
 
 
 class Sample(Struct, frozen=True, kw_only=True):

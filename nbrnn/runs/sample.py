@@ -9,7 +9,7 @@ from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError
 from nbrnn.network import compiled, loops
 from nbrnn.network.params import Layout, Sampling, generator
-from nbrnn.runs.checkpoint import Checkpoint
+from nbrnn.runs.checkpoint import Checkpoint, State, initial_state
 
 PIECE = 1000  # characters in one call of the kernel
 COLDEST = 1e-6  # below that float32 cannot divide by the temperature
@@ -25,13 +25,16 @@ def sample(
     top_p: float = 1.0,
     seed: int = 0,
     replacement: str | None = None,
+    state: State | None = None,
 ) -> str:
     """Return `length` characters that the model writes after `prime`; the same for the same seed.
 
-    It starts from h_0 = 0 with the characters of `prime`, or with the first one of its training
-    text. Drawn from softmax(o / temperature), cut to the `top_k` likeliest characters (0: all) and
-    to the fewest that have `top_p` of the probability; temperature 0 takes the likeliest.
-    Raises ConfigError, and CorpusError for characters outside the alphabet without a `replacement`.
+    It goes on from the state that was kept with it, if there is one, and without a `prime` from the
+    character that it would have read next; with the state `zero` from h_0 = 0 and, without a `prime`,
+    the first character of its training text. Drawn from softmax(o / temperature), cut to the `top_k`
+    likeliest characters (0: all) and to the fewest that have `top_p` of the probability; temperature
+    0 takes the likeliest. Raises ConfigError, CorpusError for characters outside the alphabet without
+    a `replacement`, and StoreError if no state was kept and one is asked for.
     """
     check_range("--length", length, 0, 10**8)
     check_range("--temperature", temperature, 0, 1e6)
@@ -42,11 +45,15 @@ def sample(
     check_range("--seed", seed, 0, 2**63 - 1)
     if replacement is not None and len(replacement) != 1:
         raise ConfigError(f"--replace-unknown takes one character, not {replacement!r}")
-    start = encode(prime or model.first_character, model.alphabet, replacement)
+    if state is None:
+        state = "zero" if model.h_prev is None else "kept"
+    first = model.next_character if state == "kept" else None
+    start = encode(prime or first or model.first_character, model.alphabet, replacement)
     compiled.ready("sample", model.config.dtype)
     layout = Layout(model.config.hidden, len(model.alphabet), np.dtype(model.config.dtype))
     theta = layout.pack(model.theta)
     h = np.zeros((2, layout.M), layout.dtype)
+    h[0, : layout.m] = initial_state(model, state)
     text = np.empty(length, np.int32)
     uniforms = generator(seed, "text").random(length)
     sampling = Sampling(float(temperature), top_k, float(top_p))

@@ -11,36 +11,43 @@ import numpy as np
 from nbrnn.errors import CorpusError
 from nbrnn.network import compiled, loops, rnn
 from nbrnn.network.params import Array, Layout
-from nbrnn.runs.checkpoint import Checkpoint
+from nbrnn.runs.checkpoint import Checkpoint, State, initial_state
 from nbrnn.runs.records import in_units
 
 
-def score(model: Checkpoint, codes: Array, ngrams: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
+def score(
+    model: Checkpoint, codes: Array, ngrams: Mapping[str, Array], *, state: State = "zero"
+) -> dict[str, dict[str, Any]]:
     """Return the loss of the model and of three baselines on a text, each in four units.
 
     codes (N,) int32 are the text in the model's alphabet; each predicts all its characters but the
     first. `ngrams` are the counts of the training text, by which the baselines predict: uniform
     (1/K), unigram (by the character's share), bigram (with add-one smoothing). The model reads the
-    text from h_0 = 0 on, once. Raises CorpusError for a text of fewer than two characters.
+    text once, from h_0 = 0 on or from the state that was kept with it.
+    Raises CorpusError for a text of fewer than two characters, StoreError if no state was kept.
     """
     if codes.size < 2:
         raise CorpusError("a text to score needs at least two characters")
-    config, K = model.config, len(model.alphabet)
-    layout = Layout(config.hidden, K, np.dtype(config.dtype))
-    theta, work = layout.pack(model.theta), layout.work(config.seq_length)
-    compiled.ready("evaluate", config.dtype)
-    total = loops.evaluate(theta, work, codes)
-    unigram, bigram = baselines(codes, ngrams)
     nats = {
-        "model": total / (codes.size - 1),
-        "uniform": math.log(K),
-        "unigram": unigram,
-        "bigram": bigram,
+        "model": mean_loss(model, codes, state=state),
+        "uniform": math.log(len(model.alphabet)),
+        "unigram": unigram_loss(codes, ngrams),
+        "bigram": bigram_loss(codes, ngrams),
     }
     return {
-        name: {**in_units(value)._asdict(), "per_window": value * config.seq_length}
+        name: {**in_units(value)._asdict(), "per_window": value * model.config.seq_length}
         for name, value in nats.items()
     }
+
+
+def mean_loss(model: Checkpoint, codes: Array, *, state: State = "zero") -> float:
+    """Return the model's mean loss on codes (N,), in nats for each of the N - 1 that it predicts."""
+    config = model.config
+    layout = Layout(config.hidden, len(model.alphabet), np.dtype(config.dtype))
+    theta, work = layout.pack(model.theta), layout.work(config.seq_length)
+    work.h[0, : config.hidden] = initial_state(model, state)
+    compiled.ready("evaluate", config.dtype)
+    return float(loops.evaluate(theta, work, codes)) / (codes.size - 1)
 
 
 def probabilities(model: Checkpoint, codes: Array) -> Array:
@@ -64,15 +71,18 @@ def probabilities(model: Checkpoint, codes: Array) -> Array:
     return result
 
 
-def baselines(codes: Array, ngrams: Mapping[str, Array]) -> tuple[float, float]:
-    """Return the mean loss of the unigram and the bigram model, in nats per character."""
+def unigram_loss(codes: Array, ngrams: Mapping[str, Array]) -> float:
+    """Return the mean loss of a model that knows how often characters occur, in nats per character."""
     characters = ngrams["characters"]
-    K = characters.size
-    keys = ngrams["pairs"][:, 0] * K + ngrams["pairs"][:, 1]
-    follows = np.bincount(ngrams["pairs"][:, 0], ngrams["pair_counts"], minlength=K)
+    return float(-np.log(characters[codes[1:]] / characters.sum()).mean())
+
+
+def bigram_loss(codes: Array, ngrams: Mapping[str, Array]) -> float:
+    """Return the mean loss of a model that knows how often pairs do, in nats per character."""
+    K, pairs = ngrams["characters"].size, ngrams["pairs"]
+    keys = pairs[:, 0] * K + pairs[:, 1]
+    follows = np.bincount(pairs[:, 0], ngrams["pair_counts"], minlength=K)
     wanted = codes[:-1].astype(np.int64) * K + codes[1:]
     place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
     count = np.where(keys[place] == wanted, ngrams["pair_counts"][place], 0)
-    unigram = -np.log(characters[codes[1:]] / characters.sum()).mean()
-    bigram = -np.log((count + 1) / (follows[codes[:-1]] + K)).mean()
-    return float(unigram), float(bigram)
+    return float(-np.log((count + 1) / (follows[codes[:-1]] + K)).mean())

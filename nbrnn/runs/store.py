@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from nbrnn.config import SCHEMA, RunConfig
-from nbrnn.corpus import Description
+from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import ConfigError, LockedError, StoreError
 from nbrnn.network.params import Array
 from nbrnn.runs.checkpoint import Checkpoint, Kind, read_checkpoint
@@ -205,26 +205,31 @@ class RunFolder:
 
     # -- metrics.csv, samples.jsonl
 
-    def begin_series(self) -> None:
-        """Write the two files that grow, empty but for the header."""
-        write_bytes(self / METRICS, METRICS_HEADER.encode())
-        write_bytes(self / SAMPLES, b"")
+    def begin_series(self) -> tuple[bytes, bytes]:
+        """Write the two files that grow, empty but for the header; return what is in them."""
+        begun = METRICS_HEADER.encode(), b""
+        for name, data in zip((METRICS, SAMPLES), begun, strict=True):
+            write_bytes(self / name, data)
+        return begun
 
-    def append_metrics(self, rows: Iterable[MetricsRow]) -> None:
-        """Add rows; floats with all their digits."""
-        append(self / METRICS, "".join(",".join(map(repr, row)) + "\n" for row in rows))
-
-    def append_samples(self, samples: Iterable[Sample]) -> None:
-        """Add samples."""
+    def append_series(
+        self, rows: Iterable[MetricsRow], samples: Iterable[Sample]
+    ) -> tuple[bytes, bytes]:
+        """Add rows, floats with all their digits, and samples; return what was added to each file."""
+        lines = "".join(",".join(map(repr, row)) + "\n" for row in rows)
         values = map(msgspec.to_builtins, samples)
-        lines = (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n" for value in values)
-        append(self / SAMPLES, "".join(lines))
+        texts = (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n" for value in values)
+        added = lines.encode(), "".join(texts).encode()
+        for name, data in zip((METRICS, SAMPLES), added, strict=True):
+            append(self / name, data)
+        return added
 
-    def cut_series(self, update: int, rows: int, samples: int) -> None:
+    def cut_series(self, update: int, rows: int, samples: int) -> tuple[bytes, bytes]:
         """Cut what the growing files hold beyond an update, which is to leave so many lines.
 
-        Raises StoreError if there are fewer.
+        Returns what they hold then. Raises StoreError if there is less.
         """
+        series: list[bytes] = []
         for name, header, count, update_of in (
             (METRICS, 1, rows, lambda line: int(line.split(b",")[0])),
             (SAMPLES, 0, samples, lambda line: json.loads(line)["update"]),
@@ -241,8 +246,10 @@ class RunFolder:
                 kept.append(line)
             if len(kept) != header + count:
                 raise StoreError(f"{path} lacks lines up to update {update} (--force starts anew)")
+            series.append(b"".join(kept))
             if len(kept) < len(lines):
-                write_bytes(path, b"".join(kept))
+                write_bytes(path, series[-1])
+        return series[0], series[1]
 
     def read_samples(self) -> list[Sample]:
         """Return all samples, but for one that is just being written. Raises StoreError."""
@@ -275,22 +282,37 @@ class RunFolder:
         """Whether a run can go on from here."""
         return (self / CHECKPOINTS["last"]).exists()
 
-    def write_ngrams(self, counts: Mapping[str, Array]) -> None:
+    def write_ngrams(self, corpus: Corpus) -> None:
         """Write how often characters and pairs of them occur in the training text."""
-        write_sealed(self / NGRAMS, counts, {"pairs": str(len(counts["pairs"]))})
+        counts = corpus.counts
+        metadata = {"pairs": str(len(counts["pairs"])), "corpus_sha256": corpus.sha256}
+        write_sealed(self / NGRAMS, counts, metadata)
 
-    def read_ngrams(self, alphabet_size: int) -> dict[str, Array]:
-        """Return what `write_ngrams` wrote. Raises StoreError."""
+    def repair_ngrams(self, corpus: Corpus) -> None:
+        """Write the counts anew unless they are this text's."""
+        try:
+            self.read_ngrams(corpus.describe())
+        except StoreError:
+            self.write_ngrams(corpus)
+
+    def read_ngrams(self, corpus: Description) -> dict[str, Array]:
+        """Return what `write_ngrams` wrote of this text. Raises StoreError."""
 
         def expect(metadata: Mapping[str, str], names: Iterable[str]) -> ArrayTypes:
             pairs = int(metadata["pairs"])
+            # the first version did not say of which text it was: the sums have to do
+            if metadata.get("corpus_sha256", corpus.sha256) != corpus.sha256:
+                raise ValueError
             return {
-                "characters": ("I64", (alphabet_size,)),
+                "characters": ("I64", (len(corpus.alphabet),)),
                 "pairs": ("I64", (pairs, 2)),
                 "pair_counts": ("I64", (pairs,)),
             }
 
-        return read_sealed(self / NGRAMS, expect)[0]
+        counts = read_sealed(self / NGRAMS, expect)[0]
+        if not are_counts(counts, corpus):
+            raise StoreError(f"{self / NGRAMS} is damaged: it does not count this text")
+        return counts
 
     def write_text(self, text: str) -> None:
         """Write the text that the best model wrote in the end."""
@@ -311,3 +333,18 @@ class RunFolder:
     def write_plot(self, draw: Callable[[IO[bytes]], object]) -> None:
         """Replace the picture of the loss."""
         write_atomically(self / PLOT, draw)
+
+
+def are_counts(counts: Mapping[str, Array], corpus: Description) -> bool:
+    """Whether these may be the characters and pairs of a text: all there, in order, with their sums."""
+    characters, pairs, occurrences = counts["characters"], counts["pairs"], counts["pair_counts"]
+    K = len(corpus.alphabet)
+    keys = pairs[:, 0] * K + pairs[:, 1]
+    return bool(
+        ((pairs >= 0) & (pairs < K)).all()
+        and (np.diff(keys) > 0).all()
+        and (characters > 0).all()
+        and (occurrences > 0).all()
+        and characters.sum() == corpus.characters
+        and occurrences.sum() == corpus.characters - 1
+    )

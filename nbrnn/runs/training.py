@@ -37,17 +37,25 @@ class Training:
         self.epoch_loss_sum = 0.0
         self.epoch_mean_loss: list[float] = []
         self.diverged = False
+        self.best_without_state = -1  # the update of a best model whose state is not known
 
     def restore(self, last: Checkpoint, best: Checkpoint) -> None:
         """Go back to the moment of a checkpoint."""
         state = last.state
         assert state is not None
+        m, best_theta, best_h = self.config.hidden, best.theta, best.h_prev
+        if last.looked:
+            best_theta, best_h = last.looked, last.looked.get("h_prev")
         self.buffers = self.buffers._replace(
             theta=self.layout.pack(last.theta),
             memory=tuple(self.layout.pack(last.memory[name]).flat for name in self.memory_names),
-            best=self.layout.pack(best.theta).flat,
+            best=self.layout.pack(best_theta).flat,
         )
-        self.buffers.work.h[0, : self.config.hidden] = last.h_prev
+        self.buffers.work.h[0, :m] = last.h_prev
+        if best_h is not None:
+            self.buffers.best_state[:m] = best_h
+        elif state.best_update:  # of the first version, which did not keep it
+            self.best_without_state = state.best_update
         self.rng.bit_generator.state = state.rng
         self.carry = Carry(
             update=last.update,
@@ -108,8 +116,9 @@ class Training:
         trained = self.buffers.theta.flat, *self.buffers.memory
         return all(bool(np.isfinite(flat).all()) for flat in trained)
 
-    def checkpoint(self, theta: Parameters, update: int, smooth_loss: float) -> Checkpoint:
-        """Return a checkpoint of these parameters, without what only `last` has."""
+    def checkpoint(self, theta: Parameters, h: Array, update: int, smooth_loss: float) -> Checkpoint:
+        """Return a checkpoint of this model and its state, without what only `last` has."""
+        position = update % self.updates_per_epoch * self.config.seq_length
         return Checkpoint(
             config=self.config,
             corpus_sha256=self.corpus.sha256,
@@ -117,25 +126,44 @@ class Training:
             first_character=self.corpus.alphabet[self.corpus.codes[0]],
             update=update,
             epoch=update // self.updates_per_epoch,
-            position=update % self.updates_per_epoch * self.config.seq_length,
+            position=position,
             smooth_loss=finite(smooth_loss),
             theta=self.copied(theta),
+            next_character=self.corpus.alphabet[self.corpus.codes[position]],
+            h_prev=h[: self.config.hidden].copy(),
         )
 
-    def last(self) -> Checkpoint:
-        """Return a checkpoint of this moment."""
+    def now(self) -> Checkpoint:
+        """Return a checkpoint of this moment's model."""
+        h = self.buffers.work.h[0]
+        return self.checkpoint(self.buffers.theta, h, self.update, self.carry.smooth)
+
+    def best(self) -> Checkpoint:
+        """Return a checkpoint of the best model so far."""
+        theta, h = self.layout.views(self.buffers.best), self.buffers.best_state
+        best = self.checkpoint(theta, h, self.carry.best_update, self.carry.best_smooth)
+        return replace(best, h_prev=None) if best.update == self.best_without_state else best
+
+    def last(self, metrics_sha256: str, samples_sha256: str, *, looked: bool) -> Checkpoint:
+        """Return a checkpoint of this moment with all that it takes to go on.
+
+        `looked`: with the best model so far, which no other file will have.
+        """
         memory = map(self.layout.views, self.buffers.memory)
+        best = self.best()
         return replace(
-            self.checkpoint(self.buffers.theta, self.update, self.carry.smooth),
+            self.now(),
             memory=dict(zip(self.memory_names, map(self.copied, memory), strict=True)),
-            h_prev=self.buffers.work.h[0, : self.config.hidden].copy(),
             state=TrainingState(
                 best_smooth_loss=finite(self.carry.best_smooth),
                 best_update=self.carry.best_update,
                 epoch_loss_sum=self.epoch_loss_sum,
                 epoch_mean_loss=list(self.epoch_mean_loss),
                 rng=self.rng.bit_generator.state,
+                metrics_sha256=metrics_sha256,
+                samples_sha256=samples_sha256,
             ),
+            looked=best.arrays() if looked else {},
         )
 
     def copied(self, parameters: Parameters) -> dict[str, Array]:

@@ -21,8 +21,8 @@ from distributed.comm.core import CommClosedError
 
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ClusterError
+from nbrnn.runs.progress import Observer
 from nbrnn.runs.records import Summary
-from nbrnn.runs.run import Observer
 from nbrnn.runs.store import RunFolder, locked
 from nbrnn.sweeps.job import PATIENCE, Job, Messenger, deliver, failed, record_failure, run_job
 

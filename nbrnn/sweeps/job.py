@@ -15,8 +15,9 @@ from msgspec import structs
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import LockedError, NbrnnError
-from nbrnn.runs.records import Summary
-from nbrnn.runs.run import Observer, Progress, run
+from nbrnn.runs.progress import Observer, Progress
+from nbrnn.runs.records import DONE, Summary
+from nbrnn.runs.run import run
 from nbrnn.runs.store import RunFolder
 
 PATIENCE = 10.0  # seconds that a process whose parent was killed may take to leave its run
@@ -75,14 +76,17 @@ def failed(job: Job, corpus: Corpus, error: Exception) -> Summary:
 
 
 def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = None) -> Summary:
-    """Write into a run's folder, where that can be, that it failed and why; return the summary."""
+    """Write into a run's folder, where that can be, that it failed and why; return the summary.
+
+    What is finished there is not overwritten.
+    """
     folder = RunFolder(job.folder)
     before = Summary(status="running")
     with suppress(NbrnnError):  # the reason may be that nothing can be read or written
         before = folder.read_summary()
     summary = structs.replace(before, status="failed", reason=reason, traceback=trace, diverged_at=None)
     with suppress(NbrnnError):
-        if folder.is_run() or folder.is_free():
+        if before.status not in DONE and (folder.is_run() or folder.is_free()):
             with folder.locked():
                 if not folder.is_run():
                     folder.write_config(job.config, corpus.describe())

@@ -15,8 +15,8 @@ from typing import Any
 import loky
 
 from nbrnn.corpus import Corpus
+from nbrnn.runs.progress import Observer
 from nbrnn.runs.records import Summary
-from nbrnn.runs.run import Observer
 from nbrnn.sweeps.job import Job, Messenger, deliver, record_failure, run_job
 
 # The processes are loky's: safe beside threads, as fork is not; without importing the user's script

@@ -17,8 +17,10 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError
 from nbrnn.naming import run_id
 from nbrnn.network import compiled
+from nbrnn.runs.outcome import draw_loss
+from nbrnn.runs.progress import Observer, Progress
 from nbrnn.runs.records import DONE, FAILURES, Summary, SweepRequest
-from nbrnn.runs.run import Observer, Progress, draw_loss
+from nbrnn.runs.run import done_summary
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import Grid
@@ -124,9 +126,8 @@ def done_before(job: Job) -> Summary | None:
     """Return the summary of a run that need not be done, if there is one."""
     folder = RunFolder(job.folder)
     try:
-        if folder.is_run() and folder.read_config()[0] == job.config and folder.has_text():
-            summary = folder.read_summary()
-            return summary if summary.status in DONE else None
+        if folder.is_run() and folder.has_text():
+            return done_summary(folder, job.config, longer_too=True)
     except StoreError:
         pass  # the run itself will say what is wrong
     return None

@@ -14,7 +14,7 @@ class Setup:
         self.layout = Layout(m, len(corpus.alphabet), np.dtype(dtype))
         theta = self.layout.initial(sigma, np.random.default_rng(1))
         self.buffers = self.layout.buffers(theta, T, memory=1)
-        self.theta, (self.memory,), self.gradient, self.best, self.work = self.buffers
+        self.theta, (self.memory,), self.gradient, self.best, self.best_state, self.work = self.buffers
         self.carry = Carry()
 
     def train(self, updates, eta=0.1, epsilon=1e-8, clip=5.0):

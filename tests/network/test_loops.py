@@ -102,6 +102,7 @@ def test_the_best_model_is_the_one_with_the_lowest_smooth_loss_at_a_look(corpus)
     again = Setup(corpus, 10, 25)
     again.train(best_update)
     assert np.array_equal(again.theta.flat, setup.best)
+    assert np.array_equal(again.work.h[0], setup.best_state)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1e30])

@@ -13,6 +13,7 @@ import pytest
 from harness import DEADLINE, LISTS, no_pictures, one_line_error, wait_until
 
 from nbrnn.reports.report import report
+from nbrnn.runs.records import MetricsRow
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
@@ -150,7 +151,7 @@ def test_a_report_while_the_sweep_runs(corpus, tmp_path):
     lists = {**SMALL, "epochs": "100", "sigma": "0.01,0.1", "seed": "0"}
     sweep(grid(lists), corpus, SweepFolder(tmp_path), jobs=1, stop=lambda: next(counts, 9) > 2)
     (run,) = SweepFolder(tmp_path).runs()
-    run.append_metrics([(100, 0, 80.0, 80.0)])
+    run.append_series([MetricsRow(100, 0, 80.0, 80.0)], [])
     written = report([tmp_path], tmp_path / "report", refresh=10)
     assert written.results.configurations["unfinished"].tolist() == [1]
     assert "loss.png" in written.files

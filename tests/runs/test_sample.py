@@ -34,9 +34,9 @@ def test_prime_decides_what_follows(model):
     assert sample(model, 30, prime="Ja") != sample(model, 30, prime="th")
 
 
-def test_without_prime_it_starts_as_the_training_text_does(model, text):
+def test_from_zero_without_prime_it_starts_as_the_training_text_does(model, text):
     assert model.first_character == text[0]
-    assert sample(model, 40) == sample(model, 40, prime=text[0])
+    assert sample(model, 40, state="zero") == sample(model, 40, prime=text[0], state="zero")
 
 
 def test_unknown_characters_are_named_or_replaced(model):

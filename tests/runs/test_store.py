@@ -14,7 +14,7 @@ from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError, WriteError
 from nbrnn.runs import files, sealed
 from nbrnn.runs.checkpoint import Checkpoint, TrainingState, read_checkpoint
-from nbrnn.runs.records import Sample
+from nbrnn.runs.records import MetricsRow, Sample
 from nbrnn.runs.store import RunFolder
 
 M, ALPHABET = 3, "\n\x1faé𝄞"
@@ -254,17 +254,17 @@ def series(folder):
 
 def test_series_are_cut_after_an_update(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.begin_series()
-    folder.append_metrics([(1, 0, 1.5, 1.25), (100, 0, 0.1, 1 / 3)])
-    folder.append_samples([written(0, "a\n\x85\u2028b"), written(100, "c")])
+    begun = folder.begin_series()
+    rows = [MetricsRow(1, 0, 1.5, 1.25), MetricsRow(100, 0, 0.1, 1 / 3)]
+    added = folder.append_series(rows, [written(0, "a\n\x85\u2028b"), written(100, "c")])
     before = series(folder)
-    folder.append_metrics([(200, 0, 1.0, 1.0)])
-    folder.append_samples([written(200, "d")])
+    assert before == tuple((a + b).decode() for a, b in zip(begun, added, strict=True))
+    folder.append_series([MetricsRow(200, 0, 1.0, 1.0)], [written(200, "d")])
     for name in ("metrics.csv", "samples.jsonl"):
         with (tmp_path / name).open("a") as file:
             file.write("300,half a li")
-    folder.cut_series(100, rows=2, samples=2)
-    assert series(folder) == before
+    kept = folder.cut_series(100, rows=2, samples=2)
+    assert series(folder) == before == tuple(data.decode() for data in kept)
     assert folder.read_metrics().smooth_loss.tolist() == [1.25, 1 / 3]
     assert folder.read_samples()[0].text == "a\n\x85\u2028b"
     with pytest.raises(StoreError, match="lacks lines"):

@@ -1,0 +1,272 @@
+"""How does one experiment proceed from its start, or from a checkpoint, to its end?"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from msgspec import structs
+
+from nbrnn.config import RunConfig
+from nbrnn.corpus import Corpus
+from nbrnn.errors import CorpusError, StoreError, WriteError
+from nbrnn.network import compiled
+from nbrnn.runs.checkpoint import Checkpoint
+from nbrnn.runs.environment import session
+from nbrnn.runs.outcome import with_scores
+from nbrnn.runs.progress import Observer, Progress
+from nbrnn.runs.records import MetricsRow, Sample, Status, Summary, finite, in_units
+from nbrnn.runs.store import RunFolder
+from nbrnn.runs.training import Training, looks
+
+CHECKPOINT_SECONDS = 10.0  # between two checkpoints
+CHUNK_SECONDS = 0.1  # of training in one call of the kernel: how long a signal may have to wait
+
+
+class Execution:
+    """A training with its folder: what is written, and when."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        corpus: Corpus,
+        folder: RunFolder,
+        observer: Observer,
+        stop: Callable[[], bool],
+        command: Sequence[str],
+        checkpoint_seconds: float,
+        chunk: int | None,
+    ) -> None:
+        self.folder, self.observer, self.stop, self.command = folder, observer, stop, command
+        self.checkpoint_seconds, self.chunk = checkpoint_seconds, chunk
+        self.config, self.corpus = config, corpus
+        self.seconds = 0.0
+        self.rows: list[MetricsRow] = []
+        self.samples: list[Sample] = []
+        self.best_written = -1  # the update of the best model on disk
+        self.sha256 = hashlib.sha256(), hashlib.sha256()  # of metrics and samples
+        try:
+            self.training = Training(config, corpus)
+        except MemoryError:
+            raise CorpusError("not enough memory for so many hidden units or characters") from None
+
+    def go(self, begun: bool) -> Summary:
+        """Train to the end, or until stopped; return the summary. `begun`: from the checkpoint on."""
+        if begun:
+            self.restore()
+        compiled.ready_to_train(self.config.dtype)
+        self.observer.started(self.training.update, self.training.updates)
+        if begun:
+            self.folder.clear_outcome()
+            # first, so that no moment shows the new length as finished
+            self.write_progress()
+            self.folder.write_config(self.config, self.corpus.describe())
+            self.folder.write_env(session(self.command))
+        else:
+            self.begin()
+        status = self.train()
+        return self.end(status)
+
+    def restore(self) -> None:
+        """Go back to the last checkpoint in the folder."""
+        last, best = self.folder.read_checkpoint("last"), self.folder.read_checkpoint("best")
+        for checkpoint in (last, best):
+            if not (
+                checkpoint.config.same_but_length(self.config)
+                and checkpoint.corpus_sha256 == self.corpus.sha256
+            ):
+                raise StoreError(f"{self.folder}: its checkpoints belong to another run")
+        done = max(last.update, best.update)
+        if done > self.training.updates:
+            raise StoreError(
+                f"{self.folder} has done {done:,} updates of this run already, more than "
+                f"{self.training.updates:,}: give a larger number, or another folder"
+            )
+        self.training.restore(last, best)
+        if last.looked:
+            pass  # the best model on disk is that of the run's end before, and does not count any more
+        elif best.update > last.update:
+            # Killed between the two: the best model is of a later moment, and comes again in time.
+            self.best_written = self.training.carry.best_update
+        elif best.update != self.training.carry.best_update:
+            raise StoreError(f"{self.folder}: its two checkpoints do not belong together")
+        elif best.config == self.config:
+            self.best_written = best.update
+        self.restore_series(last)
+        self.folder.repair_ngrams(self.corpus)
+        self.seconds = self.folder.read_summary().seconds
+
+    def restore_series(self, last: Checkpoint) -> None:
+        """Cut the files that grow back to the checkpoint, of whose run they must be."""
+        every, state = self.config.sample_every, last.state
+        assert state is not None
+        rows = len(looks(0, last.update))
+        samples = 1 + last.update // every if every else 0
+        self.note(self.folder.cut_series(last.update, rows, samples))
+        expected = state.metrics_sha256, state.samples_sha256
+        if expected != (None, None) and expected != self.hashes():  # the first version kept none
+            raise StoreError(f"{self.folder}: its metrics or samples are of another run")
+
+    def note(self, series: tuple[bytes, bytes]) -> None:
+        """Keep in mind what the files that grow hold."""
+        for sha256, data in zip(self.sha256, series, strict=True):
+            sha256.update(data)
+
+    def hashes(self) -> tuple[str, str]:
+        """Return the hashes of metrics and samples so far."""
+        return self.sha256[0].hexdigest(), self.sha256[1].hexdigest()
+
+    def begin(self) -> None:
+        """Write the files of a new run, and a checkpoint of its start."""
+        self.folder.clear()
+        self.folder.write_config(self.config, self.corpus.describe())
+        self.folder.write_env(session(self.command))
+        self.folder.write_ngrams(self.corpus)
+        self.note(self.folder.begin_series())
+        self.sample_when_due()
+        self.commit()
+        self.write_progress()
+
+    def train(self) -> Status:
+        """Do all updates that are left; return the status that they end in."""
+        training = self.training
+        size, last_commit = 1, time.monotonic()
+        updates_before, seconds_before = training.update, self.seconds
+        while training.update < training.updates:
+            if self.stop():
+                return "interrupted"
+            start = time.perf_counter()
+            size = min(self.chunk or size, self.updates_to_next_event())
+            self.rows += training.advance(size)
+            spent = time.perf_counter() - start
+            self.seconds += spent
+            if training.diverged:
+                return "diverged"
+            self.sample_when_due()
+            size = max(1, min(2 * size, int(size * CHUNK_SECONDS / spent)))
+            self.observer.progressed(
+                Progress(
+                    update=training.update,
+                    updates=training.updates,
+                    smooth_loss=training.carry.smooth,
+                    best_smooth_loss=training.carry.best_smooth,
+                    updates_per_second=(training.update - updates_before)
+                    / (self.seconds - seconds_before),
+                )
+            )
+            if time.monotonic() - last_commit > self.checkpoint_seconds:
+                with self.resumable():
+                    self.commit()
+                    self.write_progress()
+                last_commit = time.monotonic()
+        return "finished" if training.is_finite() else "diverged"
+
+    def updates_to_next_event(self) -> int:
+        """Return how many updates are left to the next sample, epoch's end, or the run's end."""
+        training, every = self.training, self.config.sample_every
+        to_sample = every - training.update % every if every else training.updates
+        to_epoch = training.updates_per_epoch - training.window
+        return min(to_sample, to_epoch, training.updates - training.update)
+
+    def sample_when_due(self) -> None:
+        """Draw a sample if it is time for one."""
+        every = self.config.sample_every
+        if every and self.training.update % every == 0:
+            self.samples.append(self.training.sample())
+            self.observer.sampled(self.samples[-1])
+
+    def commit(self, *, looked: bool = False) -> Checkpoint | None:
+        """Bring the folder to this moment, but for the summary; return its checkpoint.
+
+        `looked`: the best model of the looks goes into `last`, since the end has a better one.
+        Parameters that are not finite are not written: the loss will show it at the next update.
+        """
+        training = self.training
+        if not training.is_finite():
+            return None
+        self.append_series()
+        if training.carry.best_update != self.best_written and not looked:
+            self.folder.write_checkpoint("best", training.best())
+            self.best_written = training.carry.best_update
+        last = training.last(*self.hashes(), looked=looked)
+        self.folder.write_checkpoint("last", last)
+        return last
+
+    def write_progress(self) -> None:
+        """Write a summary of the run so far."""
+        carry = self.training.carry
+        self.folder.write_summary(self.summary("running", carry.best_smooth, carry.best_update))
+
+    @contextmanager
+    def resumable(self) -> Iterator[None]:
+        """Let an error of writing say that a checkpoint has survived it."""
+        try:
+            yield
+        except WriteError as error:
+            if not self.folder.has_checkpoint():
+                raise
+            whole = f"the checkpoint before is whole: --resume {self.folder} goes on from it"
+            raise WriteError(f"{error}; {whole}") from None
+
+    def append_series(self) -> None:
+        """Add to the files that grow what has come since."""
+        self.note(self.folder.append_series(self.rows, self.samples))
+        self.rows, self.samples = [], []
+
+    def end(self, status: Status) -> Summary:
+        """Write the last checkpoint and the summary; return the summary.
+
+        The last update is looked at, too, when a run is finished: its model may be the best.
+        """
+        with self.resumable():
+            summary = self.concluded(status)
+            self.folder.write_summary(summary)
+        return summary
+
+    def concluded(self, status: Status) -> Summary:
+        """Write the last checkpoint, and what belongs to it; return the summary."""
+        training, carry = self.training, self.training.carry
+        last_is_best = status == "finished" and carry.smooth < carry.best_smooth
+        last = self.commit(looked=last_is_best)
+        if last is None:  # what is not finite is not kept, nor may the best model be
+            self.append_series()
+            best = self.folder.read_checkpoint("best")
+            best_smooth = math.inf if best.smooth_loss is None else best.smooth_loss
+            return self.summary(status, best_smooth, best.update)
+        best, best_smooth = training.best(), carry.best_smooth
+        if last_is_best:
+            best, best_smooth = training.now(), carry.smooth
+            self.folder.write_checkpoint("best", best)
+        summary = self.summary(status, best_smooth, best.update)
+        return with_scores(summary, last, best, self.corpus) if status == "finished" else summary
+
+    def summary(self, status: Status, best_smooth: float, best_update: int) -> Summary:
+        """Return what summary.json says, but for the scores."""
+        training, T = self.training, self.config.seq_length
+        smooth = training.carry.smooth
+        final, best = in_units(smooth / T), in_units(best_smooth / T)
+        summary = Summary(
+            status=status,
+            updates=training.update,
+            epochs=training.update / training.updates_per_epoch,
+            smooth_loss_final=finite(smooth),
+            nats_per_character_final=final.nats_per_character,
+            bits_per_character_final=final.bits_per_character,
+            perplexity_final=final.perplexity,
+            smooth_loss_best=finite(best_smooth),
+            nats_per_character_best=best.nats_per_character,
+            bits_per_character_best=best.bits_per_character,
+            perplexity_best=best.perplexity,
+            best_update=best_update if training.update else None,
+            epoch_mean_loss=list(training.epoch_mean_loss),
+            seconds=self.seconds,
+            updates_per_second=training.update / self.seconds if self.seconds else None,
+        )
+        if status != "diverged":
+            return summary
+        at = training.update + training.diverged  # the one that was refused, or the last one done
+        reason = f"update {at}: loss or weights not finite, or too large to mean anything"
+        return structs.replace(summary, diverged_at=at, reason=reason)

@@ -1,0 +1,71 @@
+"""What is made of a run that has ended: a text, a picture, and how well its models do from h = 0?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from nbrnn.corpus import Corpus
+from nbrnn.naming import title
+from nbrnn.runs.checkpoint import Checkpoint
+from nbrnn.runs.records import Summary
+from nbrnn.runs.sample import sample
+from nbrnn.runs.score import mean_loss, unigram_loss
+from nbrnn.runs.store import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEXT_LENGTH = 1000  # characters that the best model writes
+# Characters that are scored: no more than a share of those trained on, which takes 2 % of a run's
+# time, but enough to tell something.
+MOST_SCORED, LEAST_SCORED, SHARE_SCORED = 200_000, 10_000, 0.03
+
+
+def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Corpus) -> Summary:
+    """Return the summary of a finished run with the losses of its models from h = 0 on.
+
+    A smooth loss tells how a model did that learned as it went, from the state that it was in. These
+    tell how it does on the text, or on its beginning, when it no longer learns and knows no state.
+    """
+    trained = summary.updates * last.config.seq_length
+    length = min(MOST_SCORED, max(LEAST_SCORED, int(SHARE_SCORED * trained)))
+    codes = corpus.codes[: length + 1]
+    return structs.replace(
+        summary,
+        score_characters=codes.size - 1,
+        score_best=mean_loss(best, codes),
+        score_final=mean_loss(last, codes),
+        score_unigram=unigram_loss(codes, corpus.counts),
+    )
+
+
+def write_text(folder: RunFolder) -> None:
+    """Let the best model write, unless it has."""
+    if not folder.has_text():
+        folder.write_text(sample(folder.read_checkpoint("best"), TEXT_LENGTH))
+
+
+def draw_loss(folder: RunFolder) -> None:
+    """Draw the loss of a run that has ended, unless the picture is there."""
+    if folder.has_plot():
+        return
+    from nbrnn.plots import save  # matplotlib takes a third of a second
+
+    figure = loss_figure_of(folder)
+    folder.write_plot(lambda file: save(figure, file, "png"))
+
+
+def loss_figure_of(folder: RunFolder) -> Figure:
+    """Return the picture of a run's loss. Raises StoreError."""
+    from nbrnn.plots import loss_figure
+
+    config, corpus = folder.read_config()
+    metrics, summary = folder.read_metrics(), folder.read_summary()
+    return loss_figure(
+        (metrics.update, metrics.smooth_loss),
+        (summary.best_update, summary.smooth_loss_best),
+        title(config, corpus.name),
+        corpus.updates_per_epoch(config.seq_length),
+    )

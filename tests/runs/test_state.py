@@ -1,0 +1,127 @@
+"""The state of a model: kept with it, gone on from, and how it does without."""
+
+import dataclasses
+import math
+from collections import Counter
+
+import naive
+import numpy as np
+import pytest
+from harness import bits, made_up_text
+from msgspec import structs
+
+from nbrnn.config import RunConfig
+from nbrnn.corpus import Corpus
+from nbrnn.errors import StoreError
+from nbrnn.network.params import Layout, generator
+from nbrnn.runs.records import Summary
+from nbrnn.runs.run import run
+from nbrnn.runs.sample import sample
+from nbrnn.runs.score import mean_loss
+from nbrnn.runs.store import RunFolder
+
+CONFIG = RunConfig(updates=450, hidden=5, dtype="float64", sample_every=0)
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return Corpus.from_text(made_up_text(5000), "made-up")
+
+
+@pytest.fixture(scope="module")
+def folder(corpus, tmp_path_factory):
+    path = tmp_path_factory.mktemp("state") / "run"
+    run(CONFIG, corpus, path, draw=False)
+    return RunFolder(path)
+
+
+def naive_model(corpus, updates):
+    """Return parameters and state after so many updates of the naive program."""
+    layout = Layout(5, len(corpus.alphabet), np.dtype(float))
+    start = layout.named(layout.initial(0.1, generator(0, "start")))
+    theta = {name: np.array(array) for name, array in start.items()}
+    return theta, naive.train(theta, corpus.codes, updates)[-1]
+
+
+def test_both_checkpoints_hold_the_state_of_their_model(corpus, folder):
+    for kind in ("best", "last"):
+        model = folder.read_checkpoint(kind)
+        theta, h = naive_model(corpus, model.update)
+        assert np.abs(model.theta["W"] - theta["W"]).max() < 1e-9
+        assert np.abs(model.h_prev - h).max() < 1e-9
+        position = model.update % 199 * 25
+        assert model.next_character == corpus.alphabet[corpus.codes[position]]
+
+
+def test_a_sample_goes_on_from_the_kept_state(corpus, folder):
+    model = folder.read_checkpoint("best")
+    written = {}
+    for state, h, first in (
+        ("kept", model.h_prev, model.next_character),
+        ("zero", np.zeros(5), model.first_character),
+    ):
+        x, text = corpus.alphabet.index(first), ""
+        for uniform in generator(3, "text").random(60):
+            _, hs, ps = naive.forward(model.theta, [x], [0], h)
+            h, x = hs[-1], int(np.searchsorted(np.cumsum(ps[0]), uniform, side="right"))
+            text += corpus.alphabet[x]
+        written[state] = text
+        assert sample(model, 60, seed=3, state=state) == text
+    assert sample(model, 60, seed=3) == written["kept"] != written["zero"]
+    old = dataclasses.replace(model, h_prev=None, next_character=None)
+    assert sample(old, 60, seed=3) == written["zero"]
+    with pytest.raises(StoreError, match="--state zero"):
+        sample(old, 60, state="kept")
+
+
+def test_a_score_is_from_zero_or_from_the_kept_state(corpus, folder):
+    model, codes = folder.read_checkpoint("best"), corpus.codes[:300]
+    for state, h in (("zero", np.zeros(5)), ("kept", model.h_prev)):
+        loss, _, _ = naive.forward(model.theta, codes[:-1], codes[1:], h)
+        assert mean_loss(model, codes, state=state) == pytest.approx(loss / 299, rel=1e-12)
+
+
+def test_a_finished_run_says_how_its_models_do_from_zero(corpus, folder):
+    summary = folder.read_summary()
+    assert summary.score_characters == 4999  # all: 10,000 are no more than enough
+    for kind, score in (("best", summary.score_best), ("last", summary.score_final)):
+        theta = folder.read_checkpoint(kind).theta
+        loss, _, _ = naive.forward(theta, corpus.codes[:-1], corpus.codes[1:], np.zeros(5))
+        assert score == pytest.approx(loss / 4999, rel=1e-10)
+    text = made_up_text(5000)
+    shares = Counter(text)
+    unigram = -sum(math.log(shares[c] / 5000) for c in text[1:]) / 4999
+    assert summary.score_unigram == pytest.approx(unigram, rel=1e-12)
+
+
+def test_a_model_that_is_lost_from_zero_is_known_by_its_losses():
+    found = Summary(status="finished", nats_per_character_best=1.9, score_best=10.9, score_unigram=2.9)
+    assert found.is_lost_from_zero
+    assert not structs.replace(found, score_best=2.8).is_lost_from_zero
+    assert not structs.replace(found, nats_per_character_best=3.0).is_lost_from_zero  # it never learned
+    assert not Summary(status="finished").is_lost_from_zero
+
+
+# ---------------------------------------------------------------- the last update may be the best
+
+
+def test_the_last_update_is_a_candidate_for_the_best(corpus, tmp_path):
+    summary = run(dataclasses.replace(CONFIG, updates=150), corpus, tmp_path, draw=False)
+    folder = RunFolder(tmp_path)
+    assert summary.best_update == 150
+    assert (
+        summary.smooth_loss_best == summary.smooth_loss_final < folder.read_metrics().smooth_loss.min()
+    )
+    last, best = folder.read_checkpoint("last"), folder.read_checkpoint("best")
+    assert all(np.array_equal(best.theta[name], last.theta[name]) for name in best.theta)
+    looked = naive_model(corpus, 100)
+    assert np.abs(last.looked["W"] - looked[0]["W"]).max() < 1e-9
+    assert np.abs(last.looked["h_prev"] - looked[1]).max() < 1e-9
+
+
+def test_an_end_in_between_leaves_no_trace_in_a_longer_run(corpus, tmp_path):
+    for updates in (150, 250, 333, 450):
+        run(dataclasses.replace(CONFIG, updates=updates), corpus, tmp_path / "longer", draw=False)
+    run(CONFIG, corpus, tmp_path / "scratch", draw=False)
+    files = ("last.safetensors", "best.safetensors", "metrics.csv", "samples.jsonl")
+    assert bits(tmp_path / "longer", files) == bits(tmp_path / "scratch", files)
