@@ -1,4 +1,4 @@
-"""What can go wrong that a user can put right: each is shown as one line, without a traceback."""
+"""What can go wrong and a user can fix: each is shown as one line, without a traceback."""
 
 from __future__ import annotations
 

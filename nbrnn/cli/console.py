@@ -16,6 +16,7 @@ from typing import Any, Literal, TextIO
 import typer
 from typer.core import TyperGroup
 
+from nbrnn.cli.hints import explained
 from nbrnn.cli.signals import SignalError
 from nbrnn.errors import NbrnnError
 from nbrnn.visible import one_line, visible
@@ -26,13 +27,14 @@ class OneLineErrors(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the program and exit with its code; without arguments it shows its help."""
-        if not (args[0] if args else sys.argv[1:]):
+        arguments = list(args[0] if args else sys.argv[1:])
+        if not arguments:
             args = (["--help"], *args[1:])
         open_standard_streams()
         sys.stdout = usable(sys.stdout)
         sys.stderr = usable(sys.stderr)
         if sys.stderr.isatty():
-            logging.basicConfig(format="%(message)s")
+            logging.basicConfig(handlers=[Notes()])
             logging.getLogger("nbrnn").setLevel(logging.INFO)
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
@@ -47,9 +49,7 @@ class OneLineErrors(TyperGroup):
             # What click raises for wrong usage; everything else is a defect and keeps its traceback.
             if not hasattr(error, "format_message"):
                 raise
-            context = getattr(error, "ctx", None)
-            command = context.command_path if context else "nbrnn"
-            fail(f"{error.format_message()} (see {command} --help)", getattr(error, "exit_code", 2))
+            fail(explained(error, arguments), getattr(error, "exit_code", 2))
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
@@ -59,6 +59,14 @@ class OneLineErrors(TyperGroup):
                 return super().invoke(ctx)
             except KeyboardInterrupt:
                 raise SignalError(signal.SIGINT) from None
+
+
+class Notes(logging.Handler):
+    """Shows what the package logs on what stderr is at that time: bars put it above themselves."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a record."""
+        note(record.getMessage())
 
 
 def open_standard_streams() -> None:
@@ -80,7 +88,12 @@ def usable(stream: TextIO | None) -> TextIO:
 
 def complain(message: str) -> None:
     """Say on stderr, in one line, what is wrong."""
-    print(f"nbrnn: {one_line(message)}", file=sys.stderr)
+    note(f"nbrnn: {message}")
+
+
+def note(message: str) -> None:
+    """Say on stderr, in one line, what a user should know."""
+    print(one_line(message), file=sys.stderr)
 
 
 def fail(message: str, code: int) -> None:

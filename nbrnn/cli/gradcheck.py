@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -29,20 +30,28 @@ def gradcheck(
     sigma: Annotated[float, typer.Option(help="Standard deviation of the initial W, U, V.")] = 0.1,
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.")] = 0,
     tolerance: Annotated[float, typer.Option(help="Largest relative error of an element.")] = 1e-6,
-    encoding: Encoding = "utf-8",
+    encoding: Encoding = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the gradient of every weight with numerical differences, in float64."""
+    """Compare the gradient with numerical differences.
+
+    That of every weight, in float64.
+    """
     sizes = whole_numbers("--hidden", hidden)
     for size in sizes:  # RunConfig knows the ranges
         RunConfig(hidden=size, seq_length=seq_length, sigma=sigma, seed=seed)
     check_range("--tolerance", tolerance, 0, 1)
     text = load(corpus, encoding)
 
+    from nbrnn.cli.watch import Screen
     from nbrnn.network.gradcheck import CASES
     from nbrnn.network.gradcheck import gradcheck as differences_of
 
-    differences = [d for size in sizes for d in differences_of(text, size, seq_length, sigma, seed)]
+    differences = []
+    with Screen(quiet=False) as screen:
+        for size in sizes:
+            progress = partial(screen.step, f"m = {size}: derivatives")
+            differences += differences_of(text, size, seq_length, sigma, seed, progress)
     worst = max(d.largest for d in differences)
     passed = worst <= tolerance
     if as_json:

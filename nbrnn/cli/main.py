@@ -9,8 +9,10 @@ import typer
 from nbrnn.cli.console import OneLineErrors
 from nbrnn.cli.corpora import corpora
 from nbrnn.cli.gradcheck import gradcheck
+from nbrnn.cli.hints import Command
+from nbrnn.cli.reports import compare, report
 from nbrnn.cli.runs import sample, score, show
-from nbrnn.cli.sweeps import compare, report, sweep
+from nbrnn.cli.sweeps import sweep
 from nbrnn.cli.train import train
 
 app = typer.Typer(
@@ -41,4 +43,4 @@ def nbrnn(
 
 
 for command in (train, sample, score, show, sweep, report, compare, gradcheck, corpora):
-    app.command()(command)
+    app.command(cls=Command)(command)

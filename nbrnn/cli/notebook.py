@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from nbrnn.cli.options import RESULTS
+from nbrnn.cli.completion import RESULTS
 from nbrnn.cli.sweeps import did_not_finish
 from nbrnn.cli.watch import SweepWatcher, Watcher
 from nbrnn.config import RunConfig

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,28 +10,34 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nbrnn.cli.completion import RESULTS, folders, texts
+from nbrnn.cli.hints import CORPORA
 from nbrnn.config import DEFAULT_EPOCHS, SETTINGS, Setting, option_name
-from nbrnn.errors import StoreError
+from nbrnn.errors import ConfigError, StoreError
 from nbrnn.sweeps.grid import DEFAULT_LISTS
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
     from nbrnn.runs.store import RunFolder
 
-RESULTS = Path("results")
-
 CorpusName = Annotated[
     str | None,
     typer.Argument(
         metavar="CORPUS",
         help="A text file, - for standard input, or a known corpus  [default: brontes]",
+        autocompletion=texts,
     ),
 ]
-Encoding = Annotated[str, typer.Option(help="Of the text file.")]
+Encoding = Annotated[str | None, typer.Option(help="Of the text file  [default: utf-8]")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
-Folders = Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Of sweeps or of runs.")]
+RunPath = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The folder of a run.", autocompletion=folders)
+]
+Folders = Annotated[
+    list[Path],
+    typer.Argument(metavar="FOLDER...", help="Of sweeps or of runs.", autocompletion=folders),
+]
 
 
 def load(corpus: str | None, encoding: str | None) -> Corpus:
@@ -38,7 +45,21 @@ def load(corpus: str | None, encoding: str | None) -> Corpus:
     from nbrnn.corpus import DEFAULT
     from nbrnn.corpus import load as load_corpus
 
-    return load_corpus(DEFAULT if corpus is None else corpus, encoding or "utf-8")
+    source = DEFAULT if corpus is None else corpus
+    return load_corpus(source, encoding_of(source, encoding))
+
+
+def encoding_of(source: str, encoding: str | None) -> str:
+    """Return a text's encoding. Raises ConfigError for one that is none, or not a known corpus's."""
+    if encoding is None:
+        return "utf-8"
+    try:
+        name = codecs.lookup(encoding).name
+    except (LookupError, ValueError):
+        raise ConfigError(f"--encoding {encoding}: Python knows no such encoding") from None
+    if source in CORPORA and name != "utf-8":
+        raise ConfigError(f"--encoding is for text files: {source} is UTF-8, not {encoding}")
+    return encoding
 
 
 def existing(path: Path) -> Path:

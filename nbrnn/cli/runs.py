@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Literal
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nbrnn.cli.console import print_table, print_wrapped, shown
-from nbrnn.cli.options import Encoding, Json, RunPath, existing_run
+from nbrnn.cli.completion import RESULTS, folders, texts
+from nbrnn.cli.console import note, print_table, print_wrapped, shown
+from nbrnn.cli.listing import show_listing
+from nbrnn.cli.options import Encoding, Json, RunPath, encoding_of, existing, existing_run
 from nbrnn.cli.train import loss_lines
 from nbrnn.config import option_name
+from nbrnn.errors import StoreError
 from nbrnn.visible import visible
+
+if TYPE_CHECKING:
+    from nbrnn.runs.store import RunFolder
 
 Which = Annotated[
     Literal["best", "last"], typer.Option("--checkpoint", help="The model to take: best or last.")
@@ -40,7 +48,9 @@ def sample(
     """Print what a trained model writes."""
     from nbrnn.runs.sample import sample
 
-    model = existing_run(run).read_checkpoint(checkpoint)
+    folder = existing_run(run)
+    model = folder.read_checkpoint(checkpoint)
+    note_unfinished(folder, checkpoint, model.update)
     text = sample(
         model,
         length,
@@ -60,21 +70,34 @@ def sample(
         sys.stdout.write(prime + text)
 
 
+def note_unfinished(folder: RunFolder, checkpoint: str, update: int) -> None:
+    """Say which model it is that is taken, where the run may yet find a better one."""
+    from nbrnn.runs.records import DONE
+
+    with suppress(StoreError):  # the model is whole, whatever the summary is
+        status = folder.read_summary().status
+        if status not in DONE:
+            note(f"{folder} is {status}: its {checkpoint} model so far is of update {update:,}")
+
+
 def score(
     run: RunPath,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="As CORPUS of train.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="As CORPUS of train.", autocompletion=texts)
+    ],
     checkpoint: Which = "best",
-    encoding: Encoding = "utf-8",
+    encoding: Encoding = None,
     replace_unknown: Replacement = None,
     as_json: Json = False,
 ) -> None:
-    """Print a model's loss on any text, beside that of models that only count."""
+    """Print a model's loss on a text, beside models that only count."""
     from nbrnn.corpus import encode, read_text
     from nbrnn.runs.score import score
 
     folder = existing_run(run)
     model = folder.read_checkpoint(checkpoint)
-    text = read_text(file, encoding)
+    note_unfinished(folder, checkpoint, model.update)
+    text = read_text(file, encoding_of(file, encoding))
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = sum(character not in model.alphabet for character in text)
     losses = score(model, codes, folder.read_ngrams(folder.read_config()[1]))
@@ -87,11 +110,35 @@ def score(
         print_table(title, ["", *units], rows)
 
 
-def show(run: RunPath, as_json: Json = False) -> None:
-    """Print one run: its settings, its loss, its last sample, its files."""
+def show(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="[FOLDER]",
+            help="Of a run, of a sweep, or of many  [default: results]",
+            show_default=False,
+            autocompletion=folders,
+        ),
+    ] = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Print what a run is, or list the runs and sweeps in a folder.
+
+    Of a run its settings, its loss, its last sample and its files; of a sweep its runs.
+    """
+    from nbrnn.runs.store import RunFolder
+
+    path = existing(folder)
+    if RunFolder(path).is_run():
+        show_run(RunFolder(path), as_json)
+    else:
+        show_listing(path, as_json)
+
+
+def show_run(folder: RunFolder, as_json: bool) -> None:
+    """Print one run."""
     import msgspec
 
-    folder = existing_run(run)
     config, corpus = folder.read_config()
     summary, samples = folder.read_summary(), folder.read_samples()
     last = samples[-1] if samples else None

@@ -1,36 +1,31 @@
-"""What the user types about many runs."""
+"""What does the user type to train many networks?"""
 
 from __future__ import annotations
 
 import json
-import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nbrnn.cli.console import complain, print_table, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.completion import RESULTS
+from nbrnn.cli.console import complain, note, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.options import (
-    RESULTS,
     CorpusName,
     Encoding,
-    Folders,
     Json,
     Quiet,
-    existing,
     list_options,
     load,
 )
+from nbrnn.cli.reports import print_configurations, write_watched
 from nbrnn.cli.signals import Signals
-from nbrnn.errors import ConfigError, NbrnnError, StoreError
-from nbrnn.sweeps.grid import grid
-from nbrnn.visible import visible
+from nbrnn.errors import ConfigError, NbrnnError
+from nbrnn.sweeps.grid import MOST_VALUES, grid
 
 if TYPE_CHECKING:
+    from nbrnn.corpus import Corpus
     from nbrnn.reports.report import Report
-    from nbrnn.reports.tables import Results
     from nbrnn.runs.sweep_store import SweepFolder
     from nbrnn.sweeps.job import Job
     from nbrnn.sweeps.sweep import Outcome
@@ -38,9 +33,6 @@ if TYPE_CHECKING:
 # What a command needs is imported inside of it: `nbrnn --help` is to be instant.
 
 MOST_SHOWN = 3  # failed runs that are named in one line
-MOST_CONFIGURATIONS = 12  # that are printed at the end of a sweep; the report has all
-LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numbers
-REFRESH = 10  # seconds between two reports of a sweep that goes on
 
 
 @list_options
@@ -62,13 +54,17 @@ def sweep(
     max_failures: Annotated[
         int | None, typer.Option(metavar="N", help="Stop when N runs have failed.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the runs, and say how long they take.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Do again what is done.")] = False,
-    encoding: Encoding = "utf-8",
+    encoding: Encoding = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train with all combinations of settings and seeds, several at once, and report on them.
+    """Train with all combinations of settings and seeds.
+
+    Several runs go on at once; in the end there is a report on them all.
 
     A LIST is values with commas between: 0.01,0.1; log:0.001:0.1:5 or lin:0:1:5 stand for five
     values; for whole numbers 0:9 for all from 0 to 9. The same command again goes on where it was
@@ -76,6 +72,8 @@ def sweep(
     """
     wanted = grid(settings, draws, draw_seed)
     check_name(out, name)
+    if not quiet:
+        note_single_seed(settings.get("seed", ""))
     with Signals() as signals:
         text = load(corpus, encoding)
 
@@ -86,7 +84,10 @@ def sweep(
 
         folder = SweepFolder(out or RESULTS / (name or wanted.name(text.name)))
         if dry_run:
-            print_plan(plan(wanted, text, folder), as_json)
+            planned = plan(wanted, text, folder)
+            print_plan(planned, as_json)
+            if not quiet:
+                note_estimate(planned, text, jobs if scheduler is None else 1, force)
             return
         with SweepWatcher(str(folder), text, quiet, signals.defer) as watcher:
             outcome = run_all(
@@ -104,6 +105,12 @@ def sweep(
     finish(folder, outcome, signals, as_json, quiet)
 
 
+def note_single_seed(seeds: str) -> None:
+    """Say that a number is a seed, where it may be meant as how many."""
+    if seeds.isdecimal() and 1 < int(seeds) <= MOST_VALUES:
+        note(f"1 seed: {seeds}; for {seeds} seeds: --seeds 0:{int(seeds) - 1}")
+
+
 def check_name(out: Path | None, name: str | None) -> None:
     """Raise ConfigError unless at most one of the two says where, and the name is one."""
     if out is not None and name is not None:
@@ -115,17 +122,31 @@ def check_name(out: Path | None, name: str | None) -> None:
 def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: bool, quiet: bool) -> None:
     """Report on a sweep and print what came out of it; exit with 1 if not all of that is well."""
     with surviving_closed_stdout():
-        written, wrong = report_on(folder, outcome) if not signals.waiting() else (None, None)
+        written, wrong = report_on(folder, outcome, quiet) if not signals.waiting() else (None, None)
         print_outcome(folder, outcome, written, as_json, quiet)
     if signals.waiting():
-        ended = f"{outcome.count('finished')} of {len(outcome.jobs)} runs are finished"
-        raise signals.error(f"interrupted: {ended}; the same command goes on")
+        kept = f"all of it is kept in {folder}, and the same command goes on"
+        raise signals.error(f"interrupted: {how_far(outcome)}; {kept}")
     if outcome.failures():
         complain(did_not_finish(outcome))
     if wrong is not None:
         complain(f"the runs are done, but no report is written: {wrong}")
     if outcome.failures() or wrong is not None:
         raise typer.Exit(1)
+
+
+def how_far(outcome: Outcome) -> str:
+    """Return in words what has become of a sweep's runs."""
+    total, left = len(outcome.jobs), len(outcome.jobs) - len(outcome.summaries)
+    parts = [f"{outcome.count('finished'):,} of {total:,} runs finished"]
+    for count, what in (
+        (outcome.count("diverged"), "diverged"),
+        (outcome.count("failed"), "failed"),
+        (outcome.count("interrupted"), "stopped with a checkpoint"),
+        (left, "to do"),
+    ):
+        parts += [f"{count:,} {what}"] if count else []
+    return ", ".join(parts)
 
 
 def did_not_finish(outcome: Outcome) -> str:
@@ -137,14 +158,14 @@ def did_not_finish(outcome: Outcome) -> str:
     return f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}"
 
 
-def report_on(folder: SweepFolder, outcome: Outcome) -> tuple[Report | None, NbrnnError | None]:
+def report_on(
+    folder: SweepFolder, outcome: Outcome, quiet: bool
+) -> tuple[Report | None, NbrnnError | None]:
     """Write the report of a sweep; return it, or what went wrong, which costs no more than that."""
-    from nbrnn.reports.report import report as write_report
-
     if not outcome.summaries:
         return None, None
     try:
-        return write_report([folder.path], folder.report), None
+        return write_watched([folder.path], folder.report, quiet), None
     except NbrnnError as error:
         return None, error
 
@@ -169,6 +190,42 @@ def print_plan(jobs: list[Job], as_json: bool) -> None:
     print(f"{len(jobs):,} runs, {sum(status not in DONE for status in statuses):,} to do")
 
 
+def note_estimate(jobs: list[Job], text: Corpus, slots: int, force: bool) -> None:
+    """Say how long the runs that are to be done will take, and how much room."""
+    import joblib
+
+    from nbrnn.runs.records import DONE
+    from nbrnn.sweeps.estimate import estimate
+    from nbrnn.sweeps.sweep import status_before
+
+    left = [job for job in jobs if force or status_before(job) not in DONE]
+    cores = joblib.cpu_count()
+    expected = estimate(left, text, min(slots, cores) if slots > 0 else cores)
+    runs, cores_used = plural(expected.runs, "run"), plural(expected.slots, "core")
+    note(f"{runs} to do: about {duration(expected.seconds)} on {cores_used}, {size(expected.bytes)}")
+
+
+def plural(count: int, what: str) -> str:
+    """Return a number of things."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the largest unit that leaves it at least 1.5."""
+    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} s"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes."""
+    for unit, length in (("TB", 1e12), ("GB", 1e9)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{max(count / 1e6, 1):.0f} MB"
+
+
 def print_outcome(
     folder: SweepFolder, outcome: Outcome, written: Report | None, as_json: bool, quiet: bool
 ) -> None:
@@ -190,110 +247,7 @@ def print_outcome(
         }
         print(json.dumps(document, indent=2))
     elif not quiet:
-        parts = [f"{count:,} {status}" for status, count in counts.items() if count]
-        print_wrapped(f"{folder}: {', '.join(parts) or 'nothing done'}")
+        print_wrapped(f"{folder}: {how_far(outcome)}")
         if written:
             print_configurations(written.results)
             print_wrapped(f"report: {written.page}")
-
-
-def print_configurations(results: Results, numbered: bool = False) -> None:
-    """Print the table of the best configurations; of all, with the numbers of `print_differences`."""
-    from nbrnn.reports.measures import BEST
-    from nbrnn.reports.rows import configuration_rows
-
-    columns, rows = configuration_rows(results, BEST)
-    wanted = ["configuration", "seeds", "mean", "95 % CI"]
-    if max(map(len, results.configurations["setting"])) < LONG_NAME:
-        wanted += ["min", "max"]
-    if results.configurations["failures"].any():
-        wanted.insert(2, "failed")
-    keep = [columns.index(column) for column in wanted]
-    cells = [[row[i] for i in keep] for row in rows]
-    most = len(cells) if numbered else MOST_CONFIGURATIONS
-    if numbered:
-        cells = [[f"{number} {row[0]}", *row[1:]] for number, row in enumerate(cells, 1)]
-    print_table(f"best smooth loss ({results.unit})", wanted, cells[:most])
-    if len(cells) > most:
-        print(f"and {len(cells) - most} more configurations\n")
-    for problem in results.unreadable:
-        print_wrapped(f"left out: {visible(problem)}")
-
-
-def print_differences(results: Results) -> None:
-    """Print the table of differences, which calls the configurations by their numbers."""
-    from nbrnn.reports.measures import BEST
-    from nbrnn.reports.rows import comparison_rows
-
-    numbers = {name: str(number) for number, name in enumerate(results.configurations["setting"], 1)}
-    columns, rows = comparison_rows(results, BEST)
-    cells = [[f"{numbers[a]} - {numbers[b]}", *rest] for a, b, *rest in rows]
-    print_table(f"differences ({results.unit})", ["pair a - b", *columns[2:]], cells)
-
-
-def report(
-    folders: Folders,
-    out: Annotated[
-        Path | None, typer.Option(help="Where to  [default: report/ in the first folder]")
-    ] = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Again every 10 s, until the sweep ends.")
-    ] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Write tables, samples, plots and a page about sweeps and runs.
-
-    The folders are only read, but for report/ in the first one, or --out.
-    """
-    from nbrnn.reports.report import report as write_report
-    from nbrnn.runs.sweep_store import SweepFolder
-
-    paths = [existing(folder) for folder in folders]
-    where = out or SweepFolder(paths[0]).report
-    with Signals() as signals:
-        if watch:
-            signals.defer()
-        while watch and any(SweepFolder(path).is_at_work() for path in paths) and not signals.waiting():
-            with suppress(StoreError):  # nothing has begun yet
-                written = write_report(paths, where, refresh=REFRESH)
-                if not quiet:
-                    print(f"{written.page} is new", file=sys.stderr)
-            pause(REFRESH, signals)
-        written = write_report(paths, where)
-    if signals.waiting():
-        raise signals.error()
-    with surviving_closed_stdout():
-        if as_json:
-            print(json.dumps(written.document(), indent=2))
-        elif not quiet:
-            print_configurations(written.results)
-            print_wrapped(f"report: {written.page}")
-
-
-def pause(seconds: float, signals: Signals) -> None:
-    """Wait, unless a signal comes."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not signals.waiting():
-        time.sleep(0.1)
-
-
-def compare(folders: Folders, as_json: Json = False) -> None:
-    """Print how configurations differ, over the seeds that they have in common."""
-    from nbrnn.reports.measures import BEST
-    from nbrnn.reports.rows import METHOD, plain_rows, sentences
-    from nbrnn.reports.tables import read
-
-    results = read([existing(folder) for folder in folders])
-    if as_json:
-        print(json.dumps(plain_rows(results.comparison), indent=2))
-        return
-    print_configurations(results, numbered=True)
-    if results.comparison.empty:
-        print("There is one configuration only.")
-        return
-    print_differences(results)
-    for text in sentences(results, BEST)[: len(results.configurations) - 1]:
-        print_wrapped(text)
-    print()
-    print_wrapped(METHOD)

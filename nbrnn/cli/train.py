@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nbrnn.cli.completion import RESULTS, folders
 from nbrnn.cli.console import complain, print_wrapped, shown, surviving_closed_stdout
+from nbrnn.cli.hints import CORPORA
 from nbrnn.cli.options import (
-    RESULTS,
     CorpusName,
+    Encoding,
     Json,
     Quiet,
     config_options,
@@ -37,13 +40,15 @@ def train(
     settings: dict[str, Any],
     corpus: CorpusName = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder  [default: results/RUN_ID]")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in this folder.", autocompletion=folders)
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Start anew where a run is already.")] = False,
-    encoding: Annotated[str | None, typer.Option(help="Of the text file  [default: utf-8]")] = None,
+    encoding: Encoding = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a network on a text and keep everything about it in a folder.
+    """Train a network on a text, and keep everything in a folder.
 
     The same command again goes on with a run that was interrupted, and leaves a finished one as it
     is. With --resume FOLDER --epochs N a run is made longer.
@@ -65,15 +70,30 @@ def train(
         folder, updates_per_epoch = RunFolder(path), text.updates_per_epoch(config.seq_length)
         with Watcher(str(folder), updates_per_epoch, config.seq_length, quiet, signals.defer) as watcher:
             summary = run(config, text, path, observer=watcher, stop=signals.waiting, force=force)
+    if not watcher.has_started:
+        watcher.say(done_before(folder, text, summary))
     with surviving_closed_stdout():
         print_result(folder, summary, as_json, quiet)
     if summary.status == "interrupted":
-        given_again = " -" if text.source == "-" else ""
-        goes_on = f"nbrnn train{given_again} --resume {folder} goes on"
+        goes_on = f"{resuming(folder, text)} goes on"
         raise signals.error(f"interrupted after update {summary.updates:,}; {goes_on}")
     if summary.status == "diverged":
         complain(f"diverged: {summary.reason}")
         raise typer.Exit(1)
+
+
+def resuming(folder: RunFolder, text: Corpus) -> str:
+    """Return the command that goes on with a run."""
+    return f"nbrnn train {'- ' if text.source == '-' else ''}--resume {shlex.quote(str(folder))}"
+
+
+def done_before(folder: RunFolder, text: Corpus, summary: Summary) -> str:
+    """Return in words that there was nothing to do, and how there would be."""
+    what = "had diverged" if summary.status == "diverged" else "was finished"
+    return (
+        f"{folder} {what} before and is left as it is: {resuming(folder, text)} --epochs N "
+        f"makes it longer, --force does it again."
+    )
 
 
 def of_run(
@@ -96,6 +116,10 @@ def of_run(
         corpus = described.source
         if corpus == "-":
             raise StoreError(f"the text of {path} came from standard input: give it again, with -")
+        if corpus not in CORPORA and not Path(corpus).exists():
+            raise StoreError(
+                f"{corpus} is no longer there: if it has moved, nbrnn train NEWPATH --resume {path}"
+            )
     return config, load(corpus, encoding)
 
 
@@ -104,11 +128,11 @@ def print_result(folder: RunFolder, summary: Summary, as_json: bool, quiet: bool
     if as_json:
         print(json.dumps({"folder": str(folder), **summary.to_dict()}, indent=2))
     elif not quiet:
+        if sys.stdout.isatty() and folder.has_text():
+            print(f"what the best model writes:\n\n{visible(folder.read_text())}\n")
         print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
         for line in loss_lines(summary):
             print(line)
-        if sys.stdout.isatty() and folder.has_text():
-            print(f"what the best model writes:\n\n{visible(folder.read_text())}")
 
 
 def loss_lines(summary: Summary) -> list[str]:

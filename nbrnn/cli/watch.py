@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import shutil
 import sys
 import threading
@@ -26,6 +25,9 @@ from nbrnn.visible import one_line, visible
 
 NOTEBOOK_WIDTH = 100  # characters
 REDRAW_SECONDS = 0.25
+LOG_SECONDS = 10.0  # between two lines about a run where there is no bar
+MOST_LINES = 100  # of them, however long it takes
+BESIDE = 17  # characters beside the text of a bar: the bar itself, the share, the time left
 
 
 class Stderr(Console):
@@ -80,10 +82,10 @@ class Screen:
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.console = Stderr()
-        name = Column(no_wrap=True, overflow="ellipsis", ratio=4)
+        self.steps: dict[str, bars.TaskID] = {}
         kind = NotebookBars if self.console.is_jupyter else bars.Progress
         self.bars = kind(
-            bars.TextColumn("{task.fields[numbers]}", table_column=name),
+            bars.TextColumn("{task.fields[numbers]}", markup=False),
             bars.BarColumn(bar_width=None, table_column=Column(ratio=1)),
             bars.TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True, min_width=4)),
             bars.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
@@ -106,6 +108,20 @@ class Screen:
         if not self.quiet:
             self.console.print(Text(visible(message)), soft_wrap=True)
 
+    def fitted(self, text: str) -> str:
+        """Return as many words of a bar's text as there is room for."""
+        width = self.console.width - BESIDE
+        if len(text) <= width:
+            return text
+        return text[: width - 1].rpartition(" ")[0].rstrip(" ,·(") + " …"
+
+    def step(self, what: str, done: int, total: int) -> None:
+        """Show on a bar of its own how much of some part of the work is done."""
+        if what not in self.steps:
+            self.steps[what] = self.bars.add_task("", total=total, numbers="")
+        numbers = self.fitted(f"{what}: {done:,} of {total:,}")
+        self.bars.update(self.steps[what], completed=done, numbers=numbers)
+
 
 class Watcher(Screen, Observer):
     """Shows progress and samples of one run; calls `on_start` when there is something to save."""
@@ -122,10 +138,17 @@ class Watcher(Screen, Observer):
         self.folder, self.on_start = folder, on_start
         self.updates_per_epoch, self.seq_length = updates_per_epoch, seq_length
         self.task: bars.TaskID | None = None
+        self.next_time, self.next_update = 0.0, 0.0
+
+    @property
+    def has_started(self) -> bool:
+        """Whether there was anything to do."""
+        return self.task is not None
 
     def started(self, update: int, updates: int) -> None:
         """Say where the run is kept, and from where it goes on."""
         self.on_start()
+        self.next_time = time.monotonic() + LOG_SECONDS
         verb = f"Going on after update {update:,}" if update else "Training"
         self.say(f"{verb} in {self.folder}: {updates:,} updates.")
         self.task = self.bars.add_task("", total=updates, completed=update, numbers="")
@@ -133,13 +156,22 @@ class Watcher(Screen, Observer):
     def progressed(self, progress: Progress) -> None:
         """Move the bar."""
         assert self.task is not None
-        bits = progress.smooth_loss / self.seq_length / math.log(2)
         epochs, total = (n / self.updates_per_epoch for n in (progress.update, progress.updates))
         numbers = (
-            f"{progress.update:,} updates · epoch {epochs:.1f}/{total:.4g} · "
-            f"{progress.smooth_loss:.2f} nats {bits:.2f} bits · {progress.updates_per_second:,.0f}/s"
+            f"epoch {epochs:.1f}/{total:.4g} · smooth loss {progress.smooth_loss:.2f} nats/window · "
+            f"{progress.updates_per_second:,.0f} updates/s"
         )
-        self.bars.update(self.task, completed=progress.update, numbers=numbers)
+        if self.bars.disable:
+            self.log(progress, numbers)
+        else:
+            self.bars.update(self.task, completed=progress.update, numbers=self.fitted(numbers))
+
+    def log(self, progress: Progress, numbers: str) -> None:
+        """Write a line now and then, as for the log of a batch system."""
+        if time.monotonic() >= self.next_time and progress.update >= self.next_update:
+            self.say(f"update {progress.update:,} of {progress.updates:,} · {numbers}")
+            self.next_time = time.monotonic() + LOG_SECONDS
+            self.next_update = progress.update + progress.updates / MOST_LINES
 
     def sampled(self, sample: Sample) -> None:
         """Show a sample, on a terminal."""
@@ -199,7 +231,10 @@ class SweepWatcher(Screen, SweepObserver):
                 self.bars.remove_task(self.rows.pop(job.run_id))
             if len(self.rows) < self.most_rows:
                 self.rows[job.run_id] = self.bars.add_task(
-                    "", total=updates, completed=update, numbers=f"        {self.name(job)}"
+                    "",
+                    total=updates,
+                    completed=update,
+                    numbers=self.fitted(f"{'':10}{self.name(job)}"),
                 )
 
     def progressed(self, job: Job, progress: Progress) -> None:
@@ -208,7 +243,7 @@ class SweepWatcher(Screen, SweepObserver):
             self.updates[job.run_id] = progress.update
             self.note(job, progress.best_smooth_loss)
             if job.run_id in self.rows:
-                numbers = f"  {progress.smooth_loss:.2f} {self.name(job)}"
+                numbers = self.fitted(f"  {progress.smooth_loss:6.2f}  {self.name(job)}")
                 self.bars.update(self.rows[job.run_id], completed=progress.update, numbers=numbers)
             self.move()
 
@@ -229,10 +264,9 @@ class SweepWatcher(Screen, SweepObserver):
             ended = ", ".join(filter(None, (summary.status, what)))
             self.say(one_line(f"{place} {self.name(job)}: {ended}"))
 
-    def drawing(self) -> None:
-        """Say that what comes now is no training."""
-        with self.lock:
-            self.bars.update(self.whole, numbers=f"{self.numbers()} · drawing")
+    def drawing(self, done: int, runs: int) -> None:
+        """Show how many of the pictures are drawn."""
+        self.step("pictures of runs", done, runs)
 
     def note(self, job: Job, best: float | None) -> None:
         """Keep the best smooth loss."""
@@ -249,4 +283,7 @@ class SweepWatcher(Screen, SweepObserver):
     def numbers(self) -> str:
         """Return how far the sweep is."""
         runs = f"{len(self.outcome.summaries):,}/{len(self.outcome.jobs):,} runs"
-        return runs if self.best is None else f"{runs} · best {self.best[0]:.2f} ({self.best[1]})"
+        if self.best is None:
+            return runs
+        unit = "nats/character" if self.per_character else "nats/window"
+        return self.fitted(f"{runs} · best {self.best[0]:.2f} {unit}: {self.best[1]}")

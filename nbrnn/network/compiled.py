@@ -121,12 +121,18 @@ def ready(kernel: str, dtype: str) -> None:
     with sound_cache():
         folder, module = cache_folder(), ENTRY_POINTS[kernel].__name__.rpartition(".")[2]
         if not (folder and any(folder.glob(f"{module}.{kernel}-*.nbi"))):
-            log.info("compiling the kernels, which takes some seconds and is kept for the next time")
+            announce_compilation()
         for _ in ENTRY_POINTS:
             # On a full disk Numba compiles a kernel, fails to keep it and raises: the next call goes on.
             with suppress(OSError):
                 return call(kernel, dtype)
         return call(kernel, dtype)
+
+
+@cache
+def announce_compilation() -> None:
+    """Say, once, what takes so long."""
+    log.info("compiling the kernels, which takes some seconds and is kept for the next time")
 
 
 def call(kernel: str, dtype: str) -> None:

@@ -32,7 +32,7 @@ def exp_reduced(x, real):
     r = (x - k * real(0.693145751953125)) - k * real(1.4286068203094172e-06)
     # exp(r) - 1 = r + r^2 / 2! + r^3 / 3! + ..., |r| < 0.35: 7 terms serve float32, 13 float64
     q = real(1 / 5040)
-    if real(1) + real(1e-10) > real(1):  # known to the compiler: float32 has no trace of it
+    if real(1) + real(1e-10) > real(1):  # known to the compiler: float32 rounds it away
         q = r * real(1 / 6227020800) + real(1 / 479001600)
         q = r * q + real(1 / 39916800)
         q = r * q + real(1 / 3628800)

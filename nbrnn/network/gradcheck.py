@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Lock
 
 import numpy as np
 
@@ -41,12 +42,18 @@ class Difference:
 
 
 def gradcheck(
-    corpus: Corpus, hidden: int, seq_length: int = 25, sigma: float = 0.1, seed: int = 0
+    corpus: Corpus,
+    hidden: int,
+    seq_length: int = 25,
+    sigma: float = 0.1,
+    seed: int = 0,
+    progress: Callable[[int, int], object] = lambda done, derivatives: None,
 ) -> list[Difference]:
     """Compare the gradient that training computes with numerical differences, for every weight.
 
     Three cases: from h_0 = 0, from a random h_0 in (-1, 1) (with h_0 = 0 a wrong dW of the first
     step would go unseen), and in the second of two windows, from the state that the first left.
+    `progress` is told, by several threads, how many derivatives are taken, and of how many.
     Raises CorpusError for a text shorter than two windows.
     """
     T = seq_length
@@ -54,11 +61,20 @@ def gradcheck(
         raise CorpusError(f"{corpus.name}: two windows need at least {2 * T + 1} characters")
     for kernel in ("evaluate", "forward", "softmax_loss", "backward", "numerical_gradient"):
         compiled.ready(kernel, "float64")
-    cancelled = Event()
+    layout = Layout(hidden, len(corpus.alphabet), np.dtype(np.float64))
+    total = len(CASES) * sum(indices.size for indices in flat_indices(layout).values())
+    taken, lock, cancelled = 0, Lock(), Event()
+
+    def tell(derivatives: int) -> None:
+        nonlocal taken
+        with lock:
+            taken += derivatives
+            progress(taken, total)
+
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         try:
             compared = threads.map(
-                lambda case: compare(corpus, hidden, T, sigma, seed, case, cancelled), CASES
+                lambda case: compare(corpus, layout, T, sigma, seed, case, cancelled, tell), CASES
             )
             return [difference for differences in compared for difference in differences]
         finally:
@@ -66,10 +82,17 @@ def gradcheck(
 
 
 def compare(
-    corpus: Corpus, hidden: int, T: int, sigma: float, seed: int, case: str, cancelled: Event
+    corpus: Corpus,
+    layout: Layout,
+    T: int,
+    sigma: float,
+    seed: int,
+    case: str,
+    cancelled: Event,
+    tell: Callable[[int], None],
 ) -> list[Difference]:
     """Compare the two gradients in one case."""
-    layout = Layout(hidden, len(corpus.alphabet), np.dtype(np.float64))
+    hidden = layout.m
     theta, work = layout.initial(sigma, generator(seed, "start")), layout.work(T)
     if case == "h0 random":
         work.h[0, :hidden] = generator(seed, "gradcheck").uniform(-1, 1, hidden)
@@ -87,7 +110,7 @@ def compare(
     differences = []
     for name in NAMES:
         ga = analytic[name].ravel()
-        gn = numerical_gradient(theta, work, codes, weights[name].ravel(), ga, cancelled)
+        gn = numerical_gradient(theta, work, codes, weights[name].ravel(), ga, cancelled, tell)
         largest = float(relative_error(ga, gn).max())
         of_norms = norm(ga - gn) / max(1e-6, norm(ga) + norm(gn))
         of_norms = of_norms if np.isfinite(of_norms) else 1.0
@@ -109,10 +132,12 @@ def numerical_gradient(
     indices: Array,
     analytic: Array,
     cancelled: Event,
+    tell: Callable[[int], None],
 ) -> Array:
     """Return the derivatives for some elements of the buffer, each by the step that does it best.
 
-    Ends early, with nonsense, once `cancelled` is set.
+    `tell` is told how many more are taken, if with the first step only. Ends early, with nonsense,
+    once `cancelled` is set.
     """
     best = np.full(indices.size, np.inf)
     for step in STEPS:
@@ -126,6 +151,8 @@ def numerical_gradient(
                 return best
             part = slice(piece, piece + PIECE)
             loops.numerical_gradient(theta, work, codes, indices[open_[part]], step, gradient[part])
+            if step == STEPS[0]:
+                tell(gradient[part].size)
         better = relative_error(analytic[open_], gradient) <= error[open_]
         best[open_[better]] = gradient[better]
     return best

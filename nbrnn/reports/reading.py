@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,14 +64,21 @@ def find_runs_below(path: Path) -> list[RunFolder]:
     return found
 
 
-def read_records(folders: Iterable[RunFolder]) -> tuple[list[RunRecord], list[str]]:
+Progress = Callable[[str, int, int], object]  # told what is done, how many of it, of how many
+
+
+def read_records(
+    folders: Sequence[RunFolder], progress: Progress | None = None
+) -> tuple[list[RunRecord], list[str]]:
     """Return each experiment once, finished if it is anywhere, and what is wrong with unreadable runs.
 
     Raises StoreError if no run can be read.
     """
     records: dict[str, RunRecord] = {}
     unreadable = []
-    for folder in folders:
+    for number, folder in enumerate(folders, 1):
+        if progress is not None:
+            progress("runs read", number, len(folders))
         try:
             record = read_record(folder)
         except StoreError as error:

@@ -16,6 +16,7 @@ from nbrnn.errors import StoreError
 from nbrnn.reports.figures import CAPTIONS, figures
 from nbrnn.reports.markdown import comparison_markdown, configurations_markdown, samples_markdown
 from nbrnn.reports.page import page
+from nbrnn.reports.reading import Progress
 from nbrnn.reports.rows import plain_rows
 from nbrnn.reports.samples import samples_of
 from nbrnn.reports.tables import Results, read
@@ -50,7 +51,9 @@ class Report:
         }
 
 
-def report(paths: Sequence[Path], out: Path, *, refresh: int = 0) -> Report:
+def report(
+    paths: Sequence[Path], out: Path, *, refresh: int = 0, progress: Progress | None = None
+) -> Report:
     """Write tables, samples, pictures and a page about the runs in folders of sweeps and runs.
 
     With `refresh` the page loads itself again after so many seconds. Raises StoreError if there is
@@ -58,12 +61,12 @@ def report(paths: Sequence[Path], out: Path, *, refresh: int = 0) -> Report:
     """
     if RunFolder(out).is_run() or SweepFolder(out).is_sweep():
         raise StoreError(f"{out} is the folder of a run or a sweep: give another --out")
-    results = read(paths)
+    results = read(paths, progress)
     with locked(out, PATIENCE):
-        return write_files(results, out, refresh)
+        return write_files(results, out, refresh, progress)
 
 
-def write_files(results: Results, out: Path, refresh: int) -> Report:
+def write_files(results: Results, out: Path, refresh: int, progress: Progress | None) -> Report:
     """Write all files of a report."""
     written = Report(out, results)
     is_older_report = written.page.exists()
@@ -79,7 +82,9 @@ def write_files(results: Results, out: Path, refresh: int) -> Report:
     texts = samples_of(results)
     write("samples.md", samples_markdown(texts).encode())
     pictures = {}
-    for name, figure in figures(results):
+    for number, (name, figure) in enumerate(figures(results), 1):
+        if progress is not None:
+            progress("pictures of the report", number, len(CAPTIONS))  # or fewer
         for kind in ("png", "svg"):
             image = drawn(figure, kind)
             write(f"{name}.{kind}", image)

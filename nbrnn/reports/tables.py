@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -15,7 +16,7 @@ import pandas as pd
 
 from nbrnn.naming import configuration_names, run_id, varying
 from nbrnn.reports.measures import BEST, COMPARED, MEASURES, PER_CHARACTER, PER_WINDOW
-from nbrnn.reports.reading import RunRecord, find_runs, find_runs_below, read_records
+from nbrnn.reports.reading import Progress, RunRecord, find_runs, find_runs_below, read_records
 from nbrnn.reports.stats import Mean, holm, mean_of
 from nbrnn.runs.records import FAILURES
 from nbrnn.visible import one_line
@@ -55,9 +56,9 @@ class Results:
         return {seed: self.records[index] for index, seed in seeds}
 
 
-def read(paths: Iterable[Path]) -> Results:
+def read(paths: Iterable[Path], progress: Progress | None = None) -> Results:
     """Return the tables of all runs in these folders of sweeps and of runs. Raises StoreError."""
-    records, unreadable = read_records(find_runs(list(paths)))
+    records, unreadable = read_records(find_runs(list(paths)), progress)
     swept = varying(record.config for record in records)
     runs = runs_table(records)
     per_character = "seq_length" in swept  # the sums over windows of different lengths do not compare
@@ -143,6 +144,24 @@ def configurations_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFra
     return pd.DataFrame(rows).sort_values(f"{BEST.column}_mean", kind="stable", ignore_index=True)
 
 
+def endings(runs: pd.DataFrame) -> dict[str, str]:
+    """Return in words, for each configuration with a run that is not finished, how they ended."""
+    words = {"diverged": "diverged", "failed": "failed"}
+    ended = {}
+    for configuration, group in runs.groupby("setting", sort=False):
+        statuses = group["status"][group["status"] != "finished"]
+        counts = Counter(words.get(status, "unfinished") for status in statuses)
+        n = len(group)
+        if counts and max(counts.values()) == n:
+            (how,) = counts
+            seeds = {1: "its only seed", 2: "both seeds"}.get(n, f"all {n} seeds")
+            ended[str(configuration)] = f"{how} with {seeds}"
+        elif counts:
+            parts = (f"{count} {how}" for how, count in counts.items())
+            ended[str(configuration)] = f"{n - len(statuses)} of {n} runs finished, {', '.join(parts)}"
+    return ended
+
+
 def pairs(configurations: Sequence[str]) -> list[tuple[str, str]]:
     """Return all pairs of configurations, or those with the first one if there are too many."""
     if math.comb(len(configurations), 2) <= MOST_PAIRS:
@@ -157,6 +176,8 @@ def comparison_table(runs: pd.DataFrame, configurations: Sequence[str], unit: st
     seed: Student's paired t. `p_holm` is corrected for the number of pairs.
     """
     finished = runs[runs["status"] == "finished"]
+    none_finished = set(runs["setting"]) - set(finished["setting"])
+    how = {name: words for name, words in endings(runs).items() if name in none_finished}
     rows = []
     for measure in COMPARED:
         table = finished.pivot(index="seed", columns="setting", values=measure.column)
@@ -187,7 +208,8 @@ def comparison_table(runs: pd.DataFrame, configurations: Sequence[str], unit: st
                     "b_lower": b_lower,
                     "p": mean.p,
                     "p_holm": p_holm,
-                    "sentence": sentence(a, b, mean, p_holm, measure.words, unit),
+                    "sentence": incomparable(a, b, how)
+                    or sentence(a, b, mean, p_holm, measure.words, unit),
                 }
             )
     return pd.DataFrame(rows, columns=COMPARISON)
@@ -197,6 +219,12 @@ COMPARISON = [
     *("measure", "a", "b", "n", "mean_difference", "sd", "ci_low", "ci_high"),
     *("a_lower", "b_lower", "p", "p_holm", "sentence"),
 ]
+
+
+def incomparable(a: str, b: str, how: Mapping[str, str]) -> str | None:
+    """Return in words why two configurations do not compare, if one has no finished run."""
+    ended = [f"{name} {how[name]}" for name in (a, b) if name in how]
+    return f"{a} and {b} cannot be compared: {', '.join(ended)}." if ended else None
 
 
 def sentence(a: str, b: str, difference: Mean, p_holm: float, measure: str, unit: str) -> str:

@@ -49,8 +49,8 @@ class SweepObserver:
     def ready(self) -> None:
         """The first run is about to start."""
 
-    def drawing(self) -> None:
-        """All runs have ended; their pictures are drawn."""
+    def drawing(self, done: int, runs: int) -> None:
+        """All runs have ended, and the pictures of `done` of them are drawn."""
 
 
 @dataclass
@@ -294,11 +294,13 @@ class Sweeping:
 
         Only now: matplotlib is not made for threads, and takes as long as some thousand updates.
         """
-        self.observer.drawing()
-        for job in self.outcome.jobs:
+        summaries = self.outcome.summaries
+        ended = [job for job in self.outcome.jobs if job.run_id in summaries]
+        done = [job for job in ended if summaries[job.run_id].status in DONE]
+        for number, job in enumerate(done):
             if self.stop():
                 return
-            summary = self.outcome.summaries.get(job.run_id)
-            if summary is not None and summary.status in DONE:
-                with suppress(NbrnnError):  # a picture less is no reason to lose a sweep's outcome
-                    draw_loss(RunFolder(job.folder))
+            self.observer.drawing(number, len(done))
+            with suppress(NbrnnError):  # a picture less is no reason to lose a sweep's outcome
+                draw_loss(RunFolder(job.folder))
+        self.observer.drawing(len(done), len(done))

@@ -1,0 +1,116 @@
+"""How long will a sweep take, and how much room on disk?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from nbrnn.config import RunConfig
+from nbrnn.corpus import Corpus
+from nbrnn.network import compiled
+from nbrnn.runs.training import LOOK_EVERY, Training
+from nbrnn.sweeps.job import Job
+
+TRIAL_SECONDS = 0.2  # that networks of one shape are trained for
+MOST_SHAPES = 8  # that are timed; the others are reckoned from those
+CALM = 1e-6  # a learning rate with which nothing diverges
+RUN_SECONDS = 0.3  # for the picture of a run, its text and its files
+ROW_BYTES = 46  # of metrics.csv
+SAMPLE_BYTES = 90  # of samples.jsonl beside the text
+OTHER_BYTES = 35_000  # of a run's picture, text and JSON
+
+
+class Shape(NamedTuple):
+    """What the time of an update depends on."""
+
+    hidden: int
+    seq_length: int
+    dtype: str
+
+    def work(self, characters: int) -> float:
+        """Return what an update takes, in no unit: its products, twice as many bytes for float64."""
+        m, size = self.hidden, np.dtype(self.dtype).itemsize
+        return float(self.seq_length * m * (m + 2 * characters) * size)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a short training has shown: seconds of an update, and arrays in the two checkpoints."""
+
+    seconds: float
+    copies: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the runs of a sweep will take: seconds by the clock on the wall, and bytes on disk."""
+
+    runs: int
+    seconds: float
+    bytes: int
+    slots: int
+
+
+def estimate(jobs: Sequence[Job], corpus: Corpus, slots: int) -> Estimate:
+    """Return what runs will take, so many at once, after training each shape of them for a moment."""
+    long_enough = [job for job in jobs if corpus.updates_per_epoch(job.config.seq_length)]
+    trials = trials_of([job.config for job in long_enough], corpus)
+    seconds, size = [0.0], 0
+    for job in long_enough:
+        trial = trials[shape_of(job.config)]
+        updates = job.config.length(corpus.updates_per_epoch(job.config.seq_length))
+        seconds.append(updates * trial.seconds + RUN_SECONDS)
+        size += size_of(job.config, updates, trial.copies, corpus)
+    slots = max(1, min(slots, len(jobs)))
+    return Estimate(len(jobs), max(*seconds, sum(seconds) / slots), size, slots)
+
+
+def shape_of(config: RunConfig) -> Shape:
+    """Return the shape of a run's network."""
+    return Shape(config.hidden, config.seq_length, config.dtype)
+
+
+def trials_of(configs: Sequence[RunConfig], corpus: Corpus) -> Mapping[Shape, Trial]:
+    """Return a trial of each shape; of those beyond MOST_SHAPES, one reckoned from the most similar."""
+    K = len(corpus.alphabet)
+    one_of = {shape_of(config): config for config in configs}
+    shapes = sorted(one_of, key=lambda shape: shape.work(K))
+    places = np.linspace(0, len(shapes) - 1, min(len(shapes), MOST_SHAPES)).round().astype(int)
+    timed = {shapes[place]: trial_of(one_of[shapes[place]], corpus) for place in places}
+    trials = dict(timed)
+    for shape in shapes:
+        if shape not in timed:
+            near = min(timed, key=lambda other: abs(np.log(other.work(K) / shape.work(K))))
+            seconds = timed[near].seconds * shape.work(K) / near.work(K)
+            trials[shape] = replace(timed[near], seconds=seconds)
+    return trials
+
+
+def trial_of(config: RunConfig, corpus: Corpus) -> Trial:
+    """Train for a moment, with the kernels ready, and return what that showed."""
+    compiled.ready_to_train(config.dtype)
+    training = Training(replace(config, eta=CALM), corpus)
+    training.advance(1)  # brings arrays and code near
+    start, size, spent = time.perf_counter(), 1, 0.0
+    while spent < TRIAL_SECONDS and not training.diverged:
+        training.advance(min(size, training.updates_per_epoch - training.window))
+        spent, size = time.perf_counter() - start, 2 * size
+    return Trial(spent / max(1, training.update - 1), copies=2 + len(training.memory_names))
+
+
+def size_of(config: RunConfig, updates: int, copies: int, corpus: Corpus) -> int:
+    """Return the bytes of a run's folder."""
+    m, K, every = config.hidden, len(corpus.alphabet), config.sample_every
+    parameters = m * (m + 2 * K + 1) + K
+    samples = 1 + updates // every if every else 0
+    return (
+        copies * parameters * np.dtype(config.dtype).itemsize
+        + updates // LOOK_EVERY * ROW_BYTES
+        + samples * (config.sample_length + SAMPLE_BYTES)
+        + sum(array.nbytes for array in corpus.counts.values())
+        + OTHER_BYTES
+    )
