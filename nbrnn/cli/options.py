@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -43,7 +44,8 @@ def load(corpus: str | None, encoding: str | None) -> Corpus:
 
 def existing(path: Path) -> Path:
     """Return a folder given by its path or by its name in results/; without either, the path."""
-    return path if path.exists() or not (RESULTS / path).exists() else RESULTS / path
+    # not Path.exists, which raises for a name that is too long
+    return path if os.path.exists(path) or not os.path.exists(RESULTS / path) else RESULTS / path
 
 
 def existing_run(path: Path) -> RunFolder:

@@ -76,7 +76,7 @@ def score(
     model = folder.read_checkpoint(checkpoint)
     text = read_text(file, encoding)
     codes = encode(text, model.alphabet, replace_unknown)
-    unknown = sum(character not in model.alphabet for character in text)
+    unknown = len(text) - sum(map(text.count, model.alphabet))
     losses = score(model, codes, folder.read_ngrams(len(model.alphabet)))
     if as_json:
         print(json.dumps({"characters": codes.size, "replaced": unknown, **losses}, indent=2))
@@ -105,7 +105,7 @@ def show(run: RunPath, as_json: Json = False) -> None:
         }
         print(json.dumps(document, indent=2))
         return
-    print(f"{folder}: {summary.status}, {summary.updates:,} updates")
+    print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
     distinct = len(corpus.alphabet)
     print(f"text: {visible(corpus.name)}, {corpus.characters:,} characters, {distinct} distinct")
     settings = {option_name(n): value for n, value in config.to_dict().items() if value is not None}

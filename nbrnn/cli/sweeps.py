@@ -144,7 +144,7 @@ def report_on(folder: SweepFolder, outcome: Outcome) -> tuple[Report | None, Nbr
     if not outcome.summaries:
         return None, None
     try:
-        return write_report([folder.path], folder.report), None
+        return write_report([folder.path]), None
     except NbrnnError as error:
         return None, error
 
@@ -250,17 +250,16 @@ def report(
     from nbrnn.runs.sweep_store import SweepFolder
 
     paths = [existing(folder) for folder in folders]
-    where = out or SweepFolder(paths[0]).report
     with Signals() as signals:
         if watch:
             signals.defer()
         while watch and any(SweepFolder(path).is_at_work() for path in paths) and not signals.waiting():
             with suppress(StoreError):  # nothing has begun yet
-                written = write_report(paths, where, refresh=REFRESH)
+                written = write_report(paths, out, refresh=REFRESH)
                 if not quiet:
                     print(f"{written.page} is new", file=sys.stderr)
             pause(REFRESH, signals)
-        written = write_report(paths, where)
+        written = write_report(paths, out)
     if signals.waiting():
         raise signals.error()
     with surviving_closed_stdout():

@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, TextIO, cast
 
 from rich import progress as bars
 from rich.console import Console, RenderableType
 from rich.table import Column
 from rich.text import Text
 
+from nbrnn.cli.console import Unfailing
 from nbrnn.corpus import Corpus
 from nbrnn.naming import namer
 from nbrnn.runs.records import FAILURES, Sample, Summary
@@ -26,17 +27,6 @@ from nbrnn.visible import one_line, visible
 
 NOTEBOOK_WIDTH = 100  # characters
 REDRAW_SECONDS = 0.25
-
-
-class Stderr(Console):
-    """Where progress goes; that nobody reads it any more is no reason to stop."""
-
-    def __init__(self) -> None:
-        super().__init__(stderr=True, highlight=False)
-
-    def on_broken_pipe(self) -> None:
-        """Say no more."""
-        self.quiet = True
 
 
 class NotebookBars(bars.Progress):
@@ -79,7 +69,7 @@ class Screen:
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
-        self.console = Stderr()
+        self.console = Console(file=cast(TextIO, Unfailing(sys.stderr)), highlight=False)
         name = Column(no_wrap=True, overflow="ellipsis", ratio=4)
         kind = NotebookBars if self.console.is_jupyter else bars.Progress
         self.bars = kind(

@@ -259,7 +259,7 @@ class Run:
             self.observer.sampled(self.samples[-1])
 
     def commit(self, status: Status) -> None:
-        """Bring the folder to this moment. Raises WriteError, which the checkpoint before survives.
+        """Bring the folder to this moment. Raises WriteError; a checkpoint before survives.
 
         Parameters that are not finite are not written: the loss will show it at the next update.
         """
@@ -279,6 +279,8 @@ class Run:
             self.folder.write_checkpoint("last", training.last())
             self.folder.write_summary(self.summary(status))
         except WriteError as error:
+            if not self.folder.has_checkpoint():
+                raise
             raise WriteError(
                 f"{error}; the checkpoint before is whole: --resume {self.folder} goes on from it"
             ) from None
