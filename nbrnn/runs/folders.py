@@ -72,7 +72,7 @@ def check_folders(named: Path, folder: Path) -> None:
     place = named
     for part in folder.relative_to(named).parts:
         place /= part
-        if place.is_symlink():
+        if os.path.islink(place):
             raise StoreError(f"{place} is a link, through which nothing is written: put a folder there")
         if is_there(place) and not os.path.isdir(place):
             raise StoreError(f"{place} is a file: give another folder")
