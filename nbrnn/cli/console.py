@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -30,9 +30,12 @@ class OneLineErrors(TyperGroup):
         arguments = list(args[0] if args else sys.argv[1:])
         if not arguments:
             args = (["--help"], *args[1:])
+        # pictures go to files, whatever matplotlib is told to show them with; it refuses a wrong name
+        os.environ.pop("MPLBACKEND", None)
         open_standard_streams()
         sys.stdout = usable(sys.stdout)
-        sys.stderr = usable(sys.stderr)
+        if not isinstance(sys.stderr, Unfailing):
+            sys.stderr = cast(TextIO, Unfailing(usable(sys.stderr)))
         if sys.stderr.isatty():
             logging.basicConfig(handlers=[Notes()])
             logging.getLogger("nbrnn").setLevel(logging.INFO)
@@ -86,6 +89,27 @@ def usable(stream: TextIO | None) -> TextIO:
     return stream
 
 
+class Unfailing:
+    """A stream of messages: that one cannot be written, on a full disk or to nobody, stops no work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text if that can be."""
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is still to be written if that can be."""
+        with contextlib.suppress(OSError, ValueError):
+            self.stream.flush()
+
+
 def complain(message: str) -> None:
     """Say on stderr, in one line, what is wrong."""
     note(f"nbrnn: {message}")
@@ -105,7 +129,7 @@ def fail(message: str, code: int) -> None:
 def print_wrapped(text: str) -> None:
     """Print a paragraph between words."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
-    print(textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False))
+    print(textwrap.fill(visible(text), width, subsequent_indent="  ", break_on_hyphens=False))
 
 
 def shown(value: float | str | None) -> str:
@@ -123,7 +147,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     from rich.text import Text
 
     table = Table(title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.title = Text(title) if title else None
+    table.title = Text(visible(title)) if title else None
     for number, column in enumerate(columns):
         justify: Literal["left", "right"] = "left" if number == 0 or column == "where" else "right"
         table.add_column(column, justify=justify, overflow="fold")

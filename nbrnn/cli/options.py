@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -64,7 +65,8 @@ def encoding_of(source: str, encoding: str | None) -> str:
 
 def existing(path: Path) -> Path:
     """Return a folder given by its path or by its name in results/; without either, the path."""
-    return path if path.exists() or not (RESULTS / path).exists() else RESULTS / path
+    # not Path.exists, which raises for a name that is too long
+    return path if os.path.exists(path) or not os.path.exists(RESULTS / path) else RESULTS / path
 
 
 def existing_run(path: Path) -> RunFolder:

@@ -27,7 +27,7 @@ LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numb
 REFRESH = 10  # seconds between two reports of a sweep that goes on
 
 
-def write_watched(paths: Sequence[Path], out: Path, quiet: bool) -> Report:
+def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Report:
     """Write a report, with its progress on a terminal."""
     from nbrnn.cli.watch import Screen
     from nbrnn.reports.report import report as write_report
@@ -103,17 +103,16 @@ def report(
     from nbrnn.runs.sweep_store import SweepFolder
 
     paths = [existing(folder) for folder in folders]
-    where = out or SweepFolder(paths[0]).report
     with Signals() as signals:
         if watch:
             signals.defer()
         while watch and any(SweepFolder(path).is_at_work() for path in paths) and not signals.waiting():
             with suppress(StoreError):  # nothing has begun yet
-                written = write_report(paths, where, refresh=REFRESH)
+                written = write_report(paths, out, refresh=REFRESH)
                 if not quiet:
                     print(f"{written.page} is new", file=sys.stderr)
             pause(REFRESH, signals)
-        written = write_watched(paths, where, quiet)
+        written = write_watched(paths, out, quiet)
     if signals.waiting():
         raise signals.error()
     with surviving_closed_stdout():

@@ -99,7 +99,7 @@ def score(
     note_unfinished(folder, checkpoint, model.update)
     text = read_text(file, encoding_of(file, encoding))
     codes = encode(text, model.alphabet, replace_unknown)
-    unknown = sum(character not in model.alphabet for character in text)
+    unknown = len(text) - sum(map(text.count, model.alphabet))
     losses = score(model, codes, folder.read_ngrams(folder.read_config()[1]))
     if as_json:
         print(json.dumps({"characters": codes.size, "replaced": unknown, **losses}, indent=2))
@@ -152,7 +152,7 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
         }
         print(json.dumps(document, indent=2))
         return
-    print(f"{folder}: {summary.status}, {summary.updates:,} updates")
+    print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
     distinct = len(corpus.alphabet)
     print(f"text: {visible(corpus.name)}, {corpus.characters:,} characters, {distinct} distinct")
     settings = {option_name(n): value for n, value in config.to_dict().items() if value is not None}

@@ -165,7 +165,7 @@ def report_on(
     if not outcome.summaries:
         return None, None
     try:
-        return write_watched([folder.path], folder.report, quiet), None
+        return write_watched([folder.path], None, quiet), None
     except NbrnnError as error:
         return None, error
 

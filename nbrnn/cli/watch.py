@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, TextIO, cast
 
 from rich import progress as bars
 from rich.console import Console, RenderableType
 from rich.table import Column
 from rich.text import Text
 
+from nbrnn.cli.console import Unfailing
 from nbrnn.corpus import Corpus
 from nbrnn.naming import namer
 from nbrnn.runs.progress import Observer, Progress
@@ -28,17 +29,6 @@ REDRAW_SECONDS = 0.25
 LOG_SECONDS = 10.0  # between two lines about a run where there is no bar
 MOST_LINES = 100  # of them, however long it takes
 BESIDE = 17  # characters beside the text of a bar: the bar itself, the share, the time left
-
-
-class Stderr(Console):
-    """Where progress goes; that nobody reads it any more is no reason to stop."""
-
-    def __init__(self) -> None:
-        super().__init__(stderr=True, highlight=False)
-
-    def on_broken_pipe(self) -> None:
-        """Say no more."""
-        self.quiet = True
 
 
 class NotebookBars(bars.Progress):
@@ -81,7 +71,7 @@ class Screen:
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
-        self.console = Stderr()
+        self.console = Console(file=cast(TextIO, Unfailing(sys.stderr)), highlight=False)
         self.steps: dict[str, bars.TaskID] = {}
         kind = NotebookBars if self.console.is_jupyter else bars.Progress
         self.bars = kind(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -28,6 +29,7 @@ from nbrnn.network.params import Carry, History, Layout, Sampling
 log = logging.getLogger("nbrnn")
 
 HASHES = "nbrnn-hashes.json"
+MOST_BYTES = 2**26  # of a file in the cache; Numba's have some hundred thousand
 # Of the whole wing: one file too many costs a compilation, one too few would run old code. As they were
 # imported, whatever is written into them while kernels compile.
 SOURCES = {
@@ -67,30 +69,48 @@ def cached(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.nb[ic]"))
 
 
+def content(path: Path) -> bytes:
+    """Return what a file of the cache holds. Raises OSError for a pipe, which might never end."""
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise OSError(f"{path} is no file of a cache")
+    return path.read_bytes()
+
+
+def fingerprint(path: Path) -> str:
+    """Return the sha256 of a file of the cache, or an empty text if it cannot be one."""
+    try:
+        return hashlib.sha256(content(path)).hexdigest()
+    except OSError:
+        return ""
+
+
 def hashes(folder: Path) -> dict[str, str]:
     """Return the sha256 of each file of ours, and of the sources that they were made from."""
-    files = cached(folder)
-    return SOURCES | {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return SOURCES | {file.name: fingerprint(file) for file in cached(folder)}
 
 
 def discard_damaged(folder: Path) -> None:
     """Delete all files if one is not as it was written: an index may point to it."""
     try:
-        recorded = json.loads((folder / HASHES).read_bytes())
-    except (OSError, ValueError):
+        recorded = json.loads(content(folder / HASHES))
+    except (OSError, ValueError, RecursionError):
         recorded = {}
     if not isinstance(recorded, dict):
         recorded = {}
-    if any(recorded.get(name) != sha256 for name, sha256 in hashes(folder).items()):
+    if any(not sha256 or recorded.get(name) != sha256 for name, sha256 in hashes(folder).items()):
         for file in cached(folder):
             file.unlink(missing_ok=True)
 
 
 def record(folder: Path) -> None:
     """Record the hashes of all files as they are now."""
-    partial = folder / (HASHES + ".tmp")
-    partial.write_text(json.dumps(hashes(folder)))
-    partial.replace(folder / HASHES)
+    partial = folder / f"{HASHES}.{secrets.token_hex(8)}.tmp"
+    try:
+        with partial.open("x") as file:  # which follows no link
+            json.dump(hashes(folder), file)
+        partial.replace(folder / HASHES)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -20,11 +20,16 @@ from nbrnn.reports.reading import Progress
 from nbrnn.reports.rows import plain_rows
 from nbrnn.reports.samples import samples_of
 from nbrnn.reports.tables import Results, read
-from nbrnn.runs.files import write_atomically
-from nbrnn.runs.store import RunFolder, locked
+from nbrnn.runs.files import MOST_LINES, is_there, read_bytes, write_bytes, write_errors
+from nbrnn.runs.folders import check_folders, is_empty_but_for, locked
+from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 
+Kind = Literal["png", "svg"]
+
 PAGE = "index.html"
+KINDS: tuple[Kind, ...] = ("png", "svg")  # of each picture
+MARK = b"Made by nbrnn"  # in the page of every report
 PATIENCE = 60.0  # seconds that another report into the same folder may take
 
 
@@ -52,51 +57,76 @@ class Report:
 
 
 def report(
-    paths: Sequence[Path], out: Path, *, refresh: int = 0, progress: Progress | None = None
+    paths: Sequence[Path],
+    out: Path | None = None,
+    *,
+    refresh: int = 0,
+    progress: Progress | None = None,
 ) -> Report:
     """Write tables, samples, pictures and a page about the runs in folders of sweeps and runs.
 
-    With `refresh` the page loads itself again after so many seconds. Raises StoreError if there is
-    nothing to report, WriteError if it cannot be written.
+    It goes to `report/` in the first one, or to `out`: a new or empty folder, or that of an older
+    report, which is renewed. With `refresh` the page loads itself again after so many seconds. Raises
+    StoreError if there is nothing to report, WriteError if it cannot be written.
     """
+    if out is None:
+        out = SweepFolder(paths[0]).report
+        check_folders(paths[0], out)
     if RunFolder(out).is_run() or SweepFolder(out).is_sweep():
         raise StoreError(f"{out} is the folder of a run or a sweep: give another --out")
+    if not is_ours(out):
+        raise StoreError(f"{out} holds other files: give a new or an empty folder with --out")
     results = read(paths, progress)
     with locked(out, PATIENCE):
         return write_files(results, out, refresh, progress)
 
 
+def is_ours(folder: Path) -> bool:
+    """Whether nothing is in a folder yet, or a report. Raises StoreError if it cannot be read."""
+    if is_empty_but_for(folder, PAGE):
+        return True
+    return is_there(folder / PAGE) and MARK in read_bytes(folder / PAGE, MOST_LINES)
+
+
 def write_files(results: Results, out: Path, refresh: int, progress: Progress | None) -> Report:
-    """Write all files of a report."""
-    written = Report(out, results)
-    is_older_report = written.page.exists()
+    """Write all files of a report: the page first, by which the folder is known as ours."""
+    contents = contents_of(results, refresh, progress)
+    for name in sorted(contents, key=lambda name: name != PAGE):
+        write_bytes(out / name, contents[name])
+    for name in CAPTIONS:  # pictures that an older report had
+        for file in (out / f"{name}.{kind}" for kind in KINDS):
+            if file.name not in contents:
+                with write_errors(file):
+                    file.unlink(missing_ok=True)
+    return Report(out, results, list(contents))
 
-    def write(name: str, data: bytes) -> None:
-        write_atomically(out / name, lambda file: file.write(data))
-        written.files.append(name)
 
-    for name, table in results.tables().items():
-        write(f"{name}.csv", table.to_csv(index=False).encode())
-    write("settings.md", configurations_markdown(results).encode())
-    write("comparison.md", comparison_markdown(results).encode())
+def contents_of(results: Results, refresh: int, progress: Progress | None) -> dict[str, bytes]:
+    """Return the name and the content of each file of a report."""
     texts = samples_of(results)
-    write("samples.md", samples_markdown(texts).encode())
+    contents: dict[str, bytes | str] = {
+        **{f"{name}.csv": table.to_csv(index=False) for name, table in results.tables().items()},
+        "settings.md": configurations_markdown(results),
+        "comparison.md": comparison_markdown(results),
+        "samples.md": samples_markdown(texts),
+    }
     pictures = {}
     for number, (name, figure) in enumerate(figures(results), 1):
         if progress is not None:
             progress("pictures of the report", number, len(CAPTIONS))  # or fewer
-        for kind in ("png", "svg"):
-            image = drawn(figure, kind)
-            write(f"{name}.{kind}", image)
-        pictures[name] = base64.b64encode(image).decode()
-    for name in set(CAPTIONS) - set(pictures) if is_older_report else ():
-        for kind in ("png", "svg"):
-            (out / f"{name}.{kind}").unlink(missing_ok=True)
-    write(PAGE, page(results, pictures, texts, refresh).encode())
-    return written
+        images = {kind: drawn(figure, kind) for kind in KINDS}
+        contents |= {f"{name}.{kind}": image for kind, image in images.items()}
+        pictures[name] = base64.b64encode(images["svg"]).decode()
+    contents[PAGE] = page(results, pictures, texts, refresh)
+    return {name: encoded(content) for name, content in contents.items()}
 
 
-def drawn(figure: Figure, kind: Literal["png", "svg"]) -> bytes:
+def encoded(content: bytes | str) -> bytes:
+    """Return a file's bytes; a lone surrogate, as in a file name that is not UTF-8, is escaped."""
+    return content if isinstance(content, bytes) else content.encode(errors="backslashreplace")
+
+
+def drawn(figure: Figure, kind: Kind) -> bytes:
     """Return a picture as a file's bytes."""
     file = io.BytesIO()
     plots.save(figure, file, kind)

@@ -1,7 +1,13 @@
-"""How is a file written whole or not at all, and read without trust?"""
+"""How is a file written whole or not at all, and read without trust?
+
+One rule for links: the folder that a user names may be one, or lie behind one, since results may be on
+another disk. Below it nothing is written through a link, symbolic or hard, nor into a pipe or a device;
+what is read may be a link, but to a regular file.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -20,6 +26,7 @@ T = TypeVar("T")
 PARTIAL = ".tmp"  # at the end of the name of a file that is being written
 MOST_JSON = 2**26  # bytes of one document; an alphabet of a million characters has some 10 million
 MOST_LINES = 2**30  # bytes of a file that grows with the run
+MOST_SEALED = 2**36  # bytes of a file of arrays
 
 # What using values that anybody may have written can raise.
 NONSENSE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
@@ -30,6 +37,11 @@ NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 # ---------------------------------------------------------------- writing
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything of this name, be it a link that leads nowhere."""
+    return os.path.lexists(path)
 
 
 @contextmanager
@@ -92,14 +104,24 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Add bytes to the end of a file, durably and never through a link. Raises WriteError."""
-    if data:
-        with write_errors(path):
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | NO_WAIT | NO_LINK)
-            with os.fdopen(descriptor, "ab") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+    """Add bytes to the end of a regular file, durably. Raises WriteError.
+
+    A file that has other names becomes a copy of its own first, as in a backup made of hard links.
+    """
+    if not data:
+        return
+    with write_errors(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | NO_WAIT | NO_LINK)
+        with os.fdopen(descriptor, "ab") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file")
+            if status.st_nlink > 1:
+                write_bytes(path, read_bytes(path, MOST_LINES) + data)
+                return
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
 
 
 # ---------------------------------------------------------------- reading
@@ -109,9 +131,8 @@ def append(path: Path, data: bytes) -> None:
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """Open a regular file for reading: a pipe or a device would never end. Raises StoreError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | NO_WAIT)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | NO_WAIT)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise StoreError(f"{path} is damaged: it is not a regular file")
             yield file
     except FileNotFoundError:
@@ -123,10 +144,10 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 def read_bytes(path: Path, most: int) -> bytes:
     """Return the content of a regular file of at most so many bytes. Raises StoreError."""
     with opened(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise StoreError(f"{path} is damaged: it has more than {most:,} bytes")
-    return data
+        size = os.fstat(file.fileno()).st_size  # a sparse file may claim more than there is memory
+        if size > most:
+            raise StoreError(f"{path} is damaged: it has more than {most:,} bytes")
+        return file.read(size)
 
 
 def read_json(path: Path, type_: type[T]) -> T:

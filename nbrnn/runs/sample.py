@@ -40,7 +40,7 @@ def sample(
     check_range("--temperature", temperature, 0, 1e6)
     if 0 < temperature < COLDEST:
         raise ConfigError(f"--temperature must be 0 or at least {COLDEST}, not {temperature}")
-    check_range("--top-k", top_k, 0)
+    check_range("--top-k", top_k, 0, 10**9)
     check_range("--top-p", top_p, 0, 1, exclusive=True)
     check_range("--seed", seed, 0, 2**63 - 1)
     if replacement is not None and len(replacement) != 1:

@@ -8,25 +8,26 @@ commitment: what the growing files hold beyond its update is cut off when the ru
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import msgspec
 import numpy as np
-from filelock import FileLock, Timeout
 
 from nbrnn.config import SCHEMA, RunConfig
 from nbrnn.corpus import Corpus, Description
-from nbrnn.errors import ConfigError, LockedError, StoreError
+from nbrnn.errors import ConfigError, StoreError
 from nbrnn.network.params import Array
 from nbrnn.runs.checkpoint import Checkpoint, Kind, read_checkpoint
 from nbrnn.runs.files import (
     MOST_LINES,
+    MOST_SEALED,
     NONSENSE,
     append,
     decoded,
+    is_there,
     is_unfinished,
     read_bytes,
     read_json,
@@ -36,6 +37,7 @@ from nbrnn.runs.files import (
     write_errors,
     write_json,
 )
+from nbrnn.runs.folders import is_empty_but_for, locked
 from nbrnn.runs.records import MetricsRow, Sample, Session, Summary
 from nbrnn.runs.sealed import ArrayTypes, read_sealed, write_sealed
 
@@ -47,8 +49,7 @@ NGRAMS = "ngrams.safetensors"
 SUMMARY = "summary.json"
 PLOT = "loss.png"
 TEXT = "best.txt"
-CHECKPOINTS = {"last": "last.safetensors", "best": "best.safetensors"}
-LOCK = ".lock"
+CHECKPOINTS: dict[Kind, str] = {"last": "last.safetensors", "best": "best.safetensors"}
 
 RUN_FILES = (CONFIG, ENV, METRICS, SAMPLES, NGRAMS, SUMMARY, PLOT, TEXT, *CHECKPOINTS.values())
 IN_WRITING_ORDER = (
@@ -56,35 +57,6 @@ IN_WRITING_ORDER = (
 )  # fmt: skip
 
 METRICS_HEADER = ",".join(MetricsRow._fields) + "\n"
-
-
-@contextmanager
-def locked(folder: Path, patience: float = 0) -> Iterator[None]:
-    """Make a folder this process's own; the lock ends with the process.
-
-    Raises LockedError if another process does not leave it within `patience` seconds, and StoreError.
-    """
-    lock = FileLock(folder / LOCK, timeout=patience)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise LockedError(f"another process is at work in {folder}") from None
-    except (FileExistsError, NotADirectoryError):
-        raise StoreError(f"{folder} is a file, or below one: give a folder") from None
-    except OSError as error:
-        raise StoreError(f"cannot write in {folder}: {error.strerror or error}") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def is_empty_but_for(folder: Path, name: str) -> bool:
-    """Whether a folder, which need not exist, holds at most our lock and an unfinished file `name`."""
-    if not folder.is_dir():
-        return True
-    return all(entry.name == LOCK or is_unfinished(entry.name, name) for entry in folder.iterdir())
 
 
 class Metrics(NamedTuple):
@@ -109,12 +81,16 @@ class RunFolder:
         return self.path / name
 
     def locked(self) -> AbstractContextManager[None]:
-        """Make the folder this process's own; the lock ends with the process. Raises StoreError."""
+        """Make the folder this process's own, as `locked` does."""
         return locked(self.path)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name, sound or not."""
+        return is_there(self / name)
 
     def is_run(self) -> bool:
         """Whether a run was begun here."""
-        return (self / CONFIG).exists()
+        return self.has(CONFIG)
 
     def is_free(self) -> bool:
         """Whether nothing is here but our lock, and a config that was never written to its end."""
@@ -149,11 +125,22 @@ class RunFolder:
 
     def files(self) -> list[str]:
         """Return the names of the files of a run that are there."""
-        return [name for name in RUN_FILES if (self / name).exists()]
+        return [name for name in RUN_FILES if self.has(name)]
 
     def contents(self) -> dict[str, bytes]:
-        """Return all files of the run, in the order in which they may be written elsewhere."""
-        return {name: (self / name).read_bytes() for name in IN_WRITING_ORDER if (self / name).exists()}
+        """Return all files of the run, in the order in which they may be written elsewhere.
+
+        Raises StoreError.
+        """
+        for kind, name in CHECKPOINTS.items():  # which may be large, but only if they are sound
+            if self.has(name):
+                self.read_checkpoint(kind)
+        sealed = CHECKPOINTS.values()
+        return {
+            name: read_bytes(self / name, MOST_SEALED if name in sealed else MOST_LINES)
+            for name in IN_WRITING_ORDER
+            if self.has(name)
+        }
 
     def write_contents(self, contents: Mapping[str, bytes]) -> None:
         """Write what `contents` of another folder returned. Raises WriteError.
@@ -188,7 +175,7 @@ class RunFolder:
 
     def write_env(self, session: Session) -> None:
         """Write env.json; when a run is taken up again, its later sessions are listed in it."""
-        if (self / ENV).exists():
+        if self.has(ENV):
             first = read_json(self / ENV, Session)
             session = msgspec.structs.replace(first, resumed=[*first.resumed, session])
         write_json(self / ENV, msgspec.to_builtins(session))
@@ -199,7 +186,7 @@ class RunFolder:
 
     def read_summary(self) -> Summary:
         """Return the content of summary.json. Raises StoreError."""
-        if self.is_run() and not (self / SUMMARY).exists():
+        if self.is_run() and not self.has(SUMMARY):
             return Summary(status="running")
         return read_json(self / SUMMARY, Summary)
 
@@ -280,7 +267,7 @@ class RunFolder:
 
     def has_checkpoint(self) -> bool:
         """Whether a run can go on from here."""
-        return (self / CHECKPOINTS["last"]).exists()
+        return self.has(CHECKPOINTS["last"])
 
     def write_ngrams(self, corpus: Corpus) -> None:
         """Write how often characters and pairs of them occur in the training text."""
@@ -324,11 +311,11 @@ class RunFolder:
 
     def has_text(self) -> bool:
         """Whether the best model has written."""
-        return (self / TEXT).exists()
+        return self.has(TEXT)
 
     def has_plot(self) -> bool:
         """Whether there is a picture of the loss."""
-        return (self / PLOT).exists()
+        return self.has(PLOT)
 
     def write_plot(self, draw: Callable[[IO[bytes]], object]) -> None:
         """Replace the picture of the loss."""

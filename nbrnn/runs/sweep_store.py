@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 
 from nbrnn.config import SCHEMA
-from nbrnn.errors import LockedError, StoreError
-from nbrnn.runs.files import read_json, write_json
+from nbrnn.errors import LockedError, NbrnnError, StoreError
+from nbrnn.runs.files import is_there, read_json, write_json
+from nbrnn.runs.folders import LOCK, check_folders, is_empty_but_for, locked
 from nbrnn.runs.records import SweepFile, SweepRequest
-from nbrnn.runs.store import LOCK, RunFolder, is_empty_but_for, locked
+from nbrnn.runs.store import RunFolder
 
 SWEEP = "sweep.json"
 RUNS = "runs"
@@ -28,28 +29,33 @@ class SweepFolder:
         return str(self.path)
 
     def locked(self) -> AbstractContextManager[None]:
-        """Make the sweep this process's own; the lock ends with the process. Raises StoreError."""
+        """Make the sweep this process's own, as `locked` does. Raises StoreError for runs elsewhere."""
+        check_folders(self.path, self.path / RUNS)
         return locked(self.path, patience=0.5)  # who only looks whether it is at work is soon gone
 
     def is_at_work(self) -> bool:
         """Whether a process is at work here; nothing is written to find out."""
-        if not (self.path / LOCK).exists():
+        if not is_there(self.path / LOCK):
             return False
         try:
             with locked(self.path):
                 return False
         except LockedError:
             return True
-        except StoreError:  # not ours to write in, so that nobody can tell
+        except NbrnnError:  # not ours to write in, so that nobody can tell
             return False
 
     def is_sweep(self) -> bool:
         """Whether a sweep was begun here."""
-        return (self.path / SWEEP).exists()
+        return is_there(self.path / SWEEP)
 
     def is_free(self) -> bool:
         """Whether nothing is here but our lock, and a request that was never written to its end."""
         return is_empty_but_for(self.path, SWEEP)
+
+    def check_run(self, run_id: str) -> None:
+        """Raise StoreError if the folder of a run leads elsewhere."""
+        check_folders(self.path, self.path / RUNS / run_id)
 
     def run(self, run_id: str) -> RunFolder:
         """Return the folder of one run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -76,9 +77,12 @@ class Slot:
         )
 
     def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
-        """Run a job. Raises BrokenProcessPool if the process dies."""
-        with signals_blocked():  # which a new process inherits
-            future = self.executor.submit(run_in_child, job, force)
+        """Run a job. Raises BrokenProcessPool if the process dies, OSError if there can be none."""
+        try:
+            with signals_blocked():  # which a new process inherits
+                future = self.executor.submit(run_in_child, job, force)
+        except UnboundLocalError as error:  # of loky's, which closes pipes that it could not open
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
         told = None
         while not wait_for(future, seconds=0.05):
             self.pass_on_news(observer)

@@ -122,10 +122,11 @@ def plan(grid: Grid, corpus: Corpus, folder: SweepFolder) -> list[Job]:
     return jobs
 
 
-def done_before(job: Job) -> Summary | None:
+def done_before(sweep: SweepFolder, job: Job) -> Summary | None:
     """Return the summary of a run that need not be done, if there is one."""
     folder = RunFolder(job.folder)
     try:
+        sweep.check_run(job.run_id)
         if folder.is_run() and folder.has_text():
             return done_summary(folder, job.config, longer_too=True)
     except StoreError:
@@ -177,10 +178,10 @@ def sweep(
         )
         outcome = Outcome(planned)
         if not force:
-            before = {job.run_id: done_before(job) for job in planned}
+            before = {job.run_id: done_before(folder, job) for job in planned}
             outcome.summaries = {run_id: summary for run_id, summary in before.items() if summary}
             outcome.done_before = len(outcome.summaries)
-        sweeping = Sweeping(outcome, observer or SweepObserver(), stop, force, max_failures)
+        sweeping = Sweeping(folder, outcome, observer or SweepObserver(), stop, force, max_failures)
         sweeping.observer.planned(outcome)
         left = [job for job in planned if job.run_id not in outcome.summaries]
         if left:
@@ -234,13 +235,14 @@ class Sweeping:
 
     def __init__(
         self,
+        folder: SweepFolder,
         outcome: Outcome,
         observer: SweepObserver,
         stop: Callable[[], bool],
         force: bool,
         max_failures: int | None,
     ) -> None:
-        self.outcome, self.observer = outcome, observer
+        self.folder, self.outcome, self.observer = folder, outcome, observer
         self.stop, self.force = stop, force
         self.max_failures = max_failures
         self.failures = 0
@@ -281,6 +283,10 @@ class Sweeping:
         """Run a job; without a summary if it was not even begun, or met an error that meets all."""
         if self.stopping():
             return job, None
+        try:
+            self.folder.check_run(job.run_id)
+        except StoreError as error:  # of this run alone, and nothing is written there
+            return job, Summary(status="failed", reason=str(error))
         try:
             return job, where.run(job, ForJob(job, self.observer), self.stopping, self.force)
         except NbrnnError as error:
