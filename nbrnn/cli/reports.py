@@ -69,6 +69,8 @@ def print_configurations(results: Results, numbered: bool = False) -> None:
         print_wrapped(f"{name}: {how}")
     if ended:
         print()
+    for sentence in results.lost_from_zero()[:MOST_CONFIGURATIONS]:
+        print_wrapped(sentence)
     for problem in results.unreadable:
         print_wrapped(f"left out: {visible(problem)}")
 

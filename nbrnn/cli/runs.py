@@ -42,6 +42,9 @@ def sample(
     top_k: Annotated[int, typer.Option(help="Keep the likeliest K characters; 0: all.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
     checkpoint: Which = "best",
+    state: Annotated[
+        Literal["kept", "zero"] | None, typer.Option(help="To start from  [default: kept]")
+    ] = None,
     replace_unknown: Replacement = None,
     as_json: Json = False,
 ) -> None:
@@ -60,6 +63,7 @@ def sample(
         top_p=top_p,
         seed=seed,
         replacement=replace_unknown,
+        state=state,
     )
     if as_json:
         print(json.dumps({"prime": prime, "text": text, "update": model.update, "seed": seed}))
@@ -86,6 +90,7 @@ def score(
         str, typer.Argument(metavar="FILE", help="As CORPUS of train.", autocompletion=texts)
     ],
     checkpoint: Which = "best",
+    state: Annotated[Literal["kept", "zero"], typer.Option(help="To start from.")] = "zero",
     encoding: Encoding = None,
     replace_unknown: Replacement = None,
     as_json: Json = False,
@@ -100,7 +105,7 @@ def score(
     text = read_text(file, encoding_of(file, encoding))
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = len(text) - sum(map(text.count, model.alphabet))
-    losses = score(model, codes, folder.read_ngrams(folder.read_config()[1]))
+    losses = score(model, codes, folder.read_ngrams(folder.read_config()[1]), state=state)
     if as_json:
         print(json.dumps({"characters": codes.size, "replaced": unknown, **losses}, indent=2))
     else:

@@ -43,6 +43,10 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run in this folder.", autocompletion=folders)
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Go on from this run, in a new folder.", autocompletion=folders),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Start anew where a run is already.")] = False,
     encoding: Encoding = None,
     as_json: Json = False,
@@ -51,29 +55,38 @@ def train(
     """Train a network on a text, and keep everything in a folder.
 
     The same command again goes on with a run that was interrupted, and leaves a finished one as it
-    is. With --resume FOLDER --epochs N a run is made longer.
+    is. With --resume FOLDER --epochs N a run is made longer, with --from a copy of it is.
     """
+    if resume is not None and (out is not None or force):
+        raise ConfigError("--resume names the folder already: leave out --out and --force")
+    if source is not None and (resume is not None or force):
+        raise ConfigError("--from begins a new folder: leave out --resume and --force")
     with Signals() as signals:
-        if resume is None:
+        before = resume or source
+        if before is None:
             config, text = RunConfig(**settings), load(corpus, encoding)
-            path = out or RESULTS / run_id(config, text.name, text.sha256)
-        elif out is not None or force:
-            raise ConfigError("--resume names the folder already: leave out --out and --force")
         else:
-            path = existing_run(resume).path
-            config, text = of_run(path, settings, corpus, encoding)
+            config, text = of_run(existing_run(before).path, settings, corpus, encoding)
+        path = existing_run(resume).path if resume else out
+        path = path or RESULTS / run_id(config, text.name, text.sha256)
 
         from nbrnn.cli.watch import Watcher
-        from nbrnn.runs.run import run
+        from nbrnn.runs.run import copy_run, run
         from nbrnn.runs.store import RunFolder
 
         folder, updates_per_epoch = RunFolder(path), text.updates_per_epoch(config.seq_length)
+        if source is not None:
+            copy_run(existing_run(source), folder)
+        elif not force and not {"epochs", "updates"} & set(settings):
+            config = with_length_of(folder, config)
         with Watcher(str(folder), updates_per_epoch, config.seq_length, quiet, signals.defer) as watcher:
             summary = run(config, text, path, observer=watcher, stop=signals.waiting, force=force)
     if not watcher.has_started:
         watcher.say(done_before(folder, text, summary))
     with surviving_closed_stdout():
         print_result(folder, summary, as_json, quiet)
+    if summary.is_lost_from_zero and not quiet:
+        complain(lost_from_zero(summary))
     if summary.status == "interrupted":
         goes_on = f"{resuming(folder, text)} goes on"
         raise signals.error(f"interrupted after update {summary.updates:,}; {goes_on}")
@@ -93,6 +106,23 @@ def done_before(folder: RunFolder, text: Corpus, summary: Summary) -> str:
     return (
         f"{folder} {what} before and is left as it is: {resuming(folder, text)} --epochs N "
         f"makes it longer, --force does it again."
+    )
+
+
+def with_length_of(folder: RunFolder, config: RunConfig) -> RunConfig:
+    """Return the config with the length of the same run that is in a folder, if it is there."""
+    if folder.is_run():
+        there, _ = folder.read_config()
+        if there.same_but_length(config):
+            return there
+    return config
+
+
+def lost_from_zero(summary: Summary) -> str:
+    """Return a warning of a best model that needs the state that it was in."""
+    return (
+        f"warning: from h = 0 the best model loses {shown(summary.score_best)} nats per character, more "
+        f"than counting characters does ({shown(summary.score_unigram)}): it needs its kept state"
     )
 
 
@@ -149,6 +179,14 @@ def loss_lines(summary: Summary) -> list[str]:
                 f"smooth loss, {which}: {shown(loss)} nats per window, at update {update:,}",
                 f"  per character: {in_units}",
             ]
+    if summary.score_best is not None:
+        best, last, unigram = map(
+            shown, (summary.score_best, summary.score_final, summary.score_unigram)
+        )
+        lines += [
+            f"score, from h = 0 on: {best} nats per character",
+            f"  last model {last}, counting characters {unigram}",
+        ]
     if summary.updates_per_second:
         lines.append(
             f"training time: {summary.seconds:.1f} s, {summary.updates_per_second:,.0f} updates/s"

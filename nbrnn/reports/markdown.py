@@ -27,9 +27,8 @@ def configurations_markdown(results: Results) -> str:
         "# Configurations",
         f"Over the finished seeds of each configuration; losses in {results.unit}.",
     ]
-    parts += [
-        html.escape(f"Left out: {one_line(problem)}.", quote=False) for problem in results.unreadable
-    ]
+    problems = [f"Left out: {one_line(problem)}." for problem in results.unreadable]
+    parts += [html.escape(line, quote=False) for line in (*results.lost_from_zero(), *problems)]
     for measure in measures_of(results):
         parts += [
             f"## {measure.words.capitalize()}",

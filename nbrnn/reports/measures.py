@@ -49,6 +49,8 @@ MEASURES = (
     field("bits_per_character_final", "final smooth loss", "bits per character"),
     field("bits_per_character_best", "best smooth loss", "bits per character"),
     field("best_update", "update of the best model"),
+    field("score_best", "score of the best model from h = 0", PER_CHARACTER),
+    field("score_final", "score of the last model from h = 0", PER_CHARACTER),
     Measure("epoch_mean_loss_last", "mean loss of the last epoch", PER_WINDOW, last_epoch, rank=3),
     field("seconds", "seconds of training"),
     field("updates_per_second", "updates per second"),

@@ -33,7 +33,13 @@ def page(
     statuses = results.runs["status"].value_counts()
     columns = [
         *("setting", "seed", "status", "updates", "smooth_loss_best", "smooth_loss_final"),
-        *("epoch_mean_loss_last", "bits_per_character_best", "seconds", "updates_per_second"),
+        *(
+            "epoch_mean_loss_last",
+            "bits_per_character_best",
+            "score_best",
+            "seconds",
+            "updates_per_second",
+        ),
     ]
     corpora = results.runs[["corpus", "corpus_sha256"]].drop_duplicates()
     return environment.get_template("page.html").render(
@@ -50,6 +56,7 @@ def page(
         sentences=sentences(results, BEST),
         pairs=int((results.comparison["measure"] == BEST.column).sum()),
         unreadable=results.unreadable,
+        lost=results.lost_from_zero(),
         method=METHOD,
         samples=dict(list(samples.items())[:MOST_SAMPLES]),
         more_samples=max(0, len(samples) - MOST_SAMPLES),

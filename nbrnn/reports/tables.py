@@ -48,6 +48,16 @@ class Results:
         # A configuration is called `setting` in files, columns and JSON: scripts rely on that name.
         return {"runs": self.runs, "settings": self.configurations, "comparison": self.comparison}
 
+    def lost_from_zero(self) -> list[str]:
+        """Return a sentence for each run whose best model is worse than counting from h = 0 on."""
+        return [
+            f"From h = 0 the best model of {name}, seed {record.config.seed} loses "
+            f"{record.summary.score_best:.1f} nats per character, more than counting characters does: "
+            "it needs its kept state."
+            for record, name in zip(self.records, self.runs["setting"], strict=True)
+            if record.summary.is_lost_from_zero
+        ]
+
     def finished_by_seed(self, configuration: str) -> dict[int, RunRecord]:
         """Return the finished runs of a configuration by seed, the best run first."""
         rows = self.runs[(self.runs["setting"] == configuration) & (self.runs["status"] == "finished")]

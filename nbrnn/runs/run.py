@@ -83,6 +83,17 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
         raise StoreError(f"{folder} holds another run, with {different}: give another --out, or --force")
 
 
+def copy_run(source: RunFolder, target: RunFolder) -> None:
+    """Begin a new folder with all that a run has left, so that it goes on from there.
+
+    Nothing happens to a folder that has a run. Raises StoreError, LockedError, WriteError.
+    """
+    target.refuse_strangers()
+    with target.locked():
+        if not target.is_run():
+            target.write_contents(source.contents())
+
+
 def check_length(config: RunConfig, corpus: Corpus) -> None:
     """Raise CorpusError for a text without a window, and for too many epochs."""
     windows = corpus.updates_per_epoch(config.seq_length)
