@@ -28,7 +28,7 @@ NOTEBOOK_WIDTH = 100  # characters
 REDRAW_SECONDS = 0.25
 LOG_SECONDS = 10.0  # between two lines about a run where there is no bar
 MOST_LINES = 100  # of them, however long it takes
-BESIDE = 17  # characters beside the text of a bar: the bar itself, the share, the time left
+BESIDE = 15  # characters beside the text of a bar: the bar itself, the share, the time left
 
 
 class NotebookBars(bars.Progress):
@@ -99,11 +99,13 @@ class Screen:
             self.console.print(Text(visible(message)), soft_wrap=True)
 
     def fitted(self, text: str) -> str:
-        """Return as many words of a bar's text as there is room for."""
+        """Return as many parts of a bar's text as there is room for, or else words."""
         width = self.console.width - BESIDE
         if len(text) <= width:
             return text
-        return text[: width - 1].rpartition(" ")[0].rstrip(" ,·(") + " …"
+        begin = text[: width - 2]
+        end = max(begin.rfind(" · "), begin.rfind(", "))
+        return f"{begin[: end if end > 0 else begin.rfind(' ')]} …"
 
     def step(self, what: str, done: int, total: int) -> None:
         """Show on a bar of its own how much of some part of the work is done."""

@@ -21,7 +21,7 @@ CALM = 1e-6  # a learning rate with which nothing diverges
 RUN_SECONDS = 0.3  # for the picture of a run, its text and its files
 ROW_BYTES = 46  # of metrics.csv
 SAMPLE_BYTES = 90  # of samples.jsonl beside the text
-OTHER_BYTES = 35_000  # of a run's picture, text and JSON
+OTHER_BYTES = 62_000  # of a run's picture, text and JSON
 
 
 class Shape(NamedTuple):

@@ -2,10 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
 from harness import one_line_error
+from msgspec import structs
+
+from nbrnn.runs.store import RunFolder
 
 
 def test_sample_prints_the_text_alone(nbrnn, run_folder):
@@ -15,6 +19,20 @@ def test_sample_prints_the_text_alone(nbrnn, run_folder):
     document = json.loads(nbrnn("sample", run_folder, "--length", "100", "--seed", "3", "--json").stdout)
     assert document["text"] == done.stdout
     assert nbrnn("sample", run_folder, "--prime", "Jane", "--length", "9").stdout.startswith("Jane")
+
+
+def test_a_model_of_a_run_in_progress_says_so(nbrnn, run_folder, text_file, tmp_path):
+    folder = RunFolder(shutil.copytree(run_folder, tmp_path / "run"))
+    finished = nbrnn("sample", "run", "--length", "50")
+    folder.write_summary(structs.replace(folder.read_summary(), status="running"))
+    update = folder.read_checkpoint("best").update
+    done = nbrnn("sample", "run", "--length", "50")
+    assert done.stderr == f"run is running: its best model so far is of update {update:,}\n"
+    assert done.stdout == finished.stdout
+    assert (
+        "its last model so far is of update 1,000"
+        in nbrnn("score", "run", text_file, "--checkpoint", "last").stderr
+    )
 
 
 def test_score(nbrnn, run_folder, text_file, tmp_path):
@@ -60,9 +78,13 @@ def test_corpora(nbrnn, tmp_path):
     assert "27,889" in nbrnn("corpora").stdout
 
 
-def test_help_and_version(nbrnn):
+def test_help_and_version(nbrnn, monkeypatch):
     assert "--sigma" in nbrnn("train", "--help").stdout
     assert nbrnn().stdout == nbrnn("--help").stdout
+    monkeypatch.setenv("COLUMNS", "80")
+    commands = nbrnn("--help").stdout.partition("Commands:")[2]
+    assert "..." not in commands
+    assert len(commands.splitlines()) == 10  # each in one line
     assert re.fullmatch(r"nbrnn \d+\.\d+\.\d+\n", nbrnn("--version").stdout)
 
 

@@ -63,8 +63,9 @@ def test_a_signal_ends_a_sweep_with_checkpoints(text_file, tmp_path, fork, backe
     assert child.wait() == code
     err = (tmp_path / "stderr").read_text()
     assert "Traceback" not in err
-    assert (
-        err.splitlines()[-1] == "nbrnn: interrupted: 0 of 4 runs are finished; the same command goes on"
+    assert err.splitlines()[-1] == (
+        "nbrnn: interrupted: 0 of 4 runs finished, 2 stopped with a checkpoint, 2 to do; "
+        "all of it is kept in s, and the same command goes on"
     )
     assert all_end(workers)
     summaries = [folder.read_summary() for folder in SweepFolder(tmp_path / "s").runs()]
@@ -191,6 +192,32 @@ def on_terminal(*arguments, cwd, **environment):
     child.expect(pexpect.EOF)
     child.close()
     return child.exitstatus, child.before
+
+
+def test_the_end_of_a_training_fits_on_a_terminal_with_the_figures_last(text_file, tmp_path):
+    train = ["train", text_file, "--updates", "3000", "--sample-length", "30", "--out", "run"]
+    _, seen = on_terminal(*train, cwd=tmp_path)
+    *_, text, figures = re.split(r"what the best model writes:|(?=run: finished, 3,000 updates)", seen)
+    assert len(text) > 1000
+    assert figures.splitlines()[1].startswith("smooth loss, best: ")
+    assert len(figures.splitlines()) <= 8
+    assert all(len(line) <= 80 for line in figures.splitlines())
+
+
+def test_kernels_that_are_compiled_are_announced_once(text_file, tmp_path):
+    train = ["train", text_file, "--updates", "10", "--out", "run"]
+    code, seen = on_terminal(*train, cwd=tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    assert code == 0
+    assert seen.count("compiling the kernels") == 1
+
+
+def test_a_sweep_and_a_gradcheck_never_stand_still_on_a_terminal(text_file, tmp_path):
+    sweep = ["sweep", text_file, "--updates", "300", "--hidden", "5", "--seeds", "0:1", "--name", "s"]
+    _, seen = on_terminal(*sweep, cwd=tmp_path)
+    for step in ("pictures of runs: 2 of 2", "runs read: 2 of 2", "pictures of the report: "):
+        assert step in seen
+    _, seen = on_terminal("gradcheck", text_file, "--hidden", "5", "--seq-length", "5", cwd=tmp_path)
+    assert "m = 5: derivatives: " in seen
 
 
 def test_progress_and_samples_are_seen_on_a_terminal(text_file, tmp_path):

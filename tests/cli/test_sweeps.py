@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
 from harness import one_line_error
 
+from nbrnn.cli.sweeps import duration
+from nbrnn.reports.report import report
 from nbrnn.runs.store import RunFolder
 
 FAST = ["--hidden", "5", "--updates", "200", "--seeds", "0:1"]
@@ -29,6 +32,7 @@ def test_the_command_prints_one_json_document_and_writes_a_report(nbrnn, text_fi
     assert again["done_before"] == 4
     listed = json.loads(nbrnn(*command, "--dry-run").stdout)
     assert [row["status"] for row in listed] == ["finished"] * 4
+    assert "0 runs to do" in nbrnn(*command, "--dry-run").stderr
     assert [row["run_id"] for row in listed] == [row["run_id"] for row in document["runs"]]
     assert nbrnn(*command[:-1], "--quiet").stdout == ""
 
@@ -38,6 +42,9 @@ def test_a_dry_run_writes_nothing(nbrnn, text_file, tmp_path):
     *runs, last = done.stdout.splitlines()
     assert [line.split() for line in runs] == [["new", "seed", str(seed)] for seed in range(4)]
     assert last == "4 runs, 4 to do"
+    assert re.fullmatch(r"4 runs to do: about \d+ (s|min) on \d+ cores?, 1 MB\n", done.stderr)
+    quiet = nbrnn("sweep", text_file, "--sigma", "0.01,0.1", "--random", "1", "--dry-run", "--quiet")
+    assert (quiet.stdout, quiet.stderr) == (done.stdout, "")
     assert os.listdir(tmp_path) == []
 
 
@@ -57,7 +64,32 @@ def test_failures_are_exit_code_1_with_a_line_that_names_them(nbrnn, text_file):
     assert last.startswith("nbrnn: 2 of 4 runs did not finish: made_up-m5-eta1e+30")
     assert "diverged: update" in last
     done = nbrnn("sweep", text_file, "--eta", "0.1,1e30", *FAST, "--name", "s", code=1)
-    assert "2 diverged" in done.stdout
+    assert "results/s: 2 of 4 runs finished, 2 diverged" in done.stdout
+    assert "eta 1e+30: diverged with both seeds" in done.stdout
+    compared = nbrnn("compare", "s").stdout
+    assert compared.startswith("2 of 4 runs finished\n")
+    assert "cannot be compared: eta 1e+30 diverged with both seeds." in compared
+    assert "0 paired seeds" not in compared
+
+
+def test_a_report_tells_how_much_of_it_is_done(run_folder, tmp_path):
+    told = []
+    report([run_folder], tmp_path / "report", progress=lambda *steps: told.append(steps))
+    assert told[0] == ("runs read", 1, 1)
+    pictures = len(list((tmp_path / "report").glob("*.png")))
+    assert [done for what, done, _ in told if "pictures" in what] == [*range(1, pictures + 1)]
+    assert all(done <= total for _, done, total in told)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.2, "1 s"), (89, "89 s"), (90, "2 min"), (240, "4 min"), (5399, "90 min"), (5400, "2 h"),
+        (86_400, "24 h"), (864_000, "10 days"),
+    ],
+)  # fmt: skip
+def test_a_duration_has_one_or_two_digits(seconds, said):
+    assert duration(seconds) == said
 
 
 @pytest.mark.parametrize(

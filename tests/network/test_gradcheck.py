@@ -26,7 +26,12 @@ def test_every_weight_is_below_1e_6_in_every_case(corpus, sigma):
 
 def test_all_weights_are_checked(corpus):
     K = len(corpus.alphabet)
-    weights = {d.parameter: d.weights for d in gradcheck.gradcheck(corpus, 5, seq_length=5)}
+    told = []
+    differences = gradcheck.gradcheck(corpus, 5, seq_length=5, progress=lambda *now: told.append(now))
+    weights = {d.parameter: d.weights for d in differences}
+    total = len(gradcheck.CASES) * sum(weights.values())
+    assert told[-1] == (total, total)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert weights == {"W": 25, "U": 5 * K, "V": 5 * K, "b": 5, "c": K}
 
 

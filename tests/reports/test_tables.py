@@ -5,6 +5,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from harness import begin_sweep, no_pictures
 from msgspec import structs
@@ -14,7 +15,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
 from nbrnn.reports.measures import COMPARED
 from nbrnn.reports.report import report
-from nbrnn.reports.tables import comparison_table, read
+from nbrnn.reports.tables import comparison_table, endings, read
 from nbrnn.runs.run import run
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
@@ -109,7 +110,11 @@ def test_differences_are_paired_by_seed(results):
             assert row["p_holm"] >= row["p"]
         else:
             assert row["n"] == 0
-            assert "0 paired seeds cannot tell" in row["sentence"]
+            ended = [f"{row[side]} diverged with all 5 seeds" for side in "ab" if "1e+30" in row[side]]
+            assert ended
+            assert (
+                row["sentence"] == f"{row['a']} and {row['b']} cannot be compared: {', '.join(ended)}."
+            )
 
 
 def made_up_results(tmp_path, losses):
@@ -152,6 +157,26 @@ def made_up_results(tmp_path, losses):
 def test_sentences(tmp_path, losses, said):
     comparison = made_up_results(tmp_path, losses).comparison
     assert comparison[comparison["measure"] == "smooth_loss_best"]["sentence"].iloc[0] == said
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        (["finished", "finished"], {}),
+        (["diverged"], {"a": "diverged with its only seed"}),
+        (["diverged", "diverged"], {"a": "diverged with both seeds"}),
+        (["failed"] * 3, {"a": "failed with all 3 seeds"}),
+        (["running", "interrupted"], {"a": "unfinished with both seeds"}),
+        (
+            ["finished", "diverged", "running", "diverged"],
+            {"a": "1 of 4 runs finished, 2 diverged, 1 unfinished"},
+        ),
+    ],
+)
+def test_how_runs_ended_is_said_of_those_that_did_not_finish(statuses, said):
+    runs = pd.DataFrame({"setting": "a", "status": statuses})
+    others = pd.DataFrame({"setting": "b", "status": ["finished"]})
+    assert endings(pd.concat([runs, others])) == said
 
 
 def test_a_difference_among_many_pairs_is_doubted(tmp_path):

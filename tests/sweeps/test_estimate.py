@@ -1,0 +1,80 @@
+"""How long a sweep will take, and how large it will be."""
+
+import numpy as np
+import pytest
+
+from nbrnn.runs.run import run
+from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.sweeps import estimate as estimating
+from nbrnn.sweeps.estimate import Trial, estimate, trials_of
+from nbrnn.sweeps.grid import grid
+from nbrnn.sweeps.sweep import plan
+
+
+@pytest.fixture
+def jobs(corpus, tmp_path):
+    """Return a function that plans the runs of a sweep."""
+    return lambda **lists: plan(grid({"seed": "0", **lists}), corpus, SweepFolder(tmp_path))
+
+
+@pytest.fixture
+def microseconds(monkeypatch):
+    """Let an update take as many microseconds as there are hidden units; return which are timed."""
+    timed = []
+
+    def trial_of(config, corpus):
+        timed.append(config.hidden)
+        return Trial(config.hidden * 1e-6, copies=3)
+
+    monkeypatch.setattr(estimating, "trial_of", trial_of)
+    monkeypatch.setattr(estimating, "RUN_SECONDS", 0)
+    return timed
+
+
+def test_a_trial_trains_and_counts_the_arrays_of_the_checkpoints(corpus, jobs, monkeypatch):
+    monkeypatch.setattr(estimating, "TRIAL_SECONDS", 0.001)
+    (job,) = jobs(hidden="10", updates="100", eta="1e30")
+    trial = estimating.trial_of(job.config, corpus)
+    assert trial.seconds > 0
+    assert trial.copies == 3  # the model twice, and AdaGrad's memory
+
+
+def test_the_runs_share_the_cores_but_none_is_shorter_for_it(corpus, jobs, microseconds):
+    four = jobs(hidden="10", updates="1000000", seed="0:3")
+    assert estimate(four, corpus, 1).seconds == pytest.approx(40)
+    assert estimate(four, corpus, 2).seconds == pytest.approx(20)
+    one = jobs(hidden="10", epochs="1,1000")
+    updates = 1000 * corpus.updates_per_epoch(25)
+    assert estimate(one, corpus, 2).seconds == pytest.approx(updates * 1e-5)
+    assert estimate(one, corpus, 64).slots == 2
+    assert set(microseconds) == {10}
+
+
+def test_only_some_of_many_shapes_are_timed(corpus, jobs, microseconds):
+    configs = [job.config for job in jobs(hidden="1:100", updates="1")]
+    trials = trials_of(configs, corpus)
+    assert len(trials) == 100
+    assert len(microseconds) == estimating.MOST_SHAPES
+    assert {1, 100} <= set(microseconds)
+    for shape, trial in trials.items():
+        if shape.hidden in microseconds:
+            assert trial.seconds == pytest.approx(shape.hidden * 1e-6)
+    in_order = [trials[shape].seconds for shape in sorted(trials)]
+    assert np.corrcoef(in_order, np.arange(100))[0, 1] > 0.9
+
+
+def test_the_size_is_that_of_the_folder(corpus, jobs, microseconds):
+    for lists in (
+        {"hidden": "5", "updates": "20000", "sample_every": "1000"},
+        {"hidden": "100", "updates": "200", "dtype": "float64"},
+    ):
+        (job,) = jobs(**lists)
+        run(job.config, corpus, job.folder)
+        there = sum(path.stat().st_size for path in job.folder.iterdir())
+        assert estimate([job], corpus, 1).bytes == pytest.approx(there, rel=0.25)
+
+
+def test_what_cannot_be_trained_takes_no_time(corpus, jobs, microseconds):
+    too_long = estimate(jobs(seq_length="10000"), corpus, 1)
+    assert (too_long.runs, too_long.seconds, too_long.bytes) == (1, 0, 0)
+    assert microseconds == []
