@@ -8,8 +8,8 @@ from rich.console import Console
 
 from nbrnn.cli import watch
 from nbrnn.cli.watch import Screen, SweepWatcher, Watcher
+from nbrnn.runs.progress import Progress
 from nbrnn.runs.records import Summary
-from nbrnn.runs.run import Progress
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import Outcome, plan
