@@ -31,6 +31,11 @@ MOST_LINES = 100  # of them, however long it takes
 BESIDE = 15  # characters beside the text of a bar: the bar itself, the share, the time left
 
 
+def stderr_console() -> Console:
+    """Return where messages and progress go; that they cannot be written stops no work."""
+    return Console(file=cast(TextIO, Unfailing(sys.stderr)), highlight=False)
+
+
 class NotebookBars(bars.Progress):
     """Bars below the cell of a notebook; those of rich itself need ipywidgets there."""
 
@@ -71,7 +76,7 @@ class Screen:
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
-        self.console = Console(file=cast(TextIO, Unfailing(sys.stderr)), highlight=False)
+        self.console = stderr_console()
         self.steps: dict[str, bars.TaskID] = {}
         kind = NotebookBars if self.console.is_jupyter else bars.Progress
         self.bars = kind(

@@ -29,7 +29,7 @@ def screenshot(screen):
 @pytest.fixture
 def terminal(monkeypatch):
     """Let stderr have 80 columns, of which nothing is shown."""
-    monkeypatch.setattr(watch, "Stderr", lambda: Console(file=io.StringIO(), width=80))
+    monkeypatch.setattr(watch, "stderr_console", lambda: Console(file=io.StringIO(), width=80))
 
 
 def test_a_line_about_a_run_is_whole(terminal):
