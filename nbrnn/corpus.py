@@ -200,7 +200,7 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
             data = read_all(sys.stdin.buffer, "standard input")
         else:
             with opened(source) as file:
-                data = read_all(file, source)
+                data = read_all(file, source, os.fstat(file.fileno()).st_size)
     except FileNotFoundError:
         known = ", ".join(NAMED)
         raise CorpusError(f"{source}: no such file, nor a known corpus ({known})") from None
@@ -212,13 +212,13 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
         raise CorpusError(f"{source!r} cannot be the name of a file") from None
     try:
         text = data.decode(encoding)
-    except LookupError:
-        raise CorpusError(f"--encoding {encoding}: Python knows no such encoding") from None
     except UnicodeError as error:
         place = f"byte {error.start}" if isinstance(error, UnicodeDecodeError) else "its text"
         raise CorpusError(
             f"{source} is not {encoding}: {place} cannot be decoded (--encoding names another)"
         ) from None
+    except (LookupError, ValueError):  # ValueError: a zero byte in its name
+        raise CorpusError(f"--encoding {encoding}: Python knows no such encoding") from None
     return text.removeprefix("\ufeff")
 
 
@@ -242,15 +242,19 @@ def without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def read_all(file: IO[bytes], label: str) -> bytearray:
-    """Return everything in a file or a pipe. Raises CorpusError before the memory ends."""
+def read_all(file: IO[bytes], label: str, size: int = 0) -> bytearray:
+    """Return everything in a file, which claims a size, or in a pipe, which does not.
+
+    Raises CorpusError before the memory ends.
+    """
     most = memory.available() / MEMORY_PER_BYTE
     data = bytearray()
-    while piece := file.read(PIECE):
+    while max(size, len(data)) <= most:
+        piece = file.read(PIECE)
+        if not piece:
+            return data
         data += piece
-        if len(data) > most:
-            raise CorpusError(f"{label}: not enough memory for a text of more than {most:,.0f} bytes")
-    return data
+    raise CorpusError(f"{label}: not enough memory for a text of more than {most:,.0f} bytes")
 
 
 def read_named(name: str) -> bytes:

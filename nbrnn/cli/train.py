@@ -176,7 +176,7 @@ def loss_lines(summary: Summary) -> list[str]:
         if loss is not None:
             in_units = f"{shown(nats)} nats, {shown(bits)} bits, perplexity {shown(perplexity)}"
             lines += [
-                f"smooth loss, {which}: {shown(loss)} nats per window, at update {update:,}",
+                f"smooth loss, {which}: {shown(loss)} nats per window, at update {shown(update)}",
                 f"  per character: {in_units}",
             ]
     if summary.score_best is not None:

@@ -170,7 +170,7 @@ class RunFolder:
             return RunConfig.from_dict(values), corpus
         except KeyError as error:
             raise StoreError(f"{path} is damaged: it says nothing of {error}") from None
-        except (ConfigError, msgspec.ValidationError) as error:
+        except (ConfigError, *NONSENSE) as error:
             raise StoreError(f"{path} is damaged: {error}") from None
 
     def write_env(self, session: Session) -> None:

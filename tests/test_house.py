@@ -1,0 +1,33 @@
+"""The house stays such that it fits in the head: no long modules, no long functions."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "nbrnn"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+MOST_LINES = 350
+MOST_LINES_OF_A_FUNCTION = 60  # without its head, which lists the options of a command
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_and_functions_are_short(module):
+    source = module.read_text()
+    assert len(source.splitlines()) <= MOST_LINES
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    lengths = {
+        node.name: node.end_lineno - node.body[0].lineno + 1
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, functions)
+    }
+    assert max(lengths.values(), default=0) <= MOST_LINES_OF_A_FUNCTION, lengths
+
+
+def test_each_wing_says_what_lives_there():
+    wings = [path for path in PACKAGE.iterdir() if (path / "__init__.py").exists()]
+    assert {path.name for path in wings} == {"network", "runs", "sweeps", "reports", "cli"}
+    for wing in wings:
+        said = ast.get_docstring(ast.parse((wing / "__init__.py").read_text()))
+        assert "?" in said.splitlines()[0]
+        assert len(said.splitlines()) > 2
