@@ -101,11 +101,12 @@ def score(
 
     folder = existing_run(run)
     model = folder.read_checkpoint(checkpoint)
+    ngrams = folder.read_ngrams(folder.read_config()[1])
     note_unfinished(folder, checkpoint, model.update)
     text = read_text(file, encoding_of(file, encoding))
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = len(text) - sum(map(text.count, model.alphabet))
-    losses = score(model, codes, folder.read_ngrams(folder.read_config()[1]), state=state)
+    losses = score(model, codes, ngrams, state=state)
     if as_json:
         print(json.dumps({"characters": codes.size, "replaced": unknown, **losses}, indent=2))
     else:
