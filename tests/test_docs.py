@@ -1,7 +1,9 @@
 """What the README says, done."""
 
+import ast
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
@@ -11,38 +13,157 @@ from pathlib import Path
 
 import children
 import pytest
+import typer
 
 from bench.report import speed_table
+from nbrnn.cli.main import app
 from nbrnn.runs import store
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language, text=README):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+HOW_DO_I = README.partition("## How do I ...\n")[2].partition("\n## ")[0]
+ANSWERS = dict(re.findall(r"^### (.+?)\?\n(.*?)(?=^### |\Z)", HOW_DO_I, re.DOTALL | re.MULTILINE))
+OLD = Path(__file__).parent / "data" / "0.1"
 
 
 @pytest.mark.slow
 def test_every_command_of_the_tour_works(tmp_path, fork):
     shutil.copy(ROOT / "README.md", tmp_path)
-    tour = [block for block in blocks("sh") if block.startswith("nbrnn ")]
+    tour = [block for block in blocks("sh") if re.match(r"(nbrnn|mv|rm) ", block)]
     commands = [line for block in tour for line in block.splitlines()]
-    assert len(commands) >= 7
+    assert len(commands) >= 12
     for command in commands:
         name, *arguments = shlex.split(command)
-        assert name == "nbrnn"
+        if name != "nbrnn":
+            subprocess.run([name, *arguments], cwd=tmp_path, check=True)
+            continue
         child = fork(children.program, arguments, tmp_path)
         assert child.wait() == 0, f"{command}: {(tmp_path / 'stderr').read_text()}"
 
 
 @pytest.mark.slow
 def test_the_python_example_works(tmp_path):
-    (code,) = blocks("python")
+    (code,) = blocks("python", README.partition("### From Python\n")[2].partition("\n## ")[0])
+    assert 50 < float(python(code, tmp_path)) < 110
+
+
+# ---------------------------------------------------------------- How do I ...
+
+
+def python(code, folder, **environment):
+    """Run code as a user would, and return what it prints."""
+    environment = {**os.environ, "MPLBACKEND": "agg", **environment}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert 50 < float(done.stdout) < 110
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Return a folder with runs in results/, and the text of them."""
+    shutil.copytree(OLD / "sweep", tmp_path / "results" / "sweep")
+    shutil.copytree(OLD / "run", tmp_path / "results" / "tour")
+    shutil.copy(OLD / "moor.txt", tmp_path / "text.txt")
+    return tmp_path
+
+
+def test_each_answer_has_a_command_or_code_that_is_tested_here():
+    assert len(ANSWERS) == 11
+    for question, answer in ANSWERS.items():
+        assert "```" in answer, question
+    assert len(blocks("sh", HOW_DO_I)) == 3  # part of the tour
+    assert len(blocks("bash", HOW_DO_I)) == 2
+    assert len(blocks("python", HOW_DO_I)) == 7
+
+
+@pytest.mark.parametrize("script", blocks("bash", HOW_DO_I))
+def test_scripts_for_other_machines_are_right_to_a_shell(script):
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    for words in re.findall(r"\.venv/bin/nbrnn (.*?)[;\"\n]", script.replace('"$', "$")):
+        name, *arguments = shlex.split(re.sub(r"\$\w+", "1", words))
+        command = typer.main.get_command(app).commands[name]
+        command.make_parser(command.make_context(name, [])).parse_args(args=arguments)
+
+
+def answer(words):
+    """Return the code of the answer whose question has these words."""
+    (text,) = (text for question, text in ANSWERS.items() if words in question)
+    (code,) = blocks("python", text)
+    return code
+
+
+@pytest.mark.slow
+def test_pandas(results):
+    printed = python(answer("pandas"), results)
+    assert re.search(r"^0\.1 +0\.01 +\d+\.\d+ +\d+\.\d+ +2$", printed, re.MULTILINE), printed
+
+
+@pytest.mark.slow
+def test_a_cell_of_a_notebook(nbrnn, tmp_path):
+    printed = python(answer("notebook"), tmp_path)
+    (folder,) = (tmp_path / "results").iterdir()
+    written = nbrnn("sample", folder, "--length", "100").stdout
+    assert "".join(printed.split()) == "".join(written.split()) != ""
+
+
+@pytest.mark.slow
+def test_latex_and_pdf(results):
+    printed = python(answer("LaTeX"), results)
+    assert printed.startswith("\\begin{tabular}{lrr}")
+    assert (results / "loss.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_slurm_by_dask_jobqueue():
+    code = compile(answer("SLURM"), "README", "exec")
+    assert {"SLURMCluster", "scheduler_address", "sweep"} <= set(code.co_names)
+
+
+@pytest.mark.slow
+def test_optuna(tmp_path):
+    code = answer("Optuna")
+    compile(code, "README", "exec")
+    pytest.importorskip("optuna")
+    printed = python(code.replace("n_trials=10", "n_trials=2"), tmp_path)
+    assert set(ast.literal_eval(printed)) == {"eta", "sigma"}
+
+
+MLFLOW = """
+from contextlib import nullcontext as start_run
+losses = {}
+def log_metric(name, value, step):
+    losses[step] = value
+def log_params(params):
+    assert params["updates"] == 2000
+"""
+
+
+@pytest.mark.slow
+def test_mlflow(tmp_path):
+    (tmp_path / "mlflow.py").write_text(MLFLOW)
+    code = answer("MLflow") + "\nprint(max(mlflow.losses), mlflow.losses[2000])"
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    last, loss = python(code, tmp_path, PYTHONPATH=path).split()
+    summary = json.loads((tmp_path / "results" / "logged" / "summary.json").read_text())
+    assert (int(last), float(loss)) == (2000, summary["smooth_loss_final"])
+
+
+def test_the_loss_without_nbrnn(nbrnn, results):
+    theirs = float(python(answer("without nbrnn"), results))
+    ours = json.loads(nbrnn("score", results / "results" / "tour", "text.txt", "--json").stdout)
+    assert theirs == pytest.approx(ours["model"]["nats_per_character"], rel=1e-5)
 
 
 def test_every_command_and_every_file_of_a_run_is_mentioned(nbrnn):
@@ -57,7 +178,7 @@ def test_every_command_and_every_file_of_a_run_is_mentioned(nbrnn):
 
 
 def test_every_module_is_in_the_tree_and_every_link_leads_somewhere():
-    for module in (ROOT / "nbrnn").glob("*.py"):
+    for module in (ROOT / "nbrnn").rglob("*.py"):
         if not module.name.startswith("__"):
             assert f"  {module.name} " in README, module.name
     headings = [

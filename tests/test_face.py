@@ -282,6 +282,6 @@ def test_a_notebook_shows_progress_and_the_loss(text_file, tmp_path):
     assert "<table" in many[-1].data["text/html"]
     assert [output.output_type for output in quiet] == ["execute_result"]
     bars = ast.literal_eval(last[0].data["text/plain"])
-    assert re.search(r"[\d,]+ updates · epoch .* nats .* bits .*━", bars[0])
+    assert re.search(r"epoch .*/.* · smooth loss .* nats/window · [\d,]+ updates/s .*━", bars[0])
     assert any("runs" in bar and "hidden 5, seed 0" in bar for bar in bars)
     assert bars[-1] == "<pre></pre>"

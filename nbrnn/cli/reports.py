@@ -135,11 +135,13 @@ def pause(seconds: float, signals: Signals) -> None:
 
 def compare(folders: Folders, as_json: Json = False) -> None:
     """Print how configurations differ, seed by seed."""
+    from nbrnn.cli.watch import Screen
     from nbrnn.reports.measures import BEST
     from nbrnn.reports.rows import METHOD, plain_rows, sentences
     from nbrnn.reports.tables import read
 
-    results = read([existing(folder) for folder in folders])
+    with Screen(quiet=False) as screen:
+        results = read([existing(folder) for folder in folders], screen.step)
     if as_json:
         print(json.dumps(plain_rows(results.comparison), indent=2))
         return

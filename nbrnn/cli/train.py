@@ -81,10 +81,10 @@ def train(
             config = with_length_of(folder, config)
         with Watcher(str(folder), updates_per_epoch, config.seq_length, quiet, signals.defer) as watcher:
             summary = run(config, text, path, observer=watcher, stop=signals.waiting, force=force)
-    if not watcher.has_started:
-        watcher.say(done_before(folder, text, summary))
     with surviving_closed_stdout():
         print_result(folder, summary, as_json, quiet)
+    if not watcher.has_started:
+        watcher.say(done_before(folder, text, summary))
     if summary.is_lost_from_zero and not quiet:
         complain(lost_from_zero(summary))
     if summary.status == "interrupted":
