@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from nbrnn import memory
@@ -63,7 +64,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     encoding: str
     sha256: str
-    characters: int
+    characters: Annotated[int, Meta(ge=2, le=2**63 - 1)]
     alphabet: str
 
     def updates_per_epoch(self, seq_length: int) -> int:
@@ -228,7 +229,7 @@ def opened(source: str) -> Iterator[BufferedReader]:
 
     A pipe that nobody writes into is empty: waiting for somebody might never end.
     """
-    with open(source, "rb", opener=without_waiting) as file:
+    with open(Path(source), "rb", opener=without_waiting) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")

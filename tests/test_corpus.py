@@ -2,12 +2,18 @@
 
 import hashlib
 import io
+import itertools
+import json
+import os
+import subprocess
 import sys
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from harness import made_up_text
 
 from nbrnn import corpus as corpora
 from nbrnn.corpus import Corpus, Download, encode, fetch, load
@@ -177,3 +183,80 @@ def test_a_cache_that_cannot_be_written_is_an_error(server, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CorpusError, match="cache folder"):
         fetch("text", download(server + "/right"), tmp_path / "file")
+
+
+def test_a_damaged_download_is_not_here(tmp_path, monkeypatch, nbrnn):
+    monkeypatch.setattr("nbrnn.corpus.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("nbrnn.corpus.fetch", None)  # the network is not asked
+    (tmp_path / "shakespeare.txt").write_bytes(RIGHT)
+    rows = {row["name"]: row for row in json.loads(nbrnn("corpora", "--json").stdout)}
+    assert rows["shakespeare"]["characters"] is None
+    assert "downloaded when first used" in rows["shakespeare"]["where"]
+
+
+# ---------------------------------------------------------------- long texts
+
+
+def test_a_long_text_is_taken_in_pieces(monkeypatch):
+    text = made_up_text(1000) + "𝄞é"
+    whole = Corpus.from_text(text, "whole")
+    monkeypatch.setattr("nbrnn.corpus.PIECE", 7)
+    pieces = Corpus.from_text(text, "pieces")
+    assert pieces.sha256 == whole.sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert pieces.alphabet == whole.alphabet == "".join(sorted(set(text)))
+    assert "".join(pieces.alphabet[code] for code in pieces.codes) == text
+    with pytest.raises(CorpusError, match="number 1009"):
+        Corpus.from_text(f"{text[:1002]}abcdefg\ud800", "lone surrogate")
+
+
+def test_pairs_of_neighbours_are_counted():
+    text = made_up_text(1000)
+    corpus = Corpus.from_text(text, "made-up")
+    pairs = Counter(itertools.pairwise(text))
+    found = {
+        (corpus.alphabet[a], corpus.alphabet[b]): count
+        for (a, b), count in zip(corpus.counts["pairs"], corpus.counts["pair_counts"], strict=True)
+    }
+    assert found == pairs
+    assert dict(zip(corpus.alphabet, corpus.counts["characters"], strict=True)) == Counter(text)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, which counts in KiB")
+def test_a_long_text_takes_twenty_bytes_a_character(tmp_path):
+    text = made_up_text(100_000) * 200
+    (tmp_path / "text").write_text(text)
+    script = """
+import resource, sys
+from nbrnn.corpus import load
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+load(sys.argv[1]).counts
+print(peak() - before)
+"""
+    command = [sys.executable, "-c", script, tmp_path / "text"]
+    taken = int(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert taken < 20 * len(text)
+
+
+def test_a_text_that_is_too_long_for_the_memory_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("nbrnn.memory.available", lambda: 20_000)
+    monkeypatch.setattr("nbrnn.corpus.PIECE", 100)
+    (tmp_path / "text").write_text("ab" * 500)
+    assert len(load(str(tmp_path / "text"))) == 1000
+    (tmp_path / "text").write_text("ab" * 501)
+    with pytest.raises(CorpusError, match="not enough memory for a text of more than 1,000 bytes"):
+        load(str(tmp_path / "text"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"ab" * 501)))
+    with pytest.raises(CorpusError, match="standard input: not enough memory"):
+        load("-")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+def test_a_text_may_come_through_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("a text",))
+    writer.start()
+    corpus = load(str(tmp_path / "pipe"))
+    writer.join()
+    assert corpus.alphabet == " aetx"

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from nbrnn.corpus import Description
 
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Status = Literal["running", "finished", "interrupted", "diverged", "failed"]
 
 DONE: tuple[Status, ...] = ("finished", "diverged")  # the same would come out again

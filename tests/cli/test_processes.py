@@ -127,6 +127,30 @@ def test_a_full_device_as_stdout(run_folder):
     assert done.stderr.startswith("nbrnn: ")
 
 
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+
+
+@FULL
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_progress_that_cannot_be_written_stops_no_sweep(text_file, tmp_path, backend):
+    sweep = ["sweep", text_file, *FAST, "--seeds", "0:3", "--backend", backend, "--out", tmp_path / "s"]
+    train = ["train", text_file, *FAST, "--out", tmp_path / "run"]
+    with open("/dev/full", "w") as full:
+        for words in (sweep, ["report", tmp_path / "s"], train):
+            assert subprocess.run(
+                command(*words), stdout=subprocess.PIPE, stderr=full, check=True
+            ).stdout
+    statuses = [run.read_summary().status for run in SweepFolder(tmp_path / "s").runs()]
+    assert statuses == ["finished"] * 4
+
+
+@FULL
+def test_a_result_that_cannot_be_written_is_an_error_even_if_nobody_can_be_told(run_folder):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command("show", run_folder), stdout=full, stderr=full, check=False)
+    assert done.returncode == 1
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
 def test_closed_streams_and_terminals_without_unicode(run_folder, closed):
     for words in (f"show {run_folder}", f"sample {run_folder}", "train - --updates 1"):
@@ -174,6 +198,19 @@ def test_a_full_disk_leaves_the_checkpoint_before(nbrnn, text_file, tmp_path):
     nbrnn(*more)
     nbrnn("train", text_file, "--hidden", "50", "--updates", "500", "--out", "scratch", "-q")
     assert bits(tmp_path / "run") == bits(tmp_path / "scratch")
+
+
+def test_a_disk_that_is_full_from_the_start(text_file, tmp_path):
+    train = ["train", text_file, "--hidden", "50", "--updates", "300", "--out", tmp_path / "run", "-q"]
+    line = one_line_error(run_program(*train, code=1, limit="-f 4"))
+    assert "cannot write" in line
+    assert "goes on from it" not in line  # there is none
+
+
+def test_too_few_file_descriptors_for_so_many_processes(text_file, tmp_path):
+    sweep = ["sweep", text_file, *FAST, "--seeds", "0:31", "--jobs", "32", "--backend", "loky"]
+    done = run_program(*sweep, "--out", tmp_path / "s", "-q", code=2, limit="-n 40")
+    assert one_line_error(done) == "nbrnn: Too many open files: fewer --jobs may help"
 
 
 # ---------------------------------------------------------------- on a terminal

@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from harness import one_line_error
+from harness import one_line_error, run_program
 
 from nbrnn.cli.main import app
 from nbrnn.visible import visible
@@ -93,7 +93,7 @@ def test_wrong_usage_is_one_line(usage_error, text_file, arguments, said):
         ("--temperature", "1e-310"),
         ("--top-p", "0"),
         ("--top-p", "inf"), ("--top-k", "-1"), ("--seed", "-1"), ("--checkpoint", "worst"),
-        ("--prime", "Zürich"),
+        ("--top-k", "9223372036854775808"), ("--prime", "Zürich"),
     ],
 )  # fmt: skip
 def test_sample_options_out_of_range(usage_error, run_folder, option, value):
@@ -153,12 +153,37 @@ def test_a_damaged_checkpoint_is_one_line(nbrnn, tmp_path, text_file):
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 def test_a_folder_that_cannot_be_written(nbrnn, text_file, tmp_path):
-    assert "cannot write in" in one_line_error(nbrnn("train", text_file, "--out", "/proc/run", code=2))
+    assert "cannot write in" in one_line_error(nbrnn("train", text_file, "--out", "/proc/run", code=1))
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
     if os.geteuid() == 0:
         pytest.skip("no folder is closed to root")
-    assert "cannot write in" in one_line_error(nbrnn("train", text_file, "--out", closed, code=2))
+    assert "cannot write in" in one_line_error(nbrnn("train", text_file, "--out", closed, code=1))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["show"], ["sample"], ["report"], ["compare"], ["train"], ["score", "{run}"],
+        ["train", "--resume"], ["train", "{text}", "--out"], ["sweep", "{text}", "--out"],
+        ["report", "{run}", "--out"],
+    ],
+)  # fmt: skip
+def test_a_name_that_is_too_long_is_wrong_usage(usage_error, text_file, run_folder, command):
+    usage_error(*(part.format(text=text_file, run=run_folder) for part in command), "x" * 300)
+
+
+def test_a_name_in_a_title_cannot_control_the_terminal(nbrnn, run_folder, text_file, tmp_path):
+    hostile = tmp_path / "\x1b[31m"
+    hostile.write_text(text_file.read_text())
+    done = nbrnn("score", run_folder, hostile)
+    assert r"\x1b[31m" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_a_wrong_backend_of_matplotlib_is_none_of_ours(run_folder, tmp_path):
+    environment = {**os.environ, "MPLBACKEND": "nonsense"}
+    run_program("report", run_folder, "--out", tmp_path, "-q", env=environment)
 
 
 def test_control_characters_are_escaped_for_eyes():

@@ -2,8 +2,10 @@
 
 import json
 import os
+from contextlib import suppress
 
 import pytest
+import strange
 from harness import run_program
 
 from nbrnn.network import compiled
@@ -55,6 +57,46 @@ def test_one_damaged_file_is_enough_to_begin_anew(folder, damage, number):
 def test_a_file_that_is_not_recorded_is_no_better(folder):
     (folder / "loops.train-1.py311.2.nbc").write_bytes(b"of a process that was killed")
     assert_discarded(folder)
+
+
+NO_DAMAGE = ("hard link", "unreadable file")  # the latter to root
+
+
+@pytest.mark.timeout(60)  # which only a hang takes
+@pytest.mark.parametrize("kind", [kind for kind in strange.KINDS if kind not in NO_DAMAGE])
+def test_strange_files_are_no_record_and_are_not_followed(folder, tmp_path_factory, kind):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "precious").write_text("precious")
+    strange.KINDS[kind](folder / compiled.HASHES, outside)
+    before = strange.everything_in(outside)
+    assert_discarded(folder)
+    with suppress(OSError):  # as where it is called
+        compiled.record(folder)
+    assert strange.everything_in(outside) == before
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in strange.KINDS if "folder" not in kind and kind not in NO_DAMAGE]
+)
+def test_a_strange_file_in_the_cache_is_deleted(folder, tmp_path_factory, kind):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "precious").write_text("precious")
+    strange.KINDS[kind](folder / "loops.train-1.py311.nbi", outside)
+    before = strange.everything_in(outside)
+    compiled.record(folder)  # which knows no better
+    compiled.discard_damaged(folder)
+    assert strange.everything_in(outside) == before
+    left = {path.name for path in compiled.cached(folder)}
+    harmless = kind in (
+        "hard link",
+        "empty file",
+        "text file",
+        "deep file",
+        "unreadable file",
+        "missing",
+    )
+    assert bool(left) == harmless
 
 
 @pytest.mark.parametrize("record", [None, b"", b"[]", b"{", b"\xff", b"{}", b'{"loops.train": 1}'])
