@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
@@ -90,7 +90,7 @@ def explained(error: Any, arguments: Sequence[str]) -> str:
 def of_the_program(error: Any, arguments: Sequence[str], commands: dict[str, Any]) -> str | None:
     """Return what is wrong if only the word `train` is missing."""
     first = arguments[0] if arguments else ""
-    is_text = first not in commands and (first in CORPORA or Path(first).is_file())
+    is_text = first not in commands and (first in CORPORA or os.path.isfile(first))
     if is_text or unknown_option(error) in options_of(commands["train"]):
         return f"the command is missing: nbrnn train {shlex.join(arguments)}"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -24,7 +25,7 @@ def show_listing(path: Path, as_json: bool) -> None:
     from nbrnn.reports.listing import listing
     from nbrnn.runs.sweep_store import SweepFolder
 
-    if not path.is_dir():
+    if not os.path.isdir(path):  # which takes any name
         first = ": nbrnn train makes the first run" if path == RESULTS else ""
         raise StoreError(f"{path} is no folder of runs{first}")
     entries = listing(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -146,7 +147,7 @@ def of_run(
         corpus = described.source
         if corpus == "-":
             raise StoreError(f"the text of {path} came from standard input: give it again, with -")
-        if corpus not in CORPORA and not Path(corpus).exists():
+        if corpus not in CORPORA and not os.path.exists(corpus):
             raise StoreError(
                 f"{corpus} is no longer there: if it has moved, nbrnn train NEWPATH --resume {path}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -59,7 +60,7 @@ def entries_below(path: Path, depth: int) -> Iterator[Entry]:
     """Return the runs and sweeps in a folder, and in folders that are neither."""
     with suppress(OSError):  # not ours to read
         for child in path.iterdir():
-            if not child.is_dir():
+            if not os.path.isdir(child):
                 continue
             if SweepFolder(child).is_sweep():
                 yield sweep_entry(SweepFolder(child))
