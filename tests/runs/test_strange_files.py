@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import strange
 
-from nbrnn import memory
+from nbrnn import corpus, memory
 from nbrnn.errors import NbrnnError
 from nbrnn.reports.tables import read_runs
 from nbrnn.runs.files import append
@@ -31,7 +31,11 @@ SWEEP += ["--sample-length", "40", "--sigma", "0.01,0.1", "--seeds", "0", "--job
 RUN = "moor-m5-eta0.1-sigma0.1-300updates-seed0-cc8ec8ca"
 OTHER = "moor-m5-eta0.1-sigma0.01-300updates-seed0-9aeb9f2c"
 
-KINDS = pytest.mark.parametrize("kind", strange.KINDS)
+QUICK = ("link outside", "pipe", "sparse file")
+KINDS = pytest.mark.parametrize(
+    "kind",
+    [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in strange.KINDS],
+)
 
 
 @pytest.fixture
@@ -49,6 +53,7 @@ def one_line(nbrnn, monkeypatch):
     """Return a function that calls the program, which succeeds or says in one line why not."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody pulls the plug here
     monkeypatch.setattr(memory, "available", lambda: 2**30)
+    monkeypatch.setattr(corpus, "WRITER_SECONDS", 0.1)
 
     def call(*arguments):
         done = nbrnn(*arguments, code=ANY)
