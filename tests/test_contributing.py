@@ -11,6 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from nbrnn.config import RunConfig
+from nbrnn.corpus import load
+from nbrnn.errors import StoreError
+from nbrnn.runs.run import run
+from nbrnn.runs.store import RunFolder
+
 ROOT = Path(__file__).parents[1]
 TEXT = ROOT / "tests" / "data" / "0.1" / "moor.txt"
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
@@ -145,7 +151,7 @@ def test_an_optimizer(package):
     root, _ = package
     (place,) = places("Add an optimizer")
     file = root / place
-    change(file, "def step(optimizer", f"{SGD.strip()}\n\n\ndef step(optimizer")
+    change(file, "DEFAULT = AdaGrad", f"{SGD.strip()}\n\n\nDEFAULT = AdaGrad")
     done = subprocess.run(
         [sys.executable, "-c", TRAINING],
         cwd=root,
@@ -156,3 +162,22 @@ def test_an_optimizer(package):
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1e-12
+    change(file, "DEFAULT = AdaGrad", "DEFAULT = SGD")
+    environment = {**os.environ, "PYTHONPATH": str(root), "NUMBA_DISABLE_JIT": "1"}
+    options = [
+        "--hidden",
+        "2",
+        "--seq-length",
+        "3",
+        "--updates",
+        "3",
+        "--sample-every",
+        "0",
+        "--out",
+        "run",
+    ]
+    command = [sys.executable, "-m", "nbrnn", "train", str(TEXT), *options, "--out", "run", "-q"]
+    subprocess.run(command, cwd=root, env=environment, check=True)
+    assert RunFolder(root / "run").read_checkpoint("last").memory == {}
+    with pytest.raises(StoreError, match="another optimizer"):
+        run(RunConfig(hidden=2, seq_length=3, updates=9, sample_every=0), load(str(TEXT)), root / "run")

@@ -210,7 +210,7 @@ def test_the_table_of_settings_is_that_of_the_results():
         for row in rows("sigma/7-epochs/settings.csv")
     }
     for epsilon in (1e-8, 1):
-        cells = " | ".join(f"{means[epsilon, sigma]:.1f}" for sigma in (0.01, 0.03, 0.1, 0.3))
+        cells = " | ".join(f"{means[epsilon, sigma]:.2f}" for sigma in (0.01, 0.03, 0.1, 0.3))
         assert f"| {cells} |" in README
 
 
@@ -228,8 +228,8 @@ def test_the_differences_are_those_of_the_results(better, worse):
         if (row["measure"], row["a"], row["b"]) == ("smooth_loss_best", better, worse)
     )
     lower, low, high = (-float(row[name]) for name in ("mean_difference", "ci_high", "ci_low"))
-    assert f"{lower:.1f} nats" in README
-    assert f"{low:.1f} to {high:.1f}" in README
+    assert f"{lower:.2f} nats" in README
+    assert f"{low:.2f} to {high:.2f}" in README
 
 
 def test_the_figures_of_speed_are_those_of_the_last_benchmark():

@@ -27,7 +27,7 @@ def show_listing(path: Path, as_json: bool) -> None:
 
     if not os.path.isdir(path):  # which takes any name
         first = ": nbrnn train makes the first run" if path == RESULTS else ""
-        raise StoreError(f"{path} is no folder of runs{first}")
+        raise StoreError(f"{str(path)!r} is no folder of runs{first}")
     entries = listing(path)
     if as_json:
         print(json.dumps([entry.to_dict() for entry in entries], indent=2))

@@ -120,10 +120,10 @@ def with_length_of(folder: RunFolder, config: RunConfig) -> RunConfig:
 
 
 def lost_from_zero(summary: Summary) -> str:
-    """Return a warning of a best model that needs the state that it was in."""
+    """Return a warning of a best model that is worse than counting characters, from h = 0 on."""
     return (
-        f"warning: from h = 0 the best model loses {shown(summary.score_best)} nats per character, more "
-        f"than counting characters does ({shown(summary.score_unigram)}): it needs its kept state"
+        f"warning: from h = 0 the best model loses {shown(summary.score_best)} nats per character, a "
+        f"unigram model only {shown(summary.score_unigram)}: see Gotchas in the README"
     )
 
 
@@ -185,8 +185,8 @@ def loss_lines(summary: Summary) -> list[str]:
             shown, (summary.score_best, summary.score_final, summary.score_unigram)
         )
         lines += [
-            f"score, from h = 0 on: {best} nats per character",
-            f"  last model {last}, counting characters {unigram}",
+            f"score of the best model, read from h = 0: {best} nats per character",
+            f"  of the last model {last}, of a unigram model {unigram}",
         ]
     if summary.updates_per_second:
         lines.append(

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from nbrnn.network import loops, rnn
-from nbrnn.network.optimizers import RULES, AdaGrad
+from nbrnn.network.optimizers import DEFAULT, RULES
 from nbrnn.network.params import Carry, History, Layout, Sampling
 
 log = logging.getLogger("nbrnn")
@@ -159,13 +159,13 @@ def call(kernel: str, dtype: str) -> None:
     """Call a kernel for its compilation only: on one hidden unit, two characters, and no update."""
     layout = Layout(1, 2, np.dtype(dtype))
     number = layout.dtype.type(1)
-    buffers = layout.buffers(layout.parameters(), T=1, memory=len(RULES[AdaGrad].memory))
+    buffers = layout.buffers(layout.parameters(), T=1, memory=len(RULES[DEFAULT].memory))
     theta, gradient, work = buffers.theta, buffers.gradient, buffers.work
     x, nothing, index = np.zeros(1, np.int32), np.empty(0), np.empty(0, np.int64)
     arguments: dict[str, tuple[Any, ...]] = {
         "train": (
             buffers,
-            AdaGrad(number, number),
+            DEFAULT(*(number for _ in DEFAULT._fields)),
             number,
             x,
             Carry(),

@@ -57,6 +57,9 @@ RULES: dict[type, Rule] = {
 }
 
 
+DEFAULT = AdaGrad  # that a run trains with
+
+
 def step(optimizer, theta, memory, gradient):
     """Return theta and memory after the optimizer's step along the gradient."""
     return RULES[type(optimizer)].step(optimizer, theta, memory, gradient)

@@ -49,11 +49,11 @@ class Results:
         return {"runs": self.runs, "settings": self.configurations, "comparison": self.comparison}
 
     def lost_from_zero(self) -> list[str]:
-        """Return a sentence for each run whose best model is worse than counting from h = 0 on."""
+        """Return a sentence for each run whose best model is worse than a unigram model from h = 0."""
         return [
             f"From h = 0 the best model of {name}, seed {record.config.seed} loses "
-            f"{record.summary.score_best:.1f} nats per character, more than counting characters does: "
-            "it needs its kept state."
+            f"{record.summary.score_best:.1f} nats per character, a unigram model only "
+            f"{record.summary.score_unigram:.1f}."
             for record, name in zip(self.records, self.runs["setting"], strict=True)
             if record.summary.is_lost_from_zero
         ]

@@ -79,6 +79,8 @@ class Execution:
                 and checkpoint.corpus_sha256 == self.corpus.sha256
             ):
                 raise StoreError(f"{self.folder}: its checkpoints belong to another run")
+        if set(last.memory) != set(self.training.memory_names):
+            raise StoreError(f"{self.folder}: its last checkpoint is of another optimizer")
         done = max(last.update, best.update)
         if done > self.training.updates:
             raise StoreError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from msgspec import structs
 
 from nbrnn.corpus import Corpus
@@ -63,8 +64,12 @@ def loss_figure_of(folder: RunFolder) -> Figure:
 
     config, corpus = folder.read_config()
     metrics, summary = folder.read_metrics(), folder.read_summary()
+    updates, losses = metrics.update, metrics.smooth_loss
+    if updates.size and summary.updates > updates[-1] and summary.smooth_loss_final is not None:
+        updates = np.append(updates, summary.updates)
+        losses = np.append(losses, summary.smooth_loss_final)
     return loss_figure(
-        (metrics.update, metrics.smooth_loss),
+        (updates, losses),
         (summary.best_update, summary.smooth_loss_best),
         title(config, corpus.name),
         corpus.updates_per_epoch(config.seq_length),

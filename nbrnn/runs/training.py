@@ -10,7 +10,7 @@ import numpy as np
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.network import loops
-from nbrnn.network.optimizers import RULES, AdaGrad
+from nbrnn.network.optimizers import DEFAULT, RULES
 from nbrnn.network.params import Array, Carry, History, Layout, Parameters, Sampling, generator
 from nbrnn.runs.checkpoint import Checkpoint, TrainingState
 from nbrnn.runs.records import MetricsRow, Sample, finite
@@ -28,8 +28,8 @@ class Training:
         self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
         real = self.layout.dtype.type
         # an optimizer's numbers are the settings of the same names
-        self.optimizer = AdaGrad(*(real(getattr(config, name)) for name in AdaGrad._fields))
-        self.clip, self.memory_names = real(config.clip), RULES[AdaGrad].memory
+        self.optimizer = DEFAULT(*(real(getattr(config, name)) for name in DEFAULT._fields))
+        self.clip, self.memory_names = real(config.clip), RULES[DEFAULT].memory
         theta = self.layout.initial(config.sigma, generator(config.seed, "start"))
         self.buffers = self.layout.buffers(theta, config.seq_length, len(self.memory_names))
         self.rng = generator(config.seed, "samples")

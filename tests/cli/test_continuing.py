@@ -74,7 +74,7 @@ def test_a_model_that_is_lost_from_zero_is_warned_of(nbrnn, lost, text_file):
     again = ["train", text_file, "--hidden", 5, "--seed", 1, "--out", lost.run("1")]
     done = nbrnn(*again)
     assert "warning: from h = 0 the best model loses 10.9 nats per character" in done.stderr
-    assert "score, from h = 0 on: 10.9 nats per character" in done.stdout
+    assert "score of the best model, read from h = 0: 10.9 nats per character" in done.stdout
     assert nbrnn(*again, "-q").stderr == ""
 
 
