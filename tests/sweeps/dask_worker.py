@@ -18,9 +18,10 @@ def held(job, corpus, observer, stop, force):
     asked = iter(range(1))
 
     def stop_at_the_gate():
-        if next(asked, None) is None:
-            while GATE.exists() and not stop():
-                time.sleep(0.01)
+        if next(asked, None) is not None:
+            return False  # before the first update, however soon the sweep stops
+        while GATE.exists() and not stop():
+            time.sleep(0.01)
         return stop()
 
     return run_job(job, corpus, observer, stop_at_the_gate, force)
