@@ -12,7 +12,7 @@ import msgspec
 
 from bench.report import write
 from bench.sections import FULL, LONG, QUICK, SECTIONS, checks, chosen
-from nbrnn.runs.environment import session
+from nbrnn.runs.environment import start_of
 
 RESULTS = Path(__file__).parent.parent / "results" / "bench"  # of everything, measured in full
 
@@ -39,7 +39,9 @@ def main() -> None:
         wanted = ["checks"]
     is_whole = not (options.quick or options.check or options.only or options.sections)
     out = options.out or (RESULTS if is_whole else None)
-    document: dict[str, Any] = {"machine": msgspec.to_builtins(session(sys.argv))}
+    document: dict[str, Any] = {
+        "machine": msgspec.to_builtins(start_of(["python", "-m", "bench", *sys.argv[1:]]))
+    }
     for name in wanted:
         print(f"\n{name}", file=sys.stderr)
         document[name] = (checks if options.check else SECTIONS[name])(chosen(options.only), effort)

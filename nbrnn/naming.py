@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -89,13 +90,13 @@ def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[tuple[st
     corpora: name and sha256 of each run's text.
     """
     name_of = namer(configs)
-    by_hash = {sha256: name for name, sha256 in corpora}
+    name_of_text = {sha256: name for name, sha256 in reversed(corpora)}  # it may have several
+    texts_of_name = Counter(name_of_text.values())
     names = []
-    for config, (corpus_name, sha256) in zip(configs, corpora, strict=True):
-        parts = [name_of(config)]
-        if len(by_hash) > 1:
-            same_name = list(by_hash.values()).count(corpus_name) > 1
-            parts.insert(0, corpus_name + (f" {sha256[:6]}" if same_name else ""))
+    for config, (_, sha256) in zip(configs, corpora, strict=True):
+        parts, text = [name_of(config)], name_of_text[sha256]
+        if len(name_of_text) > 1:
+            parts.insert(0, f"{text} {sha256[:6]}" if texts_of_name[text] > 1 else text)
         alone = f"hidden {config.hidden}, eta {config.eta:g}, sigma {config.sigma:g}"
         names.append(", ".join(filter(None, parts)) or alone)
     return names

@@ -48,7 +48,12 @@ class Steps:
 
     def __init__(self, last):
         self.last, self.count = last, 0
-        for owner, name in ((os, "fsync"), (os, "replace"), (sealed, "write_safetensors")):
+        for owner, name in (
+            (os, "fsync"),
+            (os, "replace"),
+            (sealed, "write_safetensors"),
+            (Path, "unlink"),
+        ):
             setattr(owner, name, self.counted(getattr(owner, name)))
 
     def counted(self, function):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import nbrnn
+from nbrnn.cli.notebook import Interrupt
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, CorpusError, StoreError
 from nbrnn.naming import run_id
@@ -285,3 +286,25 @@ def test_a_notebook_shows_progress_and_the_loss(text_file, tmp_path):
     assert re.search(r"epoch .*/.* · smooth loss .* nats/window · [\d,]+ updates/s .*━", bars[0])
     assert any("runs" in bar and "hidden 5, seed 0" in bar for bar in bars)
     assert bars[-1] == "<pre></pre>"
+
+
+def test_a_sweep_returns_runs_that_went_on_and_texts_of_several_names(here, text):
+    for name in ("a.txt", "b.txt"):
+        (here / name).write_text(text)
+    settings = {**SMALL, "sigma": 0.1}
+    for name in ("a.txt", "b.txt", "a.txt"):
+        assert len(nbrnn.sweep(settings, name, here / "s", seeds=range(2), quiet=True)) == 2
+    longer = nbrnn.RunConfig(**{**SMALL, "updates": 300}, sigma=0.1, seed=0)
+    first = nbrnn.sweep(settings, "a.txt", here / "s", seeds=[0], quiet=True)["folder"][0]
+    nbrnn.run(longer, "a.txt", first, quiet=True)
+    assert len(nbrnn.sweep(settings, "a.txt", here / "s", seeds=range(2), quiet=True)) == 2
+
+
+def test_an_ignored_interrupt_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert not interrupt.has_come()
+    finally:
+        signal.signal(signal.SIGINT, before)

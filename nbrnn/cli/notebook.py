@@ -19,6 +19,7 @@ from nbrnn.corpus import DEFAULT, Corpus, load
 from nbrnn.naming import run_id
 from nbrnn.runs.model import Model
 from nbrnn.runs.run import run as train
+from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid_of
 from nbrnn.sweeps.sweep import Backend
@@ -75,7 +76,7 @@ def sweep(
     "hidden": 50}; `random` draws so many configurations, by `sweep_seed`. `folder` is results/NAME
     without one. Runs that did not finish are warned of. Raises what `nbrnn.sweeps.sweep.sweep` does.
     """
-    from nbrnn.reports.tables import read_runs
+    from nbrnn.reports.tables import frame_of
 
     wanted, text = grid_of(settings or {}, seeds, random, sweep_seed), corpus_of(corpus)
     where = SweepFolder(folder if folder is not None else RESULTS / wanted.name(text.name))
@@ -95,8 +96,8 @@ def sweep(
         )
     if outcome.failures():
         warnings.warn(did_not_finish(outcome), stacklevel=2)
-    runs = read_runs(where.path)
-    return runs[runs["run_id"].isin([job.run_id for job in outcome.jobs])].reset_index(drop=True)
+    begun = [job for job in outcome.jobs if job.run_id in outcome.summaries]
+    return frame_of([RunFolder(job.folder) for job in begun])
 
 
 def corpus_of(text: Text) -> Corpus:
@@ -111,10 +112,12 @@ class Interrupt:
     """
 
     def __enter__(self) -> Interrupt:
-        self.noted = False
-        self.main = threading.current_thread() is threading.main_thread()
-        if self.main:  # signals come to no other thread
-            self.before = signal.signal(signal.SIGINT, self.note)
+        self.noted, self.before = False, signal.getsignal(signal.SIGINT)
+        # Signals come to no other thread than the main one; an ignored one stays so, as after nohup.
+        here = threading.current_thread() is threading.main_thread()
+        self.listens = here and self.before not in (signal.SIG_IGN, None)
+        if self.listens:
+            signal.signal(signal.SIGINT, self.note)
         return self
 
     def note(self, number: int, frame: FrameType | None) -> None:
@@ -126,7 +129,7 @@ class Interrupt:
         return self.noted
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        if self.main:
+        if self.listens:
             signal.signal(signal.SIGINT, self.before)
         if self.noted and kind is None:
             raise KeyboardInterrupt

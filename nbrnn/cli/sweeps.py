@@ -154,7 +154,8 @@ def did_not_finish(outcome: Outcome) -> str:
     failures, total = outcome.failures(), len(outcome.jobs)
     named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
     more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
-    stopped = "; stopped by --max-failures" if len(outcome.summaries) < total else ""
+    is_whole = len(outcome.summaries) == total and not outcome.count("interrupted")
+    stopped = "" if is_whole else "; stopped by --max-failures"
     return f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}"
 
 

@@ -77,7 +77,7 @@ def train(
 
         folder, updates_per_epoch = RunFolder(path), text.updates_per_epoch(config.seq_length)
         if source is not None:
-            copy_run(existing_run(source), folder)
+            copy_run(existing_run(source), folder, config)
         elif not force and not {"epochs", "updates"} & set(settings):
             config = with_length_of(folder, config)
         with Watcher(str(folder), updates_per_epoch, config.seq_length, quiet, signals.defer) as watcher:

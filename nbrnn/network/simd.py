@@ -146,7 +146,7 @@ def _reciprocal_root(code, a):
 
 
 def reduce_max(a):
-    """Return the largest number in a block of one vector, in which there is no NaN."""
+    """Return the largest number in a block of one vector; NaN counts only where it is in all lanes."""
     return a.max()
 
 

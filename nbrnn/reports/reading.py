@@ -74,21 +74,32 @@ def read_records(
 
     Raises StoreError if no run can be read.
     """
+    found, unreadable = read_each(folders, progress)
     records: dict[str, RunRecord] = {}
-    unreadable = []
+    for record in found:
+        if record.identity not in records or record.summary.status == "finished":
+            records[record.identity] = record
+    return list(records.values()), unreadable
+
+
+def read_each(
+    folders: Sequence[RunFolder], progress: Progress | None = None
+) -> tuple[list[RunRecord], list[str]]:
+    """Return what each folder says, and what is wrong with those that cannot be read.
+
+    Raises StoreError if none can.
+    """
+    records, unreadable = [], []
     for number, folder in enumerate(folders, 1):
         if progress is not None:
             progress("runs read", number, len(folders))
         try:
-            record = read_record(folder)
+            records.append(read_record(folder))
         except StoreError as error:
             unreadable.append(str(error))
-            continue
-        if record.identity not in records or record.summary.status == "finished":
-            records[record.identity] = record
-    if not records:
+    if unreadable and not records:
         raise StoreError(unreadable[0])
-    return list(records.values()), unreadable
+    return records, unreadable
 
 
 def read_record(folder: RunFolder) -> RunRecord:

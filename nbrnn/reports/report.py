@@ -16,11 +16,18 @@ from nbrnn.errors import StoreError
 from nbrnn.reports.figures import CAPTIONS, figures
 from nbrnn.reports.markdown import comparison_markdown, configurations_markdown, samples_markdown
 from nbrnn.reports.page import page
-from nbrnn.reports.reading import Progress
+from nbrnn.reports.reading import Progress, find_runs
 from nbrnn.reports.rows import plain_rows
 from nbrnn.reports.samples import samples_of
 from nbrnn.reports.tables import Results, read
-from nbrnn.runs.files import MOST_LINES, is_there, read_bytes, write_bytes, write_errors
+from nbrnn.runs.files import (
+    MOST_LINES,
+    is_there,
+    is_unfinished,
+    read_bytes,
+    write_bytes,
+    write_errors,
+)
 from nbrnn.runs.folders import check_folders, is_empty_but_for, locked
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
@@ -76,9 +83,9 @@ def report(
         raise StoreError(f"{out} is the folder of a run or a sweep: give another --out")
     if not is_ours(out):
         raise StoreError(f"{out} holds other files: give a new or an empty folder with --out")
-    results = read(paths, progress)
+    find_runs(paths)  # before a folder is made for nothing
     with locked(out, PATIENCE):
-        return write_files(results, out, refresh, progress)
+        return write_files(read(paths, progress), out, refresh, progress)
 
 
 def is_ours(folder: Path) -> bool:
@@ -98,6 +105,10 @@ def write_files(results: Results, out: Path, refresh: int, progress: Progress | 
             if file.name not in contents:
                 with write_errors(file):
                     file.unlink(missing_ok=True)
+    for entry in list(out.iterdir()):  # of a report that was killed
+        if any(is_unfinished(entry.name, name) for name in contents):
+            with write_errors(entry):
+                entry.unlink(missing_ok=True)
     return Report(out, results, list(contents))
 
 

@@ -16,9 +16,17 @@ import pandas as pd
 
 from nbrnn.naming import configuration_names, run_id, varying
 from nbrnn.reports.measures import BEST, COMPARED, MEASURES, PER_CHARACTER, PER_WINDOW
-from nbrnn.reports.reading import Progress, RunRecord, find_runs, find_runs_below, read_records
+from nbrnn.reports.reading import (
+    Progress,
+    RunRecord,
+    find_runs,
+    find_runs_below,
+    read_each,
+    read_records,
+)
 from nbrnn.reports.stats import Mean, holm, mean_of
 from nbrnn.runs.records import FAILURES
+from nbrnn.runs.store import RunFolder
 from nbrnn.visible import one_line
 
 MOST_PAIRS = 5_000  # beyond that each configuration is compared with the best one only
@@ -93,9 +101,14 @@ def read_runs(path: Path | str = "results") -> pd.DataFrame:
 
     A run that cannot be read is left out, with a warning. Raises StoreError if there is none.
     """
-    records, unreadable = read_records(find_runs_below(Path(path)))
+    return frame_of(find_runs_below(Path(path)))
+
+
+def frame_of(folders: Sequence[RunFolder]) -> pd.DataFrame:
+    """Return a row for each of these runs, as `read_runs` does."""
+    records, unreadable = read_each(folders)
     for problem in unreadable:
-        warnings.warn(f"left out: {problem}", stacklevel=2)
+        warnings.warn(f"left out: {problem}", stacklevel=3)
     return runs_table(records).assign(folder=[str(record.folder) for record in records])
 
 

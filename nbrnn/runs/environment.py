@@ -12,13 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nbrnn.runs.records import Session
+from nbrnn.runs.records import Start
 
 
-def session(command: Sequence[str]) -> Session:
+def start_of(command: Sequence[str]) -> Start:
     """Return what env.json says of one start of a run, by what the user typed."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    return Session(**machine(), command=list(command), started=started)
+    return Start(**machine(), command=list(command), started=started)
 
 
 @cache

@@ -15,7 +15,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError, WriteError
 from nbrnn.network import compiled
 from nbrnn.runs.checkpoint import Checkpoint
-from nbrnn.runs.environment import session
+from nbrnn.runs.environment import start_of
 from nbrnn.runs.outcome import with_scores
 from nbrnn.runs.progress import Observer, Progress
 from nbrnn.runs.records import MetricsRow, Sample, Status, Summary, finite, in_units
@@ -47,6 +47,7 @@ class Execution:
         self.rows: list[MetricsRow] = []
         self.samples: list[Sample] = []
         self.best_written = -1  # the update of the best model on disk
+        self.ahead: Checkpoint | None = None  # a best model on disk that is of a later moment
         self.sha256 = hashlib.sha256(), hashlib.sha256()  # of metrics and samples
         try:
             self.training = Training(config, corpus)
@@ -64,7 +65,7 @@ class Execution:
             # first, so that no moment shows the new length as finished
             self.write_progress()
             self.folder.write_config(self.config, self.corpus.describe())
-            self.folder.write_env(session(self.command))
+            self.folder.write_env(start_of(self.command))
         else:
             self.begin()
         status = self.train()
@@ -81,18 +82,14 @@ class Execution:
                 raise StoreError(f"{self.folder}: its checkpoints belong to another run")
         if set(last.memory) != set(self.training.memory_names):
             raise StoreError(f"{self.folder}: its last checkpoint is of another optimizer")
-        done = max(last.update, best.update)
-        if done > self.training.updates:
-            raise StoreError(
-                f"{self.folder} has done {done:,} updates of this run already, more than "
-                f"{self.training.updates:,}: give a larger number, or another folder"
-            )
+        refuse_shorter(self.folder, self.training.updates, last, best)
         self.training.restore(last, best)
         if last.looked:
             pass  # the best model on disk is that of the run's end before, and does not count any more
         elif best.update > last.update:
             # Killed between the two: the best model is of a later moment, and comes again in time.
-            self.best_written = self.training.carry.best_update
+            # Until then it is on disk, and the buffer only holds its place.
+            self.ahead, self.best_written = best, self.training.carry.best_update
         elif best.update != self.training.carry.best_update:
             raise StoreError(f"{self.folder}: its two checkpoints do not belong together")
         elif best.config == self.config:
@@ -125,7 +122,7 @@ class Execution:
         """Write the files of a new run, and a checkpoint of its start."""
         self.folder.clear()
         self.folder.write_config(self.config, self.corpus.describe())
-        self.folder.write_env(session(self.command))
+        self.folder.write_env(start_of(self.command))
         self.folder.write_ngrams(self.corpus)
         self.note(self.folder.begin_series())
         self.sample_when_due()
@@ -224,11 +221,11 @@ class Execution:
         The last update is looked at, too, when a run is finished: its model may be the best.
         """
         with self.resumable():
-            summary = self.concluded(status)
+            summary = self.conclude(status)
             self.folder.write_summary(summary)
         return summary
 
-    def concluded(self, status: Status) -> Summary:
+    def conclude(self, status: Status) -> Summary:
         """Write the last checkpoint, and what belongs to it; return the summary."""
         training, carry = self.training, self.training.carry
         last_is_best = status == "finished" and carry.smooth < carry.best_smooth
@@ -239,6 +236,8 @@ class Execution:
             best_smooth = math.inf if best.smooth_loss is None else best.smooth_loss
             return self.summary(status, best_smooth, best.update)
         best, best_smooth = training.best(), carry.best_smooth
+        if self.ahead is not None and self.ahead.update > training.update:
+            best, best_smooth = self.ahead, self.ahead.smooth_loss or math.inf
         if last_is_best:
             best, best_smooth = training.now(), carry.smooth
             self.folder.write_checkpoint("best", best)
@@ -272,3 +271,13 @@ class Execution:
         at = training.update + training.diverged  # the one that was refused, or the last one done
         reason = f"update {at}: loss or weights not finite, or too large to mean anything"
         return structs.replace(summary, diverged_at=at, reason=reason)
+
+
+def refuse_shorter(folder: RunFolder, updates: int, last: Checkpoint, best: Checkpoint) -> None:
+    """Raise StoreError if a run is further than so many updates."""
+    done = max(last.update, best.update)
+    if done > updates:
+        raise StoreError(
+            f"{folder} has done {done:,} updates of this run already, more than "
+            f"{updates:,}: give a larger number, or another folder"
+        )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator
@@ -75,7 +76,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 def is_unfinished(entry: str, name: str) -> bool:
     """Whether an entry of a folder is what a killed process left of the file called `name`."""
-    return entry.startswith(f"{name}.") and entry.endswith(PARTIAL)
+    # the first version wrote without the random part
+    return re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{16}})?{re.escape(PARTIAL)}", entry) is not None
 
 
 def sync_folder(folder: Path) -> None:
@@ -146,7 +148,7 @@ def read_bytes(path: Path, most: int) -> bytes:
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size  # a sparse file may claim more than there is memory
         if size > most:
-            raise StoreError(f"{path} is damaged: it has more than {most:,} bytes")
+            raise StoreError(f"{path} is too large to be read: it has more than {most:,} bytes")
         return file.read(size)
 
 

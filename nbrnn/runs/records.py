@@ -88,7 +88,7 @@ class MetricsRow(NamedTuple):
     smooth_loss: float
 
 
-class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """With what a run was started: `env.json`, with later starts of the same run in `resumed`."""
 
     nbrnn: str
@@ -103,7 +103,7 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     git_commit: str | None
     command: list[str]
     started: str
-    resumed: list[Session] = []
+    resumed: list[Start] = []
 
 
 class SweepRequest(Struct, frozen=True, kw_only=True):

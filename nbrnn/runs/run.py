@@ -10,7 +10,7 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
 from nbrnn.runs.checkpoint import Checkpoint
-from nbrnn.runs.execution import CHECKPOINT_SECONDS, Execution
+from nbrnn.runs.execution import CHECKPOINT_SECONDS, Execution, refuse_shorter
 from nbrnn.runs.outcome import draw_loss, write_text
 from nbrnn.runs.progress import Observer
 from nbrnn.runs.records import DONE, Summary
@@ -83,11 +83,15 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
         raise StoreError(f"{folder} holds another run, with {different}: give another --out, or --force")
 
 
-def copy_run(source: RunFolder, target: RunFolder) -> None:
-    """Begin a new folder with all that a run has left, so that it goes on from there.
+def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> None:
+    """Begin a new folder with all that a run has left, so that `config` goes on from there.
 
-    Nothing happens to a folder that has a run. Raises StoreError, LockedError, WriteError.
+    Nothing happens to a folder that has a run. Raises StoreError, also where the run is further than
+    that, LockedError, WriteError.
     """
+    _, corpus = source.read_config()
+    updates = config.length(corpus.updates_per_epoch(config.seq_length))
+    refuse_shorter(source, updates, source.read_checkpoint("last"), source.read_checkpoint("best"))
     target.refuse_strangers()
     with target.locked():
         if not target.is_run():
@@ -127,7 +131,8 @@ def is_of_checkpoints(summary: Summary, last: Checkpoint, best: Checkpoint) -> b
     """Whether a summary speaks of these two."""
     if not last.config.same_but_length(best.config) or last.corpus_sha256 != best.corpus_sha256:
         return False
-    if summary.updates and best.update != summary.best_update:
+    of_best = best.update, best.smooth_loss
+    if summary.updates and of_best != (summary.best_update, summary.smooth_loss_best):
         return False
     if summary.status == "diverged":  # what is not finite is not kept
         return last.update <= summary.updates

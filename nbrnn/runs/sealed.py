@@ -20,7 +20,7 @@ from nbrnn.runs.files import NONSENSE, opened, write_atomically
 
 ArrayTypes = Mapping[str, tuple[str, tuple[int, ...]]]  # name: safetensors' dtype, shape
 
-LARGEST_HEADER = 2**24  # bytes; ours have some thousand, and 8 for each character at most
+LARGEST_HEADER = 2**24  # bytes; ours have some thousand, and some 20 for each epoch
 
 
 def write_sealed(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:

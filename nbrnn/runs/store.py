@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -38,7 +38,7 @@ from nbrnn.runs.files import (
     write_json,
 )
 from nbrnn.runs.folders import is_empty_but_for, locked
-from nbrnn.runs.records import MetricsRow, Sample, Session, Summary
+from nbrnn.runs.records import MetricsRow, Sample, Start, Summary
 from nbrnn.runs.sealed import ArrayTypes, read_sealed, write_sealed
 
 CONFIG = "config.json"
@@ -130,17 +130,19 @@ class RunFolder:
     def contents(self) -> dict[str, bytes]:
         """Return all files of the run, in the order in which they may be written elsewhere.
 
+        They are read the other way round: of a run in progress, what grows is newer than the checkpoint.
         Raises StoreError.
         """
         for kind, name in CHECKPOINTS.items():  # which may be large, but only if they are sound
             if self.has(name):
                 self.read_checkpoint(kind)
         sealed = CHECKPOINTS.values()
-        return {
+        read = {
             name: read_bytes(self / name, MOST_SEALED if name in sealed else MOST_LINES)
-            for name in IN_WRITING_ORDER
+            for name in reversed(IN_WRITING_ORDER)
             if self.has(name)
         }
+        return dict(reversed(read.items()))
 
     def write_contents(self, contents: Mapping[str, bytes]) -> None:
         """Write what `contents` of another folder returned. Raises WriteError.
@@ -148,6 +150,7 @@ class RunFolder:
         After a kill in between, this is a run from its start or from a checkpoint.
         """
         self.clear_outcome()
+        self.delete(SUMMARY)
         for name in IN_WRITING_ORDER:
             if name in contents:
                 write_bytes(self / name, contents[name])
@@ -173,12 +176,15 @@ class RunFolder:
         except (ConfigError, *NONSENSE) as error:
             raise StoreError(f"{path} is damaged: {error}") from None
 
-    def write_env(self, session: Session) -> None:
-        """Write env.json; when a run is taken up again, its later sessions are listed in it."""
-        if self.has(ENV):
-            first = read_json(self / ENV, Session)
-            session = msgspec.structs.replace(first, resumed=[*first.resumed, session])
-        write_json(self / ENV, msgspec.to_builtins(session))
+    def write_env(self, start: Start) -> None:
+        """Write env.json; when a run is taken up again, its later starts are listed in it.
+
+        It only informs: one that cannot be read is begun anew.
+        """
+        with suppress(StoreError):
+            first = read_json(self / ENV, Start)
+            start = msgspec.structs.replace(first, resumed=[*first.resumed, start])
+        write_json(self / ENV, msgspec.to_builtins(start))
 
     def write_summary(self, summary: Summary) -> None:
         """Write summary.json."""

@@ -34,7 +34,7 @@ class SweepFolder:
         return locked(self.path, patience=0.5)  # who only looks whether it is at work is soon gone
 
     def is_at_work(self) -> bool:
-        """Whether a process is at work here; nothing is written to find out."""
+        """Whether a process is at work here; no lock is made to find out."""
         if not is_there(self.path / LOCK):
             return False
         try:

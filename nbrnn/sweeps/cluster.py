@@ -131,6 +131,8 @@ class Cluster:
                         deaths += 1
                         continue
                     if contents:
+                        if force:  # what is there is another history of this run
+                            folder.clear()
                         folder.write_contents(contents)
                     if summary.status != "interrupted" or stop():
                         return summary

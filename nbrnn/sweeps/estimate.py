@@ -99,7 +99,8 @@ def trial_of(config: RunConfig, corpus: Corpus) -> Trial:
     while spent < TRIAL_SECONDS and not training.diverged:
         training.advance(min(size, training.updates_per_epoch - training.window))
         spent, size = time.perf_counter() - start, 2 * size
-    return Trial(spent / max(1, training.update - 1), copies=2 + len(training.memory_names))
+    copies = 3 + len(training.memory_names)  # the last model, the best, the best before the end
+    return Trial(spent / max(1, training.update - 1), copies)
 
 
 def size_of(config: RunConfig, updates: int, copies: int, corpus: Corpus) -> int:

@@ -86,11 +86,12 @@ def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = No
         before = folder.read_summary()
     summary = structs.replace(before, status="failed", reason=reason, traceback=trace, diverged_at=None)
     with suppress(NbrnnError):
-        if before.status not in DONE and (folder.is_run() or folder.is_free()):
+        if folder.is_run() or folder.is_free():
             with folder.locked():
                 if not folder.is_run():
                     folder.write_config(job.config, corpus.describe())
-                folder.write_summary(summary)
+                if folder.read_summary().status not in DONE:
+                    folder.write_summary(summary)
     return summary
 
 

@@ -71,7 +71,7 @@ class Slot:
     def __init__(self, corpus: Corpus) -> None:
         context = loky.backend.get_context("loky")
         self.pipe, theirs = context.Pipe()
-        self.theirs = theirs  # open until the process has its copy
+        self.theirs = theirs  # open as long as ours, so that a word to a dead process is no error
         self.executor = loky.ProcessPoolExecutor(
             1, context=context, initializer=begin, initargs=(theirs, corpus)
         )

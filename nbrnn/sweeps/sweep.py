@@ -307,6 +307,10 @@ class Sweeping:
             if self.stop():
                 return
             self.observer.drawing(number, len(done))
-            with suppress(NbrnnError):  # a picture less is no reason to lose a sweep's outcome
-                draw_loss(RunFolder(job.folder))
+            folder = RunFolder(job.folder)
+            with (
+                suppress(NbrnnError),
+                folder.locked(),
+            ):  # a picture less is no reason to lose the outcome
+                draw_loss(folder)
         self.observer.drawing(len(done), len(done))

@@ -86,3 +86,18 @@ def test_reports_tell_which_models_are_lost_from_zero(nbrnn, lost):
     for name in ("index.html", "settings.md"):
         assert said in (lost.report / name).read_text()
     assert "score_best" in (lost.report / "runs.csv").read_text().splitlines()[0]
+
+
+def test_a_shorter_copy_is_refused_and_leaves_nothing(nbrnn, text_file, tmp_path):
+    nbrnn("train", text_file, *SMALL, "--updates", "300", "--out", "long")
+    line = one_line_error(nbrnn("train", "--from", "long", "--out", "new", "--updates", "200", code=2))
+    assert "has done 300 updates" in line
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_damaged_env_is_begun_anew_and_costs_nothing(nbrnn, text_file, tmp_path):
+    nbrnn("train", text_file, *SMALL, "--updates", "150", "--out", "run")
+    (tmp_path / "run" / "env.json").write_text("{")
+    nbrnn("train", "--resume", "run", "--updates", "300", "-q")
+    assert RunFolder(tmp_path / "run").read_summary().status == "finished"
+    assert json.loads((tmp_path / "run" / "env.json").read_text())["nbrnn"]

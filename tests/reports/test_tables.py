@@ -1,6 +1,7 @@
 """Tables: every number again from the files of the runs."""
 
 import dataclasses
+import itertools
 import json
 import math
 
@@ -11,8 +12,10 @@ from harness import begin_sweep, no_pictures
 from msgspec import structs
 from scipy import stats as scipy_stats
 
+from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
+from nbrnn.naming import configuration_names
 from nbrnn.reports.measures import COMPARED
 from nbrnn.reports.report import report
 from nbrnn.reports.tables import comparison_table, endings, read
@@ -300,3 +303,11 @@ def test_too_many_settings_are_compared_with_the_best_only(results, monkeypatch)
     for row in few[few["measure"] == "smooth_loss_best"].to_dict("records"):  # chosen out of all 15
         assert not row["p_holm"] < min(1, 11 * row["p"])
     assert len(all_pairs) == 3 * 15
+
+
+def test_texts_that_share_names_are_told_apart_in_any_order():
+    configs = [RunConfig(), RunConfig(), RunConfig()]
+    texts = [("x", "a" * 64), ("y", "a" * 64), ("x", "b" * 64)]
+    for order in itertools.permutations(texts):
+        names = dict(zip(order, configuration_names(configs, order), strict=True))
+        assert names["x", "a" * 64] == names["y", "a" * 64] != names["x", "b" * 64]

@@ -1,6 +1,7 @@
 """Runs whose process is killed: whenever that is, the folder is whole, and goes on to the same bits."""
 
 import random
+import shutil
 import signal
 
 import children
@@ -56,16 +57,20 @@ def test_a_kill_at_each_step_of_writing_leaves_a_folder_to_go_on_from(
     assert step > 40  # all of them, in two checkpoints and more
 
 
-def test_an_extension_that_is_killed_at_once_goes_on_the_next_time(
+def test_an_extension_that_is_killed_at_each_step_goes_on_the_next_time(
     corpus, text_file, tmp_path, undisturbed, fork
 ):
-    for step in range(1, 9):
-        folder = tmp_path / str(step)
-        run(RunConfig(updates=60, **SMALL), corpus, folder)
+    begun = tmp_path / "begun"
+    run(RunConfig(updates=60, **SMALL), corpus, begun)
+    step, died = 1, True
+    while died:
+        folder = shutil.copytree(begun, tmp_path / str(step))
         child = fork(children.train_until_step, str(text_file), folder, 120, step)
-        assert child.wait() == -signal.SIGKILL
+        died = child.wait() == -signal.SIGKILL
         run(RunConfig(updates=120, **SMALL), corpus, folder, draw=False)
-        assert bits(folder) == bits(undisturbed)
+        assert bits(folder) == bits(undisturbed), f"killed at step {step}"
+        step += 1
+    assert step > 20
 
 
 def test_a_lock_dies_with_its_process(corpus, text_file, tmp_path, fork):

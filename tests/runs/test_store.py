@@ -12,9 +12,10 @@ from safetensors.numpy import load_file
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError, WriteError
-from nbrnn.runs import files, sealed
+from nbrnn.runs import files, sealed, store
 from nbrnn.runs.checkpoint import Checkpoint, TrainingState, read_checkpoint
 from nbrnn.runs.records import MetricsRow, Sample
+from nbrnn.runs.run import run
 from nbrnn.runs.store import RunFolder
 
 M, ALPHABET = 3, "\n\x1faé𝄞"
@@ -276,3 +277,34 @@ def test_a_damaged_config_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(StoreError, match=r"config\.json"):
         RunFolder(tmp_path).read_config()
+
+
+def test_a_copy_of_a_run_in_progress_has_what_grows_from_after_its_checkpoint(
+    corpus, tmp_path, monkeypatch
+):
+    config = RunConfig(updates=400, hidden=M, sample_every=0)
+    asked = iter([False] * 5)
+    run(config, corpus, tmp_path / "run", stop=lambda: next(asked, True), chunk=40, draw=False)
+    folder, read, goes_on = RunFolder(tmp_path / "run"), files.read_bytes, iter([True])
+
+    def read_while_it_goes_on(path, most):
+        data = read(path, most)
+        if path.name in ("last.safetensors", "metrics.csv") and next(goes_on, False):
+            run(config, corpus, folder.path, draw=False)
+        return data
+
+    monkeypatch.setattr(store, "read_bytes", read_while_it_goes_on)
+    contents = folder.contents()
+    monkeypatch.undo()
+    copy = RunFolder(tmp_path / "copy")
+    copy.path.mkdir()
+    copy.write_contents(contents)
+    assert run(config, corpus, copy.path, draw=False).status == "finished"
+
+
+def test_only_our_unfinished_files_are_deleted(tmp_path):
+    ours = ("metrics.csv.0123456789abcdef.tmp", "metrics.csv.tmp")
+    for name in (*ours, "metrics.csv.mine.tmp"):
+        (tmp_path / name).write_text("")
+    RunFolder(tmp_path).clear_unfinished()
+    assert os.listdir(tmp_path) == ["metrics.csv.mine.tmp"]

@@ -18,7 +18,6 @@ from nbrnn.runs.store import RUN_FILES, RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 
 pytestmark = [
-    pytest.mark.timeout(60),  # which only a hang takes
     pytest.mark.usefixtures("without_pictures"),
     pytest.mark.skipif(os.name != "posix", reason="needs POSIX"),
 ]
