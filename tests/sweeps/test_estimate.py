@@ -36,7 +36,7 @@ def test_a_trial_trains_and_counts_the_arrays_of_the_checkpoints(corpus, jobs, m
     (job,) = jobs(hidden="10", updates="100", eta="1e30")
     trial = estimating.trial_of(job.config, corpus)
     assert trial.seconds > 0
-    assert trial.copies == 4  # the model twice, and AdaGrad's memory
+    assert trial.copies == 4  # the model three times, and AdaGrad's memory
 
 
 def test_the_runs_share_the_cores_but_none_is_shorter_for_it(corpus, jobs, microseconds):
