@@ -52,7 +52,7 @@ def sample(
     from nbrnn.runs.sample import sample
 
     folder = existing_run(run)
-    model = folder.read_checkpoint(checkpoint)
+    model = folder.read_model(checkpoint)
     note_unfinished(folder, checkpoint, model.update)
     text = sample(
         model,
@@ -100,7 +100,7 @@ def score(
     from nbrnn.runs.score import score
 
     folder = existing_run(run)
-    model = folder.read_checkpoint(checkpoint)
+    model = folder.read_model(checkpoint)
     ngrams = folder.read_ngrams(folder.read_config()[1])
     note_unfinished(folder, checkpoint, model.update)
     text = read_text(file, encoding_of(file, encoding))

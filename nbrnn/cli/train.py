@@ -76,12 +76,16 @@ def train(
         from nbrnn.runs.store import RunFolder
 
         folder, updates_per_epoch = RunFolder(path), text.updates_per_epoch(config.seq_length)
-        if source is not None:
-            copy_run(existing_run(source), folder, config)
-        elif not force and not {"epochs", "updates"} & set(settings):
+        is_copy = source is not None and copy_run(existing_run(source), folder, config)
+        if source is None and not force and not {"epochs", "updates"} & set(settings):
             config = with_length_of(folder, config)
         with Watcher(str(folder), updates_per_epoch, config.seq_length, quiet, signals.defer) as watcher:
-            summary = run(config, text, path, observer=watcher, stop=signals.waiting, force=force)
+            try:
+                summary = run(config, text, path, observer=watcher, stop=signals.waiting, force=force)
+            except StoreError:
+                if is_copy:  # of a run that was damaged, or went on meanwhile
+                    folder.clear()
+                raise
     with surviving_closed_stdout():
         print_result(folder, summary, as_json, quiet)
     if not watcher.has_started:

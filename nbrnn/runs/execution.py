@@ -123,7 +123,7 @@ class Execution:
         self.folder.clear()
         self.folder.write_config(self.config, self.corpus.describe())
         self.folder.write_env(start_of(self.command))
-        self.folder.write_ngrams(self.corpus)
+        self.folder.repair_ngrams(self.corpus)
         self.note(self.folder.begin_series())
         self.sample_when_due()
         self.commit()

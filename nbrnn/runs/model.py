@@ -26,7 +26,7 @@ class Model:
 
     def __init__(self, folder: Path | str, checkpoint: Kind = "best") -> None:
         self.folder = RunFolder(folder)
-        self.checkpoint = self.folder.read_checkpoint(checkpoint)
+        self.checkpoint = self.folder.read_model(checkpoint)
 
     @property
     def config(self) -> RunConfig:

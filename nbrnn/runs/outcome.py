@@ -22,6 +22,7 @@ TEXT_LENGTH = 1000  # characters that the best model writes
 # Characters that are scored: no more than a share of those trained on, which takes 2 % of a run's
 # time, but enough to tell something.
 MOST_SCORED, LEAST_SCORED, SHARE_SCORED = 200_000, 10_000, 0.03
+MOST_FOR_LEAST = 2 * 10**9  # multiplications that these may take, of a short run with many units
 
 
 def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Corpus) -> Summary:
@@ -31,7 +32,9 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
     tell how it does on the text, or on its beginning, when it no longer learns and knows no state.
     """
     trained = summary.updates * last.config.seq_length
-    length = min(MOST_SCORED, max(LEAST_SCORED, int(SHARE_SCORED * trained)))
+    m, K = last.theta["U"].shape
+    least = min(LEAST_SCORED, MOST_FOR_LEAST // (m * (m + 2 * K)) + 1)
+    length = min(MOST_SCORED, max(least, int(SHARE_SCORED * trained)))
     codes = corpus.codes[: length + 1]
     return structs.replace(
         summary,

@@ -83,19 +83,23 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
         raise StoreError(f"{folder} holds another run, with {different}: give another --out, or --force")
 
 
-def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> None:
+def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     """Begin a new folder with all that a run has left, so that `config` goes on from there.
 
-    Nothing happens to a folder that has a run. Raises StoreError, also where the run is further than
-    that, LockedError, WriteError.
+    Returns whether it has; nothing happens to a folder that has a run already. Raises StoreError, also
+    where the run is further than that, LockedError, WriteError.
     """
     _, corpus = source.read_config()
     updates = config.length(corpus.updates_per_epoch(config.seq_length))
     refuse_shorter(source, updates, source.read_checkpoint("last"), source.read_checkpoint("best"))
+    if source.path.resolve() == target.path.resolve():
+        raise StoreError(f"{target} is the run itself: give another folder, or --resume")
     target.refuse_strangers()
     with target.locked():
-        if not target.is_run():
-            target.write_contents(source.contents())
+        if target.is_run():
+            return False
+        target.write_contents(source.contents())
+        return True
 
 
 def check_length(config: RunConfig, corpus: Corpus) -> None:
@@ -122,15 +126,16 @@ def done_summary(folder: RunFolder, config: RunConfig, *, longer_too: bool = Fal
     is_longer = there.same_but_length(config) and there.length(windows) >= config.length(windows)
     if summary.status not in DONE or not (there == config or (longer_too and is_longer)):
         return None
-    if not is_of_checkpoints(summary, folder.read_checkpoint("last"), folder.read_checkpoint("best")):
+    last, best = folder.read_model("last"), folder.read_model("best")
+    if last.config != there or not is_of_checkpoints(summary, last, best):
         raise StoreError(f"{folder}: its summary is not of its checkpoints (--force starts anew)")
+    if summary.status == "finished" and not folder.has_series_of(last):
+        raise StoreError(f"{folder}: its metrics or samples are of another run (--force starts anew)")
     return summary
 
 
 def is_of_checkpoints(summary: Summary, last: Checkpoint, best: Checkpoint) -> bool:
     """Whether a summary speaks of these two."""
-    if not last.config.same_but_length(best.config) or last.corpus_sha256 != best.corpus_sha256:
-        return False
     of_best = best.update, best.smooth_loss
     if summary.updates and of_best != (summary.best_update, summary.smooth_loss_best):
         return False

@@ -7,6 +7,7 @@ commitment: what the growing files hold beyond its update is cut off when the ru
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -20,6 +21,7 @@ from nbrnn.config import SCHEMA, RunConfig
 from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.network.params import Array
+from nbrnn.runs import ngrams
 from nbrnn.runs.checkpoint import Checkpoint, Kind, read_checkpoint
 from nbrnn.runs.files import (
     MOST_LINES,
@@ -39,7 +41,7 @@ from nbrnn.runs.files import (
 )
 from nbrnn.runs.folders import is_empty_but_for, locked
 from nbrnn.runs.records import MetricsRow, Sample, Start, Summary
-from nbrnn.runs.sealed import ArrayTypes, read_sealed, write_sealed
+from nbrnn.runs.sealed import write_sealed
 
 CONFIG = "config.json"
 ENV = "env.json"
@@ -104,6 +106,7 @@ class RunFolder:
     def clear(self) -> None:
         """Delete the files of a run; those of anybody else stay. The config goes last."""
         self.clear_unfinished()
+        self.delete(CHECKPOINTS["last"])  # without which nothing goes on
         for name in reversed(RUN_FILES):
             self.delete(name)
 
@@ -271,41 +274,35 @@ class RunFolder:
         """Return a checkpoint. Raises StoreError."""
         return read_checkpoint(self / CHECKPOINTS[kind], kind)
 
+    def read_model(self, kind: Kind) -> Checkpoint:
+        """Return a checkpoint that is of this run, and of its text. Raises StoreError."""
+        config, corpus = self.read_config()
+        found = self.read_checkpoint(kind)
+        if not found.config.same_but_length(config) or found.corpus_sha256 != corpus.sha256:
+            raise StoreError(f"{self / CHECKPOINTS[kind]} is of another run")
+        return found
+
+    def has_series_of(self, last: Checkpoint) -> bool:
+        """Whether metrics and samples are those that a checkpoint ends, as far as it knows them."""
+        state = last.state
+        expected = (state.metrics_sha256, state.samples_sha256) if state else (None, None)
+        found = (hashlib.sha256(read_bytes(self / name, MOST_LINES)) for name in (METRICS, SAMPLES))
+        return expected in ((None, None), tuple(sha256.hexdigest() for sha256 in found))
+
     def has_checkpoint(self) -> bool:
         """Whether a run can go on from here."""
         return self.has(CHECKPOINTS["last"])
 
-    def write_ngrams(self, corpus: Corpus) -> None:
-        """Write how often characters and pairs of them occur in the training text."""
-        counts = corpus.counts
-        metadata = {"pairs": str(len(counts["pairs"])), "corpus_sha256": corpus.sha256}
-        write_sealed(self / NGRAMS, counts, metadata)
-
     def repair_ngrams(self, corpus: Corpus) -> None:
-        """Write the counts anew unless they are this text's."""
+        """Write the counts of characters and pairs, unless they are there and this text's."""
         try:
             self.read_ngrams(corpus.describe())
         except StoreError:
-            self.write_ngrams(corpus)
+            ngrams.write(self / NGRAMS, corpus)
 
     def read_ngrams(self, corpus: Description) -> dict[str, Array]:
-        """Return what `write_ngrams` wrote of this text. Raises StoreError."""
-
-        def expect(metadata: Mapping[str, str], names: Iterable[str]) -> ArrayTypes:
-            pairs = int(metadata["pairs"])
-            # the first version did not say of which text it was: the sums have to do
-            if metadata.get("corpus_sha256", corpus.sha256) != corpus.sha256:
-                raise ValueError
-            return {
-                "characters": ("I64", (len(corpus.alphabet),)),
-                "pairs": ("I64", (pairs, 2)),
-                "pair_counts": ("I64", (pairs,)),
-            }
-
-        counts = read_sealed(self / NGRAMS, expect)[0]
-        if not are_counts(counts, corpus):
-            raise StoreError(f"{self / NGRAMS} is damaged: it does not count this text")
-        return counts
+        """Return how often characters and pairs of them occur in this text. Raises StoreError."""
+        return ngrams.read(self / NGRAMS, corpus)
 
     def write_text(self, text: str) -> None:
         """Write the text that the best model wrote in the end."""
@@ -326,18 +323,3 @@ class RunFolder:
     def write_plot(self, draw: Callable[[IO[bytes]], object]) -> None:
         """Replace the picture of the loss."""
         write_atomically(self / PLOT, draw)
-
-
-def are_counts(counts: Mapping[str, Array], corpus: Description) -> bool:
-    """Whether these may be the characters and pairs of a text: all there, in order, with their sums."""
-    characters, pairs, occurrences = counts["characters"], counts["pairs"], counts["pair_counts"]
-    K = len(corpus.alphabet)
-    keys = pairs[:, 0] * K + pairs[:, 1]
-    return bool(
-        ((pairs >= 0) & (pairs < K)).all()
-        and (np.diff(keys) > 0).all()
-        and (characters > 0).all()
-        and (occurrences > 0).all()
-        and characters.sum() == corpus.characters
-        and occurrences.sum() == corpus.characters - 1
-    )

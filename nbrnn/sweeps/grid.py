@@ -36,6 +36,9 @@ class Grid:
         for name, values in {**self.axes, "seed": self.seeds}.items():
             for value in values:
                 RunConfig(**{name: value})
+        for option, number in (("--random", self.draws), ("--sweep-seed", self.draw_seed)):
+            if number is not None and not isinstance(number, int):
+                raise ConfigError(f"{option} must be a whole number, not {number!r}")
         if self.draws is not None:
             check_range("--random", self.draws, 1, MOST_RUNS)
         check_range("--sweep-seed", self.draw_seed, 0, 2**63 - 1)

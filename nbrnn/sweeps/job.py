@@ -78,7 +78,7 @@ def failed(job: Job, corpus: Corpus, error: Exception) -> Summary:
 def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = None) -> Summary:
     """Write into a run's folder, where that can be, that it failed and why; return the summary.
 
-    What is finished there is not overwritten.
+    What is finished there, or another run's, is not overwritten.
     """
     folder = RunFolder(job.folder)
     before = Summary(status="running")
@@ -90,7 +90,8 @@ def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = No
             with folder.locked():
                 if not folder.is_run():
                     folder.write_config(job.config, corpus.describe())
-                if folder.read_summary().status not in DONE:
+                is_ours = folder.read_config()[0] == job.config
+                if is_ours and folder.read_summary().status not in DONE:
                     folder.write_summary(summary)
     return summary
 

@@ -101,3 +101,18 @@ def test_a_damaged_env_is_begun_anew_and_costs_nothing(nbrnn, text_file, tmp_pat
     nbrnn("train", "--resume", "run", "--updates", "300", "-q")
     assert RunFolder(tmp_path / "run").read_summary().status == "finished"
     assert json.loads((tmp_path / "run" / "env.json").read_text())["nbrnn"]
+
+
+def test_a_copy_is_a_folder_of_its_own_and_a_bad_one_is_not_kept(nbrnn, text_file, tmp_path):
+    nbrnn("train", text_file, *SMALL, "--updates", "150", "--out", "old")
+    before = bits(tmp_path / "old")
+    (tmp_path / "link").symlink_to("old")
+    for target in ("old", "link"):
+        again = nbrnn("train", "--from", "old", "--out", target, "--updates", "300", code=2)
+        assert "is the run itself" in one_line_error(again)
+    assert bits(tmp_path / "old") == before
+    metrics = (tmp_path / "old" / "metrics.csv").read_bytes()
+    (tmp_path / "old" / "metrics.csv").write_bytes(metrics[:60])
+    one_line_error(nbrnn("train", "--from", "old", "--out", "new", "--updates", "300", "-q", code=2))
+    (tmp_path / "old" / "metrics.csv").write_bytes(metrics)
+    nbrnn("train", "--from", "old", "--out", "new", "--updates", "300", "-q")

@@ -9,7 +9,8 @@ import pytest
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
-from nbrnn.runs import sealed
+from nbrnn.runs import ngrams, sealed
+from nbrnn.runs.model import Model
 from nbrnn.runs.run import run
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
@@ -38,13 +39,17 @@ def ours(pair, tmp_path):
     ("name", "said"),
     [
         ("summary.json", "not of its checkpoints"),
-        ("last.safetensors", "not of its checkpoints"),
-        ("best.safetensors", "not of its checkpoints"),
+        ("last.safetensors", "last.safetensors is of another run"),
+        ("best.safetensors", "best.safetensors is of another run"),
+        ("metrics.csv", "metrics or samples are of another run"),
+        ("samples.jsonl", "metrics or samples are of another run"),
         ("config.json", "seed 1"),
+        ("summary.json last.safetensors best.safetensors", "is of another run"),
     ],
 )
 def test_a_finished_run_with_a_file_of_another_is_not_finished(corpus, pair, ours, name, said):
-    shutil.copy(pair / "1" / name, ours / name)
+    for file in name.split():
+        shutil.copy(pair / "1" / file, ours / file)
     with pytest.raises(StoreError, match=said):
         run(CONFIG, corpus, ours)
 
@@ -71,7 +76,7 @@ def test_counts_of_another_text_are_refused_and_made_again(corpus, ours, tmp_pat
     assert (len(other), other.alphabet) == (len(corpus), corpus.alphabet)
     folder, description = RunFolder(ours), corpus.describe()
     before = folder.read_ngrams(description)
-    folder.write_ngrams(other)
+    ngrams.write(ours / "ngrams.safetensors", other)
     with pytest.raises(StoreError, match="ngrams"):
         folder.read_ngrams(description)
     run(dataclasses.replace(CONFIG, updates=400), corpus, ours, draw=False)
@@ -121,3 +126,35 @@ def test_a_finished_status_is_never_overwritten(corpus, tmp_path):
     outcome = sweep(grid(lists), corpus, folder)
     assert "damaged" in outcome.failures()[job.run_id]
     assert RunFolder(job.folder).read_summary().status == "finished"
+
+
+def test_a_stranger_in_a_sweep_stays_as_it_is(corpus, tmp_path):
+    lists = {"updates": "50", "hidden": "5", "sample_every": "0", "seed": "0"}
+    folder = SweepFolder(tmp_path)
+    (job,) = sweep(grid(lists), corpus, folder).jobs
+    shutil.rmtree(job.folder)
+    job.folder.mkdir()
+    for name in ("config.json", "summary.json"):
+        (job.folder / name).write_text('{"mine": "precious"}')
+    for force in (False, True):
+        assert sweep(grid(lists), corpus, folder, force=force).count("failed") == 1
+        assert "precious" in (job.folder / "summary.json").read_text()
+
+
+def test_a_longer_run_that_was_interrupted_keeps_its_status(corpus, tmp_path):
+    lists = {"updates": "300", "hidden": "5", "sample_every": "0", "seed": "0"}
+    folder = SweepFolder(tmp_path)
+    (job,) = sweep(grid(lists), corpus, folder).jobs
+    asked = iter([False] * 4)
+    longer = dataclasses.replace(job.config, updates=900)
+    run(longer, corpus, job.folder, stop=lambda: next(asked, True), chunk=50)
+    assert "has done" in sweep(grid(lists), corpus, folder).failures()[job.run_id]
+    assert RunFolder(job.folder).read_summary().status == "interrupted"
+
+
+def test_a_model_of_another_text_is_neither_sampled_nor_scored(corpus, pair, ours, tmp_path):
+    other = Corpus.from_text("".join(corpus.alphabet[code] for code in corpus.codes[::-1]), "backwards")
+    run(CONFIG, other, tmp_path / "other", draw=False)
+    shutil.copy(tmp_path / "other" / "best.safetensors", ours / "best.safetensors")
+    with pytest.raises(StoreError, match="of another run"):
+        Model(ours)
