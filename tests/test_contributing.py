@@ -175,8 +175,9 @@ def test_an_optimizer(package):
         "0",
         "--out",
         "run",
+        "-q",
     ]
-    command = [sys.executable, "-m", "nbrnn", "train", str(TEXT), *options, "--out", "run", "-q"]
+    command = [sys.executable, "-m", "nbrnn", "train", str(TEXT), *options]
     subprocess.run(command, cwd=root, env=environment, check=True)
     assert RunFolder(root / "run").read_checkpoint("last").memory == {}
     with pytest.raises(StoreError, match="another optimizer"):

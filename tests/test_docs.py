@@ -108,7 +108,9 @@ def answer(words):
 @pytest.mark.slow
 def test_pandas(results):
     printed = python(answer("pandas"), results)
-    assert re.search(r"^0\.1 +0\.01 +\d+\.\d+ +\d+\.\d+ +2$", printed, re.MULTILINE), printed
+    assert re.search(
+        r"^updates 300, eta 0\.1, sigma 0\.01 +\d+\.\d+ +\d+\.\d+ +2$", printed, re.MULTILINE
+    ), printed
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import loky
+import loky.backend.synchronize  # loky does so late, when there may be no file descriptor left
 
 from nbrnn.corpus import Corpus
 from nbrnn.runs.progress import Observer

@@ -50,6 +50,15 @@ def test_training_is_that_of_the_naive_program(layout):
         assert np.allclose(named(layout, theta)[name], expected[name], rtol=0, atol=tolerance)
 
 
+def test_a_look_that_finds_no_better_loss_keeps_the_best(layout):
+    theta = layout.initial(0.1, np.random.default_rng(0))
+    buffers, history = layout.buffers(theta, T, memory=1), History.empty(1, [8])
+    before = buffers.best.copy()
+    carry = loops.train(buffers, AdaGrad(0.1, 1e-8), 5.0, CODES, Carry(7, 2.0, 1e-9, 5), history)
+    assert (carry.update, carry.best_smooth, carry.best_update) == (8, 1e-9, 5)
+    assert (buffers.best == before).all()
+
+
 def test_training_stops_at_nan(layout):
     theta = layout.initial(0.1, np.random.default_rng(0))
     theta.c[0] = math.nan

@@ -264,7 +264,7 @@ def test_watch_ends_with_the_sweep(nbrnn, text_file, tmp_path, fork, monkeypatch
         assert 'http-equiv="refresh"' in page.read_text()
         sweeping.kill()
 
-    monkeypatch.setattr("nbrnn.cli.sweeps.pause", pause)
+    monkeypatch.setattr("nbrnn.cli.reports.pause", pause)
     done = nbrnn("report", "s", "--watch")
     assert done.stderr.splitlines() == [f"{page.relative_to(tmp_path)} is new"]
     assert "index.html" in done.stdout
