@@ -101,7 +101,7 @@ def mutate(path, rng):
 
 
 @pytest.mark.parametrize(
-    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))]
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))]
 )
 @pytest.mark.timeout(120)
 def test_wrong_values(seed, nbrnn, tmp_path, monkeypatch):
