@@ -22,11 +22,11 @@ from nbrnn.reports.samples import samples_of
 from nbrnn.reports.tables import Results, read
 from nbrnn.runs.files import (
     MOST_LINES,
+    delete,
+    delete_unfinished,
     is_there,
-    is_unfinished,
     read_bytes,
     write_bytes,
-    write_errors,
 )
 from nbrnn.runs.folders import check_folders, is_empty_but_for, locked
 from nbrnn.runs.store import RunFolder
@@ -103,12 +103,8 @@ def write_files(results: Results, out: Path, refresh: int, progress: Progress | 
     for name in CAPTIONS:  # pictures that an older report had
         for file in (out / f"{name}.{kind}" for kind in KINDS):
             if file.name not in contents:
-                with write_errors(file):
-                    file.unlink(missing_ok=True)
-    for entry in list(out.iterdir()):  # of a report that was killed
-        if any(is_unfinished(entry.name, name) for name in contents):
-            with write_errors(entry):
-                entry.unlink(missing_ok=True)
+                delete(file)
+    delete_unfinished(out, contents)
     return Report(out, results, list(contents))
 
 

@@ -169,11 +169,10 @@ def configurations_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFra
 
 def endings(runs: pd.DataFrame) -> dict[str, str]:
     """Return in words, for each configuration with a run that is not finished, how they ended."""
-    words = {"diverged": "diverged", "failed": "failed"}
     ended = {}
     for configuration, group in runs.groupby("setting", sort=False):
         statuses = group["status"][group["status"] != "finished"]
-        counts = Counter(words.get(status, "unfinished") for status in statuses)
+        counts = Counter(status if status in FAILURES else "unfinished" for status in statuses)
         n = len(group)
         if counts and max(counts.values()) == n:
             (how,) = counts

@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn, TypeVar
@@ -78,6 +78,20 @@ def is_unfinished(entry: str, name: str) -> bool:
     """Whether an entry of a folder is what a killed process left of the file called `name`."""
     # the first version wrote without the random part
     return re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{16}})?{re.escape(PARTIAL)}", entry) is not None
+
+
+def delete(path: Path) -> None:
+    """Delete a file, if it is there. Raises WriteError."""
+    with write_errors(path):
+        path.unlink(missing_ok=True)
+
+
+def delete_unfinished(folder: Path, names: Iterable[str]) -> None:
+    """Delete what a killed process was in the middle of writing of these files. Raises WriteError."""
+    names = list(names)
+    for entry in list(folder.iterdir()):
+        if any(is_unfinished(entry.name, name) for name in names):
+            delete(entry)
 
 
 def sync_folder(folder: Path) -> None:

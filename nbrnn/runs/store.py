@@ -29,14 +29,14 @@ from nbrnn.runs.files import (
     NONSENSE,
     append,
     decoded,
+    delete,
+    delete_unfinished,
     is_there,
-    is_unfinished,
     read_bytes,
     read_json,
     read_lines,
     write_atomically,
     write_bytes,
-    write_errors,
     write_json,
 )
 from nbrnn.runs.folders import is_empty_but_for, locked
@@ -106,25 +106,18 @@ class RunFolder:
     def clear(self) -> None:
         """Delete the files of a run; those of anybody else stay. The config goes last."""
         self.clear_unfinished()
-        self.delete(CHECKPOINTS["last"])  # without which nothing goes on
+        delete(self / CHECKPOINTS["last"])  # without which nothing goes on
         for name in reversed(RUN_FILES):
-            self.delete(name)
+            delete(self / name)
 
     def clear_unfinished(self) -> None:
         """Delete what a killed process was in the middle of writing."""
-        for entry in list(self.path.iterdir()):
-            if any(is_unfinished(entry.name, name) for name in RUN_FILES):
-                self.delete(entry.name)
+        delete_unfinished(self.path, RUN_FILES)
 
     def clear_outcome(self) -> None:
         """Delete what was made of a run's end, because it goes on."""
         for name in (PLOT, TEXT):
-            self.delete(name)
-
-    def delete(self, name: str) -> None:
-        """Delete a file, if it is there. Raises WriteError."""
-        with write_errors(self / name):
-            (self / name).unlink(missing_ok=True)
+            delete(self / name)
 
     def files(self) -> list[str]:
         """Return the names of the files of a run that are there."""
@@ -153,7 +146,7 @@ class RunFolder:
         After a kill in between, this is a run from its start or from a checkpoint.
         """
         self.clear_outcome()
-        self.delete(SUMMARY)
+        delete(self / SUMMARY)
         for name in IN_WRITING_ORDER:
             if name in contents:
                 write_bytes(self / name, contents[name])

@@ -9,7 +9,7 @@ import msgspec
 
 from nbrnn.config import SCHEMA
 from nbrnn.errors import LockedError, NbrnnError, StoreError
-from nbrnn.runs.files import is_there, is_unfinished, read_json, write_json
+from nbrnn.runs.files import delete_unfinished, is_there, read_json, write_json
 from nbrnn.runs.folders import LOCK, check_folders, is_empty_but_for, locked
 from nbrnn.runs.records import SweepFile, SweepRequest
 from nbrnn.runs.store import RunFolder
@@ -76,9 +76,7 @@ class SweepFolder:
         requests = self.read_requests() if self.is_sweep() else []
         if any(msgspec.structs.replace(old, command=request.command) == request for old in requests):
             return
-        for entry in list(self.path.iterdir()):  # of a process that was killed
-            if is_unfinished(entry.name, SWEEP):
-                entry.unlink(missing_ok=True)
+        delete_unfinished(self.path, [SWEEP])
         value = SweepFile(schema=SCHEMA, requests=[*requests, request])
         write_json(self.path / SWEEP, msgspec.to_builtins(value))
 
