@@ -78,16 +78,21 @@ def sweep(
         text = load(corpus, encoding)
 
         from nbrnn.cli.watch import SweepWatcher
+        from nbrnn.runs.records import DONE
         from nbrnn.runs.sweep_store import SweepFolder
-        from nbrnn.sweeps.sweep import plan
+        from nbrnn.sweeps.sweep import plan, status_before
         from nbrnn.sweeps.sweep import sweep as run_all
 
         folder = SweepFolder(out or RESULTS / (name or wanted.name(text.name)))
         if dry_run:
             planned = plan(wanted, text, folder)
-            print_plan(planned, as_json)
+            statuses = [status_before(job) for job in planned]
+            print_plan(planned, statuses, as_json)
             if not quiet:
-                note_estimate(planned, text, jobs if scheduler is None else 1, force)
+                left = [
+                    j for j, status in zip(planned, statuses, strict=True) if force or status not in DONE
+                ]
+                note_estimate(left, text, jobs if scheduler is None else 1)
             return
         with SweepWatcher(str(folder), text, quiet, signals.defer) as watcher:
             outcome = run_all(
@@ -171,13 +176,11 @@ def report_on(
         return None, error
 
 
-def print_plan(jobs: list[Job], as_json: bool) -> None:
+def print_plan(jobs: list[Job], statuses: list[str], as_json: bool) -> None:
     """Print all runs of a sweep, and what has become of each."""
     from nbrnn.naming import namer
     from nbrnn.runs.records import DONE
-    from nbrnn.sweeps.sweep import status_before
 
-    statuses = [status_before(job) for job in jobs]
     if as_json:
         rows = [
             {**job.config.to_dict(), "status": status, "run_id": job.run_id}
@@ -191,15 +194,12 @@ def print_plan(jobs: list[Job], as_json: bool) -> None:
     print(f"{len(jobs):,} runs, {sum(status not in DONE for status in statuses):,} to do")
 
 
-def note_estimate(jobs: list[Job], text: Corpus, slots: int, force: bool) -> None:
+def note_estimate(left: list[Job], text: Corpus, slots: int) -> None:
     """Say how long the runs that are to be done will take, and how much room."""
     import joblib
 
-    from nbrnn.runs.records import DONE
     from nbrnn.sweeps.estimate import estimate
-    from nbrnn.sweeps.sweep import status_before
 
-    left = [job for job in jobs if force or status_before(job) not in DONE]
     cores = joblib.cpu_count()
     expected = estimate(left, text, min(slots, cores) if slots > 0 else cores)
     runs, cores_used = plural(expected.runs, "run"), plural(expected.slots, "core")

@@ -64,24 +64,27 @@ def train(
         raise ConfigError("--from begins a new folder: leave out --resume and --force")
     with Signals() as signals:
         before = resume or source
-        if before is None:
+        there = None if before is None else existing_run(before)
+        if there is None:
             config, text = RunConfig(**settings), load(corpus, encoding)
         else:
-            config, text = of_run(existing_run(before).path, settings, corpus, encoding)
-        path = existing_run(resume).path if resume else out
-        path = path or RESULTS / run_id(config, text.name, text.sha256)
+            config, text = of_run(there, settings, corpus, encoding)
 
         from nbrnn.cli.watch import Watcher
         from nbrnn.runs.run import copy_run, run
         from nbrnn.runs.store import RunFolder
 
-        folder, updates_per_epoch = RunFolder(path), text.updates_per_epoch(config.seq_length)
-        is_copy = source is not None and copy_run(existing_run(source), folder, config)
+        new = RunFolder(out or RESULTS / run_id(config, text.name, text.sha256))
+        folder = there if there and resume else new
+        is_copy = there is not None and folder is new and copy_run(there, new, config)
+        updates_per_epoch = text.updates_per_epoch(config.seq_length)
         if source is None and not force and not {"epochs", "updates"} & set(settings):
             config = with_length_of(folder, config)
         with Watcher(str(folder), updates_per_epoch, config.seq_length, quiet, signals.defer) as watcher:
             try:
-                summary = run(config, text, path, observer=watcher, stop=signals.waiting, force=force)
+                summary = run(
+                    config, text, folder.path, observer=watcher, stop=signals.waiting, force=force
+                )
             except StoreError:
                 if is_copy:  # of a run that was damaged, or went on meanwhile
                     folder.clear()
@@ -132,17 +135,15 @@ def lost_from_zero(summary: Summary) -> str:
 
 
 def of_run(
-    path: Path, settings: dict[str, Any], corpus: str | None, encoding: str | None
+    run: RunFolder, settings: dict[str, Any], corpus: str | None, encoding: str | None
 ) -> tuple[RunConfig, Corpus]:
     """Return config and corpus of an existing run, with the length that `settings` may give."""
-    from nbrnn.runs.store import RunFolder
-
-    config, described = RunFolder(path).read_config()
+    config, described = run.read_config()
     length = {name: settings[name] for name in ("epochs", "updates") if name in settings}
     for name, value in settings.items():
         if name not in length and value != getattr(config, name):
             raise ConfigError(
-                f"{option_name(name)} is {getattr(config, name)} in {path}: only its length can change"
+                f"{option_name(name)} is {getattr(config, name)} in {run}: only its length can change"
             )
     if length:
         config = replace(config, **{"epochs": None, "updates": None, **length})
@@ -150,10 +151,10 @@ def of_run(
     if corpus is None:
         corpus = described.source
         if corpus == "-":
-            raise StoreError(f"the text of {path} came from standard input: give it again, with -")
+            raise StoreError(f"the text of {run} came from standard input: give it again, with -")
         if corpus not in CORPORA and not os.path.exists(corpus):
             raise StoreError(
-                f"{corpus} is no longer there: if it has moved, nbrnn train NEWPATH --resume {path}"
+                f"{corpus} is no longer there: if it has moved, nbrnn train NEWPATH --resume {run}"
             )
     return config, load(corpus, encoding)
 
