@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.network.params import NAMES, Array, shapes
+from nbrnn.network.params import NAMES, Array, Layout, shapes
 from nbrnn.runs.files import NONSENSE
 from nbrnn.runs.records import Count
 from nbrnn.runs.sealed import ArrayTypes, read_sealed
@@ -38,6 +38,10 @@ class TrainingState(Struct, frozen=True, kw_only=True):
     rng: Mapping[str, Any]  # the state of the samples' PCG64
     metrics_sha256: str | None = None  # of metrics.csv up to this moment; the first version has none
     samples_sha256: str | None = None
+
+    def ends(self, series: tuple[str, str]) -> bool:
+        """Whether metrics and samples with these hashes are those that it ends, as far as it knows."""
+        return (self.metrics_sha256, self.samples_sha256) in ((None, None), series)
 
 
 @dataclass
@@ -64,6 +68,11 @@ class Checkpoint:
     h_prev: Array | None = None
     state: TrainingState | None = None
     looked: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def layout(self) -> Layout:
+        """How its parameters lie in a kernel's buffer."""
+        return Layout(self.config.hidden, len(self.alphabet), np.dtype(self.config.dtype))
 
     def arrays(self) -> dict[str, Array]:
         """Return all arrays under their names in the file."""

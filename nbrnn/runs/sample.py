@@ -8,7 +8,7 @@ from nbrnn.config import check_range
 from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError
 from nbrnn.network import compiled, loops
-from nbrnn.network.params import Layout, Sampling, generator
+from nbrnn.network.params import Sampling, generator
 from nbrnn.runs.checkpoint import Checkpoint, State, initial_state
 
 PIECE = 1000  # characters in one call of the kernel
@@ -50,8 +50,7 @@ def sample(
     first = model.next_character if state == "kept" else None
     start = encode(prime or first or model.first_character, model.alphabet, replacement)
     compiled.ready("sample", model.config.dtype)
-    layout = Layout(model.config.hidden, len(model.alphabet), np.dtype(model.config.dtype))
-    theta = layout.pack(model.theta)
+    layout, theta = model.layout, model.layout.pack(model.theta)
     h = np.zeros((2, layout.M), layout.dtype)
     h[0, : layout.m] = initial_state(model, state)
     text = np.empty(length, np.int32)

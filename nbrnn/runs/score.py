@@ -10,7 +10,7 @@ import numpy as np
 
 from nbrnn.errors import CorpusError
 from nbrnn.network import compiled, loops, rnn
-from nbrnn.network.params import Array, Layout
+from nbrnn.network.params import Array
 from nbrnn.runs.checkpoint import Checkpoint, State, initial_state
 from nbrnn.runs.records import in_units
 
@@ -42,8 +42,7 @@ def score(
 
 def mean_loss(model: Checkpoint, codes: Array, *, state: State = "zero") -> float:
     """Return the model's mean loss on codes (N,), in nats for each of the N - 1 that it predicts."""
-    config = model.config
-    layout = Layout(config.hidden, len(model.alphabet), np.dtype(config.dtype))
+    config, layout = model.config, model.layout
     theta, work = layout.pack(model.theta), layout.work(config.seq_length)
     work.h[0, : config.hidden] = initial_state(model, state)
     compiled.ready("evaluate", config.dtype)
@@ -55,16 +54,15 @@ def probabilities(model: Checkpoint, codes: Array) -> Array:
 
     The model reads them from h_0 = 0 on. The logits are in its precision, their softmax in float64.
     """
-    config, K = model.config, len(model.alphabet)
-    layout = Layout(config.hidden, K, np.dtype(config.dtype))
+    config, layout = model.config, model.layout
     theta, work = layout.pack(model.theta), layout.work(config.seq_length)
     compiled.ready("forward", config.dtype)
-    o = np.empty((codes.size, K))
+    o = np.empty((codes.size, layout.K))
     for start in range(0, codes.size, config.seq_length):
         x = codes[start : start + config.seq_length]
         h, p = work.h[: x.size + 1], work.p[: x.size]
         rnn.forward(theta, x, h, p)  # which leaves the logits in p
-        o[start : start + x.size] = p[:, :K]
+        o[start : start + x.size] = p
         h[0] = h[-1]
     weights = np.exp(o - o.max(axis=1, keepdims=True))
     result: Array = weights / weights.sum(axis=1, keepdims=True)

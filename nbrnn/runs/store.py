@@ -277,10 +277,11 @@ class RunFolder:
 
     def has_series_of(self, last: Checkpoint) -> bool:
         """Whether metrics and samples are those that a checkpoint ends, as far as it knows them."""
-        state = last.state
-        expected = (state.metrics_sha256, state.samples_sha256) if state else (None, None)
-        found = (hashlib.sha256(read_bytes(self / name, MOST_LINES)) for name in (METRICS, SAMPLES))
-        return expected in ((None, None), tuple(sha256.hexdigest() for sha256 in found))
+        metrics, samples = (
+            hashlib.sha256(read_bytes(self / name, MOST_LINES)).hexdigest()
+            for name in (METRICS, SAMPLES)
+        )
+        return last.state is None or last.state.ends((metrics, samples))
 
     def has_checkpoint(self) -> bool:
         """Whether a run can go on from here."""
