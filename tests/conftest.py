@@ -3,6 +3,7 @@
 import io
 import multiprocessing
 import multiprocessing.forkserver
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,9 @@ from nbrnn.cli.main import app
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
 from nbrnn.runs.run import run
+
+# A shell starts what it puts into the background with SIGINT ignored, as all that we start would be.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 sys.path.append(str(TESTS.parent))  # bench/ is not installed; nbrnn/ is found before
