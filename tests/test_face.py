@@ -129,7 +129,12 @@ def test_a_model_writes_as_the_command_does(nbrnn, run_folder):
     from nbrnn import Model
 
     typed = nbrnn("sample", run_folder, "--length", "40", "--seed", "5", "--prime", "the").stdout
-    assert Model(run_folder).sample(40, prime="the", seed=5) == typed.removeprefix("the")
+    model = Model(run_folder)
+    assert model.sample(40, prime="the", seed=5) == typed.removeprefix("the")
+    from_zero = nbrnn("sample", run_folder, "--length", "40", "--state", "zero").stdout
+    assert model.sample(40, state="zero") == from_zero
+    kept, zero = ([model.sample(40, state=s, seed=n) for n in range(50)] for s in ("kept", "zero"))
+    assert kept != zero
     with pytest.raises(StoreError):
         Model(run_folder.parent)
 

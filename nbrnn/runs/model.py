@@ -9,7 +9,7 @@ from typing import Any
 from nbrnn.config import RunConfig
 from nbrnn.corpus import encode
 from nbrnn.network.params import Array
-from nbrnn.runs.checkpoint import Kind
+from nbrnn.runs.checkpoint import Kind, State
 from nbrnn.runs.outcome import loss_figure_of
 from nbrnn.runs.records import Summary
 from nbrnn.runs.sample import sample
@@ -53,8 +53,12 @@ class Model:
         top_p: float = 1.0,
         seed: int = 0,
         replacement: str | None = None,
+        state: State | None = None,
     ) -> str:
-        """Return `length` characters that it writes after `prime`; the same for the same seed."""
+        """Return `length` characters that it writes after `prime`; the same for the same seed.
+
+        It goes on from the state that was kept with it, or, with the state `zero`, from h_0 = 0.
+        """
         return sample(
             self.checkpoint,
             length,
@@ -64,6 +68,7 @@ class Model:
             top_p=top_p,
             seed=seed,
             replacement=replacement,
+            state=state,
         )
 
     def score(self, text: str, *, replacement: str | None = None) -> dict[str, dict[str, Any]]:
