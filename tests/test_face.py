@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import nbrnn
-from nbrnn.cli.notebook import Interrupt
+from nbrnn.cli.signals import Interrupt
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, CorpusError, StoreError
 from nbrnn.naming import run_id
@@ -310,6 +310,6 @@ def test_an_ignored_interrupt_stays_ignored():
     try:
         with Interrupt() as interrupt:
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        assert not interrupt.has_come()
+        assert not interrupt.waiting()
     finally:
         signal.signal(signal.SIGINT, before)

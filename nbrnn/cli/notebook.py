@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from nbrnn.cli.completion import RESULTS
+from nbrnn.cli.signals import Interrupt
 from nbrnn.cli.sweeps import did_not_finish
 from nbrnn.cli.watch import SweepWatcher, Watcher
 from nbrnn.config import RunConfig
@@ -49,7 +47,7 @@ def run(
     path = Path(folder) if folder is not None else RESULTS / run_id(config, text.name, text.sha256)
     watcher = Watcher(str(path), text.updates_per_epoch(config.seq_length), config.seq_length, quiet)
     with Interrupt() as interrupt, watcher:
-        summary = train(config, text, path, observer=watcher, stop=interrupt.has_come, force=force)
+        summary = train(config, text, path, observer=watcher, stop=interrupt.waiting, force=force)
     if summary.status == "diverged":
         warnings.warn(f"diverged: {summary.reason}", stacklevel=2)
     return Model(path)
@@ -90,7 +88,7 @@ def sweep(
             jobs=jobs,
             scheduler=scheduler,
             observer=watcher,
-            stop=interrupt.has_come,
+            stop=interrupt.waiting,
             force=force,
             max_failures=max_failures,
         )
@@ -103,33 +101,3 @@ def sweep(
 def corpus_of(text: Text) -> Corpus:
     """Return the corpus that a user means. Raises CorpusError."""
     return text if isinstance(text, Corpus) else load(os.fspath(text))
-
-
-class Interrupt:
-    """Within this context a Ctrl-C, or a notebook's stop button, only asks to stop: see `has_come`.
-
-    In the end it is raised as the KeyboardInterrupt that it is.
-    """
-
-    def __enter__(self) -> Interrupt:
-        self.noted, self.before = False, signal.getsignal(signal.SIGINT)
-        # Signals come to no other thread than the main one; an ignored one stays so, as after nohup.
-        here = threading.current_thread() is threading.main_thread()
-        self.listens = here and self.before not in (signal.SIG_IGN, None)
-        if self.listens:
-            signal.signal(signal.SIGINT, self.note)
-        return self
-
-    def note(self, number: int, frame: FrameType | None) -> None:
-        """Remember it."""
-        self.noted = True
-
-    def has_come(self) -> bool:
-        """Whether there was one."""
-        return self.noted
-
-    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        if self.listens:
-            signal.signal(signal.SIGINT, self.before)
-        if self.noted and kind is None:
-            raise KeyboardInterrupt
