@@ -73,13 +73,7 @@ class Execution:
 
     def restore(self) -> None:
         """Go back to the last checkpoint in the folder."""
-        last, best = self.folder.read_checkpoint("last"), self.folder.read_checkpoint("best")
-        for checkpoint in (last, best):
-            if not (
-                checkpoint.config.same_but_length(self.config)
-                and checkpoint.corpus_sha256 == self.corpus.sha256
-            ):
-                raise StoreError(f"{self.folder}: its checkpoints belong to another run")
+        last, best = self.folder.read_model("last"), self.folder.read_model("best")
         if set(last.memory) != set(self.training.memory_names):
             raise StoreError(f"{self.folder}: its last checkpoint is of another optimizer")
         refuse_shorter(self.folder, self.training.updates, last, best)
