@@ -3,6 +3,8 @@
 Shapes as in the equations: W (m, m), U (m, K), V (K, m), b (m,), c (K,).
 """
 
+import math
+
 import numpy as np
 
 
@@ -22,7 +24,7 @@ def forward(theta, x, y, h):
 def gradients(theta, x, y, h):
     """Return the loss, its gradient by back-propagation, and the last state."""
     loss, hs, ps = forward(theta, x, y, h)
-    grad = {name: np.zeros_like(array) for name, array in theta.items()}
+    grad = zeros_like(theta)
     da_next = np.zeros_like(h)
     for t in reversed(range(len(x))):
         do = ps[t].copy()
@@ -38,21 +40,149 @@ def gradients(theta, x, y, h):
     return loss, grad, hs[-1]
 
 
-def train(theta, codes, updates, T=25, eta=0.1, epsilon=1e-8, clip=5.0):
-    """Train theta in place; return AdaGrad's memory, each update's loss and smooth loss, and h."""
-    memory = {name: np.zeros_like(array) for name, array in theta.items()}
-    losses, smooths = [], []
-    m = len(theta["b"])
-    e, h = 0, np.zeros(m)
-    for _ in range(updates):
-        if e > len(codes) - T - 1:
-            e, h = 0, np.zeros(m)
-        loss, grad, h = gradients(theta, codes[e : e + T], codes[e + 1 : e + T + 1], h)
+def zeros_like(theta):
+    return {name: np.zeros_like(array) for name, array in theta.items()}
+
+
+def loss_per_character(theta, codes):
+    """Return the mean loss on a text, read once from h = 0 on."""
+    loss, _, _ = forward(theta, codes[:-1], codes[1:], np.zeros(len(theta["b"])))
+    return loss / (len(codes) - 1)
+
+
+# ---------------------------------------------------------------- optimizers
+
+
+class AdaGrad:
+    def __init__(self, theta, epsilon=1e-8):
+        self.epsilon, self.memory = epsilon, {"adagrad": zeros_like(theta)}
+
+    def step(self, theta, grad, eta):
+        G = self.memory["adagrad"]
         for name, g in grad.items():
-            g = np.clip(g, -clip, clip)
-            memory[name] += g * g
-            theta[name] -= eta * g / np.sqrt(memory[name] + epsilon)
-        losses.append(loss)
-        smooths.append(0.999 * smooths[-1] + 0.001 * loss if smooths else loss)
-        e += T
-    return memory, losses, smooths, h
+            G[name] += g * g
+            theta[name] -= eta * g / np.sqrt(G[name] + self.epsilon)
+
+
+class RMSProp:
+    def __init__(self, theta, beta2=0.9, epsilon=1e-8):
+        self.beta2, self.epsilon, self.memory = beta2, epsilon, {"rmsprop": zeros_like(theta)}
+
+    def step(self, theta, grad, eta):
+        G = self.memory["rmsprop"]
+        for name, g in grad.items():
+            G[name] = self.beta2 * G[name] + (1 - self.beta2) * g * g
+            theta[name] -= eta * g / np.sqrt(G[name] + self.epsilon)
+
+
+class Adam:
+    """As algorithm 1 of Kingma and Ba (2015) has it."""
+
+    def __init__(self, theta, beta1=0.9, beta2=0.999, epsilon=1e-8):
+        self.beta1, self.beta2, self.epsilon, self.t = beta1, beta2, epsilon, 0
+        self.memory = {"adam.m": zeros_like(theta), "adam.v": zeros_like(theta)}
+
+    def step(self, theta, grad, eta):
+        self.t += 1
+        m, v = self.memory.values()
+        for name, g in grad.items():
+            m[name] = self.beta1 * m[name] + (1 - self.beta1) * g
+            v[name] = self.beta2 * v[name] + (1 - self.beta2) * g * g
+            m_hat = m[name] / (1 - self.beta1**self.t)
+            v_hat = v[name] / (1 - self.beta2**self.t)
+            theta[name] -= eta * m_hat / (np.sqrt(v_hat) + self.epsilon)
+
+
+class SGD:
+    def __init__(self, theta):
+        self.memory = {}
+
+    def step(self, theta, grad, eta):
+        for name, g in grad.items():
+            theta[name] -= eta * g
+
+
+OPTIMIZERS = {"adagrad": AdaGrad, "rmsprop": RMSProp, "adam": Adam, "sgd": SGD}
+
+
+# ---------------------------------------------------------------- orders
+# Each returns an epoch on N characters: for each update, for each of B windows of T characters, where
+# it begins and whether it is read from h = 0.
+
+
+def sequential(N, T, B):
+    """B streams, which begin at equal distances in the text."""
+    return [[(b * ((N - 1) // B) + n * T, n == 0) for b in range(B)] for n in range((N - 1) // (T * B))]
+
+
+def anywhere(N, T, B, rng):
+    """Windows that begin at any character, from the generator of this epoch."""
+    return [[(rng.integers(0, N - T), True) for _ in range(B)] for _ in range((N - 1) // (T * B))]
+
+
+def by_pieces(N, T, B, L, rng):
+    """L pieces in random order, laid end to end, and read by B streams of equal length."""
+    windows = (N - 1) // T
+    laid = []
+    for piece in rng.permutation(L):
+        first, end = piece * windows // L, (piece + 1) * windows // L
+        laid += [(number * T, number == first) for number in range(first, end)]
+    length = windows // B
+    epoch = []
+    for n in range(length):
+        of_streams = [laid[b * length + n] for b in range(B)]
+        epoch.append([(start, is_first or n == 0) for start, is_first in of_streams])
+    return epoch
+
+
+# ---------------------------------------------------------------- training
+
+
+def rates(eta, schedule, warmup, updates):
+    """Return the learning rate of each update of a run."""
+    found = []
+    for n in range(updates):
+        through = (n - warmup) / (updates - warmup) if n >= warmup else 0.0
+        if n < warmup:
+            found.append(eta * (n + 1) / warmup)
+        elif schedule == "linear":
+            found.append(eta * (1 - through))
+        elif schedule == "cosine":
+            found.append(eta * (1 + math.cos(math.pi * through)) / 2)
+        else:
+            found.append(eta)
+    return found
+
+
+def follow(theta, codes, T, plan, optimizer, etas, clip=5.0, loss="sum"):
+    """Train theta in place: an update for each list of windows in plan, and each learning rate.
+
+    Returns each update's loss and smooth loss, and the last states (B, m).
+    """
+    losses, smooths, h = [], [], np.zeros((len(plan[0]) if plan else 1, len(theta["b"])))
+    for windows, eta in zip(plan, etas, strict=True):
+        total, grad = 0.0, zeros_like(theta)
+        for b, (start, is_fresh) in enumerate(windows):
+            before = np.zeros_like(h[b]) if is_fresh else h[b]
+            x, y = codes[start : start + T], codes[start + 1 : start + T + 1]
+            of_window, of_grad, h[b] = gradients(theta, x, y, before)
+            total += of_window
+            for name, g in of_grad.items():
+                grad[name] += g
+        scale = 1 / len(windows) if loss == "sum" else 1 / (len(windows) * T)
+        clipped = {name: np.clip(scale * g, -clip, clip) for name, g in grad.items()}
+        optimizer.step(theta, clipped, eta)
+        losses.append(scale * total)
+        smooths.append(0.999 * smooths[-1] + 0.001 * losses[-1] if smooths else losses[-1])
+    return losses, smooths, h
+
+
+def train(theta, codes, updates, T=25, eta=0.1, epsilon=1e-8, clip=5.0):
+    """Train theta in place, by AdaGrad on one window after the other.
+
+    Returns AdaGrad's memory, each update's loss and smooth loss, and h.
+    """
+    epoch, optimizer = sequential(len(codes), T, 1), AdaGrad(theta, epsilon)
+    plan = [epoch[n % len(epoch)] for n in range(updates)]
+    losses, smooths, h = follow(theta, codes, T, plan, optimizer, [eta] * updates, clip)
+    return optimizer.memory["adagrad"], losses, smooths, h[0]

@@ -21,10 +21,11 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numba.core import event
 
 from nbrnn.network import loops, rnn
-from nbrnn.network.optimizers import DEFAULT, RULES
-from nbrnn.network.params import Carry, History, Layout, Sampling
+from nbrnn.network.optimizers import OPTIMIZERS, RULES
+from nbrnn.network.params import Carry, History, Layout, Plan, Sampling
 
 log = logging.getLogger("nbrnn")
 
@@ -38,13 +39,12 @@ SOURCES = {
 }
 # The kernels that Python calls; what they call is compiled into them.
 ENTRY_POINTS: dict[str, ModuleType] = {
-    "train": loops,
+    "train_windows": loops,
     "sample": loops,
     "evaluate": loops,
     "numerical_gradient": loops,
+    "windows_gradient": loops,
     "forward": rnn,
-    "softmax_loss": rnn,
-    "backward": rnn,
 }
 
 
@@ -129,24 +129,32 @@ def sound_cache() -> Iterator[None]:
             record(folder)
 
 
-def ready_to_train(dtype: str) -> None:
-    """Have all kernels ready that a run needs, as `ready` does it."""
-    for kernel in ("train", "sample"):
-        ready(kernel, dtype)
+def ready_to_train(dtype: str, optimizer: str, several: bool) -> None:
+    """Have all kernels ready that a run needs, as `ready` does it; `several`: windows at once."""
+    ready("train_windows", dtype, optimizer, several)
+    ready("sample", dtype)
 
 
 @cache
-def ready(kernel: str, dtype: str) -> None:
+def ready(kernel: str, dtype: str, optimizer: str = "adagrad", several: bool = False) -> None:
     """Compile a kernel for a precision, or load it from disk, by calling it on next to nothing."""
-    with sound_cache():
-        folder, module = cache_folder(), ENTRY_POINTS[kernel].__name__.rpartition(".")[2]
-        if not (folder and any(folder.glob(f"{module}.{kernel}-*.nbi"))):
-            announce_compilation()
+    with sound_cache(), event.install_listener("numba:compile", Announcement()):
         for _ in ENTRY_POINTS:
             # On a full disk Numba compiles a kernel, fails to keep it and raises: the next call goes on.
             with suppress(OSError):
-                return call(kernel, dtype)
-        return call(kernel, dtype)
+                return call(kernel, dtype, optimizer, several)
+        return call(kernel, dtype, optimizer, several)
+
+
+class Announcement(event.Listener):
+    """Says what takes so long when a kernel is compiled, not when it is loaded from disk."""
+
+    def on_start(self, event: event.Event) -> None:
+        """Say it, once."""
+        announce_compilation()
+
+    def on_end(self, event: event.Event) -> None:
+        """Say nothing."""
 
 
 @cache
@@ -155,27 +163,38 @@ def announce_compilation() -> None:
     log.info("compiling the kernels, which takes some seconds and is kept for the next time")
 
 
-def call(kernel: str, dtype: str) -> None:
+def call(kernel: str, dtype: str, optimizer: str, several: bool) -> None:
     """Call a kernel for its compilation only: on one hidden unit, two characters, and no update."""
     layout = Layout(1, 2, np.dtype(dtype))
-    number = layout.dtype.type(1)
-    buffers = layout.buffers(layout.parameters(), T=1, memory=len(RULES[DEFAULT].memory))
-    theta, gradient, work = buffers.theta, buffers.gradient, buffers.work
+    number, B = layout.dtype.type(1), 2 if several else 1
+    kind = OPTIMIZERS[optimizer]
+    buffers = layout.buffers(layout.parameters(), T=1, memory=len(RULES[kind].memory), B=B)
+    theta, work = buffers.theta, layout.work(1)
     x, nothing, index = np.zeros(1, np.int32), np.empty(0), np.empty(0, np.int64)
     arguments: dict[str, tuple[Any, ...]] = {
-        "train": (
+        "train_windows": (
             buffers,
-            DEFAULT(*(number for _ in DEFAULT._fields)),
+            kind(*(number for _ in kind._fields)),
+            number,
             number,
             x,
+            Plan(np.zeros((0, B), np.int64), np.zeros((0, B), np.bool_), np.zeros(0, dtype)),
             Carry(),
             History.empty(0),
+            *loops.choice(buffers.work),
         ),
         "sample": (theta, work.h, x, nothing, Sampling(), x[:0]),
         "evaluate": (theta, work, x),
         "numerical_gradient": (theta, work, x, index, 1.0, nothing),
         "forward": (theta, x, work.h, work.p),
-        "softmax_loss": (work.p, x, work.losses),
-        "backward": (theta, gradient, x, work.h, work.p, work.da),
+        "windows_gradient": (
+            theta,
+            buffers.gradient,
+            buffers.work,
+            np.zeros(2, np.int32),
+            np.zeros(B, np.int64),
+            number,
+            *loops.choice(buffers.work),
+        ),
     }
     getattr(ENTRY_POINTS[kernel], kernel)(*arguments[kernel])

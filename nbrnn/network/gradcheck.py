@@ -10,9 +10,10 @@ from threading import Event, Lock
 
 import numpy as np
 
+from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError
-from nbrnn.network import compiled, loops, rnn
+from nbrnn.network import compiled, loops
 from nbrnn.network.params import NAMES, Array, Layout, Parameters, Work, generator
 
 CASES = ("h0 = 0", "h0 random", "second window")
@@ -41,27 +42,42 @@ class Difference:
     norm: float
 
 
+@dataclass
+class Windows:
+    """The windows of one update, each with the state before it."""
+
+    codes: Array
+    starts: Array  # (B,)
+    works: list[Work]  # for each window; h[0] is the state before it
+    scale: float  # of the sum of all losses, in the loss
+
+    def window(self, b: int, T: int) -> Array:
+        """Return the characters of a window, and the one after them."""
+        piece: Array = self.codes[self.starts[b] : self.starts[b] + T + 1]
+        return piece
+
+
 def gradcheck(
     corpus: Corpus,
-    hidden: int,
-    seq_length: int = 25,
-    sigma: float = 0.1,
-    seed: int = 0,
+    config: RunConfig,
     progress: Callable[[int, int], object] = lambda done, derivatives: None,
 ) -> list[Difference]:
     """Compare the gradient that training computes with numerical differences, for every weight.
 
-    Three cases: from h_0 = 0, from a random h_0 in (-1, 1) (with h_0 = 0 a wrong dW of the first
-    step would go unseen), and in the second of two windows, from the state that the first left.
-    `progress` is told, by several threads, how many derivatives are taken, and of how many.
-    Raises CorpusError for a text shorter than two windows.
+    That of the loss of a batch, at the start of a run with this config, in float64. Three cases: from
+    h_0 = 0, from random h_0 in (-1, 1) (with h_0 = 0 a wrong dW of the first step would go unseen), and
+    in the second of two windows of each stream, from the state that the first left. `progress` is told,
+    by several threads, how many derivatives are taken, and of how many. Raises CorpusError for a text
+    shorter than two batches of windows.
     """
-    T = seq_length
-    if len(corpus) < 2 * T + 1:
-        raise CorpusError(f"{corpus.name}: two windows need at least {2 * T + 1} characters")
-    for kernel in ("evaluate", "forward", "softmax_loss", "backward", "numerical_gradient"):
+    T, B = config.seq_length, config.batch
+    if len(corpus) < 2 * T * B + 1:
+        two = "two windows" if B == 1 else f"two windows in each of {B} streams"
+        raise CorpusError(f"{corpus.name}: {two} need at least {2 * T * B + 1} characters")
+    for kernel in ("evaluate", "numerical_gradient"):
         compiled.ready(kernel, "float64")
-    layout = Layout(hidden, len(corpus.alphabet), np.dtype(np.float64))
+    compiled.ready("windows_gradient", "float64", several=B > 1)
+    layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(np.float64))
     total = len(CASES) * sum(indices.size for indices in flat_indices(layout).values())
     taken, lock, cancelled = 0, Lock(), Event()
 
@@ -74,7 +90,7 @@ def gradcheck(
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         try:
             compared = threads.map(
-                lambda case: compare(corpus, layout, T, sigma, seed, case, cancelled, tell), CASES
+                lambda case: compare(corpus, config, layout, case, cancelled, tell), CASES
             )
             return [difference for differences in compared for difference in differences]
         finally:
@@ -83,39 +99,49 @@ def gradcheck(
 
 def compare(
     corpus: Corpus,
+    config: RunConfig,
     layout: Layout,
-    T: int,
-    sigma: float,
-    seed: int,
     case: str,
     cancelled: Event,
     tell: Callable[[int], None],
 ) -> list[Difference]:
     """Compare the two gradients in one case."""
-    hidden = layout.m
-    theta, work = layout.initial(sigma, generator(seed, "start")), layout.work(T)
-    if case == "h0 random":
-        work.h[0, :hidden] = generator(seed, "gradcheck").uniform(-1, 1, hidden)
-    elif case == "second window":
-        loops.evaluate(theta, work, corpus.codes[: T + 1])  # leaves the last state in h[0]
-    start = T if case == "second window" else 0
-    codes = corpus.codes[start : start + T + 1]
-    x, y = codes[:-1], codes[1:]
-    gradient = layout.gradient(T)
-    rnn.forward(theta, x, work.h, work.p)
-    rnn.softmax_loss(work.p, y, work.losses)
-    rnn.backward(theta, gradient, x, work.h, work.p, work.da)
-    analytic = layout.named(gradient)
-    weights = flat_indices(layout)
+    theta = layout.initial(generator(config.seed, "start"), config.sigma, config.init)
+    windows = windows_of(corpus, config, layout, theta, case)
+    B, T = config.batch, config.seq_length
+    work = layout.work(T) if B == 1 else layout.batch_work(T, B)
+    work.h[0] = np.reshape([each.h[0] for each in windows.works], work.h[0].shape)
+    gradient = layout.gradient(T * B)
+    loops.loss_gradient(theta, gradient, work, corpus.codes, windows.starts, windows.scale)
+    analytic, weights = layout.named(gradient), flat_indices(layout)
     differences = []
     for name in NAMES:
         ga = analytic[name].ravel()
-        gn = numerical_gradient(theta, work, codes, weights[name].ravel(), ga, cancelled, tell)
+        gn = numerical_gradient(theta, windows, weights[name].ravel(), ga, cancelled, tell)
         largest = float(relative_error(ga, gn).max())
         of_norms = norm(ga - gn) / max(1e-6, norm(ga) + norm(gn))
         of_norms = of_norms if np.isfinite(of_norms) else 1.0
-        differences.append(Difference(hidden, name, ga.size, case, largest, of_norms))
+        differences.append(Difference(layout.m, name, ga.size, case, largest, of_norms))
     return differences
+
+
+def windows_of(
+    corpus: Corpus, config: RunConfig, layout: Layout, theta: Parameters, case: str
+) -> Windows:
+    """Return the first windows, or the second ones, of streams through the text, with their states."""
+    B, T = config.batch, config.seq_length
+    starts = np.arange(B) * ((len(corpus) - 1) // B)
+    works = [layout.work(T) for _ in range(B)]
+    windows = Windows(corpus.codes, starts, works, config.characters_in_loss / (T * B))
+    if case == "h0 random":
+        states = generator(config.seed, "gradcheck").uniform(-1, 1, (B, layout.m))
+        for work, state in zip(works, states, strict=True):
+            work.h[0, : layout.m] = state
+    elif case == "second window":
+        for b, work in enumerate(works):
+            loops.evaluate(theta, work, windows.window(b, T))  # leaves the last state in h[0]
+        windows.starts = starts + T
+    return windows
 
 
 def flat_indices(layout: Layout) -> dict[str, Array]:
@@ -127,8 +153,7 @@ def flat_indices(layout: Layout) -> dict[str, Array]:
 
 def numerical_gradient(
     theta: Parameters,
-    work: Work,
-    codes: Array,
+    windows: Windows,
     indices: Array,
     analytic: Array,
     cancelled: Event,
@@ -150,12 +175,22 @@ def numerical_gradient(
             if cancelled.is_set():
                 return best
             part = slice(piece, piece + PIECE)
-            loops.numerical_gradient(theta, work, codes, indices[open_[part]], step, gradient[part])
+            gradient[part] = derivatives(theta, windows, indices[open_[part]], step)
             if step == STEPS[0]:
                 tell(gradient[part].size)
         better = relative_error(analytic[open_], gradient) <= error[open_]
         best[open_[better]] = gradient[better]
     return best
+
+
+def derivatives(theta: Parameters, windows: Windows, indices: Array, step: float) -> Array:
+    """Return those of the loss of all windows, one window after the other."""
+    total, of_window = np.zeros(indices.size), np.empty(indices.size)
+    for b, work in enumerate(windows.works):
+        codes = windows.window(b, work.da.shape[0])
+        loops.numerical_gradient(theta, work, codes, indices, step, of_window)
+        total += windows.scale * of_window
+    return total
 
 
 def norm(array: Array) -> float:

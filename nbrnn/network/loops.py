@@ -1,56 +1,78 @@
 """What Python calls: whole trainings, evaluations and samples, many updates or characters a call.
 
-The caller allocates, a kernel fills. Buffers, Carry, History and Sampling are those of `params`;
+The caller allocates, a kernel fills. Buffers, Plan, Carry, History and Sampling are those of `params`;
 characters are int32.
 """
 
+from typing import Any
+
 import numpy as np
 
-from nbrnn.network.elementary import clear, copy, exp
+from nbrnn.network.batches import batch_backward
+from nbrnn.network.elementary import copy, exp
 from nbrnn.network.jit import jit
-from nbrnn.network.optimizers import update_parameters
-from nbrnn.network.params import Carry
-from nbrnn.network.rnn import backward, forward, softmax_loss
+from nbrnn.network.optimizers import at, update_parameters
+from nbrnn.network.params import BatchWork, Carry
+from nbrnn.network.rnn import forward, softmax_loss
+from nbrnn.network.windows import backward_of_one, copy_states, loss_of_one, loss_of_several
 
 SMOOTHING = 0.999  # of the smooth loss, an exponential average over updates
 
 
-@jit
-def train(buffers, optimizer, clip, codes, carry, history):
+def train(
+    buffers: Any, optimizer: Any, clip: Any, scale: Any, codes: Any, plan: Any, carry: Any, history: Any
+) -> Any:
     """Train for as many updates as history holds, or until the loss diverges; return the carry.
 
-    codes (N,) is the text. optimizer and clip are numbers in theta's precision. work.h[0] is the state
-    to start from, and in the end the one to go on from. best and best_state are overwritten with theta
-    and work.h[0] whenever a look finds a smooth loss below the best one.
+    codes (N,) is the text, of which plan says what each update reads. The loss of an update is `scale`
+    times the sum of its characters' losses. optimizer, clip and scale are numbers in theta's precision.
+    work.h[0] is the state to start from, and in the end the one to go on from. best and best_state are
+    overwritten with theta and work.h[0] whenever a look finds a smooth loss below the best one.
 
     A loss counts as diverged when it is not finite, or so large that logits of that size can no
     longer tell one nat in the arithmetic's precision: the number then has no meaning.
     """
-    theta, memory, gradient = buffers.theta, buffers.memory, buffers.gradient
-    best, best_state = buffers.best, buffers.best_state
-    h, p, da, step_losses = buffers.work.h, buffers.work.p, buffers.work.da, buffers.work.losses
-    touched = buffers.work.touched
+    one_or_several = choice(buffers.work)
+    return train_windows(buffers, optimizer, clip, scale, codes, plan, carry, history, *one_or_several)
+
+
+def choice(work: Any) -> Any:
+    """Return what makes a kernel one for this kind of work: its arguments `one` and `several`.
+
+    One is True, the other None. What an argument that is None would skip the compiler drops before it
+    looks at types. To choose by the type of work in overloaded functions takes 2 s longer, as those are
+    compiled by themselves first.
+    """
+    return (None, True) if isinstance(work, BatchWork) else (True, None)
+
+
+@jit
+def train_windows(buffers, optimizer, clip, scale, codes, plan, carry, history, one, several):
+    """Do what `train` says, for the kind of work that `choice` says."""
+    theta, memory, gradient, work = buffers.theta, buffers.memory, buffers.gradient, buffers.work
+    best, best_state, touched = buffers.best, buffers.best_state, buffers.work.touched
     losses, smooths, looks = history.losses, history.smooths, history.looks
-    T = p.shape[0]
-    windows = (codes.size - 1) // T
-    max_loss = T / np.finfo(p.dtype).eps
+    real = theta.flat.dtype.type
+    max_loss = work.losses.size / np.finfo(theta.flat.dtype).eps
     update, smooth, look = carry.update, carry.smooth, 0
     best_smooth, best_update = carry.best_smooth, carry.best_update
     for n in range(losses.size):
-        start = update % windows * T
-        if start == 0:
-            clear(h[0])
-        x, y = codes[start : start + T], codes[start + 1 : start + T + 1]
-        forward(theta, x, h, p)
-        softmax_loss(p, y, step_losses)
-        loss = 0.0
-        for t in range(T):
-            loss += step_losses[t]
+        starts, fresh, loss = plan.starts[n], plan.fresh[n], 0.0
+        if one is not None:
+            loss = loss_of_one(theta, work, codes, starts, fresh, scale)
+        if several is not None:
+            loss = loss_of_several(theta, work, codes, starts, fresh, scale)
         if not loss <= max_loss:
             break
-        backward(theta, gradient, x, h, p, da)
-        update_parameters(optimizer, clip, theta, memory, gradient, touched)
-        copy(h[T], h[0])
+        if one is not None:
+            backward_of_one(theta, gradient, work, codes, starts)
+            copy(work.h[-1], work.h[0])
+        if several is not None:
+            batch_backward(theta, gradient, work)
+            copy_states(work.h[-1], work.h[0])
+        now = at(optimizer, plan.eta[n], update + 1, real)
+        update_parameters(now, clip, theta, memory, gradient, touched)
+        loss *= scale
         smooth = loss if update == 0 else SMOOTHING * smooth + (1 - SMOOTHING) * loss
         update += 1
         losses[n] = loss
@@ -60,8 +82,32 @@ def train(buffers, optimizer, clip, codes, carry, history):
             if smooth < best_smooth:
                 best_smooth, best_update = smooth, update
                 copy(theta.flat, best)
-                copy(h[0], best_state)
+                if one is not None:
+                    copy(work.h[0], best_state)
+                if several is not None:
+                    copy_states(work.h[0], best_state)
     return Carry(update, smooth, best_smooth, best_update)
+
+
+def loss_gradient(theta: Any, gradient: Any, work: Any, codes: Any, starts: Any, scale: Any) -> Any:
+    """Fill gradient with that of a batch's loss, from work.h[0] on; return the loss.
+
+    As `train` does it: `starts` (B,) are where the windows begin in codes (N,).
+    """
+    return windows_gradient(theta, gradient, work, codes, starts, scale, *choice(work))
+
+
+@jit
+def windows_gradient(theta, gradient, work, codes, starts, scale, one, several):
+    """Do what `loss_gradient` says, for the kind of work that `choice` says."""
+    fresh, loss = np.zeros(starts.size, np.bool_), 0.0
+    if one is not None:
+        loss = loss_of_one(theta, work, codes, starts, fresh, scale)
+        backward_of_one(theta, gradient, work, codes, starts)
+    if several is not None:
+        loss = loss_of_several(theta, work, codes, starts, fresh, scale)
+        batch_backward(theta, gradient, work)
+    return loss * scale
 
 
 @jit
@@ -77,7 +123,7 @@ def evaluate(theta, work, codes):
         x = codes[start : min(start + T, codes.size - 1)]
         y = codes[start + 1 : start + 1 + x.size]
         forward(theta, x, h[: x.size + 1], p[: x.size])
-        softmax_loss(p[: x.size], y, work.losses)
+        softmax_loss(p[: x.size], y, work.losses, p.dtype.type(1))
         for t in range(x.size):
             total += work.losses[t]
         copy(h[x.size], h[0])
@@ -102,7 +148,7 @@ def numerical_gradient(theta, work, codes, indices, step, out):
         for shift, weight in ((1, 8), (-1, -8), (2, -1), (-2, 1)):
             flat[i] = value + shift * step
             forward(theta, x, work.h, work.p)
-            softmax_loss(work.p, y, losses)
+            softmax_loss(work.p, y, losses, flat.dtype.type(1))
             for t in range(x.size):
                 difference[t] += weight * losses[t]
         flat[i] = value

@@ -15,7 +15,8 @@ Array = NDArray[Any]
 
 CACHE_LINE = 64  # bytes; rows are padded to whole ones, and begin on one
 
-Stream = Literal["start", "samples", "text", "gradcheck"]
+Stream = Literal["start", "samples", "text", "gradcheck", "order"]
+Start = Literal["normal", "scaled", "orthogonal"]
 
 
 class Parameters(NamedTuple):
@@ -46,7 +47,7 @@ class Gradient(NamedTuple):
     V: Array  # (K, M)
     b: Array  # (M,)
     c: Array  # (K,)
-    rows: Array  # (T,) int32: the characters of the last window
+    rows: Array  # (T B,) int32: the characters of the last windows
 
 
 class Work(NamedTuple):
@@ -59,6 +60,28 @@ class Work(NamedTuple):
     touched: Array  # (K,) bool: which rows of U an update has been at; False between two updates
 
 
+class BatchWork(NamedTuple):
+    """What the kernels write on along B windows of T characters at once, step by step.
+
+    Row t B + b of what has T B rows is step t of window b. Columns m to M and K to P are zero, P being
+    K rounded up as M is.
+    """
+
+    h: Array  # (T+1, B, M): states; h[0] are those before the windows, and are kept
+    p: Array  # (T B, P): logits, then probabilities, then their loss's gradient
+    da: Array  # (T, B, M): the gradient of what goes into tanh
+    losses: Array  # (T B,) float64
+    touched: Array  # (K,) bool, as in Work
+    x: Array  # (T B,) int32: the characters
+    y: Array  # (T B,) int32: their successors
+    WT: Array  # (m, M): the transpose of W
+    VT: Array  # (m, P): the transpose of V
+    c: Array  # (P,): that of the parameters, then numbers so low that their exponentials vanish
+    inside: Array  # (P,): 1 in the first K columns, then 0
+    totals: Array  # (T B,): each row's sum of exponentials
+    dc: Array  # (P,): the sum of all rows of the logits' gradient
+
+
 class Buffers(NamedTuple):
     """All that a training reads and writes, many updates long."""
 
@@ -66,8 +89,16 @@ class Buffers(NamedTuple):
     memory: tuple[Array, ...]  # what the optimizer remembers, flat like theta.flat
     gradient: Gradient
     best: Array  # theta.flat when the smooth loss was lowest at a look
-    best_state: Array  # (M,): the state that this model was in
-    work: Work
+    best_state: Array  # (B, M), or (M,) for B = 1: the state that this model was in
+    work: Work | BatchWork
+
+
+class Plan(NamedTuple):
+    """What each update of one call of the training kernel reads, and how large its step is."""
+
+    starts: Array  # (updates, B) int64: where in the text its windows begin
+    fresh: Array  # (updates, B) bool: which windows are read from h = 0, not from the state before
+    eta: Array  # (updates,): the learning rate, in the parameters' precision
 
 
 class Carry(NamedTuple):
@@ -131,8 +162,12 @@ class Layout:
     @property
     def M(self) -> int:
         """The length of a padded row."""
+        return self.padded_length(self.m)
+
+    def padded_length(self, length: int) -> int:
+        """Return a length rounded up to whole cache lines."""
         lanes = CACHE_LINE // self.dtype.itemsize
-        return -(-self.m // lanes) * lanes
+        return -(-length // lanes) * lanes
 
     @property
     def padded(self) -> dict[str, tuple[int, ...]]:
@@ -154,9 +189,9 @@ class Layout:
         """Return a zeroed buffer with its views."""
         return self.views(self.flat())
 
-    def gradient(self, T: int) -> Gradient:
-        """Return a zeroed gradient for windows of up to T characters."""
-        return Gradient(*self.parameters(), rows=np.zeros(T, np.int32))
+    def gradient(self, characters: int) -> Gradient:
+        """Return a zeroed gradient for windows with up to so many characters in all."""
+        return Gradient(*self.parameters(), rows=np.zeros(characters, np.int32))
 
     def work(self, T: int) -> Work:
         """Return what the kernels need to work on windows of up to T characters."""
@@ -168,15 +203,38 @@ class Layout:
             touched=np.zeros(self.K, np.bool_),
         )
 
-    def buffers(self, theta: Parameters, T: int, memory: int) -> Buffers:
+    def batch_work(self, T: int, B: int) -> BatchWork:
+        """Return what the kernels need to work on B windows of T characters at once."""
+        m, M, P = self.m, self.M, self.padded_length(self.K)
+        c, inside = zeros((P,), self.dtype), zeros((P,), self.dtype)
+        c[self.K :] = np.finfo(self.dtype).min / 2
+        inside[: self.K] = 1
+        return BatchWork(
+            h=zeros((T + 1, B, M), self.dtype),
+            p=zeros((T * B, P), self.dtype),
+            da=zeros((T, B, M), self.dtype),
+            losses=np.zeros(T * B),
+            touched=np.zeros(self.K, np.bool_),
+            x=np.zeros(T * B, np.int32),
+            y=np.zeros(T * B, np.int32),
+            WT=zeros((m, M), self.dtype),
+            VT=zeros((m, P), self.dtype),
+            c=c,
+            inside=inside,
+            totals=zeros((T * B,), self.dtype),
+            dc=zeros((P,), self.dtype),
+        )
+
+    def buffers(self, theta: Parameters, T: int, memory: int, B: int = 1) -> Buffers:
         """Return what it takes to train theta, with so many zeroed buffers of memory; best is theta."""
+        work = self.work(T) if B == 1 else self.batch_work(T, B)
         return Buffers(
             theta=theta,
             memory=tuple(self.flat() for _ in range(memory)),
-            gradient=self.gradient(T),
+            gradient=self.gradient(T * B),
             best=self.pack(self.named(theta)).flat,
-            best_state=zeros((self.M,), self.dtype),
-            work=self.work(T),
+            best_state=zeros(work.h[0].shape, self.dtype),
+            work=work,
         )
 
     def named(self, parameters: Parameters | Gradient) -> dict[str, Array]:
@@ -197,20 +255,32 @@ class Layout:
             view[...] = arrays[name]
         return parameters
 
-    def initial(self, sigma: float, rng: np.random.Generator) -> Parameters:
-        """Return new parameters: W, U, V normal with deviation sigma, in this order; b = c = 0.
+    def initial(
+        self, rng: np.random.Generator, sigma: float | None = None, start: Start = "normal"
+    ) -> Parameters:
+        """Return new parameters: W, U, V random, drawn in this order; b = c = 0.
 
-        The draws are those of float64 in both dtypes.
+        `normal`: normal with deviation sigma. `scaled`: normal with deviations 1/sqrt(2m), 1/sqrt(2K),
+        1/sqrt(m), which sigma does not change. `orthogonal`: as normal, but W uniform among the
+        orthogonal matrices (Saxe, McClelland and Ganguli, ICLR 2014, by the decomposition of Mezzadri,
+        Notices of the AMS 54, 2007). The draws are those of float64 in both dtypes.
         """
-        return self.pack(
-            {
-                name: sigma * rng.standard_normal(shape) if name in ("W", "U", "V") else np.zeros(shape)
-                for name, shape in shapes(self.m, self.K).items()
-            }
-        )
+        m, K = self.m, self.K
+        deviations: dict[str, Any] = dict.fromkeys("WUV", sigma)
+        if start == "scaled":
+            deviations = {"W": (2 * m) ** -0.5, "U": (2 * K) ** -0.5, "V": m**-0.5}
+        arrays = {}
+        for name, shape in shapes(m, K).items():
+            drawn = rng.standard_normal(shape) if name in deviations else np.zeros(shape)
+            if name == "W" and start == "orthogonal":
+                Q, R = np.linalg.qr(drawn)
+                arrays[name] = Q * np.copysign(1, np.diag(R))
+            else:
+                arrays[name] = deviations.get(name, 1) * drawn
+        return self.pack(arrays)
 
 
-def generator(seed: int, stream: Stream) -> np.random.Generator:
-    """Return the seed's own generator for one purpose, independent of its others."""
-    key = get_args(Stream).index(stream)
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(key,))))
+def generator(seed: int, stream: Stream, *numbers: int) -> np.random.Generator:
+    """Return the seed's own generator for one purpose, and for each number a purpose counts by."""
+    key = get_args(Stream).index(stream), *numbers
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))

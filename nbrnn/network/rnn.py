@@ -58,8 +58,11 @@ def max_logit(o):
 
 
 @jit
-def softmax_loss(p, y, losses):
-    """Replace logits p by softmax(p) - onehot(y), the gradient of the loss; losses[t] is step t's."""
+def softmax_loss(p, y, losses, scale):
+    """Replace logits p by the gradient of the loss, scale (softmax(p) - onehot(y)).
+
+    losses[t] is step t's loss, without the scale; p (T, K), and scale in its precision.
+    """
     real = p.dtype.type
     for t in range(y.size):
         o = p[t]
@@ -74,10 +77,10 @@ def softmax_loss(p, y, losses):
         for k in range(o.size):
             total += o[k]
         losses[t] += np.log(total)
-        share = real(1) / total
+        share = scale / total
         for k in range(o.size):
             o[k] *= share
-        o[y[t]] -= real(1)
+        o[y[t]] -= scale
 
 
 @jit_expand

@@ -1,9 +1,9 @@
 """The instructions on blocks of vectors, and the arithmetic that kernels write as formulas.
 
-Blocks add, subtract and multiply element by element, also with numbers of their precision, and as in
-NumPy one row goes with each, as does one column; a product that is added is rounded once, where the
-processor can. Arrays are matrices, or vectors as matrices of one row, with contiguous rows; indices are
-not checked.
+Blocks add, subtract, multiply and divide element by element, also with numbers of their precision, and
+as in NumPy one row goes with each, as does one column; a product that is added is rounded once, where
+the processor can. Arrays are matrices, or vectors as matrices of one row, with contiguous rows; indices
+are not checked.
 """
 
 import operator
@@ -106,6 +106,7 @@ for operation, name in (
     (operator.iadd, "fadd"),
     (operator.sub, "fsub"),
     (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
 ):
     for kinds in ((Block, Block), (Block, types.Float), (types.Float, Block)):
 
@@ -145,6 +146,26 @@ def _reciprocal_root(code, a):
     return code.elementwise(code.reciprocal_root, a)
 
 
+def reciprocal(a):
+    """Return 1 / a, element by element, within a few units in the last place."""
+    return 1 / a
+
+
+@compiles_to(reciprocal, lambda a: a)
+def _reciprocal(code, a):
+    return code.elementwise(code.reciprocal, a)
+
+
+def square_root(a):
+    """Return sqrt(a), element by element."""
+    return np.sqrt(a)
+
+
+@compiles_to(square_root, lambda a: a)
+def _square_root(code, a):
+    return code.elementwise(code.square_root, a)
+
+
 def reduce_max(a):
     """Return the largest number in a block of one vector; NaN counts only where it is in all lanes."""
     return a.max()
@@ -173,7 +194,7 @@ def _sum_rows(code, a):
 
 def add_row_sums(out, i, j, a):
     """out[i, j + r] += the sum of all numbers in row r of a, a block of one column."""
-    out[i, j : j + len(a)] += a.sum((1, 2))
+    np.atleast_2d(out)[i, j : j + len(a)] += a.sum((1, 2))
 
 
 @compiles_to(add_row_sums, lambda *_: types.none)
@@ -197,3 +218,26 @@ def _add_row_sums(code, out, i, j, a):
         add_to_row(r, code.reduce(add_pairs(add_pairs(a, b), add_pairs(c, d)), 4, code.add))
     for r in range(whole, block.rows):
         add_to_row(r, code.reduce(vectors[r], 1, code.add))
+
+
+def transpose_square(out, A, i, j):
+    """out[j : j + L, i : i + L] = A[i : i + L, j : j + L]^T, for L = lanes(A)."""
+    L = lanes(A)
+    out[j : j + L, i : i + L] = A[i : i + L, j : j + L].T
+
+
+@compiles_to(transpose_square, lambda *_: types.none)
+def _transpose_square(code, out, A, i, j):
+    out_kind, kind = code.types[:2]
+    n = Block(kind.dtype, 1, 1).lanes
+    square = Block(kind.dtype, n, 1)
+    vectors = code.vectors(code.load(square, kind, A, i, j))
+    distance = 1
+    while distance < n:  # swap what lies off the diagonal, in squares of 2, 4, 8 ... numbers
+        for r in [r for r in range(n) if not r & distance]:
+            pair = vectors[r], vectors[r + distance]
+            low = [k if not k & distance else n + k - distance for k in range(n)]
+            high = [k + distance if not k & distance else n + k for k in range(n)]
+            vectors[r], vectors[r + distance] = (code.shuffle(*pair, lanes) for lanes in (low, high))
+        distance *= 2
+    code.store(square, code.block(vectors), out_kind, out, j, i)

@@ -9,9 +9,10 @@ import naive
 import numpy as np
 import pytest
 from numba import config
+from setups import in_order
 
 from nbrnn.network import loops, products, rnn
-from nbrnn.network.optimizers import AdaGrad
+from nbrnn.network.optimizers import OPTIMIZERS, RULES, AdaGrad
 from nbrnn.network.params import NAMES, Carry, History, Layout, Sampling
 
 m, K, T = 6, 5, 3
@@ -32,13 +33,14 @@ def test_compilation_is_off():
 
 
 def test_training_is_that_of_the_naive_program(layout):
-    theta = layout.initial(0.1, np.random.default_rng(0))
+    theta = layout.initial(np.random.default_rng(0), 0.1)
     buffers, real = layout.buffers(theta, T, memory=1), layout.dtype.type
     expected = named(layout, theta)
     losses, smooths, _ = history = History.empty(102, [1, 100])
     optimizer = AdaGrad(real(0.1), real(1e-8))
+    plan = in_order(CODES, T, 1, 0, 102, real(0.1))
     done, smooth, best_smooth, best_update = loops.train(
-        buffers, optimizer, real(0.5), CODES, Carry(), history
+        buffers, optimizer, real(0.5), real(1), CODES, plan, Carry(), history
     )
     _, naive_losses, naive_smooths, _ = naive.train(expected, CODES, 102, T, clip=0.5)
     tolerance = {"float64": 1e-12, "float32": 1e-3}[layout.dtype.name]
@@ -51,20 +53,66 @@ def test_training_is_that_of_the_naive_program(layout):
 
 
 def test_a_look_that_finds_no_better_loss_keeps_the_best(layout):
-    theta = layout.initial(0.1, np.random.default_rng(0))
+    theta = layout.initial(np.random.default_rng(0), 0.1)
     buffers, history = layout.buffers(theta, T, memory=1), History.empty(1, [8])
     before = buffers.best.copy()
-    carry = loops.train(buffers, AdaGrad(0.1, 1e-8), 5.0, CODES, Carry(7, 2.0, 1e-9, 5), history)
+    plan, carry = in_order(CODES, T, 1, 7, 1, 0.1), Carry(7, 2.0, 1e-9, 5)
+    carry = loops.train(buffers, AdaGrad(0.1, 1e-8), 5.0, 1.0, CODES, plan, carry, history)
     assert (carry.update, carry.best_smooth, carry.best_update) == (8, 1e-9, 5)
     assert (buffers.best == before).all()
 
 
 def test_training_stops_at_nan(layout):
-    theta = layout.initial(0.1, np.random.default_rng(0))
+    theta = layout.initial(np.random.default_rng(0), 0.1)
     theta.c[0] = math.nan
     buffers, history = layout.buffers(theta, T, memory=1), History.empty(1)
-    done = loops.train(buffers, AdaGrad(0.1, 1e-8), 5.0, CODES, Carry(), history).update
-    assert done == 0
+    plan = in_order(CODES, T, 1, 0, 1, 0.1)
+    carry = loops.train(buffers, AdaGrad(0.1, 1e-8), 5.0, 1.0, CODES, plan, Carry(), history)
+    assert carry.update == 0
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("B", [1, 2, 3])
+def test_windows_at_once_have_the_naive_gradients(layout, name, B):
+    layout = Layout(m, 20, layout.dtype)  # more characters than a vector has numbers
+    theta = layout.initial(np.random.default_rng(0), 0.1)
+    kind, real = OPTIMIZERS[name], layout.dtype.type
+    buffers = layout.buffers(theta, T, len(RULES[kind].memory), B)
+    codes = np.random.default_rng(0).integers(0, K, 40).astype(np.int32)
+    plain, starts = named(layout, theta), np.array([0, 17, 30])[:B]
+    expected = [
+        naive.gradients(plain, codes[s : s + T], codes[s + 1 : s + T + 1], np.zeros(m)) for s in starts
+    ]
+    loss = loops.loss_gradient(theta, buffers.gradient, buffers.work, codes, starts, real(0.25))
+    assert loss == pytest.approx(0.25 * sum(one[0] for one in expected), rel=1e-6)
+    for parameter, g in named(layout, buffers.gradient).items():
+        whole = sum(one[1][parameter] for one in expected)
+        assert np.allclose(g, 0.25 * whole, rtol=0, atol=1e-6)
+    history = History.empty(3, [1, 2])
+    plan = in_order(codes, T, B, 0, 3, real(0.01))
+    optimizer = kind(*(real(0.5) for _ in kind._fields))
+    done = loops.train(buffers, optimizer, real(5), real(1), codes, plan, Carry(), history)
+    assert done.update == 3
+    assert np.isfinite(history.losses).all()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 9, 17])
+@pytest.mark.parametrize(("I", "columns"), [(1, 16), (3, 32), (20, 48)])
+def test_products_that_are_added(rows, I, columns):
+    rng = np.random.default_rng(0)
+    A, B, C = rng.random((rows + 1, I)), rng.random((I, columns)), rng.random((rows + 2, columns))
+    expected = C.copy()
+    expected[2:] += A[1:] @ B
+    products.add_matmul(C, 2, A, 1, rows, B)
+    assert np.allclose(C, expected)
+    D = rng.random((I, columns))
+    expected = D + A[1:].T @ C[2:]
+    products.add_outer_products(D, A, 1, C, 2, rows)
+    assert np.allclose(D, expected)
+    E = np.zeros((columns, 48))
+    products.transpose(E, D)
+    assert (E[:, :I] == D.T).all()
+    assert not E[:, I:].any()
 
 
 @pytest.mark.parametrize(("rows", "inner"), [(1, 1), (3, 6), (5, 11), (25, 4)])
@@ -86,7 +134,7 @@ def test_products(rows, inner, columns, ascending):
 
 
 def test_evaluation_and_numerical_gradient(layout):
-    theta, work = layout.initial(0.1, np.random.default_rng(0)), layout.work(T)
+    theta, work = layout.initial(np.random.default_rng(0), 0.1), layout.work(T)
     plain = named(layout, theta)
     loss, grad, _ = naive.gradients(plain, CODES[:-1], CODES[1:], np.zeros(m))
     assert loops.evaluate(theta, work, CODES) == pytest.approx(loss, rel=1e-5)
@@ -102,7 +150,7 @@ def test_evaluation_and_numerical_gradient(layout):
     ("temperature", "top_k", "top_p"), [(1.0, 0, 1.0), (0.0, 0, 1.0), (0.5, 2, 1.0), (1.0, 3, 0.5)]
 )
 def test_sampling(layout, temperature, top_k, top_p):
-    theta = layout.initial(0.1, np.random.default_rng(0))
+    theta = layout.initial(np.random.default_rng(0), 0.1)
     text = np.empty(20, np.int32)
     uniforms = np.random.default_rng(0).random(20)
     h = np.zeros((2, layout.M), layout.dtype)

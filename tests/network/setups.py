@@ -4,7 +4,7 @@ import numpy as np
 
 from nbrnn.network import loops
 from nbrnn.network.optimizers import AdaGrad
-from nbrnn.network.params import Carry, History, Layout
+from nbrnn.network.params import Carry, History, Layout, Plan
 from nbrnn.runs.training import looks
 
 
@@ -12,7 +12,7 @@ class Setup:
     def __init__(self, corpus, m, T, dtype="float64", sigma=0.1):
         self.codes, self.T = corpus.codes, T
         self.layout = Layout(m, len(corpus.alphabet), np.dtype(dtype))
-        theta = self.layout.initial(sigma, np.random.default_rng(1))
+        theta = self.layout.initial(np.random.default_rng(1), sigma)
         self.buffers = self.layout.buffers(theta, T, memory=1)
         self.theta, (self.memory,), self.gradient, self.best, self.best_state, self.work = self.buffers
         self.carry = Carry()
@@ -28,7 +28,10 @@ class Setup:
         optimizer = AdaGrad(real(eta), real(epsilon))
         first = self.carry.update
         history = History.empty(updates, looks(first, first + updates))
-        self.carry = loops.train(self.buffers, optimizer, real(clip), self.codes, self.carry, history)
+        plan = in_order(self.codes, self.T, 1, first, updates, real(eta))
+        self.carry = loops.train(
+            self.buffers, optimizer, real(clip), real(1), self.codes, plan, self.carry, history
+        )
         return history
 
     def named(self, parameters):
@@ -36,6 +39,14 @@ class Setup:
 
     def named_memory(self):
         return self.named(self.layout.views(self.memory))
+
+
+def in_order(codes, T, B, first, updates, eta):
+    """Return the plan that reads B streams of codes from their beginning on, from update `first` on."""
+    stream = (codes.size - 1) // B
+    n = np.arange(first, first + updates) % (stream // T)
+    starts = n[:, None] * T + np.arange(B) * stream
+    return Plan(starts, np.repeat(n[:, None] == 0, B, axis=1), np.full(updates, eta))
 
 
 def distance(a, b):

@@ -122,7 +122,7 @@ def test_no_folder_for_a_cache_at_all(monkeypatch):
         def enable_caching(self):
             raise RuntimeError("cannot cache function: no locator available")
 
-    monkeypatch.setattr(compiled.loops, "train", Kernel())
+    monkeypatch.setattr(compiled.loops, "train_windows", Kernel())
     compiled.cache_folder.cache_clear()
     assert compiled.cache_folder() is None
     with compiled.sound_cache():

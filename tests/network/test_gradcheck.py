@@ -6,14 +6,15 @@ import naive
 import numpy as np
 import pytest
 
+from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError
-from nbrnn.network import gradcheck, rnn
+from nbrnn.network import gradcheck, loops
 
 
-def errors(corpus, m=5, **options):
+def errors(corpus, **settings):
     """Return the largest error of each parameter in each case."""
-    differences = gradcheck.gradcheck(corpus, m, **options)
+    differences = gradcheck.gradcheck(corpus, RunConfig(**{"hidden": 5, **settings}))
     return {(d.parameter, d.case): d.largest for d in differences}
 
 
@@ -24,10 +25,54 @@ def test_every_weight_is_below_1e_6_in_every_case(corpus, sigma):
     assert max(found.values()) < 1e-6
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("loss", ["sum", "mean"])
+@pytest.mark.parametrize("init", ["normal", "scaled", "orthogonal"])
+def test_every_weight_is_right_for_all_kinds_of_runs(corpus, batch, loss, init):
+    found = errors(corpus, hidden=3, seq_length=5, batch=batch, loss=loss, init=init)
+    assert len(found) == 5 * 3
+    assert max(found.values()) < 1e-6
+
+
+def plant(monkeypatch, bug):
+    """Let a function change the gradient of a window after it was computed."""
+    right = loops.loss_gradient
+
+    def wrong(theta, gradient, work, codes, starts, scale):
+        right(theta, gradient, work, codes, starts, scale)
+        bug(gradient, theta, work, codes[starts[0] :])
+
+    monkeypatch.setattr(loops, "loss_gradient", wrong)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("factor", [2, 1.0001])
+def test_a_gradient_of_another_scale_is_found(corpus, monkeypatch, batch, factor):
+    def scaled(gradient, theta, work, codes):
+        gradient.flat[:] *= factor
+
+    plant(monkeypatch, scaled)
+    found = errors(corpus, hidden=3, seq_length=5, batch=batch, loss="mean")
+    assert min(found.values()) > 1e-6
+
+
+def test_of_several_windows_each_is_read_from_its_own_state(corpus, monkeypatch):
+    right = loops.loss_gradient
+
+    def wrong(theta, gradient, work, *windows):
+        work.h[0] = work.h[0][::-1].copy()
+        right(theta, gradient, work, *windows)
+
+    monkeypatch.setattr(loops, "loss_gradient", wrong)
+    found = {case for (_, case), error in errors(corpus, batch=3).items() if error > 1e-6}
+    assert found == {"h0 random", "second window"}
+
+
 def test_all_weights_are_checked(corpus):
     K = len(corpus.alphabet)
     told = []
-    differences = gradcheck.gradcheck(corpus, 5, seq_length=5, progress=lambda *now: told.append(now))
+    config = RunConfig(hidden=5, seq_length=5)
+    differences = gradcheck.gradcheck(corpus, config, progress=lambda *now: told.append(now))
     weights = {d.parameter: d.weights for d in differences}
     total = len(gradcheck.CASES) * sum(weights.values())
     assert told[-1] == (total, total)
@@ -35,16 +80,16 @@ def test_all_weights_are_checked(corpus):
     assert weights == {"W": 25, "U": 5 * K, "V": 5 * K, "b": 5, "c": K}
 
 
-def drop_first_state_from_dW(grad, theta, h, da):
-    grad.W[...] -= np.outer(da[0, : grad.W.shape[0]], h[0])
+def drop_first_state_from_dW(gradient, theta, work, codes):
+    gradient.W[...] -= np.outer(work.da[0, : gradient.W.shape[0]], work.h[0])
 
 
-def forget_bias(grad, theta, h, da):
-    grad.b[...] = 0
+def forget_bias(gradient, theta, work, codes):
+    gradient.b[...] = 0
 
 
-def forget_last_input(grad, theta, h, da):
-    grad.W[...] -= np.outer(da[-1, : grad.W.shape[0]], h[-2])
+def forget_last_input(gradient, theta, work, codes):
+    gradient.W[...] -= np.outer(work.da[-1, : gradient.W.shape[0]], work.h[-2])
 
 
 @pytest.mark.parametrize(
@@ -56,64 +101,62 @@ def forget_last_input(grad, theta, h, da):
     ],
 )
 def test_a_planted_bug_is_found(corpus, monkeypatch, bug, parameter, cases):
-    backward = rnn.backward
-
-    def wrong(theta, grad, x, h, do, da):
-        backward(theta, grad, x, h, do, da)
-        bug(grad, theta, h, da)
-
-    monkeypatch.setattr(rnn, "backward", wrong)
+    plant(monkeypatch, bug)
     found = {key for key, error in errors(corpus).items() if error > 1e-6}
     assert found == {(parameter, case) for case in cases}
 
 
 def test_a_gradient_that_is_no_number_is_all_wrong(corpus, monkeypatch):
-    backward = rnn.backward
+    def break_two(gradient, theta, work, codes):
+        gradient.V[0, 0] = np.nan
+        gradient.W[0, 0] = np.inf
 
-    def wrong(theta, grad, x, h, do, da):
-        backward(theta, grad, x, h, do, da)
-        grad.V[0, 0] = np.nan
-        grad.W[0, 0] = np.inf
-
-    monkeypatch.setattr(rnn, "backward", wrong)
+    plant(monkeypatch, break_two)
     found = errors(corpus)
     assert {key[0] for key, error in found.items() if error == 1} == {"V", "W"}
 
 
 def test_a_forgotten_tanh_derivative_is_found(corpus, monkeypatch):
-    def wrong(theta, grad, x, h, do, da):
-        m = grad.W.shape[0]
-        grad.flat[:] = 0
-        for t in reversed(range(len(x))):
-            grad.V[...] += np.outer(do[t], h[t + 1])
-            grad.c[...] += do[t]
+    def do_it_again(gradient, theta, work, codes):
+        m, h, do, da = gradient.W.shape[0], work.h, work.p, work.da
+        gradient.flat[:] = 0
+        for t in reversed(range(len(da))):
+            gradient.V[...] += np.outer(do[t], h[t + 1])
+            gradient.c[...] += do[t]
             da[t] = do[t] @ theta.V  # and not times 1 - h^2
-            if t + 1 < len(x):
+            if t + 1 < len(da):
                 da[t] += theta.W.T @ da[t + 1, :m]
-            grad.W[...] += np.outer(da[t, :m], h[t])
-            grad.U[x[t]] += da[t]
-            grad.b[...] += da[t]
+            gradient.W[...] += np.outer(da[t, :m], h[t])
+            gradient.U[codes[t]] += da[t]
+            gradient.b[...] += da[t]
 
-    monkeypatch.setattr(rnn, "backward", wrong)
+    plant(monkeypatch, do_it_again)
     found = {key[0] for key, error in errors(corpus, sigma=0.5).items() if error > 1e-6}
     assert found == {"W", "U", "b"}
 
 
-def test_numerical_differences_agree_with_the_naive_gradient(corpus):
+@pytest.mark.parametrize("batch", [1, 3])
+def test_numerical_differences_agree_with_the_naive_gradient(corpus, batch):
     """What the check compares with is itself right, whatever the kernels' gradient says."""
-    x, y = corpus.codes[:4], corpus.codes[1:5]
+    config = RunConfig(hidden=3, seq_length=4, batch=batch, loss="mean", dtype="float64")
     layout = gradcheck.Layout(3, len(corpus.alphabet), np.dtype(float))
-    theta, work = layout.initial(0.1, np.random.default_rng(0)), layout.work(4)
+    theta = layout.initial(np.random.default_rng(0), 0.1)
     named = {name: np.array(a) for name, a in layout.named(theta).items()}
-    _, expected, _ = naive.gradients(named, x, y, np.zeros(3))
+    expected = {name: np.zeros_like(array) for name, array in named.items()}
+    for b in range(batch):
+        x = corpus.codes[b * (4999 // batch) :]
+        _, gradient, _ = naive.gradients(named, x[:4], x[1:5], np.zeros(3))
+        for name, g in gradient.items():
+            expected[name] += g / (4 * batch)
+    windows = gradcheck.windows_of(corpus, config, layout, theta, "h0 = 0")
     for name, indices in gradcheck.flat_indices(layout).items():
         nonsense = np.full(indices.size, 7.0)
-        numerical = gradcheck.numerical_gradient(
-            theta, work, corpus.codes[:5], indices.ravel(), nonsense, Event()
-        )
-        assert np.abs(numerical - expected[name].ravel()).max() < 1e-3
+        numerical = gradcheck.numerical_gradient(theta, windows, indices.ravel(), nonsense, Event())
+        assert np.abs(numerical - expected[name].ravel()).max() < 1e-3 * windows.scale
 
 
-def test_a_text_of_less_than_two_windows_is_refused():
-    with pytest.raises(CorpusError, match="at least 51"):
-        gradcheck.gradcheck(Corpus.from_text("ab" * 25, "short"), 5)
+@pytest.mark.parametrize(("batch", "least"), [(1, 51), (3, 151)])
+def test_a_text_of_less_than_two_windows_is_refused(batch, least):
+    config = RunConfig(hidden=5, batch=batch)
+    with pytest.raises(CorpusError, match=f"at least {least}"):
+        gradcheck.gradcheck(Corpus.from_text("ab" * (least // 2), "short"), config)

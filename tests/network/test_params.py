@@ -39,7 +39,7 @@ def test_the_equations_shapes_and_back():
 
 def test_the_start_is_normal_with_the_given_deviation_and_the_same_in_both_dtypes():
     named, rounded = (
-        layout.named(layout.initial(0.1, generator(3, "start")))
+        layout.named(layout.initial(generator(3, "start"), 0.1))
         for layout in (Layout(100, 80, np.dtype(dtype)) for dtype in ("float64", "float32"))
     )
     for name in "WUV":

@@ -43,7 +43,7 @@ def kernel_gradient(setup, theta, h0, x, y):
     packed, gradient, work = setup.layout.pack(theta), setup.gradient, setup.work
     work.h[0, : h0.size] = h0
     rnn.forward(packed, x, work.h, work.p)
-    rnn.softmax_loss(work.p, y, work.losses)
+    rnn.softmax_loss(work.p, y, work.losses, work.p.dtype.type(1))
     rnn.backward(packed, gradient, x, work.h, work.p, work.da)
     return work.losses.sum(), setup.named(gradient)
 
@@ -68,7 +68,7 @@ def test_a_gradient_used_again_holds_nothing_of_the_window_before(corpus, dtype)
         setup.work.h[0, :13] = h0
         h, p, da = setup.work.h[: length + 1], setup.work.p[:length], setup.work.da[:length]
         rnn.forward(setup.theta, x, h, p)
-        rnn.softmax_loss(p, y, setup.work.losses)
+        rnn.softmax_loss(p, y, setup.work.losses, p.dtype.type(1))
         rnn.backward(setup.theta, setup.gradient, x, h, p, da)
         _, expected, _ = naive.gradients(theta, x, y, h0)
         actual = setup.named(setup.gradient)

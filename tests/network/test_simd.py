@@ -60,6 +60,13 @@ def roots(C, A):
 
 
 @njit
+def reciprocals(C, A):
+    simd.store(simd.reciprocal(simd.load(A, 0, 0, 2, 2)), C, 0, 0)
+    simd.store(simd.square_root(simd.load(A, 0, 0, 2, 1)), C, 3, 0)
+    C[5, 0], C[5, 1] = simd.reciprocal(A[0, 0]), simd.square_root(A[0, 0])
+
+
+@njit
 def tuples(C, A):
     for i in (3, 19):
         pair = simd.load_each((A[0], A[1]), i, simd.load(A, 0, 0, 1, 1))
@@ -72,7 +79,7 @@ def tuples(C, A):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "function",
-    [loaded_and_stored, broadcast, arithmetic, selected, sums, roots, tuples],
+    [loaded_and_stored, broadcast, arithmetic, selected, sums, roots, reciprocals, tuples],
     ids=lambda f: f.__name__,
 )
 def test_compiled_and_in_python_it_is_the_same(function, dtype):
@@ -97,14 +104,17 @@ def test_nan_is_neither_larger_nor_smaller(dtype):
     assert np.isnan(C[[0, 2, 4], 0]).all()
 
 
+@pytest.mark.parametrize(
+    ("function", "exactly"), [(roots, lambda x: 1 / np.sqrt(x)), (reciprocals, lambda x: 1 / x)]
+)
 @pytest.mark.parametrize(("dtype", "wide"), [(np.float32, np.float64), (np.float64, np.longdouble)])
-def test_reciprocal_roots_are_within_3_ulp(dtype, wide):
+def test_estimates_are_refined_to_3_ulp(function, exactly, dtype, wide):
     limits = np.finfo(dtype)
-    x = np.geomspace(limits.tiny * 4, limits.max / 4, 48_000).astype(dtype).reshape(-1, 48)
+    x = np.geomspace(limits.tiny * 4, limits.max / 8, 48_000).astype(dtype).reshape(-1, 48)
     C, worst, block = np.zeros((6, 48), dtype), 0, (slice(2), slice(2 * simd.lanes(x)))
     for A in np.split(x, 500):
-        roots(C, A)
-        exact = 1 / np.sqrt(A[block].astype(wide))
+        function(C, A)
+        exact = exactly(A[block].astype(wide))
         worst = max(worst, np.max(np.abs(C[block] - exact) / np.spacing(exact.astype(dtype))))
     assert worst < 3
 
@@ -128,8 +138,8 @@ def test_what_does_not_go_together_does_not_compile(function, dtype):
 
 # Tests that reach every kernel and instruction, and compile each of them once.
 ALL_KERNELS = (
-    "test_compiled_and_in_python or nan or reciprocal or tanh or exp or products or drawn or feeds"
-    " or evaluation or numerical or each_of_300"
+    "test_compiled_and_in_python or nan or estimates or transpose or naive_program or numpy"
+    " or tanh or exp or products or drawn or feeds or evaluation or numerical or each_of_300"
 )
 
 
@@ -138,7 +148,7 @@ ALL_KERNELS = (
 def test_the_kernels_are_right_without_avx512(tmp_path):
     older = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}
     environment = {**os.environ, **older, "NUMBA_CACHE_DIR": str(tmp_path)}
-    modules = ("elementary", "products", "rnn", "loops", "optimizers", "simd")
+    modules = ("elementary", "products", "batches", "rnn", "loops", "optimizers", "simd")
     files = [str(Path(__file__).with_name(f"test_{module}.py")) for module in modules]
     chosen = ["-m", "not slow", "-k", ALL_KERNELS]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, *files]
