@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nbrnn.checks.check import check
     from nbrnn.cli.notebook import run, sweep
     from nbrnn.config import RunConfig
     from nbrnn.corpus import load
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["Model", "RunConfig", "__version__", "load", "read_runs", "run", "sweep"]
+__all__ = ["Model", "RunConfig", "__version__", "check", "load", "read_runs", "run", "sweep"]
 
 # Each is imported when it is first used, so that `nbrnn --help` is instant.
 HOMES = {
     "Model": "nbrnn.runs.model",
     "RunConfig": "nbrnn.config",
+    "check": "nbrnn.checks.check",
     "load": "nbrnn.corpus",
     "read_runs": "nbrnn.reports.tables",
     "run": "nbrnn.cli.notebook",

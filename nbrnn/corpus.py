@@ -9,8 +9,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 from select import select
@@ -69,10 +68,6 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     characters: Annotated[int, Meta(ge=2, le=2**63 - 1)]
     alphabet: str
 
-    def updates_per_epoch(self, seq_length: int) -> int:
-        """Return how many windows of seq_length characters, each with a successor, fit."""
-        return (self.characters - 1) // seq_length
-
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
@@ -88,6 +83,7 @@ class Corpus:
     sha256: str
     alphabet: str
     codes: NDArray[np.int32]
+    counted: dict[int, dict[str, NDArray[Any]]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def from_text(cls, text: str, name: str, source: str = "", encoding: str = "utf-8") -> Corpus:
@@ -113,21 +109,24 @@ class Corpus:
     def __len__(self) -> int:
         return self.codes.size
 
-    def updates_per_epoch(self, seq_length: int) -> int:
-        """Return how many windows of seq_length characters, each with a successor, fit."""
-        return self.describe().updates_per_epoch(seq_length)
+    def counts(self, characters: int) -> dict[str, NDArray[Any]]:
+        """Return how often each character (K,) and each pair (n, 2) of those that occur does so.
 
-    @cached_property
-    def counts(self) -> dict[str, NDArray[Any]]:
-        """How often each character (K,) and each pair of neighbours that occurs (n, 2) occurs."""
-        K = len(self.alphabet)
-        characters = np.bincount(self.codes, minlength=K).astype(np.int64)
-        joint = np.multiply(self.codes[:-1], K, dtype=np.int64)
-        joint += self.codes[1:]
+        In the first so many characters of the text, of at least 2. They are counted once.
+        """
+        if characters not in self.counted:
+            self.counted[characters] = self.count(characters)
+        return self.counted[characters]
+
+    def count(self, characters: int) -> dict[str, NDArray[Any]]:
+        """Count, as `counts` says."""
+        K, codes = len(self.alphabet), self.codes[:characters]
+        joint = np.multiply(codes[:-1], K, dtype=np.int64)
+        joint += codes[1:]
         joint.sort()  # in place, where np.unique would make copies of a long text
         first = np.flatnonzero(np.append(True, joint[1:] != joint[:-1]))
         return {
-            "characters": characters,
+            "characters": np.bincount(codes, minlength=K).astype(np.int64),
             "pairs": np.stack(np.divmod(joint[first], K), axis=1),
             "pair_counts": np.diff(first, append=joint.size),
         }

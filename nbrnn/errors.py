@@ -33,6 +33,10 @@ class SweepError(NbrnnError):
     """A sweep that cannot be done as it was asked for."""
 
 
+class CheckError(NbrnnError):
+    """A file of somebody's arrays that cannot be read, or does not say what they are."""
+
+
 class WriteError(NbrnnError):
     """A file that cannot be written: full disk, missing permission."""
 

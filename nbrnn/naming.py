@@ -10,6 +10,7 @@ from typing import Any
 from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json
 from nbrnn.visible import one_line
 
+PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
 LONGEST_CORPUS = 40  # characters of its name in a folder's
 LONGEST_SWEEP = 80  # characters of a sweep's name, beyond which a hash replaces its end
 
@@ -18,16 +19,19 @@ def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
     """Return a readable stem and a hash of everything that changes the result."""
     identity = {"config": config.identity(), "corpus": corpus_sha256, "schema": SCHEMA}
     length = f"{config.epochs}epochs" if config.updates is None else f"{config.updates}updates"
+    default = RunConfig()
     parts = [
         for_a_folder(corpus_name),
         f"m{config.hidden}",
+        f"B{config.batch}" if config.batch != default.batch else "",
+        config.optimizer if config.optimizer != default.optimizer else "",
         f"eta{config.eta:g}",
-        f"sigma{config.sigma:g}",
+        config.init if config.sigma is None else f"sigma{config.sigma:g}",
         length,
         f"seed{config.seed}",
         short_hash(identity),
     ]
-    return "-".join(parts)
+    return "-".join(filter(None, parts))
 
 
 def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
@@ -57,17 +61,37 @@ def short_hash(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:8]
 
 
+def unit_of(*configs: RunConfig) -> str:
+    """Return the unit in which the losses of these experiments compare, or of one stand in its files."""
+    comparable = {(config.loss, config.seq_length) for config in configs}
+    return PER_WINDOW if len(comparable) == 1 and configs[0].loss == "sum" else PER_CHARACTER
+
+
 def title(config: RunConfig, corpus_name: str) -> str:
     """Return the title of a run's picture."""
-    sizes = f"m = {config.hidden}, T = {config.seq_length}"
-    numbers = f"eta = {config.eta:g}, sigma = {config.sigma:g}, seed {config.seed}"
-    return f"{one_line(corpus_name)}: {sizes}, {numbers}"
+    sizes = [f"m = {config.hidden}", f"T = {config.seq_length}"]
+    if config.batch > 1:
+        sizes.append(f"B = {config.batch}")
+    optimizer = [] if config.optimizer == RunConfig().optimizer else [config.optimizer]
+    start = config.init if config.sigma is None else f"sigma = {config.sigma:g}"
+    parts = [*sizes, *optimizer, f"eta = {config.eta:g}", start, f"seed {config.seed}"]
+    return f"{one_line(corpus_name)}: {', '.join(parts)}"
 
 
 def varying(configs: Iterable[RunConfig]) -> list[str]:
-    """Return the settings, other than the seed, in which experiments differ."""
-    configs = list(configs)
-    return [name for name in SETTINGS if name != "seed" and len({getattr(c, name) for c in configs}) > 1]
+    """Return the settings, other than the seed, in which experiments differ.
+
+    Not those that only follow from another one: the learning rate, where each optimizer has its own
+    default.
+    """
+    every = [vars(config) for config in configs]
+    return [
+        name
+        for name, its_setting in SETTINGS.items()
+        if name != "seed"
+        and len({values[name] for values in every}) > 1
+        and any(values[name] != its_setting.default_in(values) for values in every)
+    ]
 
 
 def namer(configs: Iterable[RunConfig]) -> Callable[..., str]:
@@ -97,7 +121,8 @@ def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[tuple[st
         parts, text = [name_of(config)], name_of_text[sha256]
         if len(name_of_text) > 1:
             parts.insert(0, f"{text} {sha256[:6]}" if texts_of_name[text] > 1 else text)
-        alone = f"hidden {config.hidden}, eta {config.eta:g}, sigma {config.sigma:g}"
+        start = f"init {config.init}" if config.sigma is None else f"sigma {config.sigma:g}"
+        alone = f"hidden {config.hidden}, eta {config.eta:g}, {start}"
         names.append(", ".join(filter(None, parts)) or alone)
     return names
 

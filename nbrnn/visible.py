@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable, Iterator
 
 
 def visible(text: str) -> str:
@@ -12,6 +13,16 @@ def visible(text: str) -> str:
     """
     lines = [line.rstrip("\r") for line in text.split("\n")]
     return "\n".join("".join(map(visible_character, line)) for line in lines)
+
+
+def visible_pieces(pieces: Iterable[str]) -> Iterator[str]:
+    """Return the visible form of a text that comes in pieces: carriage returns wait for what follows."""
+    held = ""
+    for piece in pieces:
+        text = held + piece
+        shown = text.rstrip("\r")
+        held = text[len(shown) :]
+        yield visible(shown)
 
 
 def visible_character(character: str) -> str:

@@ -29,8 +29,23 @@ from nbrnn.sweeps.job import Messenger
 from nbrnn.sweeps.sweep import SweepObserver, sweep
 
 SMALL = {"hidden": 20, "sample_every": 150, "sample_length": 30}
+# Runs of other kinds, whose kernels are those that quick tests have, too.
+KINDS = {
+    "small": SMALL,
+    "held out": {
+        **SMALL, "dtype": "float64", "optimizer": "adam", "batch": 3, "order": "chunks", "chunks": 7,
+        "validation": 0.2, "validate_every": 7, "loss": "mean", "warmup": 10,
+    },
+    "scheduled": {
+        **SMALL, "dtype": "float64", "optimizer": "rmsprop", "order": "random", "validation": 0.3,
+        "validate_every": 11, "schedule": "cosine",
+    },
+}  # fmt: skip
 
-compiled.ready_to_train("float32")
+compiled.ready_to_train("float32", "adagrad", several=False)
+compiled.ready_to_train("float64", "adam", several=True)
+compiled.ready_to_train("float64", "rmsprop", several=False)
+compiled.ready("evaluate", "float64")
 
 
 def die():
@@ -67,10 +82,11 @@ class Steps:
         return wrapper
 
 
-def train_until_step(pipe, text_file, folder, updates, step):
+def train_until_step(pipe, text_file, folder, updates, step, kind="small"):
     """Train, but die before this step of writing; tell how many there are if that is more."""
     steps = Steps(step)
-    run(RunConfig(updates=updates, **SMALL), load(text_file), folder, checkpoint_seconds=0, chunk=60)
+    config = RunConfig(updates=updates, **KINDS[kind])
+    run(config, load(text_file), folder, checkpoint_seconds=0, chunk=60)
     pipe.send(steps.count)
 
 
@@ -86,9 +102,9 @@ class Telling(Observer):
             self.pipe.send(report.update)
 
 
-def train_for_ever(pipe, text_file, folder, chunks):
+def train_for_ever(pipe, text_file, folder, chunks, kind="small", updates=10**7):
     """Train with a checkpoint every 3 updates; tell when so many chunks are done."""
-    config, observer = RunConfig(updates=10**7, **SMALL), Telling(pipe, chunks)
+    config, observer = RunConfig(updates=updates, **KINDS[kind]), Telling(pipe, chunks)
     run(config, load(text_file), folder, observer=observer, checkpoint_seconds=0, chunk=3)
 
 

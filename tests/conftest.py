@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from harness import Child, Done, command, made_up_text, no_pictures
 
 from nbrnn.cli.main import app
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
+from nbrnn.network import compiled
 from nbrnn.runs.run import run
 
 # A shell starts what it puts into the background with SIGINT ignored, as all that we start would be.
@@ -21,6 +23,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 sys.path.append(str(TESTS.parent))  # bench/ is not installed; nbrnn/ is found before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels_on_disk():
+    """Load from disk, and keep there, also the kernels that tests call themselves."""
+    with compiled.sound_cache():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +64,14 @@ def without_pictures():
         yield
 
 
+@pytest.fixture(scope="session")
+def program():
+    """Return what Typer makes of the program: made once, for the hundreds of calls in this process."""
+    return typer.main.get_command(app)
+
+
 @pytest.fixture
-def nbrnn(tmp_path, monkeypatch, capsys):
+def nbrnn(tmp_path, monkeypatch, capsys, program):
     """Return a function that calls the program in this process and an own folder."""
     monkeypatch.chdir(tmp_path)
 
@@ -65,7 +80,7 @@ def nbrnn(tmp_path, monkeypatch, capsys):
             monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(input.encode())))
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
-            app([str(argument) for argument in arguments])
+            program([str(argument) for argument in arguments])
         done = Done(end.value.code, *capsys.readouterr())
         assert done.returncode in (code if isinstance(code, tuple) else (code,)), (
             done.stderr + done.stdout

@@ -30,10 +30,14 @@ def test_the_defaults_are_those_of_the_report():
             "seed",
             "sample_every",
             "sample_length",
+            "batch",
+            "warmup",
         )
         for bad in (-1, 10**30, 1.5, True, "7")
     ]
-    + [(name, 0) for name in ("epochs", "hidden", "seq_length", "sample_length")]
+    + [(name, 0) for name in ("epochs", "hidden", "seq_length", "sample_length", "batch")]
+    + [(name, "x") for name in ("order", "optimizer", "loss", "schedule", "init", "dtype")]
+    + [("validation", bad) for bad in (-0.1, 1, 0.91, math.nan, "x")]
     + [
         (name, bad)
         for name in ("eta", "sigma", "epsilon", "clip")
@@ -45,6 +49,17 @@ def test_the_defaults_are_those_of_the_report():
 def test_values_out_of_range_are_refused_by_name(name, bad):
     with pytest.raises(ConfigError, match="--" + name.replace("_", "-")):
         RunConfig(**{name: bad})
+
+
+@pytest.mark.parametrize(
+    ("beside", "name", "bad"),
+    [({"optimizer": "adam"}, name, bad) for name in ("beta1", "beta2") for bad in (-0.1, 1, math.nan)]
+    + [({"order": "chunks"}, "chunks", bad) for bad in (0, 10**8, 1.5)]
+    + [({"validation": 0.1}, name, bad) for name in ("validate_every", "patience") for bad in (-1, 1.5)],
+)
+def test_values_out_of_range_beside_others_are_refused_by_name(beside, name, bad):
+    with pytest.raises(ConfigError, match="--" + name.replace("_", "-")):
+        RunConfig(**beside, **{name: bad})
 
 
 @pytest.mark.parametrize(
@@ -66,16 +81,82 @@ def test_a_config_survives_json():
         RunConfig.from_dict({**config.to_dict(), "etta": 1})
 
 
+HELD_OUT = {"validation": 0.1}
+CHANGES = [
+    {}, {"epochs": 8}, {"updates": 8}, {"hidden": 99}, {"seq_length": 24}, {"eta": 0.2},
+    {"sigma": 0.2}, {"epsilon": 1e-7}, {"clip": 4}, {"clip": "none"}, {"seed": 1}, {"dtype": "float64"},
+    {"sample_every": 9}, {"sample_length": 9}, {"batch": 2}, {"order": "random"}, {"order": "chunks"},
+    {"order": "chunks", "chunks": 9}, {"optimizer": "sgd"}, {"optimizer": "rmsprop"},
+    {"optimizer": "rmsprop", "beta2": 0.8}, {"optimizer": "adam"}, {"optimizer": "adam", "beta1": 0.8},
+    {"optimizer": "adam", "beta2": 0.8}, {"loss": "mean"}, {"schedule": "linear"},
+    {"schedule": "cosine"}, {"warmup": 9}, {"init": "scaled"}, {"init": "orthogonal"}, HELD_OUT,
+    {"validation": 0.2}, {**HELD_OUT, "validate_every": 9}, {**HELD_OUT, "patience": 9},
+]  # fmt: skip
+
+
 def test_the_id_changes_with_every_setting_and_with_the_text():
-    changes = [
-        {}, {"epochs": 8}, {"updates": 8}, {"hidden": 99}, {"seq_length": 24}, {"eta": 0.2},
-        {"sigma": 0.2}, {"epsilon": 1e-7}, {"clip": 4}, {"seed": 1}, {"dtype": "float64"},
-        {"sample_every": 9}, {"sample_length": 9},
-    ]  # fmt: skip
-    ids = {run_id(RunConfig(**change), "text", SHA) for change in changes}
+    ids = {run_id(RunConfig(**change), "text", SHA) for change in CHANGES}
     ids.add(run_id(RunConfig(), "text", "1" * 64))
-    assert len(ids) == len(changes) + 1
-    assert {name for change in changes for name in change} == set(RunConfig().to_dict())
+    assert len(ids) == len(CHANGES) + 1
+    assert {name for change in CHANGES for name in change} == set(RunConfig().to_dict())
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_default_that_is_given_changes_nothing(change):
+    config = RunConfig(**change)
+    given = {name: value for name, value in config.to_dict().items() if value is not None}
+    assert RunConfig(**given) == config
+    assert run_id(RunConfig(**given), "text", SHA) == run_id(config, "text", SHA)
+
+
+# What each setting with defaults by another is without effect beside.
+WITHOUT_EFFECT = [
+    ({"beta1": 0.9}, "--beta1 has no effect with --optimizer adagrad"),
+    ({"optimizer": "rmsprop", "beta1": 0.9}, "--beta1 has no effect with --optimizer rmsprop"),
+    ({"optimizer": "sgd", "beta2": 0.9}, "--beta2 has no effect with --optimizer sgd"),
+    ({"optimizer": "sgd", "epsilon": 1e-8}, "--epsilon has no effect with --optimizer sgd"),
+    ({"init": "scaled", "sigma": 0.1}, "--sigma has no effect with --init scaled"),
+    ({"chunks": 9}, "--chunks has no effect with --order sequential"),
+    ({"order": "random", "chunks": 9}, "--chunks has no effect with --order random"),
+    ({"validate_every": 9}, "--validate-every has no effect with --validation 0"),
+    ({"validation": 0, "patience": 9}, "--patience has no effect with --validation 0"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), WITHOUT_EFFECT)
+def test_a_setting_without_effect_is_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        RunConfig(**settings)
+
+
+def test_a_setting_without_effect_is_none():
+    assert (RunConfig().beta1, RunConfig().chunks, RunConfig().patience) == (None, None, None)
+    assert RunConfig(optimizer="sgd").epsilon is RunConfig(init="scaled").sigma is None
+    assert "epsilon" not in RunConfig(optimizer="sgd").identity()
+
+
+def test_defaults_go_by_the_optimizer():
+    found = {
+        name: (c.eta, c.beta1, c.beta2, c.epsilon)
+        for name in ("adagrad", "rmsprop", "adam", "sgd")
+        for c in [RunConfig(optimizer=name)]
+    }
+    assert found == {
+        "adagrad": (0.1, None, None, 1e-8),
+        "rmsprop": (0.001, None, 0.9, 1e-8),
+        "adam": (0.001, 0.9, 0.999, 1e-8),
+        "sgd": (0.01, None, None, None),
+    }
+
+
+def test_an_epoch_is_whole_batches_of_what_is_trained_on():
+    assert RunConfig(seq_length=5).updates_per_epoch(101) == 20
+    assert RunConfig(seq_length=5, batch=3).updates_per_epoch(101) == 6
+    held_out = RunConfig(seq_length=5, batch=3, validation=0.25)
+    assert held_out.trained_on(101) == 101 - 25
+    assert held_out.updates_per_epoch(101) == 5
+    assert RunConfig(seq_length=5, epochs=4, batch=3).length(101) == 24
+    assert RunConfig(seq_length=5, updates=4, batch=3).length(101) == 4
 
 
 def test_the_id_is_stable_and_fit_for_a_file_name():

@@ -16,6 +16,7 @@ import pytest
 from harness import made_up_text
 
 from nbrnn import corpus as corpora
+from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Download, encode, fetch, load
 from nbrnn.errors import CorpusError
 
@@ -30,11 +31,11 @@ def test_characters_are_code_points_in_their_order():
 @pytest.mark.parametrize(("N", "T", "windows"), [(26, 25, 1), (25, 25, 0), (51, 25, 2), (50, 25, 1)])
 def test_windows_need_a_successor(N, T, windows):
     assert Corpus.from_text("ab" * N, "t").codes[:N].size == N
-    assert Corpus.from_text(("ab" * N)[:N], "t").updates_per_epoch(T) == windows
+    assert RunConfig(seq_length=T).updates_per_epoch(N) == windows
 
 
 def test_counts():
-    counts = Corpus.from_text("abab a", "t").counts
+    counts = Corpus.from_text("abab a", "t").counts(6)
     assert counts["characters"].tolist() == [1, 3, 2]
     assert counts["pairs"].tolist() == [[0, 1], [1, 2], [2, 0], [2, 1]]
     assert counts["pair_counts"].tolist() == [1, 2, 1, 1]
@@ -212,13 +213,15 @@ def test_a_long_text_is_taken_in_pieces(monkeypatch):
 def test_pairs_of_neighbours_are_counted():
     text = made_up_text(1000)
     corpus = Corpus.from_text(text, "made-up")
-    pairs = Counter(itertools.pairwise(text))
-    found = {
-        (corpus.alphabet[a], corpus.alphabet[b]): count
-        for (a, b), count in zip(corpus.counts["pairs"], corpus.counts["pair_counts"], strict=True)
-    }
-    assert found == pairs
-    assert dict(zip(corpus.alphabet, corpus.counts["characters"], strict=True)) == Counter(text)
+    for length in (1000, 2, 600):
+        counts, counted = corpus.counts(length), text[:length]
+        found = {
+            (corpus.alphabet[a], corpus.alphabet[b]): count
+            for (a, b), count in zip(counts["pairs"], counts["pair_counts"], strict=True)
+        }
+        assert found == Counter(itertools.pairwise(counted))
+        characters = dict(zip(corpus.alphabet, counts["characters"], strict=True))
+        assert characters == {character: counted.count(character) for character in corpus.alphabet}
 
 
 @pytest.mark.slow
@@ -231,7 +234,8 @@ import resource, sys
 from nbrnn.corpus import load
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()
-load(sys.argv[1]).counts
+text = load(sys.argv[1])
+text.counts(len(text))
 print(peak() - before)
 """
     command = [sys.executable, "-c", script, tmp_path / "text"]

@@ -16,6 +16,7 @@ def test_the_curve_the_best_point_and_both_axes(run_folder):
         (summary.best_update, summary.smooth_loss_best),
         "title",
         199,
+        "nats per window",
     )
     curve, best = figure.axes[0].lines
     assert np.array_equal(curve.get_xdata(), metrics.update)
@@ -31,7 +32,7 @@ def test_the_curve_the_best_point_and_both_axes(run_folder):
 
 def test_a_run_without_updates_has_a_picture_too():
     file = io.BytesIO()
-    save(loss_figure((np.empty(0), np.empty(0)), (None, None), "nothing", 199), file, "png")
+    save(loss_figure((np.empty(0), np.empty(0)), (None, None), "nothing", 199, "bits"), file, "png")
     assert file.getvalue().startswith(b"\x89PNG")
 
 
@@ -41,5 +42,5 @@ def test_the_plot_in_the_folder_is_the_one_of_its_metrics(run_folder):
     curve, best = metrics[0::3], (summary.best_update, summary.smooth_loss_best)
     title = "made-up: m = 20, T = 25, eta = 0.1, sigma = 0.1, seed 0"
     file = io.BytesIO()
-    save(loss_figure(curve, best, title, 199), file, "png")
+    save(loss_figure(curve, best, title, 199, "nats per window"), file, "png")
     assert (run_folder / "loss.png").read_bytes() == file.getvalue()

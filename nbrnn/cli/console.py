@@ -128,8 +128,13 @@ def fail(message: str, code: int) -> None:
 
 def print_wrapped(text: str) -> None:
     """Print a paragraph between words."""
+    print("\n".join(wrapped(text)))
+
+
+def wrapped(text: str) -> list[str]:
+    """Return the lines of a paragraph on a terminal; elsewhere it is one line."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
-    print(textwrap.fill(visible(text), width, subsequent_indent="  ", break_on_hyphens=False))
+    return textwrap.wrap(visible(text), width, subsequent_indent="  ", break_on_hyphens=False) or [""]
 
 
 def shown(value: float | str | None) -> str:

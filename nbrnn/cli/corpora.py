@@ -10,7 +10,7 @@ import typer
 
 from nbrnn.cli.console import print_table, shown
 from nbrnn.cli.options import Json
-from nbrnn.config import check_range
+from nbrnn.config import RunConfig
 from nbrnn.errors import NbrnnError
 
 
@@ -21,7 +21,6 @@ def corpora(
     """List the known corpora."""
     from nbrnn import corpus
 
-    check_range("--seq-length", seq_length, 1)
     rows: list[dict[str, Any]] = []
     for name in corpus.NAMED:
         row: dict[str, Any] = dict.fromkeys(("name", "characters", "alphabet_size", "updates_per_epoch"))
@@ -31,7 +30,7 @@ def corpora(
                 text = corpus.load(name)
                 row["characters"] = len(text)
                 row["alphabet_size"] = len(text.alphabet)
-                row["updates_per_epoch"] = text.updates_per_epoch(seq_length)
+                row["updates_per_epoch"] = RunConfig(seq_length=seq_length).updates_per_epoch(len(text))
         except NbrnnError as error:
             row["where"] = str(error)
         rows.append({**row, "name": name})

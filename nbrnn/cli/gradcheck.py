@@ -10,36 +10,50 @@ from typing import Annotated
 import typer
 
 from nbrnn.cli.console import print_table
-from nbrnn.cli.options import CorpusName, Encoding, Json, load
-from nbrnn.config import RunConfig, check_range
+from nbrnn.cli.options import CorpusName, Encoding, Json, PresetName, load, option_of
+from nbrnn.config import Loss, RunConfig, Start, check_range
 from nbrnn.errors import ConfigError
+from nbrnn.presets import with_preset
 
 
 def whole_numbers(name: str, text: str) -> list[int]:
     """Return the numbers of a comma list. Raises ConfigError."""
     try:
-        return [int(part) for part in text.split(",")]
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
         raise ConfigError(f"{name} takes whole numbers with commas between, not {text!r}") from None
 
 
 def gradcheck(
     corpus: CorpusName = None,
+    preset: PresetName = None,
     hidden: Annotated[str, typer.Option(help="Numbers of hidden units.")] = "5,100",
-    seq_length: Annotated[int, typer.Option(help="Characters T in a window.")] = 25,
-    sigma: Annotated[float, typer.Option(help="Standard deviation of the initial W, U, V.")] = 0.1,
-    seed: Annotated[int, typer.Option(help="Seed of the initial weights.")] = 0,
+    seq_length: Annotated[int | None, option_of("seq_length")] = None,
+    batch: Annotated[int | None, option_of("batch")] = None,
+    loss: Annotated[Loss | None, option_of("loss")] = None,
+    init: Annotated[Start | None, option_of("init")] = None,
+    sigma: Annotated[float | None, option_of("sigma")] = None,
+    seed: Annotated[int | None, option_of("seed")] = None,
     tolerance: Annotated[float, typer.Option(help="Largest relative error of an element.")] = 1e-6,
     encoding: Encoding = None,
     as_json: Json = False,
 ) -> None:
     """Compare the gradient with numerical differences.
 
-    That of every weight, in float64.
+    For every weight, in float64.
     """
     sizes = whole_numbers("--hidden", hidden)
-    for size in sizes:  # RunConfig knows the ranges
-        RunConfig(hidden=size, seq_length=seq_length, sigma=sigma, seed=seed)
+    options = {
+        "seq_length": seq_length,
+        "batch": batch,
+        "loss": loss,
+        "init": init,
+        "sigma": sigma,
+        "seed": seed,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = with_preset(preset, given)
+    configs = [RunConfig(**{**settings, "hidden": size}) for size in sizes]
     check_range("--tolerance", tolerance, 0, 1)
     text = load(corpus, encoding)
 
@@ -49,9 +63,9 @@ def gradcheck(
 
     differences = []
     with Screen(quiet=False) as screen:
-        for size in sizes:
-            progress = partial(screen.step, f"m = {size}: derivatives")
-            differences += differences_of(text, size, seq_length, sigma, seed, progress)
+        for config in configs:
+            progress = partial(screen.step, f"m = {config.hidden}: derivatives")
+            differences += differences_of(text, config, progress)
     worst = max(d.largest for d in differences)
     passed = worst <= tolerance
     if as_json:

@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
+from nbrnn.cli.check import case, check
 from nbrnn.cli.console import OneLineErrors
 from nbrnn.cli.corpora import corpora
+from nbrnn.cli.export import export, import_
 from nbrnn.cli.gradcheck import gradcheck
 from nbrnn.cli.hints import Command
+from nbrnn.cli.presets import presets
 from nbrnn.cli.reports import compare, report
-from nbrnn.cli.runs import sample, score, show
+from nbrnn.cli.runs import score, show
+from nbrnn.cli.sample import sample
 from nbrnn.cli.sweeps import sweep
 from nbrnn.cli.train import train
 
@@ -42,5 +46,8 @@ def nbrnn(
     """Train small character-level recurrent networks, fast, on an ordinary CPU."""
 
 
-for command in (train, sample, score, show, sweep, report, compare, gradcheck, corpora):
-    app.command(cls=Command)(command)
+for command in (
+    *(train, sample, score, show, sweep, report, compare, export, import_),
+    *(gradcheck, check, case, corpora, presets),
+):
+    app.command(command.__name__.rstrip("_"), cls=Command)(command)

@@ -45,7 +45,7 @@ def run(
     """
     config, text = config or RunConfig(), corpus_of(corpus)
     path = Path(folder) if folder is not None else RESULTS / run_id(config, text.name, text.sha256)
-    watcher = Watcher(str(path), text.updates_per_epoch(config.seq_length), config.seq_length, quiet)
+    watcher = Watcher(str(path), config, text, quiet)
     with Interrupt() as interrupt, watcher:
         summary = train(config, text, path, observer=watcher, stop=interrupt.waiting, force=force)
     if summary.status == "diverged":

@@ -5,20 +5,25 @@ from __future__ import annotations
 import codecs
 import inspect
 import os
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from nbrnn.cli.completion import RESULTS, folders, texts
+from nbrnn.cli.console import note
 from nbrnn.cli.hints import CORPORA
-from nbrnn.config import DEFAULT_EPOCHS, SETTINGS, Setting, option_name
+from nbrnn.config import DEFAULT_EPOCHS, NONE, SETTINGS, Setting, option_name
 from nbrnn.errors import ConfigError, StoreError
+from nbrnn.presets import PRESETS
 from nbrnn.sweeps.grid import DEFAULT_LISTS
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
+    from nbrnn.runs.checkpoint import Checkpoint
     from nbrnn.runs.store import RunFolder
 
 CorpusName = Annotated[
@@ -31,9 +36,25 @@ CorpusName = Annotated[
 ]
 Encoding = Annotated[str | None, typer.Option(help="Of the text file  [default: utf-8]")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+PresetName = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="A well-known experiment, see nbrnn presets; options beside it win.",
+        autocompletion=lambda: list(PRESETS),
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 RunPath = Annotated[
     Path, typer.Argument(metavar="RUN", help="The folder of a run.", autocompletion=folders)
+]
+Which = Annotated[
+    Literal["best", "last"], typer.Option("--checkpoint", help="The model to take: best or last.")
+]
+Replacement = Annotated[
+    str | None,
+    typer.Option("--replace-unknown", metavar="C", help="Stands for characters outside the alphabet."),
 ]
 Folders = Annotated[
     list[Path],
@@ -79,6 +100,18 @@ def existing_run(path: Path) -> RunFolder:
     return folder
 
 
+def model_of(folder: RunFolder, checkpoint: Literal["best", "last"]) -> Checkpoint:
+    """Return a model of a run; say which one it is where the run may yet find a better one."""
+    from nbrnn.runs.records import DONE
+
+    model = folder.read_model(checkpoint)
+    with suppress(StoreError):  # the model is whole, whatever the summary is
+        status = folder.read_summary().status
+        if status not in DONE:
+            note(f"{folder} is {status}: its {checkpoint} model so far is of update {model.update:,}")
+    return model
+
+
 # ---------------------------------------------------------------- options from settings
 
 
@@ -89,11 +122,26 @@ def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """
     options = {}
     for name, setting in SETTINGS.items():
-        default = DEFAULT_EPOCHS if name == "epochs" else setting.default
-        option = typer.Option(option_name(name), help=with_default(setting, default))
-        kind = Literal[setting.choices] if setting.choices else setting.kind
+        option = option_of(name)
+        kind = Literal[setting.choices] if setting.choices else str if setting.or_none else setting.kind
         options[name] = Annotated[kind | None, option]
-    return with_settings(command, options)
+    return with_settings(command, options, parsed)
+
+
+def option_of(name: str) -> Any:
+    """Return the option of a setting."""
+    setting = SETTINGS[name]
+    default = DEFAULT_EPOCHS if name == "epochs" else setting.default
+    metavar = f"NUMBER|{NONE}" if setting.or_none else None
+    return typer.Option(option_name(name), help=with_default(setting, default), metavar=metavar)
+
+
+def parsed(name: str, value: Any) -> Any:
+    """Return the value of an option that takes a number or a word. Raises ConfigError."""
+    try:
+        return SETTINGS[name].parsed(value) if SETTINGS[name].or_none else value
+    except ValueError:
+        raise ConfigError(f"{option_name(name)} takes a number or {NONE}, not {value!r}") from None
 
 
 def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,15 +156,25 @@ def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def with_default(setting: Setting, default: Any) -> str:
     """Return the help of an option."""
+    if setting.by:
+        by_value = defaultdict(list)
+        for place, value in setting.default.items():
+            by_value[value].append(place if isinstance(place, str) else option_name(setting.by))
+        texts = (f"{value:g} with {', '.join(places)}" for value, places in by_value.items())
+        return f"{setting.help}  [default: {'; '.join(texts)}]"
     return setting.help if default is None else f"{setting.help}  [default: {default}]"
 
 
-def with_settings(command: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
+def with_settings(
+    command: Callable[..., Any],
+    options: Mapping[str, Any],
+    parse: Callable[[str, Any], Any] = lambda name, value: value,
+) -> Callable[..., Any]:
     """Return a command with these options; those that are given come as the dictionary `settings`."""
 
     def wrapped(**values: Any) -> Any:
         settings = {name: values.pop(name) for name in options}
-        given = {name: value for name, value in settings.items() if value is not None}
+        given = {name: parse(name, value) for name, value in settings.items() if value is not None}
         return command(settings=given, **values)
 
     parameters = dict(inspect.signature(command, eval_str=True).parameters)

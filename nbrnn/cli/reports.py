@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nbrnn.cli.console import print_table, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.console import print_table, print_wrapped, surviving_closed_stdout, wrapped
 from nbrnn.cli.options import Folders, Json, Quiet, existing
 from nbrnn.cli.signals import Signals
 from nbrnn.errors import StoreError
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from nbrnn.reports.report import Report
     from nbrnn.reports.tables import Results
 
-MOST_CONFIGURATIONS = 12  # that are printed at the end of a sweep; the report has all
+MOST_CONFIGURATIONS = 5  # that are printed as a table; the report has all
+MOST_NOTES = 3  # on runs that did not finish or are lost from h = 0
+MOST_LINES = 12  # of an answer on a terminal
 LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numbers
 REFRESH = 10  # seconds between two reports of a sweep that goes on
 
@@ -38,19 +40,37 @@ def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Repor
 
 def print_finished(results: Results) -> None:
     """Print how many runs are finished, where that is not all."""
+    from nbrnn.runs.records import COMPLETE
+
     statuses = results.runs["status"]
-    finished = int((statuses == "finished").sum())
+    finished = int(statuses.isin(COMPLETE).sum())
     if finished < len(statuses):
         print(f"{finished:,} of {len(statuses):,} runs finished")
 
 
-def print_configurations(results: Results, numbered: bool = False) -> None:
-    """Print the table of the best configurations; of all, with the numbers of `print_differences`."""
-    from nbrnn.reports.measures import BEST
-    from nbrnn.reports.rows import configuration_rows
-    from nbrnn.reports.tables import endings
+def print_answer(results: Results, rest: str) -> None:
+    """Print what the runs say."""
+    from nbrnn.reports.answers import answers
 
-    columns, rows = configuration_rows(results, BEST)
+    print_first_lines(answers(results), rest)
+
+
+def print_first_lines(texts: Sequence[str], rest: str) -> None:
+    """Print some paragraphs; on a terminal the first dozen lines, and where the rest is."""
+    left = MOST_LINES if sys.stdout.isatty() else sys.maxsize
+    for number, text in enumerate(texts):
+        left -= len(wrapped(text))
+        if left < (number + 1 < len(texts)):  # the last line is for what is left out
+            print_wrapped(f"More: {rest}")
+            break
+        print_wrapped(text)
+
+
+def print_configurations(results: Results) -> None:
+    """Print the table of the best configurations."""
+    from nbrnn.reports.rows import configuration_rows
+
+    columns, rows = configuration_rows(results, results.best)
     wanted = ["configuration", "seeds", "mean", "95 % CI"]
     if max(map(len, results.configurations["setting"])) < LONG_NAME:
         wanted += ["min", "max"]
@@ -58,32 +78,37 @@ def print_configurations(results: Results, numbered: bool = False) -> None:
         wanted.insert(2, "failed")
     keep = [columns.index(column) for column in wanted]
     cells = [[row[i] for i in keep] for row in rows]
-    most = len(cells) if numbered else MOST_CONFIGURATIONS
-    if numbered:
-        cells = [[f"{number} {row[0]}", *row[1:]] for number, row in enumerate(cells, 1)]
-    print_table(f"best smooth loss ({results.unit})", wanted, cells[:most])
-    if len(cells) > most:
-        print(f"and {len(cells) - most} more configurations\n")
-    ended = endings(results.runs)
-    for name, how in list(ended.items())[:MOST_CONFIGURATIONS]:
-        print_wrapped(f"{name}: {how}")
-    if ended:
-        print()
-    for sentence in results.lost_from_zero()[:MOST_CONFIGURATIONS]:
-        print_wrapped(sentence)
+    best = f"{results.best.words} ({results.unit_of(results.best)})"
+    print_table(best, wanted, cells[:MOST_CONFIGURATIONS])
+    if len(cells) > MOST_CONFIGURATIONS:
+        print(f"and {len(cells) - MOST_CONFIGURATIONS} more configurations")
+
+
+def print_notes(results: Results) -> None:
+    """Print which runs did not finish, were left out, or have a model that needs its state."""
+    from nbrnn.reports.comparison import endings
+
+    notes = [f"{name}: {how}" for name, how in endings(results.runs).items()]
+    print_first(notes, "configurations with runs that are not finished")
+    print_first(results.lost_from_zero(), "such models")
     for problem in results.unreadable:
         print_wrapped(f"left out: {visible(problem)}")
 
 
-def print_differences(results: Results) -> None:
-    """Print the table of differences, which calls the configurations by their numbers."""
-    from nbrnn.reports.measures import BEST
-    from nbrnn.reports.rows import comparison_rows
+def print_results(written: Report) -> None:
+    """Print what a report says, and where it is."""
+    print_answer(written.results, str(written.page))
+    print_configurations(written.results)
+    print_notes(written.results)
+    print_wrapped(f"report: {written.page}")
 
-    numbers = {name: str(number) for number, name in enumerate(results.configurations["setting"], 1)}
-    columns, rows = comparison_rows(results, BEST)
-    cells = [[f"{numbers[a]} - {numbers[b]}", *rest] for a, b, *rest in rows]
-    print_table(f"differences ({results.unit})", ["pair a - b", *columns[2:]], cells)
+
+def print_first(texts: Sequence[str], what: str) -> None:
+    """Print the first texts, and how many more there are."""
+    for text in texts[:MOST_NOTES]:
+        print_wrapped(text)
+    if len(texts) > MOST_NOTES:
+        print(f"and {len(texts) - MOST_NOTES} more {what}")
 
 
 def report(
@@ -122,8 +147,7 @@ def report(
             print(json.dumps(written.document(), indent=2))
         elif not quiet:
             print_finished(written.results)
-            print_configurations(written.results)
-            print_wrapped(f"report: {written.page}")
+            print_results(written)
 
 
 def pause(seconds: float, signals: Signals) -> None:
@@ -133,25 +157,45 @@ def pause(seconds: float, signals: Signals) -> None:
         time.sleep(0.1)
 
 
-def compare(folders: Folders, as_json: Json = False) -> None:
-    """Print how configurations differ, seed by seed."""
+def compare(
+    folders: Folders,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="OLD", help="The same by another version or machine, or of another text."),
+    ] = None,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="Seed by seed: where seeds have something in common.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say which configuration is best, and what each setting does.
+
+    With --json: the differences of all pairs. With --against: what changed since OLD, whose
+    configurations are the same.
+    """
     from nbrnn.cli.watch import Screen
-    from nbrnn.reports.measures import BEST
-    from nbrnn.reports.rows import METHOD, plain_rows, sentences
+    from nbrnn.reports.rows import plain_rows
     from nbrnn.reports.tables import read
 
+    paths = [existing(folder) for folder in folders]
     with Screen(quiet=False) as screen:
-        results = read([existing(folder) for folder in folders], screen.step)
+        if against:
+            from nbrnn.reports.against import changes
+
+            change = changes(paths, [existing(folder) for folder in against], paired, screen.step)
+        else:
+            results = read(paths, screen.step, paired)
+    if against:
+        if as_json:
+            print(json.dumps(plain_rows(change.table), indent=2))
+        else:
+            print_first_lines(change.sentences, "--json")
+        return
     if as_json:
         print(json.dumps(plain_rows(results.comparison), indent=2))
         return
     print_finished(results)
-    print_configurations(results, numbered=True)
+    print_answer(results, f"nbrnn report {' '.join(map(str, folders))}")
+    print_notes(results)
     if results.comparison.empty:
         print("There is one configuration only.")
-        return
-    print_differences(results)
-    for text in sentences(results, BEST)[: len(results.configurations) - 1]:
-        print_wrapped(text)
-    print()
-    print_wrapped(METHOD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,13 +15,15 @@ from nbrnn.cli.options import (
     CorpusName,
     Encoding,
     Json,
+    PresetName,
     Quiet,
     list_options,
     load,
 )
-from nbrnn.cli.reports import print_configurations, write_watched
+from nbrnn.cli.reports import print_results, write_watched
 from nbrnn.cli.signals import Signals
 from nbrnn.errors import ConfigError, NbrnnError
+from nbrnn.presets import with_preset
 from nbrnn.sweeps.grid import MOST_VALUES, grid
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ MOST_SHOWN = 3  # failed runs that are named in one line
 def sweep(
     settings: dict[str, Any],
     corpus: CorpusName = None,
+    preset: PresetName = None,
     draws: Annotated[
         int | None, typer.Option("--random", metavar="N", help="Draw N configurations from the grid.")
     ] = None,
@@ -70,7 +74,7 @@ def sweep(
     values; for whole numbers 0:9 for all from 0 to 9. The same command again goes on where it was
     interrupted; other lists with the same --out or --name add to a sweep.
     """
-    wanted = grid(settings, draws, draw_seed)
+    wanted = grid(listed_with_preset(preset, settings), draws, draw_seed)
     check_name(out, name)
     if not quiet:
         note_single_seed(settings.get("seed", ""))
@@ -108,6 +112,11 @@ def sweep(
                 max_failures=max_failures,
             )
     finish(folder, outcome, signals, as_json, quiet)
+
+
+def listed_with_preset(preset: str | None, lists: Mapping[str, str]) -> dict[str, str]:
+    """Return the lists with those of a preset, each of one value. Raises ConfigError."""
+    return {name: str(value) for name, value in with_preset(preset, lists).items()}
 
 
 def note_single_seed(seeds: str) -> None:
@@ -250,5 +259,4 @@ def print_outcome(
     elif not quiet:
         print_wrapped(f"{folder}: {how_far(outcome)}")
         if written:
-            print_configurations(written.results)
-            print_wrapped(f"report: {written.page}")
+            print_results(written)

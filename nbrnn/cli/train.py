@@ -19,6 +19,7 @@ from nbrnn.cli.options import (
     CorpusName,
     Encoding,
     Json,
+    PresetName,
     Quiet,
     config_options,
     existing_run,
@@ -27,7 +28,8 @@ from nbrnn.cli.options import (
 from nbrnn.cli.signals import Signals
 from nbrnn.config import RunConfig, option_name
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.naming import run_id
+from nbrnn.naming import run_id, unit_of
+from nbrnn.presets import with_preset
 from nbrnn.visible import visible
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 def train(
     settings: dict[str, Any],
     corpus: CorpusName = None,
+    preset: PresetName = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder  [default: results/RUN_ID]")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run in this folder.", autocompletion=folders)
@@ -65,6 +68,7 @@ def train(
     with Signals() as signals:
         before = resume or source
         there = None if before is None else existing_run(before)
+        settings = with_preset(preset, settings)
         if there is None:
             config, text = RunConfig(**settings), load(corpus, encoding)
         else:
@@ -77,10 +81,9 @@ def train(
         new = RunFolder(out or RESULTS / run_id(config, text.name, text.sha256))
         folder = there if there and resume else new
         is_copy = there is not None and folder is new and copy_run(there, new, config)
-        updates_per_epoch = text.updates_per_epoch(config.seq_length)
         if source is None and not force and not {"epochs", "updates"} & set(settings):
             config = with_length_of(folder, config)
-        with Watcher(str(folder), updates_per_epoch, config.seq_length, quiet, signals.defer) as watcher:
+        with Watcher(str(folder), config, text, quiet, signals.defer) as watcher:
             try:
                 summary = run(
                     config, text, folder.path, observer=watcher, stop=signals.waiting, force=force
@@ -111,10 +114,10 @@ def resuming(folder: RunFolder, text: Corpus) -> str:
 def done_before(folder: RunFolder, text: Corpus, summary: Summary) -> str:
     """Return in words that there was nothing to do, and how there would be."""
     what = "had diverged" if summary.status == "diverged" else "was finished"
-    return (
-        f"{folder} {what} before and is left as it is: {resuming(folder, text)} --epochs N "
-        f"makes it longer, --force does it again."
-    )
+    config, _ = folder.read_config()
+    goes_on = summary.status == "finished" and not summary.reason and config.schedule == "constant"
+    longer = f"{resuming(folder, text)} --epochs N makes it longer, " if goes_on else ""
+    return f"{folder} {what} before and is left as it is: {longer}--force does it again."
 
 
 def with_length_of(folder: RunFolder, config: RunConfig) -> RunConfig:
@@ -138,6 +141,9 @@ def of_run(
     run: RunFolder, settings: dict[str, Any], corpus: str | None, encoding: str | None
 ) -> tuple[RunConfig, Corpus]:
     """Return config and corpus of an existing run, with the length that `settings` may give."""
+    from nbrnn.runs.run import refuse_imported
+
+    refuse_imported(run)
     config, described = run.read_config()
     length = {name: settings[name] for name in ("epochs", "updates") if name in settings}
     for name, value in settings.items():
@@ -167,12 +173,14 @@ def print_result(folder: RunFolder, summary: Summary, as_json: bool, quiet: bool
         if sys.stdout.isatty() and folder.has_text():
             print(f"what the best model writes:\n\n{visible(folder.read_text())}\n")
         print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
-        for line in loss_lines(summary):
+        if summary.status == "finished" and summary.reason:
+            print_wrapped(summary.reason)
+        for line in loss_lines(summary, unit_of(folder.read_config()[0])):
             print(line)
 
 
-def loss_lines(summary: Summary) -> list[str]:
-    """Return the figures of a run as lines for a terminal."""
+def loss_lines(summary: Summary, unit: str) -> list[str]:
+    """Return the figures of a run, whose losses are in this unit, as lines for a terminal."""
     lines = []
     for which, update in (("best", summary.best_update), ("final", summary.updates)):
         loss, nats, bits, perplexity = (
@@ -182,9 +190,15 @@ def loss_lines(summary: Summary) -> list[str]:
         if loss is not None:
             in_units = f"{shown(nats)} nats, {shown(bits)} bits, perplexity {shown(perplexity)}"
             lines += [
-                f"smooth loss, {which}: {shown(loss)} nats per window, at update {shown(update)}",
+                f"smooth loss, {which}: {shown(loss)} {unit}, at update {shown(update)}",
                 f"  per character: {in_units}",
             ]
+    if summary.validation_final is not None:
+        best, last = shown(summary.validation_best), shown(summary.validation_final)
+        lines.append(f"held-out loss of the best model: {best} nats per character, of the last {last}")
+    if summary.validation_unigram is not None:
+        unigram, bigram = shown(summary.validation_unigram), shown(summary.validation_bigram)
+        lines.append(f"  of a unigram model {unigram}, of a bigram model {bigram}")
     if summary.score_best is not None:
         best, last, unigram = map(
             shown, (summary.score_best, summary.score_final, summary.score_unigram)

@@ -16,8 +16,9 @@ from rich.table import Column
 from rich.text import Text
 
 from nbrnn.cli.console import Unfailing
+from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.naming import namer
+from nbrnn.naming import PER_CHARACTER, namer, unit_of
 from nbrnn.runs.progress import Observer, Progress
 from nbrnn.runs.records import FAILURES, Sample, Summary
 from nbrnn.sweeps.job import Job
@@ -126,14 +127,18 @@ class Watcher(Screen, Observer):
     def __init__(
         self,
         folder: str,
-        updates_per_epoch: int,
-        seq_length: int,
+        config: RunConfig,
+        corpus: Corpus,
         quiet: bool,
         on_start: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(quiet)
         self.folder, self.on_start = folder, on_start
-        self.updates_per_epoch, self.seq_length = updates_per_epoch, seq_length
+        self.updates_per_epoch = config.updates_per_epoch(len(corpus))
+        # beside a held-out loss the smooth one is shown in the same unit
+        unit = PER_CHARACTER if config.validation else unit_of(config)
+        self.unit = unit.replace(" per ", "/")
+        self.characters = config.characters_in_loss if config.validation else 1
         self.task: bars.TaskID | None = None
         self.next_time, self.next_update = 0.0, 0.0
 
@@ -155,13 +160,21 @@ class Watcher(Screen, Observer):
         assert self.task is not None
         epochs, total = (n / self.updates_per_epoch for n in (progress.update, progress.updates))
         numbers = (
-            f"epoch {epochs:.1f}/{total:.4g} · smooth loss {progress.smooth_loss:.2f} nats/window · "
+            f"epoch {epochs:.1f}/{total:.4g} · {self.losses_shown(progress)} {self.unit} · "
             f"{progress.updates_per_second:,.0f} updates/s"
         )
         if self.bars.disable:
             self.log(progress, numbers)
         else:
             self.bars.update(self.task, completed=progress.update, numbers=self.fitted(numbers))
+
+    def losses_shown(self, progress: Progress) -> str:
+        """Return the smooth loss, after the held-out one where there is one."""
+        smooth = loss_shown(progress.smooth_loss / self.characters)
+        held_out = progress.held_out_loss
+        if held_out is None:
+            return f"smooth loss {smooth}"
+        return f"held out {loss_shown(held_out)}, smooth {smooth}"
 
     def log(self, progress: Progress, numbers: str) -> None:
         """Write a line now and then, as for the log of a batch system."""
@@ -173,10 +186,17 @@ class Watcher(Screen, Observer):
     def sampled(self, sample: Sample) -> None:
         """Show a sample, on a terminal."""
         if sys.stderr.isatty() and not self.quiet:
-            loss = "" if sample.smooth_loss is None else f", smooth loss {sample.smooth_loss:.2f}"
+            loss = (
+                "" if sample.smooth_loss is None else f", smooth loss {loss_shown(sample.smooth_loss)}"
+            )
             title = f"update {sample.update:,}{loss}"
             self.console.rule(Text(title, style="bold"), align="left", style="dim")
             self.console.print(Text(visible(sample.text)), soft_wrap=True)
+
+
+def loss_shown(loss: float) -> str:
+    """Return a loss with digits enough to see it fall."""
+    return f"{loss:.{2 if loss >= 10 else 3}f}"
 
 
 class SweepWatcher(Screen, SweepObserver):
@@ -195,7 +215,7 @@ class SweepWatcher(Screen, SweepObserver):
 
     def length(self, job: Job) -> int:
         """Return the number of updates of a run."""
-        return job.config.length(self.corpus.updates_per_epoch(job.config.seq_length))
+        return job.config.length(len(self.corpus))
 
     def name(self, job: Job) -> str:
         """Return what tells a run from the others."""
@@ -209,10 +229,12 @@ class SweepWatcher(Screen, SweepObserver):
         before = f", {outcome.done_before:,} done before" if outcome.done_before else ""
         self.say(f"Sweep in {self.folder}: {len(outcome.jobs):,} runs{before}.")
         left = [job for job in outcome.jobs if job.run_id not in outcome.summaries]
-        self.per_character = len({job.config.seq_length for job in outcome.jobs}) > 1
+        configs = [job.config for job in outcome.jobs]
+        self.held_out = all(config.validation for config in configs)
+        self.unit = PER_CHARACTER if self.held_out else unit_of(*configs)
         for job in outcome.jobs:
             if job.run_id in outcome.summaries:
-                self.note(job, outcome.summaries[job.run_id].smooth_loss_best)
+                self.note(job, self.best_of(outcome.summaries[job.run_id]))
         total = sum(self.length(job) for job in left)
         self.whole = self.bars.add_task("", total=total, numbers=self.numbers())
 
@@ -238,9 +260,10 @@ class SweepWatcher(Screen, SweepObserver):
         """Move the bars."""
         with self.lock:
             self.updates[job.run_id] = progress.update
-            self.note(job, progress.best_smooth_loss)
+            if not self.held_out:
+                self.note(job, progress.best_smooth_loss)
             if job.run_id in self.rows:
-                numbers = self.fitted(f"  {progress.smooth_loss:6.2f}  {self.name(job)}")
+                numbers = self.fitted(f"  {loss_shown(progress.smooth_loss):>6}  {self.name(job)}")
                 self.bars.update(self.rows[job.run_id], completed=progress.update, numbers=numbers)
             self.move()
 
@@ -251,12 +274,12 @@ class SweepWatcher(Screen, SweepObserver):
                 self.bars.remove_task(self.rows.pop(job.run_id))
             done = self.updates.pop(job.run_id, 0)
             self.updates_done += done if summary.status == "interrupted" else self.length(job)
-            self.note(job, summary.smooth_loss_best)
+            self.note(job, self.best_of(summary))
             self.move()
         failed = summary.status in FAILURES
         if failed or self.bars.disable:
-            best = summary.smooth_loss_best
-            what = summary.reason if failed or best is None else f"best smooth loss {best:.2f}"
+            best, kind = self.best_of(summary), "held-out" if self.held_out else "smooth"
+            what = summary.reason if failed or best is None else f"best {kind} loss {loss_shown(best)}"
             place = f"[{len(self.outcome.summaries)}/{len(self.outcome.jobs)}]"
             ended = ", ".join(filter(None, (summary.status, what)))
             self.say(one_line(f"{place} {self.name(job)}: {ended}"))
@@ -265,10 +288,15 @@ class SweepWatcher(Screen, SweepObserver):
         """Show how many of the pictures are drawn."""
         self.step("pictures of runs", done, runs)
 
+    def best_of(self, summary: Summary) -> float | None:
+        """Return the loss by which runs are ranked."""
+        return summary.validation_best if self.held_out else summary.smooth_loss_best
+
     def note(self, job: Job, best: float | None) -> None:
-        """Keep the best smooth loss."""
+        """Keep the best loss."""
         if best is not None:
-            best /= job.config.seq_length if self.per_character else 1
+            in_files = self.unit == PER_CHARACTER and not self.held_out
+            best /= job.config.characters_in_loss if in_files else 1
             if self.best is None or best < self.best[0]:
                 self.best = (best, self.name(job))
 
@@ -282,5 +310,5 @@ class SweepWatcher(Screen, SweepObserver):
         runs = f"{len(self.outcome.summaries):,}/{len(self.outcome.jobs):,} runs"
         if self.best is None:
             return runs
-        unit = "nats/character" if self.per_character else "nats/window"
-        return self.fitted(f"{runs} · best {self.best[0]:.2f} {unit}: {self.best[1]}")
+        unit = self.unit.replace(" per ", "/")
+        return self.fitted(f"{runs} · best {loss_shown(self.best[0])} {unit}: {self.best[1]}")

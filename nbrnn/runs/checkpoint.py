@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,17 +16,38 @@ from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.network.params import NAMES, Array, Layout, shapes
 from nbrnn.runs.files import NONSENSE
-from nbrnn.runs.records import Count
+from nbrnn.runs.records import Count, finite
 from nbrnn.runs.sealed import ArrayTypes, read_sealed
 
 Kind = Literal["last", "best"]
 State = Literal["kept", "zero"]  # that a model is started from
 
 FORMAT = f"nbrnn {SCHEMA}"
-HASHES = ("metrics_sha256", "samples_sha256")
+HASHES = ("metrics_sha256", "samples_sha256", "validation_sha256")
 # Metadata that are no JSON.
 TEXTS = ("format", "corpus_sha256", "alphabet", "first_character", "next_character", *HASHES)
 LOOKED = "best"  # begins the names of the arrays in `looked`
+
+
+class HeldOut(Struct, frozen=True, kw_only=True):
+    """What the looks at the held-out loss have shown, in nats per character."""
+
+    best: float | None = None
+    last: float | None = None
+    update: Count = 0  # of the last look
+    since_best: Count = 0  # looks that were no better
+
+    @property
+    def best_or_infinite(self) -> float:
+        """The lowest loss so far."""
+        return math.inf if self.best is None else self.best
+
+    def after(self, loss: float, update: int) -> HeldOut:
+        """Return what another look adds."""
+        if loss < self.best_or_infinite:
+            return HeldOut(best=loss, last=loss, update=update)
+        since = self.since_best + 1
+        return HeldOut(best=self.best, last=finite(loss), update=update, since_best=since)
 
 
 class TrainingState(Struct, frozen=True, kw_only=True):
@@ -38,20 +60,25 @@ class TrainingState(Struct, frozen=True, kw_only=True):
     rng: Mapping[str, Any]  # the state of the samples' PCG64
     metrics_sha256: str | None = None  # of metrics.csv up to this moment; the first version has none
     samples_sha256: str | None = None
+    validation_sha256: str | None = None  # where text is held out
+    validation: HeldOut | None = None
 
-    def ends(self, series: tuple[str, str]) -> bool:
-        """Whether metrics and samples with these hashes are those that it ends, as far as it knows."""
-        return (self.metrics_sha256, self.samples_sha256) in ((None, None), series)
+    def ends(self, hashes: Mapping[str, str]) -> bool:
+        """Whether the files that grow, with these hashes, are those that it ends, as far as it knows."""
+        own = {name: getattr(self, name) for name in HASHES}
+        known = {name: sha256 for name, sha256 in own.items() if sha256 is not None}
+        return known in ({}, hashes)
 
 
 @dataclass
 class Checkpoint:
     """One moment of a run. Arrays are shaped as in the equations; NaN and infinity are refused.
 
-    h_prev (m,) is the state that the model was in, and next_character the one that it would have
-    read next; the first version keeps neither of a best model. `last` checkpoints have everything a
-    run needs to go on: the `memory` of the optimizer, by buffer and parameter, the `state`, and, where
-    the end of a run has a better model than all looks before it, the best of these as `looked`.
+    h_prev (m,), of B > 1 windows (B, m), is the state that the model was in, and next_character the one
+    that it would have read next; the first version keeps neither of a best model. `last` checkpoints
+    have everything a run needs to go on: the `memory` of the optimizer, by buffer and parameter, the
+    `state`, and, where the end of a run has a better model than all looks before it, the best of these
+    as `looked`.
     """
 
     config: RunConfig
@@ -91,7 +118,7 @@ class Checkpoint:
             "epoch": self.epoch,
             "position": self.position,
             "smooth_loss": self.smooth_loss,
-            **(msgspec.structs.asdict(self.state) if self.state else {}),
+            **(msgspec.to_builtins(self.state) if self.state else {}),
         }
         texts = {
             "format": FORMAT,
@@ -145,7 +172,8 @@ def expected_arrays(metadata: Mapping[str, str], names: Iterable[str], kind: Kin
     config = RunConfig.from_dict(msgspec.json.decode(metadata["config"]))
     dtype = "F" + config.dtype.removeprefix("float")
     theta = shapes(config.hidden, len(metadata["alphabet"]))
-    state, expected = {"h_prev": (config.hidden,)}, dict(theta)
+    of_each = () if config.batch == 1 else (config.batch,)
+    state, expected = {"h_prev": (*of_each, config.hidden)}, dict(theta)
     for group in groups_of(names) if kind == "last" else ():
         of_group = {**theta, **(state if f"{group}.h_prev" in names else {})}
         expected |= {f"{group}.{name}": shape for name, shape in of_group.items()}
@@ -203,9 +231,13 @@ def check_characters(alphabet: str, *characters: str | None) -> None:
 
 
 def initial_state(model: Checkpoint, state: State) -> Array:
-    """Return the state (m,) to start a model from. Raises StoreError if none was kept with it."""
+    """Return the state (m,) to start a model from: of several the first window's.
+
+    Raises StoreError if none was kept with it.
+    """
     if state == "zero":
         return np.zeros_like(model.theta["b"])
     if model.h_prev is None:
-        raise StoreError("an earlier version made this model and kept no state: --state zero")
-    return model.h_prev
+        raise StoreError("no state was kept with this model: --state zero")
+    first: Array = model.h_prev.reshape(-1, model.config.hidden)[0]
+    return first

@@ -5,22 +5,24 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from msgspec import structs
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError, WriteError
-from nbrnn.network import compiled
-from nbrnn.runs.checkpoint import Checkpoint
+from nbrnn.runs.behind import WriteBehind
+from nbrnn.runs.checkpoint import Checkpoint, HeldOut, Kind
 from nbrnn.runs.environment import start_of
 from nbrnn.runs.outcome import with_scores
 from nbrnn.runs.progress import Observer, Progress
-from nbrnn.runs.records import MetricsRow, Sample, Status, Summary, finite, in_units
+from nbrnn.runs.records import MetricsRow, Sample, Status, Summary, ValidationRow, finite, in_units
+from nbrnn.runs.series import GROWING, METRICS, SAMPLES, VALIDATION, growing
 from nbrnn.runs.store import RunFolder
-from nbrnn.runs.training import Training, looks
+from nbrnn.runs.training import Training, looks, make_ready
 
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints
 CHUNK_SECONDS = 0.1  # of training in one call of the kernel: how long a signal may have to wait
@@ -45,10 +47,12 @@ class Execution:
         self.config, self.corpus = config, corpus
         self.seconds = 0.0
         self.rows: list[MetricsRow] = []
+        self.validations: list[ValidationRow] = []
         self.samples: list[Sample] = []
         self.best_written = -1  # the update of the best model on disk
         self.ahead: Checkpoint | None = None  # a best model on disk that is of a later moment
-        self.sha256 = hashlib.sha256(), hashlib.sha256()  # of metrics and samples
+        self.sha256 = {name: hashlib.sha256() for name in growing(config)}
+        self.behind = WriteBehind()
         try:
             self.training = Training(config, corpus)
         except MemoryError:
@@ -58,18 +62,18 @@ class Execution:
         """Train to the end, or until stopped; return the summary. `begun`: from the checkpoint on."""
         if begun:
             self.restore()
-        compiled.ready_to_train(self.config.dtype)
+        make_ready(self.config)
         self.observer.started(self.training.update, self.training.updates)
         if begun:
             self.folder.clear_outcome()
             # first, so that no moment shows the new length as finished
-            self.write_progress()
+            self.progress_writer()()
             self.folder.write_config(self.config, self.corpus.describe())
             self.folder.write_env(start_of(self.command))
-        else:
-            self.begin()
-        status = self.train()
-        return self.end(status)
+        with self.behind:
+            if not begun:
+                self.begin()
+            return self.end(self.train())
 
     def restore(self) -> None:
         """Go back to the last checkpoint in the folder."""
@@ -89,38 +93,46 @@ class Execution:
         elif best.config == self.config:
             self.best_written = best.update
         self.restore_series(last)
-        self.folder.repair_ngrams(self.corpus)
+        self.folder.repair_ngrams(self.config, self.corpus)
         self.seconds = self.folder.read_summary().seconds
 
     def restore_series(self, last: Checkpoint) -> None:
         """Cut the files that grow back to the checkpoint, of whose run they must be."""
         every, state = self.config.sample_every, last.state
         assert state is not None
-        rows = len(looks(0, last.update))
-        samples = 1 + last.update // every if every else 0
-        self.note(self.folder.cut_series(last.update, rows, samples))
+        counts = {
+            METRICS: len(looks(0, last.update)),
+            VALIDATION: last.update // self.training.validate_every,
+            SAMPLES: 1 + last.update // every if every else 0,
+        }
+        wanted = {name: counts[name] for name in self.sha256}
+        self.note(self.folder.cut_series(last.update, wanted))
         if not state.ends(self.hashes()):
             raise StoreError(f"{self.folder}: its metrics or samples are of another run")
 
-    def note(self, series: tuple[bytes, bytes]) -> None:
+    def note(self, series: Mapping[str, bytes]) -> None:
         """Keep in mind what the files that grow hold."""
-        for sha256, data in zip(self.sha256, series, strict=True):
-            sha256.update(data)
+        for name, data in series.items():
+            self.sha256[name].update(data)
 
-    def hashes(self) -> tuple[str, str]:
-        """Return the hashes of metrics and samples so far."""
-        return self.sha256[0].hexdigest(), self.sha256[1].hexdigest()
+    def hashes(self) -> dict[str, str]:
+        """Return the hashes of the files that grow so far."""
+        return {GROWING[name].sha256: sha256.hexdigest() for name, sha256 in self.sha256.items()}
 
     def begin(self) -> None:
         """Write the files of a new run, and a checkpoint of its start."""
+        self.behind.submit(self.write_head)
+        self.note({name: GROWING[name].header for name in self.sha256})
+        self.sample_when_due()
+        self.commit()
+
+    def write_head(self) -> None:
+        """Write what stands in a folder before the first checkpoint."""
         self.folder.clear()
         self.folder.write_config(self.config, self.corpus.describe())
         self.folder.write_env(start_of(self.command))
-        self.folder.repair_ngrams(self.corpus)
-        self.note(self.folder.begin_series())
-        self.sample_when_due()
-        self.commit()
-        self.write_progress()
+        self.folder.repair_ngrams(self.config, self.corpus)
+        self.folder.begin_series(self.sha256)
 
     def train(self) -> Status:
         """Do all updates that are left; return the status that they end in."""
@@ -128,6 +140,8 @@ class Execution:
         size, last_commit = 1, time.monotonic()
         updates_before, seconds_before = training.update, self.seconds
         while training.update < training.updates:
+            if training.has_run_out_of_patience:
+                break
             if self.stop():
                 return "interrupted"
             start = time.perf_counter()
@@ -137,6 +151,11 @@ class Execution:
             self.seconds += spent
             if training.diverged:
                 return "diverged"
+            if training.is_validation_due():
+                look = training.validate()
+                if look is None:
+                    return "diverged"
+                self.validations.append(look)
             self.sample_when_due()
             size = max(1, min(2 * size, int(size * CHUNK_SECONDS / spent)))
             self.observer.progressed(
@@ -145,23 +164,26 @@ class Execution:
                     updates=training.updates,
                     smooth_loss=training.carry.smooth,
                     best_smooth_loss=training.carry.best_smooth,
+                    held_out_loss=training.validation.last if training.validation else None,
                     updates_per_second=(training.update - updates_before)
                     / (self.seconds - seconds_before),
                 )
             )
-            if time.monotonic() - last_commit > self.checkpoint_seconds:
-                with self.resumable():
+            with self.resumable():
+                self.behind.check()
+                if time.monotonic() - last_commit > self.checkpoint_seconds:
+                    self.behind.wait()  # for the one before: not more than one is kept in memory
                     self.commit()
-                    self.write_progress()
-                last_commit = time.monotonic()
+                    self.behind.submit(self.progress_writer())
+                    last_commit = time.monotonic()
         return "finished" if training.is_finite() else "diverged"
 
     def updates_to_next_event(self) -> int:
-        """Return how many updates are left to the next sample, epoch's end, or the run's end."""
-        training, every = self.training, self.config.sample_every
-        to_sample = every - training.update % every if every else training.updates
-        to_epoch = training.updates_per_epoch - training.window
-        return min(to_sample, to_epoch, training.updates - training.update)
+        """Return how many updates are left to the next sample, held-out loss, epoch's or run's end."""
+        training = self.training
+        events = [self.config.sample_every, training.validate_every, training.updates_per_epoch]
+        to_event = [every - training.update % every for every in events if every]
+        return min(*to_event, training.updates - training.update)
 
     def sample_when_due(self) -> None:
         """Draw a sample if it is time for one."""
@@ -171,7 +193,7 @@ class Execution:
             self.observer.sampled(self.samples[-1])
 
     def commit(self, *, looked: bool = False) -> Checkpoint | None:
-        """Bring the folder to this moment, but for the summary; return its checkpoint.
+        """Have the folder brought to this moment, but for the summary; return its checkpoint.
 
         `looked`: the best model of the looks goes into `last`, since the end has a better one.
         Parameters that are not finite are not written: the loss will show it at the next update.
@@ -181,16 +203,22 @@ class Execution:
             return None
         self.append_series()
         if training.carry.best_update != self.best_written and not looked:
-            self.folder.write_checkpoint("best", training.best())
+            self.write_checkpoint("best", training.best())
             self.best_written = training.carry.best_update
-        last = training.last(*self.hashes(), looked=looked)
-        self.folder.write_checkpoint("last", last)
+            self.ahead = None  # which that replaces
+        last = training.last(self.hashes(), looked=looked)
+        self.write_checkpoint("last", last)
         return last
 
-    def write_progress(self) -> None:
-        """Write a summary of the run so far."""
+    def write_checkpoint(self, kind: Kind, checkpoint: Checkpoint) -> None:
+        """Have a checkpoint written."""
+        self.behind.submit(lambda: self.folder.write_checkpoint(kind, checkpoint))
+
+    def progress_writer(self) -> Callable[[], None]:
+        """Return what writes a summary of the run so far."""
         carry = self.training.carry
-        self.folder.write_summary(self.summary("running", carry.best_smooth, carry.best_update))
+        summary = self.summary("running", carry.best_smooth, carry.best_update)
+        return lambda: self.folder.write_summary(summary)
 
     @contextmanager
     def resumable(self) -> Iterator[None]:
@@ -204,9 +232,16 @@ class Execution:
             raise WriteError(f"{error}; {whole}") from None
 
     def append_series(self) -> None:
-        """Add to the files that grow what has come since."""
-        self.note(self.folder.append_series(self.rows, self.samples))
-        self.rows, self.samples = [], []
+        """Have what has come since added to the files that grow."""
+        values: dict[str, list[Any]] = {
+            METRICS: self.rows,
+            VALIDATION: self.validations,
+            SAMPLES: self.samples,
+        }
+        lines = {name: GROWING[name].encode(values[name]) for name in self.sha256}
+        self.note(lines)
+        self.behind.submit(lambda: self.folder.append_series(lines))
+        self.rows, self.validations, self.samples = [], [], []
 
     def end(self, status: Status) -> Summary:
         """Write the last checkpoint and the summary; return the summary.
@@ -215,33 +250,44 @@ class Execution:
         """
         with self.resumable():
             summary = self.conclude(status)
+            self.behind.wait()
             self.folder.write_summary(summary)
         return summary
 
     def conclude(self, status: Status) -> Summary:
         """Write the last checkpoint, and what belongs to it; return the summary."""
         training, carry = self.training, self.training.carry
-        last_is_best = status == "finished" and carry.smooth < carry.best_smooth
+        held_out = training.held_out_loss() if status == "finished" else None
+        last_is_best = status == "finished" and training.is_better_than_best(held_out)
         last = self.commit(looked=last_is_best)
         if last is None:  # what is not finite is not kept, nor may the best model be
             self.append_series()
-            best = self.folder.read_checkpoint("best")
+            self.behind.wait()
+            kept, best = self.folder.read_checkpoint("last"), self.folder.read_checkpoint("best")
             best_smooth = math.inf if best.smooth_loss is None else best.smooth_loss
-            return self.summary(status, best_smooth, best.update)
+            looks = (kept.state and kept.state.validation) or HeldOut()
+            summary = self.summary(status, best_smooth, best.update)
+            return structs.replace(summary, validation_best=looks.best)
         best, best_smooth = training.best(), carry.best_smooth
         if self.ahead is not None and self.ahead.update > training.update:
             best, best_smooth = self.ahead, self.ahead.smooth_loss or math.inf
         if last_is_best:
             best, best_smooth = training.now(), carry.smooth
-            self.folder.write_checkpoint("best", best)
+            self.write_checkpoint("best", best)
         summary = self.summary(status, best_smooth, best.update)
+        if held_out is not None:
+            best_held_out = held_out if last_is_best else summary.validation_best
+            summary = structs.replace(
+                summary, validation_best=best_held_out, validation_final=finite(held_out)
+            )
         return with_scores(summary, last, best, self.corpus) if status == "finished" else summary
 
     def summary(self, status: Status, best_smooth: float, best_update: int) -> Summary:
         """Return what summary.json says, but for the scores."""
-        training, T = self.training, self.config.seq_length
+        training, characters = self.training, self.config.characters_in_loss
+        held_out = training.validation or HeldOut()
         smooth = training.carry.smooth
-        final, best = in_units(smooth / T), in_units(best_smooth / T)
+        final, best = in_units(smooth / characters), in_units(best_smooth / characters)
         summary = Summary(
             status=status,
             updates=training.update,
@@ -256,14 +302,19 @@ class Execution:
             perplexity_best=best.perplexity,
             best_update=best_update if training.update else None,
             epoch_mean_loss=list(training.epoch_mean_loss),
+            validation_best=held_out.best,
+            validation_final=held_out.last,
             seconds=self.seconds,
             updates_per_second=training.update / self.seconds if self.seconds else None,
         )
-        if status != "diverged":
-            return summary
-        at = training.update + training.diverged  # the one that was refused, or the last one done
-        reason = f"update {at}: loss or weights not finite, or too large to mean anything"
-        return structs.replace(summary, diverged_at=at, reason=reason)
+        if status == "diverged":
+            at = training.update + training.diverged  # the one that was refused, or the last one done
+            reason = f"update {at}: loss or weights not finite, or too large to mean anything"
+            return structs.replace(summary, diverged_at=at, reason=reason)
+        if status == "finished" and training.update < training.updates:
+            looks = f"{self.config.patience} held-out losses without a better one"
+            return structs.replace(summary, reason=f"ended early after {looks}")
+        return summary
 
 
 def refuse_shorter(folder: RunFolder, updates: int, last: Checkpoint, best: Checkpoint) -> None:

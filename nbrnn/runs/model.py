@@ -74,7 +74,7 @@ class Model:
     def score(self, text: str, *, replacement: str | None = None) -> dict[str, dict[str, Any]]:
         """Return its loss on a text, in four units, beside that of models that only count."""
         codes = encode(text, self.alphabet, replacement)
-        return score(self.checkpoint, codes, self.folder.read_ngrams(self.folder.read_config()[1]))
+        return score(self.checkpoint, codes, self.folder.read_ngrams())
 
     def probabilities(self, text: str, *, replacement: str | None = None) -> Array:
         """Return p_t (N, K): after each of N characters, how likely each of K is the next one.
@@ -86,8 +86,10 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}): update {self.checkpoint.update:,}"
 
-    def _repr_png_(self) -> bytes:
-        """Return the loss of its run as a picture, for a notebook."""
+    def _repr_png_(self) -> bytes | None:
+        """Return the loss of its run as a picture, for a notebook, if it was trained here."""
+        if self.summary.status == "imported":
+            return None
         from nbrnn.plots import save
 
         file = io.BytesIO()

@@ -13,15 +13,18 @@ from nbrnn.network.params import Array
 from nbrnn.runs.sealed import ArrayTypes, read_sealed, write_sealed
 
 
-def write(path: Path, corpus: Corpus) -> None:
-    """Replace a file by the counts of a text. Raises WriteError."""
-    counts = corpus.counts
+def write(path: Path, corpus: Corpus, length: int) -> None:
+    """Replace a file by the counts of a text's first `length` characters. Raises WriteError."""
+    counts = corpus.counts(length)
     metadata = {"pairs": str(len(counts["pairs"])), "corpus_sha256": corpus.sha256}
     write_sealed(path, counts, metadata)
 
 
-def read(path: Path, corpus: Description) -> dict[str, Array]:
-    """Return the counts of this text that are in a file. Raises StoreError if it has others."""
+def read(path: Path, corpus: Description, length: int) -> dict[str, Array]:
+    """Return the counts of a text's first `length` characters that are in a file.
+
+    Raises StoreError if it has others.
+    """
 
     def expect(metadata: Mapping[str, str], names: Iterable[str]) -> ArrayTypes:
         pairs = int(metadata["pairs"])
@@ -35,21 +38,24 @@ def read(path: Path, corpus: Description) -> dict[str, Array]:
         }
 
     counts = read_sealed(path, expect)[0]
-    if not are_counts(counts, corpus):
+    if not are_counts(counts, length, whole=length == corpus.characters):
         raise StoreError(f"{path} is damaged: it does not count this text")
     return counts
 
 
-def are_counts(counts: Mapping[str, Array], corpus: Description) -> bool:
-    """Whether these may be the characters and pairs of a text: all there, in order, with their sums."""
+def are_counts(counts: Mapping[str, Array], length: int, *, whole: bool) -> bool:
+    """Whether these may be the characters and pairs of so many characters: in order, with their sums.
+
+    In a whole text each character of the alphabet occurs.
+    """
     characters, pairs, occurrences = counts["characters"], counts["pairs"], counts["pair_counts"]
-    K = len(corpus.alphabet)
+    K = characters.size
     keys = pairs[:, 0] * K + pairs[:, 1]
     return bool(
         ((pairs >= 0) & (pairs < K)).all()
         and (np.diff(keys) > 0).all()
-        and (characters > 0).all()
+        and (characters >= whole).all()
         and (occurrences > 0).all()
-        and characters.sum() == corpus.characters
-        and occurrences.sum() == corpus.characters - 1
+        and characters.sum() == length
+        and occurrences.sum() == length - 1
     )

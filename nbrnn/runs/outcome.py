@@ -8,11 +8,11 @@ import numpy as np
 from msgspec import structs
 
 from nbrnn.corpus import Corpus
-from nbrnn.naming import title
+from nbrnn.naming import title, unit_of
 from nbrnn.runs.checkpoint import Checkpoint
 from nbrnn.runs.records import Summary
 from nbrnn.runs.sample import sample
-from nbrnn.runs.score import mean_loss, unigram_loss
+from nbrnn.runs.score import bigram_loss, mean_loss, unigram_loss
 from nbrnn.runs.store import RunFolder
 
 if TYPE_CHECKING:
@@ -31,17 +31,27 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
     A smooth loss tells how a model did that learned as it went, from the state that it was in. These
     tell how it does on the text, or on its beginning, when it no longer learns and knows no state.
     """
-    trained = summary.updates * last.config.seq_length
+    trained = summary.updates * last.config.seq_length * last.config.batch
     m, K = last.theta["U"].shape
     least = min(LEAST_SCORED, MOST_FOR_LEAST // (m * (m + 2 * K)) + 1)
     length = min(MOST_SCORED, max(least, int(SHARE_SCORED * trained)))
-    codes = corpus.codes[: length + 1]
-    return structs.replace(
+    trained_on = best.config.trained_on(len(corpus))
+    codes, ngrams = corpus.codes[: min(length + 1, trained_on)], corpus.counts(trained_on)
+    summary = structs.replace(
         summary,
         score_characters=codes.size - 1,
         score_best=mean_loss(best, codes),
         score_final=mean_loss(last, codes),
-        score_unigram=unigram_loss(codes, corpus.counts),
+        score_unigram=unigram_loss(codes, ngrams),
+    )
+    held_out = corpus.codes[trained_on:]
+    if held_out.size == 0:
+        return summary
+    return structs.replace(
+        summary,
+        validation_characters=held_out.size - 1,
+        validation_unigram=unigram_loss(held_out, ngrams),
+        validation_bigram=bigram_loss(held_out, ngrams),
     )
 
 
@@ -63,7 +73,7 @@ def draw_loss(folder: RunFolder) -> None:
 
 def loss_figure_of(folder: RunFolder) -> Figure:
     """Return the picture of a run's loss. Raises StoreError."""
-    from nbrnn.plots import loss_figure
+    from nbrnn.plots import held_out_figure, loss_figure
 
     config, corpus = folder.read_config()
     metrics, summary = folder.read_metrics(), folder.read_summary()
@@ -71,9 +81,20 @@ def loss_figure_of(folder: RunFolder) -> Figure:
     if updates.size and summary.updates > updates[-1] and summary.smooth_loss_final is not None:
         updates = np.append(updates, summary.updates)
         losses = np.append(losses, summary.smooth_loss_final)
-    return loss_figure(
-        (updates, losses),
-        (summary.best_update, summary.smooth_loss_best),
-        title(config, corpus.name),
-        corpus.updates_per_epoch(config.seq_length),
+    words, updates_per_epoch = title(config, corpus.name), config.updates_per_epoch(corpus.characters)
+    if not config.validation:
+        best = summary.best_update, summary.smooth_loss_best
+        return loss_figure((updates, losses), best, words, updates_per_epoch, unit_of(config))
+    looks = folder.read_validation()
+    held_out = np.array([looks.update, looks.loss])
+    if summary.validation_final is not None and summary.updates > max(looks.update, default=0):
+        held_out = np.append(held_out, [[summary.updates], [summary.validation_final]], axis=1)
+    baselines = {"unigram": summary.validation_unigram, "bigram": summary.validation_bigram}
+    return held_out_figure(
+        (updates, losses / config.characters_in_loss),
+        (held_out[0], held_out[1]),
+        (summary.best_update, summary.validation_best),
+        {name: loss for name, loss in baselines.items() if loss is not None},
+        words,
+        updates_per_epoch,
     )

@@ -15,6 +15,7 @@ class Progress:
     updates: int  # of the whole run
     smooth_loss: float
     best_smooth_loss: float
+    held_out_loss: float | None  # of the last look, in nats per character
     updates_per_second: float
 
 

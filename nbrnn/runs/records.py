@@ -11,18 +11,20 @@ from msgspec import Meta, Struct
 from nbrnn.corpus import Description
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Status = Literal["running", "finished", "interrupted", "diverged", "failed"]
+Status = Literal["running", "finished", "interrupted", "diverged", "failed", "imported"]
 
-DONE: tuple[Status, ...] = ("finished", "diverged")  # the same would come out again
+DONE: tuple[Status, ...] = ("finished", "diverged", "imported")  # which do not go on
+COMPLETE: tuple[Status, ...] = ("finished", "imported")  # which have their final model
 FAILURES: tuple[Status, ...] = ("diverged", "failed")
 
 
 class Summary(Struct, frozen=True, kw_only=True):
     """What came out of a run so far: `summary.json`. None is what it has not, or what is not finite.
 
-    Smooth losses are nats per window, of the last update and of the best model. Scores are nats per
-    character over the first characters of the text, read once from h = 0 on: of the best and the last
-    model, and of one that knows how often each character occurs.
+    Smooth losses are nats per window (of the mean loss: per character), of the last update and of the
+    best model. Scores are nats per character over the first characters of the text, read once from h = 0
+    on: of the best and the last model, and of one that knows how often each character occurs. The same
+    over the held-out text are `validation_...`, also of a model that knows how often pairs do.
     """
 
     status: Status
@@ -42,6 +44,11 @@ class Summary(Struct, frozen=True, kw_only=True):
     score_best: float | None = None
     score_final: float | None = None
     score_unigram: float | None = None
+    validation_characters: Count | None = None
+    validation_best: float | None = None
+    validation_final: float | None = None
+    validation_unigram: float | None = None
+    validation_bigram: float | None = None
     seconds: float = 0.0
     updates_per_second: float | None = None
     diverged_at: Count | None = None
@@ -66,6 +73,8 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 OF_SOME_ENDS = (
     *("score_characters", "score_best", "score_final", "score_unigram"),
+    *("validation_characters", "validation_best", "validation_final"),
+    *("validation_unigram", "validation_bigram"),
     *("diverged_at", "reason", "traceback"),
 )
 
@@ -80,12 +89,23 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 
 class MetricsRow(NamedTuple):
-    """A row of `metrics.csv`: an update, counted from 1, with its loss in nats per window."""
+    """A row of `metrics.csv`: an update, counted from 1, with its loss.
+
+    In nats per window, or with the mean loss per character; of several windows the mean.
+    """
 
     update: int
     epoch: int
     loss: float
     smooth_loss: float
+
+
+class ValidationRow(NamedTuple):
+    """A row of `validation.csv`: the held-out loss after an update, in nats per character."""
+
+    update: int
+    epoch: int
+    loss: float
 
 
 class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nbrnn.config import RunConfig
@@ -14,7 +15,7 @@ from nbrnn.runs.execution import CHECKPOINT_SECONDS, Execution, refuse_shorter
 from nbrnn.runs.outcome import draw_loss, write_text
 from nbrnn.runs.progress import Observer
 from nbrnn.runs.records import DONE, Summary
-from nbrnn.runs.store import RunFolder
+from nbrnn.runs.store import SUMMARY, RunFolder
 
 MOST_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
 
@@ -68,19 +69,31 @@ def run(
 
 def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
     """Raise StoreError unless the folder holds this run, or its beginning."""
+    refuse_imported(folder)
     there, corpus_there = folder.read_config()
     if corpus_there.sha256 != corpus.sha256:
         raise StoreError(
             f"{folder} holds a run on another text ({corpus_there.name}): give another --out, or --force"
         )
     if not there.same_but_length(config):
+        if replace(there, epochs=None, updates=0) == replace(config, epochs=None, updates=0):
+            raise StoreError(
+                f"{folder} holds this run with another length, at which its --schedule {there.schedule} "
+                "ends: only with a constant one can it be made longer"
+            )
         ours, theirs = config.to_dict(), there.to_dict()
         different = ", ".join(
             f"{name} {theirs[name]}"
             for name in ours
-            if ours[name] != theirs[name] and name not in ("epochs", "updates")
+            if ours[name] != theirs[name] is not None and name not in ("epochs", "updates")
         )
         raise StoreError(f"{folder} holds another run, with {different}: give another --out, or --force")
+
+
+def refuse_imported(folder: RunFolder) -> None:
+    """Raise StoreError if the folder holds weights that were trained elsewhere, which cannot go on."""
+    if folder.has(SUMMARY) and folder.read_summary().status == "imported":
+        raise StoreError(f"{folder} holds imported weights, which cannot be trained further")
 
 
 def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
@@ -90,7 +103,7 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     where the run is further than that, LockedError, WriteError.
     """
     _, corpus = source.read_config()
-    updates = config.length(corpus.updates_per_epoch(config.seq_length))
+    updates = config.length(corpus.characters)
     refuse_shorter(source, updates, source.read_checkpoint("last"), source.read_checkpoint("best"))
     if source.path.resolve() == target.path.resolve():
         raise StoreError(f"{target} is the run itself: give another folder, or --resume")
@@ -103,14 +116,27 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
 
 
 def check_length(config: RunConfig, corpus: Corpus) -> None:
-    """Raise CorpusError for a text without a window, and for too many epochs."""
-    windows = corpus.updates_per_epoch(config.seq_length)
-    if windows == 0:
+    """Raise CorpusError for a text that is too short for this experiment, and for too many epochs."""
+    characters = config.trained_on(len(corpus))
+    windows = (characters - 1) // config.seq_length
+    if config.updates_per_epoch(len(corpus)) == 0:
+        at_once = f" and --batch {config.batch}" if config.batch > 1 else ""
         raise CorpusError(
-            f"{corpus.name}: {len(corpus)} characters are too few for --seq-length "
-            f"{config.seq_length}: at least {config.seq_length + 1} are needed"
+            f"{corpus.name}: {characters} characters are too few for --seq-length "
+            f"{config.seq_length}{at_once}: at least {config.seq_length * config.batch + 1} are needed"
         )
-    if config.length(windows) / windows > MOST_EPOCHS:
+    if config.validation and len(corpus) - characters < 2:
+        raise CorpusError(
+            f"{corpus.name}: --validation {config.validation} holds out fewer than two characters"
+        )
+    if config.chunks is not None and config.chunks > windows:
+        raise CorpusError(f"{corpus.name}: --chunks {config.chunks} are more than its {windows} windows")
+    updates = config.length(len(corpus))
+    if config.warmup > updates > 0:
+        raise CorpusError(
+            f"{corpus.name}: --warmup {config.warmup} is more than the run's {updates} updates"
+        )
+    if updates / config.updates_per_epoch(len(corpus)) > MOST_EPOCHS:
         raise CorpusError(f"{corpus.name}: so many updates are more than {MOST_EPOCHS:,} epochs")
 
 
@@ -122,8 +148,8 @@ def done_summary(folder: RunFolder, config: RunConfig, *, longer_too: bool = Fal
     """
     there, corpus = folder.read_config()
     summary = folder.read_summary()
-    windows = corpus.updates_per_epoch(config.seq_length)
-    is_longer = there.same_but_length(config) and there.length(windows) >= config.length(windows)
+    characters = corpus.characters
+    is_longer = there.same_but_length(config) and there.length(characters) >= config.length(characters)
     if summary.status not in DONE or not (there == config or (longer_too and is_longer)):
         return None
     last, best = folder.read_model("last"), folder.read_model("best")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from nbrnn.config import check_range
 from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError
 from nbrnn.network import compiled, loops
-from nbrnn.network.params import Sampling, generator
+from nbrnn.network.params import Array, Sampling, generator
 from nbrnn.runs.checkpoint import Checkpoint, State, initial_state
 
 PIECE = 1000  # characters in one call of the kernel
@@ -28,6 +30,38 @@ def sample(
     state: State | None = None,
 ) -> str:
     """Return `length` characters that the model writes after `prime`; the same for the same seed.
+
+    As `pieces`, which see.
+    """
+    return "".join(
+        pieces(
+            model,
+            length,
+            prime=prime,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            replacement=replacement,
+            state=state,
+        )
+    )
+
+
+def pieces(
+    model: Checkpoint,
+    length: int,
+    *,
+    prime: str = "",
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    replacement: str | None = None,
+    state: State | None = None,
+    piece: int = PIECE,
+) -> Iterator[str]:
+    """Return what the model writes after `prime` in pieces of so many characters, as it writes them.
 
     It goes on from the state that was kept with it, if there is one, and without a `prime` from the
     character that it would have read next; with the state `zero` from h_0 = 0 and, without a `prime`,
@@ -50,14 +84,24 @@ def sample(
     first = model.next_character if state == "kept" else None
     start = encode(prime or first or model.first_character, model.alphabet, replacement)
     compiled.ready("sample", model.config.dtype)
+    sampling = Sampling(float(temperature), top_k, float(top_p))
+    uniforms = generator(seed, "text").random(length)
+    return written(model, initial_state(model, state), start, uniforms, sampling, piece)
+
+
+def written(
+    model: Checkpoint, state: Array, start: Array, uniforms: Array, sampling: Sampling, piece: int
+) -> Iterator[str]:
+    """Return in pieces what a model writes from a state (m,), after the characters of `start`.
+
+    uniforms (length,) decide, one per character.
+    """
     layout, theta = model.layout, model.layout.pack(model.theta)
     h = np.zeros((2, layout.M), layout.dtype)
-    h[0, : layout.m] = initial_state(model, state)
-    text = np.empty(length, np.int32)
-    uniforms = generator(seed, "text").random(length)
-    sampling = Sampling(float(temperature), top_k, float(top_p))
-    for piece in range(0, length, PIECE):  # between which Python sees a signal
-        end = piece + PIECE
-        loops.sample(theta, h, start, uniforms[piece:end], sampling, text[piece:end])
-        start = text[end - 1 : end]
-    return "".join(model.alphabet[code] for code in text)
+    h[0, : layout.m] = state
+    for begin in range(0, uniforms.size, piece):  # between which Python sees a signal
+        decisive = uniforms[begin : begin + piece]
+        text = np.empty(decisive.size, np.int32)
+        loops.sample(theta, h, start, decisive, sampling, text)
+        start = text[-1:]
+        yield "".join(model.alphabet[code] for code in text)

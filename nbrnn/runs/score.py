@@ -10,7 +10,7 @@ import numpy as np
 
 from nbrnn.errors import CorpusError
 from nbrnn.network import compiled, loops, rnn
-from nbrnn.network.params import Array
+from nbrnn.network.params import Array, Layout, Parameters
 from nbrnn.runs.checkpoint import Checkpoint, State, initial_state
 from nbrnn.runs.records import in_units
 
@@ -18,12 +18,12 @@ from nbrnn.runs.records import in_units
 def score(
     model: Checkpoint, codes: Array, ngrams: Mapping[str, Array], *, state: State = "zero"
 ) -> dict[str, dict[str, Any]]:
-    """Return the loss of the model and of three baselines on a text, each in four units.
+    """Return the loss of the model and of baselines on a text, each in four units.
 
     codes (N,) int32 are the text in the model's alphabet; each predicts all its characters but the
-    first. `ngrams` are the counts of the training text, by which the baselines predict: uniform
-    (1/K), unigram (by the character's share), bigram (with add-one smoothing). The model reads the
-    text once, from h_0 = 0 on or from the state that was kept with it.
+    first. The baselines are uniform (1/K) and, where `ngrams` are the counts of the training text and
+    not empty, unigram (by the character's share) and bigram (with add-one smoothing). The model reads
+    the text once, from h_0 = 0 on or from the state that was kept with it.
     Raises CorpusError for a text of fewer than two characters, StoreError if no state was kept.
     """
     if codes.size < 2:
@@ -31,9 +31,9 @@ def score(
     nats = {
         "model": mean_loss(model, codes, state=state),
         "uniform": math.log(len(model.alphabet)),
-        "unigram": unigram_loss(codes, ngrams),
-        "bigram": bigram_loss(codes, ngrams),
     }
+    if ngrams:
+        nats |= {"unigram": unigram_loss(codes, ngrams), "bigram": bigram_loss(codes, ngrams)}
     return {
         name: {**in_units(value)._asdict(), "per_window": value * model.config.seq_length}
         for name, value in nats.items()
@@ -42,10 +42,15 @@ def score(
 
 def mean_loss(model: Checkpoint, codes: Array, *, state: State = "zero") -> float:
     """Return the model's mean loss on codes (N,), in nats for each of the N - 1 that it predicts."""
-    config, layout = model.config, model.layout
-    theta, work = layout.pack(model.theta), layout.work(config.seq_length)
-    work.h[0, : config.hidden] = initial_state(model, state)
-    compiled.ready("evaluate", config.dtype)
+    theta, start = model.layout.pack(model.theta), initial_state(model, state)
+    return loss_from(start, model.layout, theta, codes, model.config.seq_length)
+
+
+def loss_from(start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int) -> float:
+    """Return the mean loss on codes (N,), read once from a state (m,) on, T characters at a time."""
+    work = layout.work(T)
+    work.h[0, : layout.m] = start
+    compiled.ready("evaluate", layout.dtype.name)
     return float(loops.evaluate(theta, work, codes)) / (codes.size - 1)
 
 
@@ -70,8 +75,12 @@ def probabilities(model: Checkpoint, codes: Array) -> Array:
 
 
 def unigram_loss(codes: Array, ngrams: Mapping[str, Array]) -> float:
-    """Return the mean loss of a model that knows how often characters occur, in nats per character."""
+    """Return the mean loss of a model that knows how often characters occur, in nats per character.
+
+    Each counts once more where one of the alphabet was never met, as may be before held-out text.
+    """
     characters = ngrams["characters"]
+    characters = characters + (characters == 0).any()
     return float(-np.log(characters[codes[1:]] / characters.sum()).mean())
 
 

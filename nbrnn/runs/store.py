@@ -1,6 +1,6 @@
 """What does a run leave on disk, and how does it survive a crash?
 
-With sweep_store the only module that knows file names. Every file but the two that grow is replaced as
+With sweep_store the only module that knows file names. Every file but those that grow is replaced as
 a whole, so that after a crash it is the old or the new one. `last.safetensors` is the point of
 commitment: what the growing files hold beyond its update is cut off when the run goes on.
 """
@@ -8,14 +8,12 @@ commitment: what the growing files hold beyond its update is cut off when the ru
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import msgspec
-import numpy as np
 
 from nbrnn.config import SCHEMA, RunConfig
 from nbrnn.corpus import Corpus, Description
@@ -40,34 +38,35 @@ from nbrnn.runs.files import (
     write_json,
 )
 from nbrnn.runs.folders import is_empty_but_for, locked
-from nbrnn.runs.records import MetricsRow, Sample, Start, Summary
+from nbrnn.runs.records import Sample, Start, Summary
 from nbrnn.runs.sealed import write_sealed
+from nbrnn.runs.series import (
+    GROWING,
+    METRICS,
+    SAMPLES,
+    VALIDATION,
+    Metrics,
+    Validation,
+    cut,
+    growing,
+    read_columns,
+)
 
 CONFIG = "config.json"
 ENV = "env.json"
-METRICS = "metrics.csv"
-SAMPLES = "samples.jsonl"
 NGRAMS = "ngrams.safetensors"
 SUMMARY = "summary.json"
 PLOT = "loss.png"
 TEXT = "best.txt"
 CHECKPOINTS: dict[Kind, str] = {"last": "last.safetensors", "best": "best.safetensors"}
 
-RUN_FILES = (CONFIG, ENV, METRICS, SAMPLES, NGRAMS, SUMMARY, PLOT, TEXT, *CHECKPOINTS.values())
-IN_WRITING_ORDER = (
-    CONFIG, ENV, NGRAMS, METRICS, SAMPLES, CHECKPOINTS["best"], CHECKPOINTS["last"], TEXT, PLOT, SUMMARY,
+RUN_FILES = (
+    CONFIG, ENV, METRICS, VALIDATION, SAMPLES, NGRAMS, SUMMARY, PLOT, TEXT, *CHECKPOINTS.values(),
 )  # fmt: skip
-
-METRICS_HEADER = ",".join(MetricsRow._fields) + "\n"
-
-
-class Metrics(NamedTuple):
-    """The columns of metrics.csv, each (rows,)."""
-
-    update: Array
-    epoch: Array
-    loss: Array
-    smooth_loss: Array
+IN_WRITING_ORDER = (
+    CONFIG, ENV, NGRAMS, METRICS, VALIDATION, SAMPLES, CHECKPOINTS["best"], CHECKPOINTS["last"],
+    TEXT, PLOT, SUMMARY,
+)  # fmt: skip
 
 
 class RunFolder:
@@ -182,6 +181,10 @@ class RunFolder:
             start = msgspec.structs.replace(first, resumed=[*first.resumed, start])
         write_json(self / ENV, msgspec.to_builtins(start))
 
+    def read_env(self) -> Start:
+        """Return with what the run was started. Raises StoreError."""
+        return read_json(self / ENV, Start)
+
     def write_summary(self, summary: Summary) -> None:
         """Write summary.json."""
         write_json(self / SUMMARY, summary.to_dict())
@@ -192,53 +195,24 @@ class RunFolder:
             return Summary(status="running")
         return read_json(self / SUMMARY, Summary)
 
-    # -- metrics.csv, samples.jsonl
+    # -- metrics.csv, validation.csv, samples.jsonl
 
-    def begin_series(self) -> tuple[bytes, bytes]:
-        """Write the two files that grow, empty but for the header; return what is in them."""
-        begun = METRICS_HEADER.encode(), b""
-        for name, data in zip((METRICS, SAMPLES), begun, strict=True):
-            write_bytes(self / name, data)
-        return begun
+    def begin_series(self, names: Iterable[str]) -> None:
+        """Write the files that grow, empty but for their headers."""
+        for name in names:
+            write_bytes(self / name, GROWING[name].header)
 
-    def append_series(
-        self, rows: Iterable[MetricsRow], samples: Iterable[Sample]
-    ) -> tuple[bytes, bytes]:
-        """Add rows, floats with all their digits, and samples; return what was added to each file."""
-        lines = "".join(",".join(map(repr, row)) + "\n" for row in rows)
-        values = map(msgspec.to_builtins, samples)
-        texts = (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n" for value in values)
-        added = lines.encode(), "".join(texts).encode()
-        for name, data in zip((METRICS, SAMPLES), added, strict=True):
+    def append_series(self, lines: Mapping[str, bytes]) -> None:
+        """Add lines to the files that grow."""
+        for name, data in lines.items():
             append(self / name, data)
-        return added
 
-    def cut_series(self, update: int, rows: int, samples: int) -> tuple[bytes, bytes]:
-        """Cut what the growing files hold beyond an update, which is to leave so many lines.
+    def cut_series(self, update: int, counts: Mapping[str, int]) -> dict[str, bytes]:
+        """Cut what the growing files hold beyond an update, which is to leave so many lines of each.
 
         Returns what they hold then. Raises StoreError if there is less.
         """
-        series: list[bytes] = []
-        for name, header, count, update_of in (
-            (METRICS, 1, rows, lambda line: int(line.split(b",")[0])),
-            (SAMPLES, 0, samples, lambda line: json.loads(line)["update"]),
-        ):
-            path = self / name
-            lines = read_bytes(path, MOST_LINES).splitlines(keepends=True)
-            kept = lines[:header]
-            for line in lines[header:]:
-                try:
-                    if not line.endswith(b"\n") or update_of(line) > update:
-                        break
-                except NONSENSE:
-                    break
-                kept.append(line)
-            if len(kept) != header + count:
-                raise StoreError(f"{path} lacks lines up to update {update} (--force starts anew)")
-            series.append(b"".join(kept))
-            if len(kept) < len(lines):
-                write_bytes(path, series[-1])
-        return series[0], series[1]
+        return {name: cut(self / name, GROWING[name], update, counts[name]) for name in counts}
 
     def read_samples(self) -> list[Sample]:
         """Return all samples, but for one that is just being written. Raises StoreError."""
@@ -247,15 +221,11 @@ class RunFolder:
 
     def read_metrics(self) -> Metrics:
         """Return the columns of metrics.csv. Raises StoreError."""
-        path = self / METRICS
-        lines = read_lines(path)[1:]
-        try:
-            rows = np.loadtxt(lines, delimiter=",", ndmin=2) if lines else np.empty((0, 4))
-            if rows.shape[1] != len(Metrics._fields) or not np.isfinite(rows).all():
-                raise ValueError
-        except ValueError:
-            raise StoreError(f"{path} is damaged: it has a line that is not four numbers") from None
-        return Metrics(*rows.T)
+        return Metrics(*read_columns(self / METRICS, len(Metrics._fields)))
+
+    def read_validation(self) -> Validation:
+        """Return the columns of validation.csv. Raises StoreError."""
+        return Validation(*read_columns(self / VALIDATION, len(Validation._fields)))
 
     # -- checkpoints, n-grams, the last sample, the picture
 
@@ -276,27 +246,33 @@ class RunFolder:
         return found
 
     def has_series_of(self, last: Checkpoint) -> bool:
-        """Whether metrics and samples are those that a checkpoint ends, as far as it knows them."""
-        metrics, samples = (
-            hashlib.sha256(read_bytes(self / name, MOST_LINES)).hexdigest()
-            for name in (METRICS, SAMPLES)
-        )
-        return last.state is None or last.state.ends((metrics, samples))
+        """Whether the files that grow are those that a checkpoint ends, as far as it knows them."""
+        hashes = {
+            GROWING[name].sha256: hashlib.sha256(read_bytes(self / name, MOST_LINES)).hexdigest()
+            for name in growing(last.config)
+        }
+        return last.state is None or last.state.ends(hashes)
 
     def has_checkpoint(self) -> bool:
         """Whether a run can go on from here."""
         return self.has(CHECKPOINTS["last"])
 
-    def repair_ngrams(self, corpus: Corpus) -> None:
-        """Write the counts of characters and pairs, unless they are there and this text's."""
+    def repair_ngrams(self, config: RunConfig, corpus: Corpus) -> None:
+        """Write how often characters and pairs occur in what is trained on, unless it is there."""
         try:
-            self.read_ngrams(corpus.describe())
+            self.read_ngrams()
         except StoreError:
-            ngrams.write(self / NGRAMS, corpus)
+            ngrams.write(self / NGRAMS, corpus, config.trained_on(len(corpus)))
 
-    def read_ngrams(self, corpus: Description) -> dict[str, Array]:
-        """Return how often characters and pairs of them occur in this text. Raises StoreError."""
-        return ngrams.read(self / NGRAMS, corpus)
+    def read_ngrams(self) -> dict[str, Array]:
+        """Return how often characters and pairs occur in what was trained on. Raises StoreError.
+
+        Of weights that were imported without their text nothing was counted: it is empty then.
+        """
+        if not self.has(NGRAMS) and self.read_summary().status == "imported":
+            return {}
+        config, corpus = self.read_config()
+        return ngrams.read(self / NGRAMS, corpus, config.trained_on(corpus.characters))
 
     def write_text(self, text: str) -> None:
         """Write the text that the best model wrote in the end."""

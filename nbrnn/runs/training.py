@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from nbrnn.config import RunConfig
+from nbrnn.config import NONE, RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.network import loops
-from nbrnn.network.optimizers import DEFAULT, RULES
-from nbrnn.network.params import Array, Carry, History, Layout, Parameters, Sampling, generator
-from nbrnn.runs.checkpoint import Checkpoint, TrainingState
-from nbrnn.runs.records import MetricsRow, Sample, finite
+from nbrnn.network import compiled, loops
+from nbrnn.network.optimizers import OPTIMIZERS, RULES
+from nbrnn.network.params import Array, Carry, History, Layout, Parameters, Plan, Sampling, generator
+from nbrnn.runs.checkpoint import Checkpoint, HeldOut, TrainingState
+from nbrnn.runs.order import Windows, learning_rates
+from nbrnn.runs.records import MetricsRow, Sample, ValidationRow, finite
+from nbrnn.runs.score import loss_from
 
 LOOK_EVERY = 100  # updates between two looks at the smooth loss: for the metrics and the best model
+
+
+def make_ready(config: RunConfig) -> None:
+    """Have all kernels ready that a run needs."""
+    compiled.ready_to_train(config.dtype, config.optimizer, config.batch > 1)
+    if config.validation:
+        compiled.ready("evaluate", config.dtype)
 
 
 class Training:
@@ -23,27 +33,37 @@ class Training:
 
     def __init__(self, config: RunConfig, corpus: Corpus) -> None:
         self.config, self.corpus = config, corpus
-        self.updates_per_epoch = corpus.updates_per_epoch(config.seq_length)
-        self.updates = config.length(self.updates_per_epoch)
+        trained_on = config.trained_on(len(corpus))
+        self.codes, self.held_out = corpus.codes[:trained_on], corpus.codes[trained_on:]
+        self.windows = Windows(config, trained_on)
+        self.updates_per_epoch = self.windows.per_epoch
+        self.updates = config.length(len(corpus))
         self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
-        real = self.layout.dtype.type
+        self.real = real = self.layout.dtype.type
+        optimizer = OPTIMIZERS[config.optimizer]
         # an optimizer's numbers are the settings of the same names
-        self.optimizer = DEFAULT(*(real(getattr(config, name)) for name in DEFAULT._fields))
-        self.clip, self.memory_names = real(config.clip), RULES[DEFAULT].memory
-        theta = self.layout.initial(config.sigma, generator(config.seed, "start"))
-        self.buffers = self.layout.buffers(theta, config.seq_length, len(self.memory_names))
+        self.optimizer = optimizer(*(real(getattr(config, name)) for name in optimizer._fields))
+        self.clip = real(math.inf if config.clip == NONE else config.clip)
+        summed = config.characters_in_loss / config.seq_length
+        self.scale = real(summed / config.batch)
+        self.memory_names = RULES[optimizer].memory
+        theta = self.layout.initial(generator(config.seed, "start"), config.sigma, config.init)
+        size = config.seq_length, len(self.memory_names), config.batch
+        self.buffers = self.layout.buffers(theta, *size)
         self.rng = generator(config.seed, "samples")
         self.carry = Carry()
+        self.validation = HeldOut() if self.held_out.size else None
         self.epoch_loss_sum = 0.0
         self.epoch_mean_loss: list[float] = []
         self.diverged = False
+        self.is_lost = False  # by its held-out loss, though its parameters may be finite
         self.best_without_state = -1  # the update of a best model whose state is not known
 
     def restore(self, last: Checkpoint, best: Checkpoint) -> None:
         """Go back to the moment of a checkpoint."""
         state = last.state
         assert state is not None
-        m, best_theta, best_h = self.config.hidden, best.theta, best.h_prev
+        best_theta, best_h = best.theta, best.h_prev
         if last.looked:
             best_theta, best_h = last.looked, last.looked.get("h_prev")
         self.buffers = self.buffers._replace(
@@ -51,9 +71,10 @@ class Training:
             memory=tuple(self.layout.pack(last.memory[name]).flat for name in self.memory_names),
             best=self.layout.pack(best_theta).flat,
         )
-        self.buffers.work.h[0, :m] = last.h_prev
+        m = self.config.hidden
+        self.buffers.work.h[0, ..., :m] = last.h_prev
         if best_h is not None:
-            self.buffers.best_state[:m] = best_h
+            self.buffers.best_state[..., :m] = best_h
         elif state.best_update:  # of the first version, which did not keep it
             self.best_without_state = state.best_update
         self.rng.bit_generator.state = state.rng
@@ -65,6 +86,8 @@ class Training:
         )
         self.epoch_loss_sum = state.epoch_loss_sum
         self.epoch_mean_loss = list(state.epoch_mean_loss)
+        if self.validation is not None:
+            self.validation = state.validation or HeldOut()
 
     @property
     def update(self) -> int:
@@ -79,9 +102,21 @@ class Training:
     def advance(self, updates: int) -> list[MetricsRow]:
         """Do so many updates, within one epoch; return rows for metrics.csv."""
         first, epoch = self.update, self.update // self.updates_per_epoch
-        history = History.empty(updates, looks(first, first + updates))
-        codes = self.corpus.codes
-        self.carry = loops.train(self.buffers, self.optimizer, self.clip, codes, self.carry, history)
+        # where text is held out, its loss says which model is the best
+        marks = looks(first, first + updates) if self.validation is None else []
+        history = History.empty(updates, marks)
+        rates = learning_rates(self.config, first, updates, self.updates)
+        plan = Plan(*self.windows.of(first, updates), rates.astype(self.layout.dtype))
+        self.carry = loops.train(
+            self.buffers,
+            self.optimizer,
+            self.clip,
+            self.scale,
+            self.codes,
+            plan,
+            self.carry,
+            history,
+        )
         done = self.update - first
         self.diverged = done < updates
         # cumsum adds one by one: the same bits however the epoch is cut into chunks
@@ -95,13 +130,64 @@ class Training:
             for update in looks(first, self.update)
         ]
 
+    def is_validation_due(self) -> bool:
+        """Whether the held-out loss is to be looked at after this update."""
+        return bool(self.validation and self.update and self.update % self.validate_every == 0)
+
+    @property
+    def validate_every(self) -> int:
+        """The number of updates between two looks at the held-out loss."""
+        return self.config.validate_every or self.updates_per_epoch
+
+    def validate(self) -> ValidationRow | None:
+        """Look at the held-out loss: the model with the lowest is the best.
+
+        Returns None, and changes nothing else, where the loss is not finite or so large that the kernel
+        would take it for diverged: the model is then lost.
+        """
+        assert self.validation is not None
+        theta = self.buffers.theta
+        loss = loss_from(0, self.layout, theta, self.held_out, self.config.seq_length)
+        self.is_lost = not loss <= 1 / np.finfo(self.layout.dtype).eps
+        if self.is_lost:
+            return None
+        is_better = loss < self.validation.best_or_infinite
+        if is_better:
+            self.buffers.best[:] = theta.flat
+            self.buffers.best_state[...] = self.buffers.work.h[0]
+            self.carry = self.carry._replace(best_smooth=self.carry.smooth, best_update=self.update)
+        self.validation = self.validation.after(loss, self.update)
+        return ValidationRow(self.update, self.update // self.updates_per_epoch, loss)
+
+    def held_out_loss(self) -> float | None:
+        """Return the held-out loss of this moment's model, as the last look found it if that was now."""
+        if self.validation is None:
+            return None
+        if self.validation.update == self.update > 0:
+            return self.validation.last
+        return loss_from(0, self.layout, self.buffers.theta, self.held_out, self.config.seq_length)
+
+    def is_better_than_best(self, held_out_loss: float | None) -> bool:
+        """Whether this moment's model is better than the best one, which was found by looks."""
+        if self.validation is None:
+            return self.carry.smooth < self.carry.best_smooth
+        return held_out_loss is not None and held_out_loss < self.validation.best_or_infinite
+
+    @property
+    def has_run_out_of_patience(self) -> bool:
+        """Whether so many held-out losses were no better that the run is to end."""
+        patience = self.config.patience
+        return bool(patience and self.validation and self.validation.since_best >= patience)
+
     def sample(self) -> Sample:
-        """Draw a sample from the current state."""
+        """Draw a sample from the current state: the first one's, of several windows."""
         length = self.config.sample_length
         h = np.zeros((2, self.layout.M), self.layout.dtype)
-        h[0] = self.buffers.work.h[0] if self.window else 0
-        start = self.window * self.config.seq_length
-        first = self.corpus.codes[start : start + 1]
+        starts, fresh = self.windows.of(self.update, 1)
+        if not fresh[0, 0]:
+            h[0] = self.buffers.work.h[0].reshape(-1, self.layout.M)[0]
+        start = starts[0, 0]
+        first = self.codes[start : start + 1]
         text = np.empty(length, np.int32)
         loops.sample(self.buffers.theta, h, first, self.rng.random(length), Sampling(), text)
         return Sample(
@@ -112,25 +198,27 @@ class Training:
         )
 
     def is_finite(self) -> bool:
-        """Whether all parameters are."""
+        """Whether all parameters are, and mean something."""
+        if self.is_lost:
+            return False
         trained = self.buffers.theta.flat, *self.buffers.memory
         return all(bool(np.isfinite(flat).all()) for flat in trained)
 
     def checkpoint(self, theta: Parameters, h: Array, update: int, smooth_loss: float) -> Checkpoint:
         """Return a checkpoint of this model and its state, without what only `last` has."""
-        position = update % self.updates_per_epoch * self.config.seq_length
+        position = self.windows.position(update)
         return Checkpoint(
             config=self.config,
             corpus_sha256=self.corpus.sha256,
             alphabet=self.corpus.alphabet,
-            first_character=self.corpus.alphabet[self.corpus.codes[0]],
+            first_character=self.corpus.alphabet[self.codes[0]],
             update=update,
             epoch=update // self.updates_per_epoch,
             position=position,
             smooth_loss=finite(smooth_loss),
             theta=self.copied(theta),
-            next_character=self.corpus.alphabet[self.corpus.codes[position]],
-            h_prev=h[: self.config.hidden].copy(),
+            next_character=self.corpus.alphabet[self.codes[position]],
+            h_prev=h[..., : self.config.hidden].copy(),
         )
 
     def now(self) -> Checkpoint:
@@ -144,10 +232,11 @@ class Training:
         best = self.checkpoint(theta, h, self.carry.best_update, self.carry.best_smooth)
         return replace(best, h_prev=None) if best.update == self.best_without_state else best
 
-    def last(self, metrics_sha256: str, samples_sha256: str, *, looked: bool) -> Checkpoint:
+    def last(self, hashes: Mapping[str, str], *, looked: bool) -> Checkpoint:
         """Return a checkpoint of this moment with all that it takes to go on.
 
-        `looked`: with the best model so far, which no other file will have.
+        `hashes` are those of the files that grow. `looked`: with the best model so far, which no other
+        file will have.
         """
         memory = map(self.layout.views, self.buffers.memory)
         best = self.best()
@@ -160,8 +249,8 @@ class Training:
                 epoch_loss_sum=self.epoch_loss_sum,
                 epoch_mean_loss=list(self.epoch_mean_loss),
                 rng=self.rng.bit_generator.state,
-                metrics_sha256=metrics_sha256,
-                samples_sha256=samples_sha256,
+                validation=self.validation,
+                **hashes,
             ),
             looked=best.arrays() if looked else {},
         )

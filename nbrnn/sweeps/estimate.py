@@ -11,8 +11,7 @@ import numpy as np
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.network import compiled
-from nbrnn.runs.training import LOOK_EVERY, Training
+from nbrnn.runs.training import LOOK_EVERY, Training, make_ready
 from nbrnn.sweeps.job import Job
 
 TRIAL_SECONDS = 0.2  # that networks of one shape are trained for
@@ -29,12 +28,14 @@ class Shape(NamedTuple):
 
     hidden: int
     seq_length: int
+    batch: int
+    optimizer: str
     dtype: str
 
     def work(self, characters: int) -> float:
         """Return what an update takes, in no unit: its products, twice as many bytes for float64."""
         m, size = self.hidden, np.dtype(self.dtype).itemsize
-        return float(self.seq_length * m * (m + 2 * characters) * size)
+        return float(self.seq_length * self.batch * m * (m + 2 * characters) * size)
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,12 @@ class Estimate:
 
 def estimate(jobs: Sequence[Job], corpus: Corpus, slots: int) -> Estimate:
     """Return what runs will take, so many at once, after training each shape of them for a moment."""
-    long_enough = [job for job in jobs if corpus.updates_per_epoch(job.config.seq_length)]
+    long_enough = [job for job in jobs if job.config.updates_per_epoch(len(corpus))]
     trials = trials_of([job.config for job in long_enough], corpus)
     seconds, size = [0.0], 0
     for job in long_enough:
         trial = trials[shape_of(job.config)]
-        updates = job.config.length(corpus.updates_per_epoch(job.config.seq_length))
+        updates = job.config.length(len(corpus))
         seconds.append(updates * trial.seconds + RUN_SECONDS)
         size += size_of(job.config, updates, trial.copies, corpus)
     slots = max(1, min(slots, len(jobs)))
@@ -71,7 +72,7 @@ def estimate(jobs: Sequence[Job], corpus: Corpus, slots: int) -> Estimate:
 
 def shape_of(config: RunConfig) -> Shape:
     """Return the shape of a run's network."""
-    return Shape(config.hidden, config.seq_length, config.dtype)
+    return Shape(config.hidden, config.seq_length, config.batch, config.optimizer, config.dtype)
 
 
 def trials_of(configs: Sequence[RunConfig], corpus: Corpus) -> Mapping[Shape, Trial]:
@@ -92,7 +93,7 @@ def trials_of(configs: Sequence[RunConfig], corpus: Corpus) -> Mapping[Shape, Tr
 
 def trial_of(config: RunConfig, corpus: Corpus) -> Trial:
     """Train for a moment, with the kernels ready, and return what that showed."""
-    compiled.ready_to_train(config.dtype)
+    make_ready(config)
     training = Training(replace(config, eta=CALM), corpus)
     training.advance(1)  # brings arrays and code near
     start, size, spent = time.perf_counter(), 1, 0.0
@@ -112,6 +113,6 @@ def size_of(config: RunConfig, updates: int, copies: int, corpus: Corpus) -> int
         copies * parameters * np.dtype(config.dtype).itemsize
         + updates // LOOK_EVERY * ROW_BYTES
         + samples * (config.sample_length + SAMPLE_BYTES)
-        + sum(array.nbytes for array in corpus.counts.values())
+        + sum(array.nbytes for array in corpus.counts(config.trained_on(len(corpus))).values())
         + OTHER_BYTES
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nbrnn.config import SETTINGS, RunConfig, check_range, option_name
+from nbrnn.config import NONE, SETTINGS, RunConfig, check_range, option_name
 from nbrnn.errors import ConfigError
 from nbrnn.naming import sweep_name
 
@@ -35,7 +35,8 @@ class Grid:
             raise ConfigError("give either --epochs or --updates, not both")
         for name, values in {**self.axes, "seed": self.seeds}.items():
             for value in values:
-                RunConfig(**{name: value})
+                SETTINGS[name].checked(name, value)
+        self.refuse_without_effect()
         for option, number in (("--random", self.draws), ("--sweep-seed", self.draw_seed)):
             if number is not None and not isinstance(number, int):
                 raise ConfigError(f"{option} must be a whole number, not {number!r}")
@@ -49,20 +50,36 @@ class Grid:
                 f"{MOST_RUNS:,} runs: --random N draws N configurations"
             )
 
+    def refuse_without_effect(self) -> None:
+        """Raise ConfigError for a setting that has no effect beside any of the others' values."""
+        for name, values in self.axes.items():
+            by = SETTINGS[name].by
+            beside = self.axes.get(by, [SETTINGS[by].default]) if by else []
+            if by and not any(SETTINGS[name].has_effect({by: value}) for value in beside):
+                RunConfig(**{by: beside[0], name: values[0]})  # says why
+
     @property
     def size(self) -> int:
         """The number of configurations in the whole product."""
         return math.prod(len(values) for values in self.axes.values())
 
     def configurations(self) -> list[dict[str, Any]]:
-        """Return the configurations, in the order of the lists; the last one changes fastest."""
+        """Return the configurations, in the order of the lists; the last one changes fastest.
+
+        What has no effect in one is left out of it, and each comes once.
+        """
         if self.draws is None or self.draws >= self.size:
-            return [self.configuration(number) for number in range(self.size)]
+            return list(distinct(map(self.configuration, range(self.size))).values())
         rng = random.Random(self.draw_seed)
         drawn: set[int] = set()
         while len(drawn) < self.draws:
             drawn.add(rng.randrange(self.size))
-        return [self.configuration(number) for number in sorted(drawn)]
+        found = distinct(map(self.configuration, sorted(drawn)))
+        while len(found) < self.draws and len(drawn) < self.size:
+            number = rng.randrange(self.size)
+            drawn.add(number)
+            found |= distinct([self.configuration(number)])
+        return list(distinct(map(self.configuration, sorted(drawn))).values())
 
     def configuration(self, number: int) -> dict[str, Any]:
         """Return the configuration with this number in the whole product."""
@@ -73,9 +90,13 @@ class Grid:
         return configuration
 
     def experiments(self) -> list[RunConfig]:
-        """Return all configurations with the first seed, then with the next."""
-        drawn = self.configurations()
-        return [RunConfig(**configuration, seed=seed) for seed in self.seeds for configuration in drawn]
+        """Return one config for each run, all configurations of the first seed first."""
+        configurations = self.configurations()
+        return [
+            RunConfig(**configuration, seed=seed)
+            for seed in self.seeds
+            for configuration in configurations
+        ]
 
     def describe(self) -> dict[str, Any]:
         """Return the request as plain values."""
@@ -89,6 +110,18 @@ class Grid:
     def name(self, corpus_name: str) -> str:
         """Return a short name of corpus and lists, without the seeds: more of them add to the sweep."""
         return sweep_name(corpus_name, self.describe())
+
+
+def distinct(configurations: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return the configurations without what has no effect, each once, in their order."""
+    kept = map(with_effect, configurations)
+    return {tuple(configuration.items()): configuration for configuration in kept}
+
+
+def with_effect(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that have an effect beside the others, which may have their defaults."""
+    values = {name: setting.default for name, setting in SETTINGS.items()} | dict(configuration)
+    return {name: v for name, v in configuration.items() if SETTINGS[name].has_effect(values)}
 
 
 def grid(lists: Mapping[str, str], draws: int | None = None, draw_seed: int = 0) -> Grid:
@@ -131,7 +164,7 @@ def values_of(name: str, values: Any) -> list[Any]:
     plain = [value.item() if hasattr(value, "item") else value for value in values]
     if not plain:
         raise ConfigError(f"{name}: there is no value")
-    return list(dict.fromkeys(getattr(RunConfig(**{name: value}), name) for value in plain))
+    return list(dict.fromkeys(SETTINGS[name].checked(name, value) for value in plain))
 
 
 def parse(name: str, text: str) -> list[Any]:
@@ -144,7 +177,7 @@ def parse(name: str, text: str) -> list[Any]:
     kind = SETTINGS[name].kind
     values: list[Any] = []
     for part in text.split(","):
-        if kind is str:
+        if kind is str or (SETTINGS[name].or_none and part.strip() == NONE):
             values.append(part.strip())
             continue
         try:

@@ -16,13 +16,13 @@ from nbrnn.config import check_range
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError
 from nbrnn.naming import run_id
-from nbrnn.network import compiled
 from nbrnn.runs.outcome import draw_loss
 from nbrnn.runs.progress import Observer, Progress
 from nbrnn.runs.records import DONE, FAILURES, Summary, SweepRequest
 from nbrnn.runs.run import done_summary
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.runs.training import make_ready
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job, run_job
 
@@ -221,8 +221,8 @@ def place(
         from nbrnn.sweeps.cluster import Cluster
 
         return Cluster(scheduler, corpus)
-    for dtype in {job.config.dtype for job in jobs}:
-        compiled.ready_to_train(dtype)
+    for job in jobs:
+        make_ready(job.config)
     if backend == "loky":
         from nbrnn.sweeps.process import Processes
 

@@ -84,7 +84,7 @@ def test_help_and_version(nbrnn, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     commands = nbrnn("--help").stdout.partition("Commands:")[2]
     assert "..." not in commands
-    assert len(commands.splitlines()) == 10  # each in one line
+    assert len(commands.splitlines()) == 15  # each in one line
     assert re.fullmatch(r"nbrnn \d+\.\d+\.\d+\n", nbrnn("--version").stdout)
 
 

@@ -8,6 +8,8 @@ from rich.console import Console
 
 from nbrnn.cli import watch
 from nbrnn.cli.watch import Screen, SweepWatcher, Watcher
+from nbrnn.config import RunConfig
+from nbrnn.corpus import Corpus
 from nbrnn.runs.progress import Progress
 from nbrnn.runs.records import Summary
 from nbrnn.runs.sweep_store import SweepFolder
@@ -15,8 +17,21 @@ from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import Outcome, plan
 
 PROGRESS = Progress(
-    update=195_223, updates=557_780, smooth_loss=105.61, best_smooth_loss=99.5, updates_per_second=51_234
+    update=195_223,
+    updates=557_780,
+    smooth_loss=105.61,
+    best_smooth_loss=99.5,
+    held_out_loss=None,
+    updates_per_second=51_234,
 )
+
+
+def watcher_of(updates_per_epoch, quiet=False, **settings):
+    """Return what watches a run on a text of so many windows."""
+    text = Corpus.from_text("a" + "ab" * (updates_per_epoch * 25 // 2), "ab")
+    config = RunConfig(**settings)
+    assert (len(text) - 1) // config.seq_length == updates_per_epoch
+    return Watcher("run", config, text, quiet)
 
 
 def screenshot(screen):
@@ -33,7 +48,7 @@ def terminal(monkeypatch):
 
 
 def test_a_line_about_a_run_is_whole(terminal):
-    watcher = Watcher("run", 27_889, 25, quiet=False)
+    watcher = watcher_of(27_888)
     watcher.bars.disable = False
     watcher.started(0, PROGRESS.updates)
     watcher.progressed(PROGRESS)
@@ -41,6 +56,16 @@ def test_a_line_about_a_run_is_whole(terminal):
     assert line.startswith("epoch 7.0/20 · smooth loss 105.61 nats/window · 51,234 updates/s ")
     assert "35%" in line
     assert len(line) <= 80
+
+
+def test_the_held_out_loss_stands_beside_the_smooth_one_in_its_unit(terminal):
+    watcher = watcher_of(27_888, validation=0.1)
+    watcher.bars.disable = False
+    of_20_epochs = replace(PROGRESS, update=25_099 * 7, updates=25_099 * 20, smooth_loss=52.75)
+    watcher.started(0, of_20_epochs.updates)
+    watcher.progressed(replace(of_20_epochs, held_out_loss=2.0625))
+    (line,) = screenshot(watcher)
+    assert line.startswith("epoch 7.0/20 · held out 2.062, smooth 2.110 nats/character … ")
 
 
 def test_lines_about_a_sweep_have_whole_words(terminal, corpus, tmp_path):
@@ -73,7 +98,7 @@ def test_steps_are_bars_of_their_own(terminal):
 
 def test_a_log_has_a_line_now_and_then(capsys, monkeypatch):
     monkeypatch.setattr(watch, "LOG_SECONDS", 0)
-    watcher = Watcher("run", 1000, 25, quiet=False)
+    watcher = watcher_of(1000)
     watcher.started(0, 50_000)
     for update in range(10, 50_001, 10):
         watcher.progressed(replace(PROGRESS, update=update, updates=50_000))
@@ -88,7 +113,7 @@ def test_a_log_has_a_line_now_and_then(capsys, monkeypatch):
 
 def test_a_quiet_run_has_no_log(capsys, monkeypatch):
     monkeypatch.setattr(watch, "LOG_SECONDS", 0)
-    watcher = Watcher("run", 1000, 25, quiet=True)
+    watcher = watcher_of(1000, quiet=True)
     watcher.started(0, PROGRESS.updates)
     watcher.progressed(PROGRESS)
     assert capsys.readouterr().err == ""

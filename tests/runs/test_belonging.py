@@ -74,13 +74,13 @@ def test_a_run_does_not_go_on_with_the_series_of_another(corpus, pair, ours, nam
 def test_counts_of_another_text_are_refused_and_made_again(corpus, ours, tmp_path):
     other = Corpus.from_text("".join(corpus.alphabet[code] for code in corpus.codes[::-1]), "backwards")
     assert (len(other), other.alphabet) == (len(corpus), corpus.alphabet)
-    folder, description = RunFolder(ours), corpus.describe()
-    before = folder.read_ngrams(description)
-    ngrams.write(ours / "ngrams.safetensors", other)
+    folder = RunFolder(ours)
+    before = folder.read_ngrams()
+    ngrams.write(ours / "ngrams.safetensors", other, len(other))
     with pytest.raises(StoreError, match="ngrams"):
-        folder.read_ngrams(description)
+        folder.read_ngrams()
     run(dataclasses.replace(CONFIG, updates=400), corpus, ours, draw=False)
-    after = folder.read_ngrams(description)
+    after = folder.read_ngrams()
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
@@ -96,12 +96,12 @@ def test_counts_of_another_text_are_refused_and_made_again(corpus, ours, tmp_pat
     ],
 )
 def test_hostile_counts_with_the_right_seal_are_refused(corpus, ours, name, change):
-    counts = dict(corpus.counts)
+    counts = dict(corpus.counts(len(corpus)))
     counts[name] = np.ascontiguousarray(change(counts[name]))
     metadata = {"pairs": str(len(counts["pairs"])), "corpus_sha256": corpus.sha256}
     sealed.write_sealed(ours / "ngrams.safetensors", counts, metadata)
     with pytest.raises(StoreError, match="ngrams"):
-        RunFolder(ours).read_ngrams(corpus.describe())
+        RunFolder(ours).read_ngrams()
 
 
 # ---------------------------------------------------------------- a sweep's run that was made longer

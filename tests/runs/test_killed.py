@@ -6,8 +6,8 @@ import signal
 
 import children
 import pytest
-from children import SMALL
-from harness import bits
+from children import KINDS, SMALL
+from harness import SERIES, bits
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError
@@ -36,6 +36,40 @@ def test_twenty_kills_at_random_moments_change_nothing(corpus, text_file, tmp_pa
     run(config, corpus, folder)
     run(config, corpus, tmp_path / "undisturbed")
     assert bits(folder) == bits(tmp_path / "undisturbed")
+
+
+HELD_OUT = (*SERIES, "validation.csv")
+
+
+@pytest.mark.parametrize("kind", ["held out", "scheduled"])
+def test_kills_change_nothing_of_other_kinds_of_runs(corpus, text_file, tmp_path, fork, kind):
+    rng, folder, config = random.Random(1), tmp_path / "killed", RunConfig(updates=900, **KINDS[kind])
+    kills = 0
+    while kills < 12:
+        child = fork(children.train_for_ever, str(text_file), folder, rng.randrange(1, 30), kind, 900)
+        child.hear()
+        assert child.kill() == -signal.SIGKILL
+        kills += 1
+    assert 100 < RunFolder(folder).read_checkpoint("last").update < 900
+    run(config, corpus, folder)
+    run(config, corpus, tmp_path / "undisturbed")
+    assert bits(folder, HELD_OUT) == bits(tmp_path / "undisturbed", HELD_OUT)
+
+
+def test_with_held_out_text_a_kill_at_each_step_of_writing_changes_nothing(
+    corpus, text_file, tmp_path, fork
+):
+    config = RunConfig(updates=16, **KINDS["held out"])
+    run(config, corpus, tmp_path / "undisturbed")
+    step, died = 1, True
+    while died:
+        folder = tmp_path / str(step)
+        child = fork(children.train_until_step, str(text_file), folder, 16, step, "held out")
+        died = child.wait() == -signal.SIGKILL
+        run(config, corpus, folder)
+        assert bits(folder, HELD_OUT) == bits(tmp_path / "undisturbed", HELD_OUT), f"step {step}"
+        step += 1
+    assert step > 40
 
 
 def test_a_kill_at_each_step_of_writing_leaves_a_folder_to_go_on_from(

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import naive
 import numpy as np
@@ -52,7 +53,7 @@ def test_samples_and_an_observer_change_nothing_of_the_training(corpus, tmp_path
 def test_the_files_say_what_happened(corpus, undisturbed):
     folder = RunFolder(undisturbed)
     summary = folder.read_summary()
-    upe = corpus.updates_per_epoch(25)
+    upe = RunConfig().updates_per_epoch(len(corpus))
     assert upe == 199
     assert summary.status == "finished"
     assert summary.updates == 730
@@ -88,7 +89,7 @@ def test_epoch_means_and_samples_are_those_of_the_naive_program(tmp_path):
     layout = Layout(5, len(short.alphabet), np.dtype(float))
     rng = generator(0, "samples")
     for row in RunFolder(tmp_path / "run").read_samples():
-        theta = layout.named(layout.initial(0.1, generator(0, "start")))
+        theta = layout.named(layout.initial(generator(0, "start"), 0.1))
         theta = {name: np.array(array) for name, array in theta.items()}
         update = row.update
         h = naive.train(theta, short.codes, update)[-1]
@@ -100,7 +101,7 @@ def test_epoch_means_and_samples_are_those_of_the_naive_program(tmp_path):
             h, x = hs[-1], int(np.searchsorted(np.cumsum(ps[0]), uniform, side="right"))
             text += short.alphabet[x]
         assert row.text == text, update
-    theta = layout.named(layout.initial(0.1, generator(0, "start")))
+    theta = layout.named(layout.initial(generator(0, "start"), 0.1))
     theta = {name: np.array(array) for name, array in theta.items()}
     _, losses, smooths, _ = naive.train(theta, short.codes, 69)
     assert summary.epoch_mean_loss == pytest.approx(np.mean(np.reshape(losses, (3, 23)), axis=1))
@@ -216,3 +217,12 @@ def test_checkpoints_of_different_moments_are_noticed(corpus, tmp_path):
     (new / "best.safetensors").write_bytes((old / "best.safetensors").read_bytes())
     with pytest.raises(StoreError, match="belong together"):
         run(RunConfig(updates=500, **SMALL), corpus, new)
+
+
+def test_a_checkpoint_of_another_optimizer_is_noticed(corpus, tmp_path):
+    config = RunConfig(updates=100, **SMALL)
+    run(config, corpus, tmp_path)
+    folder = RunFolder(tmp_path)
+    folder.write_checkpoint("last", replace(folder.read_checkpoint("last"), memory={}))
+    with pytest.raises(StoreError, match="another optimizer"):
+        run(RunConfig(updates=200, **SMALL), corpus, tmp_path)

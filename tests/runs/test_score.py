@@ -20,7 +20,7 @@ def test_all_models_are_scored_as_slow_counting_says(run_folder, text):
     folder = RunFolder(run_folder)
     model = folder.read_checkpoint("best")
     codes = encode(OTHER, model.alphabet)
-    scores = score(model, codes, folder.read_ngrams(folder.read_config()[1]))
+    scores = score(model, codes, folder.read_ngrams())
     N, K = len(OTHER), len(set(text))
     theta = {name: array.astype(float) for name, array in model.theta.items()}
     loss, _, _ = naive.forward(theta, codes[:-1], codes[1:], np.zeros(20))
@@ -42,7 +42,7 @@ def test_all_models_are_scored_as_slow_counting_says(run_folder, text):
 def test_training_beats_counting_on_its_own_text(run_folder, text):
     folder = RunFolder(run_folder)
     model = folder.read_checkpoint("best")
-    scores = score(model, encode(text, model.alphabet), folder.read_ngrams(folder.read_config()[1]))
+    scores = score(model, encode(text, model.alphabet), folder.read_ngrams())
     nats = [scores[name]["nats_per_character"] for name in ("model", "bigram", "unigram", "uniform")]
     assert nats == sorted(nats)
 
@@ -51,4 +51,4 @@ def test_a_text_of_one_character_has_no_score(run_folder):
     folder = RunFolder(run_folder)
     model = folder.read_checkpoint("best")
     with pytest.raises(CorpusError, match="two characters"):
-        score(model, encode("J", model.alphabet), folder.read_ngrams(folder.read_config()[1]))
+        score(model, encode("J", model.alphabet), folder.read_ngrams())

@@ -38,7 +38,7 @@ def folder(corpus, tmp_path_factory):
 def naive_model(corpus, updates):
     """Return parameters and state after so many updates of the naive program."""
     layout = Layout(5, len(corpus.alphabet), np.dtype(float))
-    start = layout.named(layout.initial(0.1, generator(0, "start")))
+    start = layout.named(layout.initial(generator(0, "start"), 0.1))
     theta = {name: np.array(array) for name, array in start.items()}
     return theta, naive.train(theta, corpus.codes, updates)[-1]
 

@@ -14,8 +14,9 @@ from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError, WriteError
 from nbrnn.runs import files, sealed, store
 from nbrnn.runs.checkpoint import Checkpoint, TrainingState, read_checkpoint
-from nbrnn.runs.records import MetricsRow, Sample
+from nbrnn.runs.records import MetricsRow, Sample, ValidationRow
 from nbrnn.runs.run import run
+from nbrnn.runs.series import GROWING, METRICS, SAMPLES, VALIDATION
 from nbrnn.runs.store import RunFolder
 
 M, ALPHABET = 3, "\n\x1faé𝄞"
@@ -238,7 +239,7 @@ def test_a_file_is_no_folder(tmp_path):
 def test_clearing_deletes_the_files_of_a_run_only(tmp_path, checkpoint):
     folder = RunFolder(tmp_path)
     folder.write_checkpoint("last", checkpoint)
-    folder.begin_series()
+    folder.begin_series(("metrics.csv", "samples.jsonl"))
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "best.safetensors.tmp").write_text("half")
     folder.clear()
@@ -250,26 +251,38 @@ def written(update, text):
 
 
 def series(folder):
-    return (folder / "metrics.csv").read_text(), (folder / "samples.jsonl").read_text()
+    return {name: (folder / name).read_bytes() for name in GROWING}
 
 
 def test_series_are_cut_after_an_update(tmp_path):
     folder = RunFolder(tmp_path)
-    begun = folder.begin_series()
+    folder.begin_series(GROWING)
     rows = [MetricsRow(1, 0, 1.5, 1.25), MetricsRow(100, 0, 0.1, 1 / 3)]
-    added = folder.append_series(rows, [written(0, "a\n\x85\u2028b"), written(100, "c")])
+    samples = [written(0, "a\n\x85\u2028b"), written(100, "c")]
+    looks = [ValidationRow(100, 0, 2 / 3)]
+    lines = {METRICS: rows, VALIDATION: looks, SAMPLES: samples}
+    added = {name: GROWING[name].encode(values) for name, values in lines.items()}
+    folder.append_series(added)
     before = series(folder)
-    assert before == tuple((a + b).decode() for a, b in zip(begun, added, strict=True))
-    folder.append_series([MetricsRow(200, 0, 1.0, 1.0)], [written(200, "d")])
-    for name in ("metrics.csv", "samples.jsonl"):
+    assert before == {name: GROWING[name].header + added[name] for name in GROWING}
+    later = {
+        METRICS: [MetricsRow(200, 0, 1.0, 1.0)],
+        VALIDATION: [ValidationRow(200, 0, 0.5)],
+        SAMPLES: [written(200, "d")],
+    }
+    folder.append_series({name: GROWING[name].encode(values) for name, values in later.items()})
+    for name in GROWING:
         with (tmp_path / name).open("a") as file:
             file.write("300,half a li")
-    kept = folder.cut_series(100, rows=2, samples=2)
-    assert series(folder) == before == tuple(data.decode() for data in kept)
+    wanted = {METRICS: 2, VALIDATION: 1, SAMPLES: 2}
+    kept = folder.cut_series(100, wanted)
+    assert series(folder) == before == kept
     assert folder.read_metrics().smooth_loss.tolist() == [1.25, 1 / 3]
+    assert folder.read_validation().loss.tolist() == [2 / 3]
     assert folder.read_samples()[0].text == "a\n\x85\u2028b"
-    with pytest.raises(StoreError, match="lacks lines"):
-        folder.cut_series(100, rows=3, samples=2)
+    for name in GROWING:
+        with pytest.raises(StoreError, match=f"{name} lacks lines"):
+            folder.cut_series(100, {**wanted, name: wanted[name] + 1})
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 99}', '{"schema": 1}', "[" * 100_000])

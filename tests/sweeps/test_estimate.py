@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nbrnn.config import RunConfig
 from nbrnn.runs.run import run
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps import estimate as estimating
@@ -44,7 +45,7 @@ def test_the_runs_share_the_cores_but_none_is_shorter_for_it(corpus, jobs, micro
     assert estimate(four, corpus, 1).seconds == pytest.approx(40)
     assert estimate(four, corpus, 2).seconds == pytest.approx(20)
     one = jobs(hidden="10", epochs="1,1000")
-    updates = 1000 * corpus.updates_per_epoch(25)
+    updates = 1000 * RunConfig().updates_per_epoch(len(corpus))
     assert estimate(one, corpus, 2).seconds == pytest.approx(updates * 1e-5)
     assert estimate(one, corpus, 64).slots == 2
     assert set(microseconds) == {10}

@@ -4,7 +4,7 @@ import pytest
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import ConfigError
-from nbrnn.naming import namer, varying
+from nbrnn.naming import namer, run_id, varying
 from nbrnn.sweeps.grid import grid
 
 
@@ -24,6 +24,8 @@ from nbrnn.sweeps.grid import grid
         ("hidden", "3:5", [3, 4, 5]),
         ("dtype", "float32,float64", ["float32", "float64"]),
         ("epsilon", "log:1:1:1", [1.0]),
+        ("clip", "5, none ,log:1:10:2", [5.0, "none", 1.0, 10.0]),
+        ("optimizer", "adam, sgd", ["adam", "sgd"]),
     ],
 )
 def test_lists(name, text, values):
@@ -57,6 +59,12 @@ def test_seeds_are_inclusive(text):
         ("seed", "0:x", "--seeds takes whole numbers"),
         ("seed", "-1", "--seed must be at least 0"),
         ("dtype", "float16", "--dtype must be"),
+        ("clip", "5,None", "--clip takes numbers"),
+        ("sigma", "none", "--sigma takes numbers"),
+        ("optimizer", "adam,lion", "--optimizer must be adagrad or rmsprop or adam or sgd, not lion"),
+        ("beta1", "0.8,0.9", "--beta1 has no effect with --optimizer adagrad: leave it out"),
+        ("chunks", "10", "--chunks has no effect with --order sequential: leave it out"),
+        ("patience", "3", "--patience has no effect with --validation 0"),
     ],
 )
 def test_what_is_no_list(name, text, said):
@@ -91,6 +99,47 @@ def test_a_drawing_is_part_of_the_grid_and_the_same_for_the_same_seed():
     assert configs != grid(lists, 20, 4).experiments()
     few = {"sigma": "0.01,0.1", "seed": "0"}
     assert grid(few, 20).experiments() == grid(few).experiments()
+
+
+@pytest.mark.parametrize(
+    ("lists", "expected"),
+    [
+        (
+            {"optimizer": "adagrad,adam", "beta1": "0.8,0.9"},
+            [("adagrad", None), ("adam", 0.8), ("adam", 0.9)],
+        ),
+        (
+            {"init": "scaled,normal", "sigma": "0.01,1"},
+            [("scaled", None), ("normal", 0.01), ("normal", 1)],
+        ),
+        ({"validation": "0,0.1", "patience": "1,2"}, [(0, None), (0.1, 1), (0.1, 2)]),
+        ({"order": "random,chunks", "chunks": "9"}, [("random", None), ("chunks", 9)]),
+        ({"optimizer": "adagrad,adam", "eta": "0.1,0.2"}, [
+            ("adagrad", 0.1), ("adagrad", 0.2), ("adam", 0.1), ("adam", 0.2),
+        ]),
+        ({"clip": "none,5", "eta": "0.1"}, [("none", 0.1), (5, 0.1)]),
+    ],
+)  # fmt: skip
+def test_what_has_no_effect_is_left_out_where_it_has_none(lists, expected):
+    configs = grid({**lists, "seed": "3"}).experiments()
+    assert {tuple(getattr(config, name) for name in lists) for config in configs} == set(expected)
+    assert len(configs) == len(expected)
+    assert len({run_id(config, "text", "0" * 64) for config in configs}) == len(expected)
+
+
+def test_defaults_go_by_what_is_listed():
+    configs = grid({"optimizer": "adagrad,adam,sgd", "seed": "0"}).experiments()
+    assert [c.eta for c in configs] == [0.1, 0.001, 0.01]
+
+
+def test_a_drawing_has_as_many_configurations_as_are_wanted():
+    lists = {"optimizer": "sgd,adam", "beta1": "lin:0:0.9:10", "seed": "0"}  # of which 11 differ
+    for draws in range(1, 15):
+        for seed in range(5):
+            configs = grid(lists, draws, seed).experiments()
+            assert len(set(configs)) == len(configs) == min(draws, 11)
+    with pytest.raises(ConfigError, match="--beta2 has no effect"):
+        grid({"optimizer": "sgd", "beta2": "0.5"}, 1)
 
 
 def test_a_huge_grid_is_refused_unless_drawn_from():

@@ -1,0 +1,111 @@
+"""What does the user type to take a model elsewhere, or to bring one: export, import?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nbrnn.cli.completion import RESULTS, texts
+from nbrnn.cli.console import complain, print_wrapped, shown
+from nbrnn.cli.options import Encoding, Json, RunPath, Which, encoding_of, existing_run, load, model_of
+from nbrnn.errors import ConfigError
+
+Layout = Literal["column", "row"]
+
+
+def export(
+    run: RunPath,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Ends in .npz, .mat, .safetensors or .onnx.")
+    ],
+    layout: Annotated[
+        Layout | None,
+        typer.Option(help="Of .npz and .mat: h = W h + U x + b, or its transpose  [default: column]"),
+    ] = None,
+    checkpoint: Which = "best",
+    as_json: Json = False,
+) -> None:
+    """Write a model for NumPy, MATLAB, torch or ONNX.
+
+    .npz and .mat hold W, U, V, b, c, the state h0 and the character x0 (one-hot) to go on from, and the
+    alphabet as code points. .safetensors has the names of torch's nn.RNN and nn.Linear, as `rnn` and
+    `linear`; .onnx is a graph with x and h0 in, logits and h out. Both have the rest as metadata.
+    """
+    from nbrnn.exchange.export import export as write
+
+    folder = existing_run(run)
+    model = model_of(folder, checkpoint)
+    write(model, file, layout)
+    if as_json:
+        print(json.dumps({"file": str(file), "checkpoint": checkpoint, "update": model.update}))
+    else:
+        m, K = model.theta["U"].shape
+        what = f"the {checkpoint} model of {folder}, of update {model.update:,}"
+        print_wrapped(f"{file}: {what}: m = {m} hidden units, K = {K} characters")
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights: .npz, .mat or .safetensors.")],
+    text: Annotated[
+        str | None,
+        typer.Option(metavar="BOOK", help="The text it was trained on.", autocompletion=texts),
+    ] = None,
+    alphabet: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The characters in their order, as a text or a .json list."),
+    ] = None,
+    layout: Annotated[
+        Layout | None, typer.Option(help="h = W h + U x + b, or its transpose  [default: by shapes]")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="The run's folder  [default: results/FILE]")
+    ] = None,
+    encoding: Encoding = None,
+    as_json: Json = False,
+) -> None:
+    """Make a run of weights that another program trained.
+
+    They are called W, U, V, b and c, or as torch calls those of nn.RNN and nn.Linear. Then nbrnn
+    sample, score, show, report and compare take the run.
+    """
+    from nbrnn.exchange.import_ import import_weights
+
+    corpus = None if text is None else load(text, encoding)
+    folder = out or RESULTS / file.stem
+    found = import_weights(
+        file,
+        folder,
+        text=corpus,
+        alphabet=None if alphabet is None else read_alphabet(alphabet, encoding),
+        layout=layout,
+    )
+    summary = found.summary
+    if as_json:
+        print(json.dumps({"folder": str(folder), **found.to_dict()}, indent=2))
+    else:
+        m, K = found.model.theta["U"].shape
+        print_wrapped(f"{folder}: {summary.reason}; m = {m} hidden units, K = {K} characters")
+        if summary.score_best is not None:
+            best, unigram = shown(summary.score_best), shown(summary.score_unigram)
+            print(f"score, read from h = 0: {best} nats per character, of a unigram model {unigram}")
+    if (summary.score_best or 0) > (summary.score_unigram or 0):
+        complain(
+            "warning: that is worse than counting characters: is the alphabet in another order "
+            "(--alphabet), the network another one than tanh and softmax, or this another text?"
+        )
+
+
+def read_alphabet(file: str, encoding: str | None) -> str:
+    """Return the characters in a file. Raises ConfigError, CorpusError."""
+    from nbrnn.corpus import read_text
+
+    content = read_text(file, encoding_of(file, encoding))
+    if not file.endswith(".json"):
+        return content
+    try:
+        return "".join(json.loads(content))
+    except (ValueError, TypeError, RecursionError):
+        raise ConfigError(f"{file} is no JSON list of characters") from None

@@ -1,0 +1,30 @@
+"""What does the user type to see the presets?"""
+
+from __future__ import annotations
+
+import json
+
+from nbrnn.cli.console import print_wrapped
+from nbrnn.cli.options import Json
+from nbrnn.config import option_name
+from nbrnn.presets import PRESETS
+
+
+def presets(as_json: Json = False) -> None:
+    """List the presets: well-known experiments, for --preset.
+
+    Each with its settings, its source, and how it differs from that.
+    """
+    if as_json:
+        documents = [
+            {"name": name, "settings": preset.settings, "source": preset.source, "note": preset.note}
+            for name, preset in PRESETS.items()
+        ]
+        print(json.dumps(documents, indent=2))
+        return
+    for name, preset in PRESETS.items():
+        options = [f"{option_name(setting)} {value}" for setting, value in preset.settings.items()]
+        print(name)
+        print_wrapped(f"  {' '.join(options)}")
+        print_wrapped(f"  {preset.note}")
+        print_wrapped(f"  source: {preset.source}\n")

@@ -1,0 +1,321 @@
+"""Runs of all kinds against the naive program, and their bits however they are run."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from harness import bits, made_up_text
+from imitated import epoch_of, imitate
+
+from nbrnn.config import RunConfig
+from nbrnn.corpus import Corpus
+from nbrnn.errors import CorpusError, StoreError
+from nbrnn.network.params import Layout, generator
+from nbrnn.runs.order import Windows, learning_rates
+from nbrnn.runs.run import run
+from nbrnn.runs.store import RunFolder
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
+TINY = {"hidden": 5, "seq_length": 10, "dtype": "float64", "sample_every": 0}
+OPTIMIZERS = ("adagrad", "rmsprop", "adam", "sgd")
+ORDERS = ("sequential", "random", "chunks")
+
+
+@pytest.fixture(scope="module")
+def short():
+    """Return a text of 40 windows, whose last one is not whole."""
+    return Corpus.from_text(made_up_text(407), "short")
+
+
+def chunked(settings):
+    """Return settings with a number of pieces, where they need one: of 5 or 6 windows."""
+    return {**settings, "chunks": 7} if settings.get("order") == "chunks" else settings
+
+
+def assert_as_imitated(config, corpus, folder):
+    """Compare all that a run leaves with what the naive program comes to."""
+    summary = run(config, corpus, folder)
+    last, metrics = RunFolder(folder).read_checkpoint("last"), RunFolder(folder).read_metrics()
+    expected = imitate(config, corpus)
+    for name, array in expected.theta.items():
+        assert np.abs(last.theta[name] - array).max() < 1e-10, name
+    assert set(last.memory) == set(expected.memory)
+    for name, buffer in expected.memory.items():
+        for parameter, array in buffer.items():
+            assert np.abs(last.memory[name][parameter] - array).max() < 1e-10
+    assert last.h_prev.shape == ((config.batch, 5) if config.batch > 1 else (5,))
+    assert np.abs(last.h_prev - expected.h).max() < 1e-10
+    rows = metrics.update.astype(int) - 1
+    assert metrics.loss == pytest.approx(np.array(expected.losses)[rows], rel=1e-10)
+    assert metrics.smooth_loss == pytest.approx(np.array(expected.smooths)[rows], rel=1e-10)
+    assert summary.smooth_loss_final == pytest.approx(expected.smooths[-1], rel=1e-10)
+    characters = config.seq_length if config.loss == "sum" else 1
+    assert summary.nats_per_character_final == pytest.approx(expected.smooths[-1] / characters)
+    epoch = config.updates_per_epoch(len(corpus))
+    whole = len(expected.losses) // epoch
+    means = np.reshape(expected.losses[: whole * epoch], (whole, epoch)).mean(axis=1)
+    assert summary.epoch_mean_loss == pytest.approx(means, rel=1e-10)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_run_is_that_of_the_naive_program(short, tmp_path, optimizer, order, batch):
+    settings = chunked({"optimizer": optimizer, "order": order, "batch": batch})
+    assert_as_imitated(RunConfig(updates=105, **TINY, **settings), short, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"loss": "mean"},
+        {"loss": "mean", "batch": 3},
+        {"clip": "none", "eta": 0.02, "optimizer": "sgd"},
+        {"clip": 0.1},
+        {"clip": 0.1, "batch": 3, "optimizer": "adam"},
+        {"schedule": "linear"},
+        {"schedule": "cosine", "optimizer": "adam", "loss": "mean"},
+        {"warmup": 30},
+        {"warmup": 30, "schedule": "linear", "optimizer": "sgd"},
+        {"warmup": 105, "schedule": "cosine"},
+        {"optimizer": "rmsprop", "beta2": 0.5, "epsilon": 0.01},
+        {"optimizer": "adam", "beta1": 0, "beta2": 0, "epsilon": 0.01},
+        {"init": "scaled", "seed": 5},
+        {"init": "orthogonal", "batch": 3, "order": "random", "seed": 5},
+        {"validation": 0.3, "order": "chunks", "chunks": 5, "batch": 3, "validate_every": 0},
+    ],
+    ids=str,
+)
+def test_so_are_runs_with_other_settings(short, tmp_path, settings):
+    assert_as_imitated(RunConfig(updates=105, **TINY, **settings), short, tmp_path)
+
+
+# ---------------------------------------------------------------- orders and learning rates
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("N", "T", "batch"), [(407, 10, 1), (407, 10, 3), (1000, 7, 4), (31, 10, 3)])
+def test_an_order_is_that_of_a_plain_loop(order, N, T, batch):
+    pieces = {"chunks": 3} if order == "chunks" else {}
+    config = RunConfig(order=order, seq_length=T, batch=batch, seed=3, **pieces)
+    windows = Windows(config, N)
+    for epoch in (0, 1, 5):
+        expected = epoch_of(config, N, epoch)
+        starts, fresh = windows.of(epoch * windows.per_epoch, windows.per_epoch)
+        assert [[*zip(*rows, strict=True)] for rows in zip(starts, fresh, strict=True)] == expected
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_order_of_an_epoch_is_that_of_seed_and_number_alone(order, batch):
+    config = RunConfig(**chunked({"order": order, "batch": batch}), seq_length=10)
+    whole = Windows(config, 407)
+    epochs = [whole.of(epoch * whole.per_epoch, whole.per_epoch) for epoch in range(4)]
+    jumping = Windows(config, 407)
+    for epoch, first, count in ((3, 5, 4), (0, 0, 1), (3, 12, 1), (2, 3, 7), (1, 11, 2)):
+        found = jumping.of(epoch * whole.per_epoch + first, count)
+        for of_call, of_epoch in zip(found, epochs[epoch], strict=True):
+            assert np.array_equal(of_call, of_epoch[first : first + count])
+    other = Windows(RunConfig(**{**config.to_dict(), "seed": 1, "epochs": 7}), 407)
+    same_for_all = order == "sequential"
+    for starts, _ in (epochs[1], other.of(0, whole.per_epoch)):
+        assert np.array_equal(starts, epochs[0][0]) == same_for_all
+
+
+def test_windows_anywhere_are_within_the_text_and_read_from_zero():
+    windows = Windows(RunConfig(order="random", seq_length=3, batch=2), 13)
+    starts, fresh = zip(*(windows.of(2 * epoch, 2) for epoch in range(100)), strict=True)
+    assert Counter(np.ravel(starts)).keys() == set(range(10))  # the last one is of 9 to 11, before 12
+    assert np.all(fresh)
+
+
+@pytest.mark.parametrize(("N", "T", "L"), [(401, 10, 7), (407, 10, 40), (407, 10, 1), (1000, 3, 100)])
+def test_pieces_are_whole_and_each_window_comes_once_an_epoch(N, T, L):
+    windows = Windows(RunConfig(order="chunks", chunks=L, seq_length=T), N)
+    for epoch in range(3):
+        starts, fresh = (a[:, 0] for a in windows.of(epoch * windows.per_epoch, windows.per_epoch))
+        assert sorted(starts) == [*range(0, (N - 1) // T * T, T)]
+        assert fresh.sum() == L
+        assert fresh[0]
+        for (before, after), is_fresh in zip(itertools.pairwise(starts), fresh[1:], strict=True):
+            assert is_fresh or after == before + T
+        lengths = np.diff([*np.flatnonzero(fresh), fresh.size])
+        assert lengths.max() - lengths.min() <= 1
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 40, 100])
+def test_learning_rates_begin_and_end_as_they_should(warmup):
+    for schedule, end in (("constant", 0.5), ("linear", 0.0), ("cosine", 0.0)):
+        config = RunConfig(eta=0.5, warmup=warmup, schedule=schedule, updates=100)
+        rates = learning_rates(config, 0, 101, 100)
+        assert rates[warmup if warmup < 100 else 99] == 0.5  # where it is highest
+        assert rates[100] == pytest.approx(end if warmup < 100 else 0.5, abs=1e-15)
+        assert rates[:warmup] == pytest.approx(0.5 * np.arange(1, warmup + 1) / max(warmup, 1))
+        assert (np.diff(rates[warmup:]) <= 0).all()
+        assert np.array_equal(learning_rates(config, 33, 20, 100), rates[33:53])
+
+
+# ---------------------------------------------------------------- initial weights
+
+
+def initial(m, K, start, sigma=None):
+    layout = Layout(m, K, np.dtype(float))
+    return layout.named(layout.initial(generator(7, "start"), sigma, start))
+
+
+def test_scaled_weights_have_their_deviations():
+    theta = initial(200, 80, "scaled")
+    for name, variance in (("W", 1 / (2 * 200)), ("U", 1 / (2 * 80)), ("V", 1 / 200)):
+        array = theta[name]
+        # of n squares of normal numbers the mean has a relative deviation of sqrt(2 / n)
+        assert np.mean(array**2) == pytest.approx(variance, rel=5 * np.sqrt(2 / array.size))
+        assert np.mean(array) == pytest.approx(0, abs=5 * np.sqrt(variance / array.size))
+        assert np.mean(array**4) / np.mean(array**2) ** 2 == pytest.approx(3, rel=0.15)
+    assert not theta["b"].any()
+    assert not theta["c"].any()
+
+
+def test_an_orthogonal_start_has_an_orthogonal_matrix_and_a_normal_rest():
+    theta, normal = initial(50, 80, "orthogonal", 0.1), initial(50, 80, "normal", 0.1)
+    assert np.abs(theta["W"] @ theta["W"].T - np.eye(50)).max() < 1e-12
+    for name in "UVbc":
+        assert np.array_equal(theta[name], normal[name])
+    assert theta["U"].std() == pytest.approx(0.1, rel=0.1)
+
+
+def test_orthogonal_matrices_are_uniform():
+    # Of uniform ones E W = 0 and E W_ij^2 = 1/m, also where a decomposition alone has its signs fixed.
+    layout = Layout(3, 2, np.dtype(float))
+    drawn = []
+    for seed in range(2000):
+        theta = layout.initial(generator(seed, "start"), 0.1, "orthogonal")
+        drawn.append(np.array(layout.named(theta)["W"]))
+    assert np.abs(np.mean(drawn, axis=0)).max() < 5 * np.sqrt(1 / 3 / 2000)
+    assert np.abs(np.mean(np.square(drawn), axis=0) - 1 / 3).max() < 5 * np.sqrt(4 / 45 / 2000)
+    determinants = np.linalg.det(drawn)
+    assert np.abs(determinants) == pytest.approx(1)
+    assert abs(np.mean(determinants)) < 5 / np.sqrt(2000)
+
+
+# ---------------------------------------------------------------- same bits
+
+KINDS = {
+    "adagrad": {"order": "chunks", "chunks": 7, "validation": 0.2, "batch": 3},
+    "rmsprop": {"optimizer": "rmsprop", "order": "random", "schedule": "linear", "warmup": 20},
+    "adam": {"optimizer": "adam", "batch": 3, "validation": 0.2, "validate_every": 17, "loss": "mean"},
+    "sgd": {"optimizer": "sgd", "schedule": "cosine", "init": "scaled", "clip": "none", "loss": "mean"},
+    "patience": {"validation": 0.2, "validate_every": 30, "patience": 2, "eta": 1, "init": "orthogonal"},
+    "held out": {"optimizer": "sgd", "order": "random", "batch": 3, "validation": 0.3},
+}
+LENGTH = 230
+
+
+def config_of(kind, updates=LENGTH):
+    return RunConfig(updates=updates, **{**TINY, "sample_every": 43, "sample_length": 20}, **KINDS[kind])
+
+
+def bits_of(folder, config):
+    """Return the hashes of all files of a run that are the same however it is run."""
+    held_out = ["validation.csv"] if config.validation else []
+    files = ("last.safetensors", "best.safetensors", "metrics.csv", "samples.jsonl", "best.txt")
+    return bits(folder, [*files, "ngrams.safetensors", *held_out])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(short, tmp_path_factory):
+    """Return a function that returns the bits and the summary of a run in one go."""
+    done = {}
+
+    def of(kind):
+        if kind not in done:
+            folder, config = tmp_path_factory.mktemp("undisturbed") / "run", config_of(kind)
+            summary = run(config, short, folder, draw=False)
+            done[kind] = bits_of(folder, config), outcome(summary)
+        return done[kind]
+
+    return of
+
+
+def outcome(summary):
+    """Return what a summary says, without times."""
+    values = summary.to_dict()
+    del values["seconds"], values["updates_per_second"]
+    return values
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("options", [{"chunk": 1}, {"chunk": 7}, {"checkpoint_seconds": 0, "chunk": 13}])
+def test_chunks_and_checkpoints_change_nothing(short, tmp_path, undisturbed, kind, options):
+    config = config_of(kind)
+    summary = run(config, short, tmp_path, **options)
+    assert (bits_of(tmp_path, config), outcome(summary)) == undisturbed(kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stopping_and_going_on_changes_nothing(short, tmp_path, undisturbed, kind):
+    config, rng, stops = config_of(kind), np.random.default_rng(0), 0
+    while True:
+        asked = iter([False] * rng.integers(1, 4) + [True] * 1000)
+        chunk = int(rng.integers(1, 40))
+        summary = run(config, short, tmp_path, stop=lambda asked=asked: next(asked), chunk=chunk)
+        if summary.status == "finished":
+            break
+        assert summary.status == "interrupted"
+        stops += 1
+    assert stops > 2
+    assert (bits_of(tmp_path, config), outcome(summary)) == undisturbed(kind)
+    assert run(config, short, tmp_path) == summary
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "schedule" not in KINDS[kind]])
+@pytest.mark.parametrize("lengths", [(1, 60, 101), (13, 14, 26, 199), (229,), (0, 180)], ids=str)
+def test_a_longer_run_equals_one_made_at_once(short, tmp_path, undisturbed, kind, lengths):
+    for updates in lengths:
+        summary = run(config_of(kind, updates), short, tmp_path)
+        assert summary.status == "finished"
+    config = config_of(kind)
+    summary = run(config, short, tmp_path)
+    assert (bits_of(tmp_path, config), outcome(summary)) == undisturbed(kind)
+
+
+@pytest.mark.parametrize("kind", ["rmsprop", "sgd"])
+def test_a_run_whose_learning_rate_ends_at_its_end_is_not_made_longer(short, tmp_path, kind):
+    run(config_of(kind, 50), short, tmp_path)
+    before = bits_of(tmp_path, config_of(kind))
+    with pytest.raises(StoreError, match="only with a constant one can it be made longer"):
+        run(config_of(kind), short, tmp_path)
+    assert bits_of(tmp_path, config_of(kind)) == before
+
+
+def test_a_run_is_continued_with_its_own_settings_only(short, tmp_path):
+    run(config_of("adam", 50), short, tmp_path)
+    for name, other in (("beta1", 0.8), ("batch", 2), ("validate_every", 18), ("order", "random")):
+        with pytest.raises(StoreError, match=f"holds another run, with .*{name} "):
+            run(RunConfig(**{**config_of("adam").to_dict(), name: other}), short, tmp_path)
+
+
+# ---------------------------------------------------------------- what the text is too short for
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"batch": 41}, "407 characters are too few for --seq-length 10 and --batch 41: at least 411"),
+        ({"order": "chunks", "chunks": 41}, "--chunks 41 are more than its 40 windows"),
+        ({"order": "chunks"}, "--chunks 100 are more than its 40 windows"),
+        ({"validation": 0.002}, "--validation 0.002 holds out fewer than two characters"),
+        ({"validation": 0.9, "seq_length": 50}, "41 characters are too few for --seq-length 50"),
+        (
+            {"validation": 0.5, "order": "chunks", "chunks": 21},
+            "--chunks 21 are more than its 20 windows",
+        ),
+        ({"warmup": 51}, "--warmup 51 is more than the run's 50 updates"),
+    ],
+    ids=str,
+)
+def test_settings_that_do_not_fit_the_text_are_refused(short, tmp_path, settings, said):
+    with pytest.raises(CorpusError, match=said):
+        run(RunConfig(updates=50, **{**TINY, **settings}), short, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
