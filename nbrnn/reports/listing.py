@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nbrnn.errors import StoreError
-from nbrnn.runs.records import Summary
+from nbrnn.runs.records import COMPLETE, Summary
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 
@@ -85,7 +85,7 @@ def sweep_entry(folder: SweepFolder) -> Entry:
     asked = {run.path.name for run in runs}
     with suppress(StoreError):
         asked |= {run_id for request in folder.read_requests() for run_id in request.runs}
-    finished = sum(summary is not None and summary.status == "finished" for summary in summaries)
+    finished = sum(summary is not None and summary.status in COMPLETE for summary in summaries)
     changed = max(path.stat().st_mtime for path in (folder.path, *(run.path for run in runs)))
     status = f"{finished}/{len(asked)} finished"
     return entry(folder.path, "sweep", status, summaries, len(asked), changed)
@@ -101,7 +101,7 @@ def entry(
 ) -> Entry:
     """Return an entry with the losses of the best of some runs, of a finished one if there is any."""
     known = [summary for summary in summaries if summary is not None]
-    done = [summary for summary in known if summary.status == "finished"]
+    done = [summary for summary in known if summary.status in COMPLETE]
     best = min(done or known, key=bits, default=Summary(status="failed"))
     return Entry(
         folder=path,

@@ -6,7 +6,17 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 
-from nbrnn.reports.rows import METHOD, comparison_rows, configuration_rows, measures_of, sentences
+from nbrnn.reports.answers import ANSWER_METHOD, answers
+from nbrnn.reports.measures import SCORE
+from nbrnn.reports.rows import (
+    comparison_rows,
+    configuration_rows,
+    effect_rows,
+    measures_of,
+    method,
+    sentences,
+    tries_rows,
+)
 from nbrnn.reports.samples import Samples
 from nbrnn.reports.tables import Results
 from nbrnn.visible import one_line
@@ -21,11 +31,24 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     return "\n".join(lines)
 
 
+def answer_markdown(results: Results) -> str:
+    """Return answer.md."""
+    lines = [f"- {html.escape(text, quote=False)}" for text in answers(results)]
+    parts = ["# What the runs say", "\n".join(lines)]
+    titles = ("What each setting does", effect_rows), ("The expected best of several runs", tries_rows)
+    for title, table in titles:
+        columns, rows = table(results)
+        if rows:
+            parts += [f"## {title}", markdown_table(columns, rows)]
+    parts += ["## How", ANSWER_METHOD]
+    return "\n\n".join(parts) + "\n"
+
+
 def configurations_markdown(results: Results) -> str:
     """Return settings.md."""
     parts = [
         "# Configurations",
-        f"Over the finished seeds of each configuration; losses in {results.unit}.",
+        f"Over the finished seeds of each configuration; {units(results)}.",
     ]
     problems = [f"Left out: {one_line(problem)}." for problem in results.unreadable]
     parts += [html.escape(line, quote=False) for line in (*results.lost_from_zero(), *problems)]
@@ -37,9 +60,17 @@ def configurations_markdown(results: Results) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def units(results: Results) -> str:
+    """Return in which units losses are."""
+    measures = measures_of(results)
+    others = {results.unit_of(measure) for measure in measures} - {results.unit}
+    which = "scores" if SCORE in measures else "held-out ones"
+    return f"losses in {results.unit}" + "".join(f", {which} in {unit}" for unit in others)
+
+
 def comparison_markdown(results: Results) -> str:
     """Return comparison.md."""
-    parts = ["# Differences between configurations", METHOD + f" Losses in {results.unit}."]
+    parts = ["# Differences between configurations", f"{method(results)} {units(results).capitalize()}."]
     for measure in measures_of(results):
         columns, rows = comparison_rows(results, measure)
         if rows:

@@ -5,13 +5,12 @@ All tables, pages and JSON follow from this one: a new measure is one more row h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 
-from nbrnn.runs.records import Summary
-
-PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
+from nbrnn.naming import PER_CHARACTER, PER_WINDOW
+from nbrnn.runs.records import COMPLETE, Summary
 
 Value = float | None  # None is what a run has not (yet)
 
@@ -41,6 +40,8 @@ def last_epoch(summary: Summary) -> Value:
     return summary.epoch_mean_loss[-1] if summary.epoch_mean_loss else None
 
 
+SCORE = field("score_best", "score of the best model from h = 0", PER_CHARACTER)
+
 MEASURES = (
     field("updates", "updates"),
     field("epochs", "epochs"),
@@ -49,12 +50,32 @@ MEASURES = (
     field("bits_per_character_final", "final smooth loss", "bits per character"),
     field("bits_per_character_best", "best smooth loss", "bits per character"),
     field("best_update", "update of the best model"),
-    field("score_best", "score of the best model from h = 0", PER_CHARACTER),
+    SCORE,
     field("score_final", "score of the last model from h = 0", PER_CHARACTER),
     Measure("epoch_mean_loss_last", "mean loss of the last epoch", PER_WINDOW, last_epoch, rank=3),
+    field("validation_best", "held-out loss of the best model", PER_CHARACTER, rank=4),
+    field("validation_final", "held-out loss of the last model", PER_CHARACTER, rank=5),
     field("seconds", "seconds of training"),
     field("updates_per_second", "updates per second"),
 )
 
 COMPARED = sorted((measure for measure in MEASURES if measure.rank), key=lambda measure: measure.rank)
-BEST = COMPARED[0]  # by which configurations are ranked
+
+
+def compared(summaries: Iterable[Summary]) -> list[Measure]:
+    """Return the measures by which these runs are compared, first that by which they are ranked.
+
+    It is the held-out loss where all that are finished have one, and the score from h = 0 where models
+    were imported, which have no other.
+    """
+    summaries = list(summaries)
+    finished = [summary for summary in summaries if summary.status in COMPLETE]
+    held_out = [measure for measure in COMPARED if measure.column.startswith("validation")]
+    others = [measure for measure in COMPARED if measure not in held_out]
+    if any(summary.status == "imported" for summary in summaries):
+        others = [SCORE, *others]
+    if all(measure.of(summary) is None for measure in held_out for summary in summaries):
+        return others
+    if finished and all(summary.validation_best is not None for summary in finished):
+        return held_out + others
+    return others + held_out

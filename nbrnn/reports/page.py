@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from nbrnn.reports.figures import CAPTIONS
-from nbrnn.reports.measures import BEST
-from nbrnn.reports.rows import METHOD, comparison_rows, configuration_rows, measures_of, sentences
+from nbrnn.reports.answers import ANSWER_METHOD, answers
+from nbrnn.reports.figures import caption
+from nbrnn.reports.rows import (
+    comparison_rows,
+    configuration_rows,
+    effect_rows,
+    measures_of,
+    method,
+    sentences,
+    tries_rows,
+)
 from nbrnn.reports.samples import Samples
 from nbrnn.reports.tables import Results
 
@@ -37,6 +45,7 @@ def page(
             "epoch_mean_loss_last",
             "bits_per_character_best",
             "score_best",
+            *(m.column for m in results.measures if m.column.startswith("validation")),
             "seconds",
             "updates_per_second",
         ),
@@ -48,20 +57,34 @@ def page(
         configurations_count=len(results.configurations),
         seeds_count=results.runs["seed"].nunique(),
         unit=results.unit,
-        pictures=[(CAPTIONS[name], image) for name, image in pictures.items()],
+        pictures=[(caption(results, name), image) for name, image in pictures.items()],
         measures=[
-            (measure.words, configuration_rows(results, measure), comparison_rows(results, measure))
+            (
+                f"{measure.words} ({results.unit_of(measure)})",
+                configuration_rows(results, measure),
+                comparison_rows(results, measure),
+            )
             for measure in measures_of(results)
         ],
-        sentences=sentences(results, BEST),
-        pairs=int((results.comparison["measure"] == BEST.column).sum()),
+        sentences=sentences(results, results.best),
+        pairs=int((results.comparison["measure"] == results.best.column).sum()),
         unreadable=results.unreadable,
         lost=results.lost_from_zero(),
-        method=METHOD,
+        method=method(results),
+        answers=answers(results),
+        answer_method=ANSWER_METHOD,
+        answer_tables=[
+            (title, table)
+            for title, table in (
+                ("What each setting does", effect_rows(results)),
+                ("The expected best of several runs", tries_rows(results)),
+            )
+            if table[1] and len(results.configurations) > 1
+        ],
         samples=dict(list(samples.items())[:MOST_SAMPLES]),
         more_samples=max(0, len(samples) - MOST_SAMPLES),
         run_columns=[column.replace("_", " ") for column in columns],
-        runs=[[cell(value) for value in row] for row in results.runs[columns].itertuples(index=False)],
+        runs=[list(map(cell, row)) for row in results.compared[columns].to_numpy(object)],
         refresh=refresh,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=version("nbrnn"),
@@ -73,5 +96,5 @@ def cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return "-"
     if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{2 if abs(value) >= 10 else 3}f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

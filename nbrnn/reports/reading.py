@@ -13,8 +13,9 @@ from nbrnn.corpus import Description
 from nbrnn.errors import StoreError
 from nbrnn.naming import run_id
 from nbrnn.network.params import Array
-from nbrnn.runs.records import DONE, Summary
-from nbrnn.runs.store import CONFIG, METRICS, RunFolder
+from nbrnn.runs.records import COMPLETE, DONE, Summary
+from nbrnn.runs.series import METRICS, VALIDATION
+from nbrnn.runs.store import CONFIG, RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 
 
@@ -22,8 +23,9 @@ from nbrnn.runs.sweep_store import SweepFolder
 class RunRecord:
     """What the folder of a run says, all of it read and found sound.
 
-    `updates` (n,) and `smooth_losses` (n,) are the curve of its loss; `samples` are its first, its
-    middle and its last sample by update.
+    `updates` (n,) and `smooth_losses` (n,) are the curve of its loss, `looks` (k,) and
+    `held_out_losses` (k,) that of its held-out loss, empty without; `samples` are its first, its middle
+    and its last sample by update.
     """
 
     folder: RunFolder
@@ -32,12 +34,23 @@ class RunRecord:
     summary: Summary
     updates: Array
     smooth_losses: Array
+    looks: Array
+    held_out_losses: Array
     samples: Mapping[int, str]
 
     @property
+    def is_imported(self) -> bool:
+        """Whether another program trained it: with which settings is not known."""
+        return self.summary.status == "imported"
+
+    @property
     def identity(self) -> str:
-        """What tells the experiment from others: the same text may have two names."""
-        return run_id(self.config, "", self.corpus.sha256)
+        """What tells the experiment from others: the same text may have two names.
+
+        Imported weights are told apart by their folders.
+        """
+        folder = f" in {self.folder}" if self.is_imported else ""
+        return run_id(self.config, "", self.corpus.sha256) + folder
 
 
 def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
@@ -77,7 +90,7 @@ def read_records(
     found, unreadable = read_each(folders, progress)
     records: dict[str, RunRecord] = {}
     for record in found:
-        if record.identity not in records or record.summary.status == "finished":
+        if record.identity not in records or record.summary.status in COMPLETE:
             records[record.identity] = record
     return list(records.values()), unreadable
 
@@ -107,12 +120,22 @@ def read_record(folder: RunFolder) -> RunRecord:
     config, corpus = folder.read_config()
     summary = folder.read_summary()
     updates, smooth_losses, samples = np.empty(0), np.empty(0), []
+    looks, held_out_losses = np.empty(0), np.empty(0)
     if folder.has_checkpoint() or summary.status in DONE:  # else it may end before these files are
         metrics = folder.read_metrics()
         updates, smooth_losses = metrics.update, metrics.smooth_loss
-        if not (np.diff(updates) > 0).all():
-            raise StoreError(f"{folder / METRICS} is damaged: its updates do not increase")
+        check_increasing(updates, folder / METRICS)
+        if config.validation:
+            looks, _, held_out_losses = folder.read_validation()
+            check_increasing(looks, folder / VALIDATION)
         samples = folder.read_samples()
     places = {0, (len(samples) - 1) // 2, len(samples) - 1} if samples else set()
     texts = {samples[i].update: samples[i].text.replace("\r", "") for i in sorted(places)}
-    return RunRecord(folder, config, corpus, summary, updates, smooth_losses, texts)
+    curves = updates, smooth_losses, looks, held_out_losses
+    return RunRecord(folder, config, corpus, summary, *curves, texts)
+
+
+def check_increasing(updates: Array, path: Path) -> None:
+    """Raise StoreError unless the updates in a file increase."""
+    if not (np.diff(updates) > 0).all():
+        raise StoreError(f"{path} is damaged: its updates do not increase")

@@ -14,7 +14,12 @@ from matplotlib.figure import Figure
 from nbrnn import plots
 from nbrnn.errors import StoreError
 from nbrnn.reports.figures import CAPTIONS, figures
-from nbrnn.reports.markdown import comparison_markdown, configurations_markdown, samples_markdown
+from nbrnn.reports.markdown import (
+    answer_markdown,
+    comparison_markdown,
+    configurations_markdown,
+    samples_markdown,
+)
 from nbrnn.reports.page import page
 from nbrnn.reports.reading import Progress, find_runs
 from nbrnn.reports.rows import plain_rows
@@ -113,6 +118,7 @@ def contents_of(results: Results, refresh: int, progress: Progress | None) -> di
     texts = samples_of(results)
     contents: dict[str, bytes | str] = {
         **{f"{name}.csv": table.to_csv(index=False) for name, table in results.tables().items()},
+        "answer.md": answer_markdown(results),
         "settings.md": configurations_markdown(results),
         "comparison.md": comparison_markdown(results),
         "samples.md": samples_markdown(texts),

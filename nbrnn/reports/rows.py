@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nbrnn.reports.measures import COMPARED, Measure
+from nbrnn.naming import PER_CHARACTER
+from nbrnn.reports.findings import effects_table, tries_table
+from nbrnn.reports.measures import Measure
 from nbrnn.reports.tables import Results
 
 MOST_SENTENCES = 30
@@ -25,62 +28,145 @@ def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def configuration_rows(results: Results, measure: Measure) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows of the table of configurations for one measure."""
-    columns = ["configuration", "seeds", "failed", "mean", "sd", "95 % CI", "median", "min", "max"]
-    rows = []
+    columns = [
+        "configuration",
+        "seeds",
+        "failed",
+        "mean",
+        "sd",
+        "95 % CI",
+        "IQM",
+        "median",
+        "min",
+        "max",
+    ]
+    rows, unit = [], results.unit_of(measure)
     for row in rows_of(results.configurations):
         mean, sd, *rest = (
-            figure_of(row[f"{measure.column}_{name}"], results)
-            for name in ("mean", "sd", "median", "min", "max")
+            figure_of(row[f"{measure.column}_{name}"], unit)
+            for name in ("mean", "sd", "iqm", "median", "min", "max")
         )
         low, high = (row[f"{measure.column}_ci_{end}"] for end in ("low", "high"))
-        interval = interval_of(low, high, results)
+        interval = interval_of(low, high, unit)
         rows.append([row["setting"], str(row["n"]), str(row["failures"]), mean, sd, interval, *rest])
     return columns, rows
 
 
-def figure_of(value: float, results: Results) -> str:
+def figure_of(value: float, unit: str) -> str:
     """Return a loss with the digits that mean something."""
-    return f"{value:.{3 if results.per_character else 2}f}" if np.isfinite(value) else "-"
+    return f"{value:.{3 if unit == PER_CHARACTER else 2}f}" if np.isfinite(value) else "-"
 
 
-def interval_of(low: float, high: float, results: Results) -> str:
+def interval_of(low: float, high: float, unit: str) -> str:
     """Return a confidence interval, if there is one."""
-    return f"{figure_of(low, results)} to {figure_of(high, results)}" if np.isfinite(low) else "-"
+    return f"{figure_of(low, unit)} to {figure_of(high, unit)}" if np.isfinite(low) else "-"
 
 
 def measures_of(results: Results) -> list[Measure]:
     """Return what is compared and some run has: a short one ends before its first epoch does."""
-    return [measure for measure in COMPARED if results.runs[measure.column].notna().any()]
+    return [measure for measure in results.measures if results.runs[measure.column].notna().any()]
 
 
 METHOD = (
-    "The difference is taken seed by seed, since a seed gives both configurations the same random "
-    "numbers; mean and 95 % confidence interval after Student (The probable error of a mean, "
-    "Biometrika 6, 1908). Each interval stands for its pair alone; p is corrected for the number of "
-    "pairs after Holm (A simple sequentially rejective multiple test procedure, Scandinavian Journal of "
-    "Statistics 6, 1979)."
+    "Differences are those of the means of all finished seeds, with 95 % confidence intervals after "
+    "Welch (The generalization of Student's problem, Biometrika 34, 1947)."
 )
+METHOD_PAIRED = (
+    "The difference is taken seed by seed, mean and 95 % confidence interval after Student (The "
+    "probable error of a mean, Biometrika 6, 1908)."
+)
+METHOD_OF_ALL = (
+    "Each interval stands for its pair alone; p is corrected for the number of pairs after Holm (A "
+    "simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, "
+    "1979). P(a lower) is the probability that a run of a has a lower loss than one of b, with its "
+    "bootstrap interval."
+)
+
+
+def method(results: Results) -> str:
+    """Return how the differences are made."""
+    paired = results.comparison["paired"].any()
+    return f"{METHOD_PAIRED if paired else METHOD} {METHOD_OF_ALL}"
 
 
 def comparison_rows(results: Results, measure: Measure) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows of the table of differences for one measure."""
-    columns = ["a", "b", "seeds", "mean", "95 % CI", "a lower", "b lower", "p (Holm)"]
+    columns = ["a", "b", "seeds", "mean", "95 % CI", "P(a lower)", "p (Holm)"]
     rows = []
     for row in rows_of(results.comparison[results.comparison["measure"] == measure.column]):
-        p = row["p_holm"]
         rows.append(
             [
                 row["a"],
                 row["b"],
-                str(row["n"]),
-                figure_of(row["mean_difference"], results),
-                interval_of(row["ci_low"], row["ci_high"], results),
-                str(row["a_lower"]),
-                str(row["b_lower"]),
-                "-" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}",
+                seeds_of(row),
+                figure_of(row["mean_difference"], row["unit"]),
+                interval_of(row["ci_low"], row["ci_high"], row["unit"]),
+                chance_of(row),
+                p_of(row["p_holm"]),
             ]
         )
     return columns, rows
+
+
+def seeds_of(row: Mapping[str, Any]) -> str:
+    """Return how many seeds each of two configurations has, or how many pairs there are."""
+    a, b = row["n_a"], row["n_b"]
+    return str(row["n"]) if row["paired"] else str(a) if a == b else f"{a}, {b}"
+
+
+def chance_of(row: Mapping[str, Any]) -> str:
+    """Return the probability of improvement with its interval."""
+    p, low, high = (row[f"improvement{end}"] for end in ("", "_low", "_high"))
+    if np.isnan(p):
+        return "-"
+    return f"{p:.2f}" if np.isnan(low) else f"{p:.2f} ({low:.2f} to {high:.2f})"
+
+
+def effect_rows(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of the table of what each setting does."""
+    columns = ["setting", "value", "at", "mean", "difference", "95 % CI", "p (Holm)", "share"]
+    rows = []
+    for row in rows_of(effects_table(results.findings)):
+        share = row["share"]
+        rows.append(
+            [
+                str(row["name"]).replace("_wanted", ""),
+                text_of(row["value"]),
+                text_of(row["at"]),
+                figure_of(row["mean"], row["unit"]),
+                figure_of(row["difference"], row["unit"]),
+                interval_of(row["ci_low"], row["ci_high"], row["unit"]),
+                p_of(row["p_holm"] if row["method"] != "ranks" else row["p"]),
+                "-" if np.isnan(share) else f"{share:.0%}",
+            ]
+        )
+    return columns, rows
+
+
+def tries_rows(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of the table of the expected best of several runs."""
+    table = tries_table(results.findings)
+    tries = sorted(set(table["tries"]))
+    rows = []
+    for name, group in table.groupby("setting", sort=False):
+        cells = {}
+        for row in rows_of(group):
+            value, unit = figure_of(row["expected_best"], row["unit"]), row["unit"]
+            interval = interval_of(row["ci_low"], row["ci_high"], unit)
+            cells[row["tries"]] = value if interval == "-" else f"{value} ({interval})"
+        rows.append([str(name), *(cells.get(number, "-") for number in tries)])
+    return ["configuration", *(f"best of {number}" for number in tries)], rows
+
+
+def text_of(value: Any) -> str:
+    """Return a value of a setting, or "-" where there is none."""
+    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    return "-" if missing else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def p_of(p: float) -> str:
+    """Return a p-value."""
+    return "-" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def sentences(results: Results, measure: Measure) -> list[str]:

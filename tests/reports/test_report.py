@@ -14,6 +14,7 @@ from harness import DEADLINE, LISTS, no_pictures, one_line_error, wait_until
 
 from nbrnn.reports.report import report
 from nbrnn.runs.records import MetricsRow
+from nbrnn.runs.series import GROWING, METRICS
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
@@ -22,7 +23,8 @@ from nbrnn.sweeps.sweep import sweep
 pytestmark = pytest.mark.usefixtures("without_pictures")
 
 SMALL = {"epochs": "2", "hidden": "5", "sample_every": "100", "sample_length": "60"}
-TABLES = ["runs.csv", "settings.csv", "comparison.csv", "settings.md", "comparison.md", "samples.md"]
+TABLES = ["runs.csv", "settings.csv", "comparison.csv", "effects.csv", "tries.csv"]
+TABLES += ["answer.md", "settings.md", "comparison.md", "samples.md"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -151,7 +153,7 @@ def test_a_report_while_the_sweep_runs(corpus, tmp_path):
     lists = {**SMALL, "epochs": "100", "sigma": "0.01,0.1", "seed": "0"}
     sweep(grid(lists), corpus, SweepFolder(tmp_path), jobs=1, stop=lambda: next(counts, 9) > 2)
     (run,) = SweepFolder(tmp_path).runs()
-    run.append_series([MetricsRow(100, 0, 80.0, 80.0)], [])
+    run.append_series({METRICS: GROWING[METRICS].encode([MetricsRow(100, 0, 80.0, 80.0)])})
     written = report([tmp_path], tmp_path / "report", refresh=10)
     assert written.results.configurations["unfinished"].tolist() == [1]
     assert "loss.png" in written.files
@@ -240,8 +242,9 @@ def test_report_and_compare(nbrnn, folder, tmp_path):
     assert sorted([".lock", *document["files"]]) == sorted(p.name for p in (tmp_path / "here").iterdir())
     assert "index.html" in nbrnn("report", folder, "--out", "here").stdout
     done = nbrnn("compare", folder)
-    assert "paired seeds" in done.stdout
-    assert "Student" in done.stdout
+    assert done.stdout.splitlines()[1].startswith("Best: eta 0.1, sigma 0.1: best smooth loss ")
+    assert "diverged with all 4 seeds" in done.stdout
+    assert len(done.stdout.splitlines()) <= 12
     comparison = json.loads(nbrnn("compare", folder, "--json").stdout)
     assert comparison == document["comparison"]
     alike = [run.path for run in SweepFolder(folder).runs() if "eta0.1-sigma0.01" in run.path.name]

@@ -16,9 +16,9 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
 from nbrnn.naming import configuration_names
-from nbrnn.reports.measures import COMPARED
+from nbrnn.reports.comparison import comparison_table, endings
 from nbrnn.reports.report import report
-from nbrnn.reports.tables import comparison_table, endings, read
+from nbrnn.reports.tables import read
 from nbrnn.runs.run import run
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
@@ -79,7 +79,7 @@ def test_settings_are_recomputable_from_the_runs(results):
             (0, 5, 0) if row["eta"] > 1 else (5, 0, 0)
         )
         if row["n"]:
-            for measure in (measure.column for measure in COMPARED):
+            for measure in (measure.column for measure in results.measures):
                 values = finished[measure]
                 low, high = scipy_stats.ttest_1samp(values, 0).confidence_interval()
                 assert row[f"{measure}_mean"] == pytest.approx(values.mean())
@@ -91,7 +91,8 @@ def test_settings_are_recomputable_from_the_runs(results):
                 )
 
 
-def test_differences_are_paired_by_seed(results):
+def test_differences_are_paired_by_seed_where_that_is_asked_for(folder):
+    results = read([folder], paired=True)
     comparison = results.comparison
     assert len(comparison) == 3 * 15
     best = comparison[comparison["measure"] == "smooth_loss_best"]
@@ -120,7 +121,25 @@ def test_differences_are_paired_by_seed(results):
             )
 
 
-def made_up_results(tmp_path, losses):
+def test_differences_are_those_of_means_that_need_no_common_seeds(results):
+    comparison = results.comparison
+    best = comparison[(comparison["measure"] == "smooth_loss_best") & (comparison["n_a"] > 0)]
+    for row in best[best["n_b"] > 0].to_dict("records"):
+        a, b = (
+            results.runs[(results.runs["setting"] == row[side]) & (results.runs["status"] == "finished")]
+            .sort_values("seed")["smooth_loss_best"]
+            .to_numpy()
+            for side in "ab"
+        )
+        test = scipy_stats.ttest_ind(a, b, equal_var=False)
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(test.confidence_interval()))
+        assert row["p"] == pytest.approx(test.pvalue)
+        assert row["improvement"] == scipy_stats.mannwhitneyu(b, a).statistic / (len(a) * len(b))
+        assert row["correlation"] == pytest.approx(np.corrcoef(a, b)[0, 1])
+        assert f"{len(a)} seeds each" in row["sentence"]
+
+
+def made_up_results(tmp_path, losses, paired=False):
     """Return results of runs whose best losses are given by setting and seed."""
     text, folder = Corpus.from_text("ab" * 100, "ab"), SweepFolder(tmp_path)
     begin_sweep(folder, text)
@@ -130,7 +149,7 @@ def made_up_results(tmp_path, losses):
             (job,) = plan(grid(lists), text, folder)
             summary = run(job.config, text, job.folder, draw=False)
             RunFolder(job.folder).write_summary(structs.replace(summary, smooth_loss_best=loss))
-    return read([tmp_path])
+    return read([tmp_path], paired=paired)
 
 
 @pytest.mark.parametrize(
@@ -157,8 +176,8 @@ def made_up_results(tmp_path, losses):
         ),
     ],
 )
-def test_sentences(tmp_path, losses, said):
-    comparison = made_up_results(tmp_path, losses).comparison
+def test_sentences_of_common_seeds(tmp_path, losses, said):
+    comparison = made_up_results(tmp_path, losses, paired=True).comparison
     assert comparison[comparison["measure"] == "smooth_loss_best"]["sentence"].iloc[0] == said
 
 
@@ -294,9 +313,9 @@ def test_nothing_to_read_is_an_error(corpus, tmp_path):
 
 
 def test_too_many_settings_are_compared_with_the_best_only(results, monkeypatch):
-    monkeypatch.setattr("nbrnn.reports.tables.MOST_PAIRS", 10)
+    monkeypatch.setattr("nbrnn.reports.comparison.MOST_PAIRS", 10)
     settings = list(results.configurations["setting"])
-    few = comparison_table(results.runs, settings, results.unit)
+    few = comparison_table(results.runs, settings, results.measures[:3], results.unit)
     assert len(few) == 3 * 5
     assert set(few["a"]) == {settings[0]}
     all_pairs = results.comparison

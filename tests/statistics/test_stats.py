@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nbrnn.reports.stats import holm, mean_of
+from nbrnn.statistics.stats import holm, mean_of
 
 
 def quantile_of(n):

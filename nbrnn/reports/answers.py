@@ -1,0 +1,217 @@
+"""What do the runs say, in words? The answer first: every sentence of it has its home here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nbrnn.naming import PER_CHARACTER, short_texts
+from nbrnn.reports.comparison import SURE, digits
+from nbrnn.reports.rows import figure_of, interval_of
+from nbrnn.reports.tables import Results
+from nbrnn.statistics.best import LEAST_P
+from nbrnn.statistics.chances import MEANINGFUL
+from nbrnn.statistics.effects import Effect, Interaction
+from nbrnn.statistics.stats import Mean, interquartile_mean, mean_of, skewness
+
+MOST_NAMED = 3  # configurations, values or interactions in one sentence
+MOST_EFFECTS = 4
+GAIN = 0.05  # by which pairing must shorten intervals to be spoken of
+TRIES = 5  # that somebody can afford
+
+ANSWER_METHOD = (
+    "Which configurations may be the best: multiple comparisons with the best (Hsu, Annals of "
+    "Statistics 12, 1984), each configuration a control after Dunnett, with Welch's statistics for "
+    "unequal variances and seeds, variances that borrow from each other (Smyth, Statistical "
+    "Applications in Genetics and Molecular Biology 3, 2004), and skewness removed after Hall "
+    "(Journal of the Royal Statistical Society B 54, 1992); one is surely worse where p < "
+    f"{LEAST_P:.3g}, one-sided. What a setting does is averaged over all values of the others, each "
+    "combination weighing the same; intervals after Satterthwaite, tests after Brunner, Dette and "
+    "Munk (Journal of the American Statistical Association 92, 1997), corrected for their number "
+    "after Holm. Where combinations are missing, effects that add up are fitted by least squares, "
+    "and where there are too few for that, the ranks of configurations are tested after Kruskal and "
+    "Wallis; interactions are then not looked at. The expected best of n runs: Dodge et al., Show "
+    "your work, 2019, with bootstrap intervals. The probability that a run of one configuration "
+    f"beats one of another counts as meaningful from {MEANINGFUL} on (Bouthillier et al., Accounting "
+    "for variance in machine learning benchmarks, 2021). Seeds that would tell a difference: with a "
+    "power of 80 %, at 5 %."
+)
+
+
+def answers(results: Results) -> list[str]:
+    """Return what the runs say by the measure that ranks them, the most important first."""
+    findings = results.findings
+    if not findings.losses:
+        return ["No run has finished yet."]
+    said = [best(results)]
+    if len(findings.names) > 1:
+        said += [*rivals(results), *open_questions(results), *effects(results), *chances(results)]
+    return said
+
+
+def best(results: Results) -> str:
+    """Say which configuration has the lowest mean, and how sure that mean is."""
+    findings, measure = results.findings, results.best
+    name, unit = findings.names[0], findings.unit
+    losses = findings.losses[name]
+    mean = mean_of(losses)
+    facts = [f"{len(losses)} seed{'s' if len(losses) != 1 else ''}"]
+    if np.isfinite(mean.low):
+        facts.insert(0, f"95 % CI {interval_of(mean.low, mean.high, unit)}")
+    skewed, error = skewness(losses)
+    if abs(skewed) > 2 * error:
+        middle = figure_of(interquartile_mean(losses), unit)
+        facts.append(f"skewed by {skewed:+.1f}, interquartile mean {middle}")
+    return f"Best: {name}: {measure.words} {figure_of(mean.mean, unit)} {unit} ({', '.join(facts)})."
+
+
+def rivals(results: Results) -> list[str]:
+    """Say which configurations may be as good as the best, and which are surely worse."""
+    findings = results.findings
+    means = dict(zip(findings.names, findings.cells.means, strict=True))
+
+    def with_mean(name: str) -> str:
+        return f"{name} ({figure_of(float(means[name]), findings.unit)})"
+
+    if not findings.cells.known:
+        each = "One seed each tells" if findings.cells.counts.max() == 1 else "Single seeds tell"
+        return [f"{each} nothing of chance: more, --seeds 0:3, would."]
+    equals = [name for name in findings.may_be_best if name != findings.names[0]]
+    worse = findings.surely_worse
+    said = [f"May be as good: {listed(equals, with_mean)}."] if equals else []
+    if worse:
+        which = "All others" if not equals else f"{len(worse)} of {len(means)}"
+        verb = "is" if len(worse) == 1 and equals else "are"
+        nearest = "" if len(means) == 2 else "nearest of them "
+        said.append(f"{which} {verb} surely worse: {nearest}{with_mean(worse[0])}.")
+    return said
+
+
+def effects(results: Results) -> list[str]:
+    """Say what each setting does, and which of them interact."""
+    found = results.findings.effects
+    if len(found.main) < 2:
+        return []  # of a single setting the configurations are the values
+    main = sorted(found.main, key=lambda effect: -effect.share)
+    if found.method == "ranks":
+        shares = listed(main, importance, MOST_EFFECTS)
+        return [f"Of the ranks of configurations {shares}; interactions are not looked at."]
+    how = "on average" if found.method == "grid" else "if effects add up"
+    said = [main_effect(effect, how) for effect in main[:MOST_EFFECTS]]
+    pairs = sorted((one for one in found.interactions if one.p <= SURE), key=lambda one: one.p)
+    return said + [interaction(pair) for pair in pairs[:MOST_NAMED]]
+
+
+def main_effect(effect: Effect, how: str) -> str:
+    """Say which value of a setting is best, and which ones are told from it."""
+    texts = short_texts(effect.levels)
+    name, (first, *rest) = named(effect.setting), [texts[level] for level in effect.levels]
+    told = [i for i, p in enumerate(effect.p_holm) if i and p <= SURE]
+    if not told:
+        unsure = f"no other value is surely higher ({rest[-1]}: {signed(effect.behind[-1])})"
+        return f"{name}: {how} {first} is lowest, but {unsure}."
+    if len(effect.levels) == 2:
+        low, high = effect.behind[1].low, effect.behind[1].high
+        lower = f"{digits(effect.behind[1].mean)} lower than {rest[0]}"
+        return f"{name}: {how} {first} is {lower} (95 % CI {digits(low)} to {digits(high)})."
+    higher = listed(told, lambda i: f"{texts[effect.levels[i]]} by {amount(effect.behind[i])}", 2)
+    unsure = " or ".join([text for i, text in enumerate(rest, 1) if i not in told][:MOST_NAMED])
+    also = f", perhaps no lower than {unsure}" if unsure else ""
+    return f"{name}: {how} {first} is lowest{also}; higher: {higher}."
+
+
+def importance(effect: Effect) -> str:
+    """Say how much of the ranks a setting accounts for, and at which of its values they are best."""
+    chance = "" if effect.p <= SURE else ", perhaps by chance"
+    text = short_texts(effect.levels)[effect.levels[0]] if effect.levels else "-"
+    where = f"{text} best" if not chance else f"p = {effect.p:.2f}"
+    return f"{named(effect.setting)} explains {effect.share:.0%} ({where}{chance})"
+
+
+def interaction(pair: Interaction) -> str:
+    """Say how the effect of one setting depends on another one."""
+    values = short_texts({pair.base, pair.other})
+    at = short_texts(set(pair.at))
+    changes = [
+        f"{signed(change)} at {named(pair.by)} {at[level]}"
+        for level, change in zip(pair.at, pair.change, strict=True)
+    ]
+    step = f"from {values[pair.base]} to {values[pair.other]} it changes by"
+    both = f"{named(pair.setting)} and {named(pair.by)}"
+    return f"{both} interact: {step} {', but by '.join(changes)}."
+
+
+def open_questions(results: Results) -> list[str]:
+    """Say what would settle what is open."""
+    findings = results.findings
+    if (step := findings.cheapest_next()) is None:
+        return []
+    difference, more = step
+    per = " per character" if findings.unit == PER_CHARACTER else ""
+    nats = "nat" if difference == 1 else "nats"
+    seeds = "seed" if more == 1 else "seeds"
+    told = f"a difference of {difference:g} {nats}{per} between the best two"
+    return [f"About {more:,} more {seeds} each would tell {told}."]
+
+
+def chances(results: Results) -> list[str]:
+    """Say what luck does: the best of several runs, one run against another, common seeds."""
+    findings, said = results.findings, []
+    if (first := findings.first_in(TRIES)) is not None:
+        name, (value, low, high) = first
+        take = "the same" if name == findings.names[0] else name
+        band = f"{figure_of(value, findings.unit)} ({interval_of(low, high, findings.unit)})"
+        said.append(f"If you can afford {TRIES} runs, take {take}; their best is expected at {band}.")
+    rows = results.comparison[results.comparison["measure"] == results.best.column]
+    other = findings.surely_worse[0] if findings.surely_worse else findings.names[1]
+    one = rows[(rows["a"] == findings.names[0]) & (rows["b"] == other)]
+    if len(one) and np.isfinite(one["improvement_low"].iloc[0]):
+        p, low, high = (float(one[f"improvement{end}"].iloc[0]) for end in ("", "_low", "_high"))
+        against = "the nearest surely worse" if findings.surely_worse else "the next"
+        reading = (
+            "a meaningful improvement"
+            if low >= MEANINGFUL
+            else "too little to matter"
+            if high < MEANINGFUL
+            else f"meaningful from {MEANINGFUL} on"
+        )
+        said.append(
+            f"P(a run of the best beats one of {against}) = {p:.2f} "
+            f"({low:.2f} to {high:.2f}): {reading}."
+        )
+    correlations = rows["correlation"].dropna()
+    if len(correlations):
+        said.append(common_seeds(float(correlations.mean()), len(correlations)))
+    return said
+
+
+def common_seeds(correlation: float, pairs: int) -> str:
+    """Say whether runs of the same seed have something in common."""
+    shorter = 1 - np.sqrt(1 - min(max(correlation, 0), 1))
+    gain = f"shortens intervals by {shorter:.0%}" if shorter >= GAIN else "gains nothing"
+    over = f"in the mean of {pairs:,} pairs" if pairs > 1 else "over seeds"
+    return f"Runs of one seed correlate by {correlation:.2f} {over}: --paired {gain}."
+
+
+def listed(items: Sequence[Any], text: Callable[[Any], str], most: int = MOST_NAMED) -> str:
+    """Return some items in words, and how many more there are."""
+    more = f"; and {len(items) - most:,} more" if len(items) > most else ""
+    return "; ".join(map(text, items[:most])) + more
+
+
+def signed(difference: Mean) -> str:
+    """Return a difference with its sign and interval."""
+    return ("+" if difference.mean >= 0 else "") + amount(difference)
+
+
+def amount(difference: Mean) -> str:
+    """Return a difference with its interval."""
+    interval = f" ({digits(difference.low)} to {digits(difference.high)})"
+    return f"{digits(difference.mean)}{interval if np.isfinite(difference.low) else ''}"
+
+
+def named(column: str) -> str:
+    """Return the name of a setting, by its column."""
+    return column.removesuffix("_wanted")

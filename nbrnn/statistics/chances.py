@@ -1,0 +1,73 @@
+"""What does luck do: does a run of one configuration beat one of another, how good is the best of n?"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from nbrnn.statistics.stats import LEVEL, Array
+
+RESAMPLES = 1000
+MEANINGFUL = 0.75  # Bouthillier et al. 2021
+ENOUGH = 4  # times as many runs as tries
+TRIES = (1, 2, 3, 5, 10, 20, 50, 100)
+
+
+def improvement(a: Array, b: Array) -> tuple[float, float, float]:
+    """Return the probability that a run of `a` has a lower loss than one of `b`, with its interval.
+
+    It is Mann and Whitney's U over the number of pairs; a tie counts half. The interval is the
+    percentile bootstrap's, over the runs of each (Bouthillier et al., Accounting for variance in machine
+    learning benchmarks, MLSys 2021, who call an improvement meaningful from 0.75 on). Where all runs of
+    one are lower, no resample differs, and the interval is Clopper and Pearson's for as many trials
+    as the smaller sample has runs. NaN without runs.
+    """
+    if not len(a) or not len(b):
+        return np.nan, np.nan, np.nan
+    lower = (a[:, None] < b) + 0.5 * (a[:, None] == b)
+    p = float(lower.mean())
+    if min(len(a), len(b)) < 2:
+        return p, np.nan, np.nan
+    if p in (0, 1):
+        reached = float(((1 - LEVEL) / 2) ** (1 / min(len(a), len(b))))
+        return (p, reached, 1.0) if p else (p, 0.0, 1 - reached)
+    drawn = np.einsum("rn,nm,rm->r", weights(len(a), 0), lower, weights(len(b), 1), optimize=True)
+    low, high = np.quantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return p, float(low), float(high)
+
+
+@cache
+def weights(count: int, stream: int) -> Array:
+    """Return the shares of `count` runs in each resample, (RESAMPLES, count); always the same."""
+    rng = np.random.default_rng((count, stream))
+    return rng.multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
+
+
+def expected_best(sample: Array, tries: int) -> float:
+    """Return the expected lowest of so many independent draws from a sample.
+
+    Dodge et al., Show your work: improved reporting of experimental results, EMNLP 2019: the lowest is
+    at least the i-th of N in order with probability ((N - i + 1) / N)^n.
+    """
+    at_least = (1 - np.arange(len(sample) + 1) / len(sample)) ** tries
+    return float(np.sort(sample) @ -np.diff(at_least))
+
+
+def expected_best_band(sample: Array, tries: int) -> tuple[float, float, float]:
+    """Return the expected lowest of so many draws with its interval, by the bootstrap.
+
+    Few runs seldom hold what is lowest, so that the estimate is too high, and those of resamples again
+    by about as much (Tang et al., Showing your work doesn't always work, ACL 2020): the percentiles are
+    moved by twice that. The interval is NaN for fewer runs than ENOUGH times the tries, with which it
+    would hold the true one too seldom.
+    """
+    value = expected_best(sample, tries)
+    if len(sample) < ENOUGH * tries:
+        return value, np.nan, np.nan
+    ordered = np.sort(sample)
+    at_least = 1 - np.cumsum(weights(len(sample), 0), axis=1)
+    before = np.concatenate([np.ones((RESAMPLES, 1)), np.maximum(at_least, 0)], axis=1) ** tries
+    drawn = -np.diff(before, axis=1) @ ordered
+    low, high = np.quantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2)) - 2 * (drawn.mean() - value)
+    return value, float(low), float(high)
