@@ -1,0 +1,191 @@
+"""Are the parameters after steps what the optimizer makes of them?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from nbrnn.checks import causes
+from nbrnn.checks.answers import Answer, parameter_answers
+from nbrnn.checks.examine import Examination, finite
+from nbrnn.checks.gradients import Own
+from nbrnn.checks.matching import Scaling, error
+from nbrnn.checks.problem import Problem
+from nbrnn.checks.reference import (
+    BACKWARD_FAULTS,
+    OUTPUT_FAULTS,
+    STATE_FAULTS,
+    TARGET_FAULTS,
+    Fault,
+    forward,
+    gradient,
+    signals,
+)
+from nbrnn.checks.report import Finding, Row
+from nbrnn.checks.spellings import Sorted
+from nbrnn.checks.steps import Theta
+from nbrnn.checks.updates import Gradient, Stepping, Steps
+from nbrnn.config import option_name
+from nbrnn.errors import CheckError
+from nbrnn.network.params import NAMES
+
+
+def examine_steps(done: Examination, found: Sorted, n: int) -> None:
+    """Add the rows of the parameters after n steps, and what is wrong with them.
+
+    The first step is along the program's own gradients, where it gave them all; else along what they
+    should be, with the mistakes that were found. All steps are on the same window.
+    """
+    layout, theta = done.reading.layout, done.reading.theta
+    if not theta:
+        return
+    m, K = theta["U"].shape
+    answers = parameter_answers(found.of("after"), layout, m, K)
+    if not answers:
+        return
+    own = own_gradients(parameter_answers(found.of("gradient"), layout, m, K), theta)
+    if own is None and done.reading.problem is None:
+        raise CheckError("parameters after a step need the gradients, or x and y, to be checked")
+    if own is None or n > 1:
+        if done.reading.problem is None:
+            raise CheckError(f"--after {n} needs x and y: the gradients are those of the first step")
+        stepping = Stepping(theta, answers, explained_gradient(done, ()), done.config, n, exact=False)
+    else:
+        stepping = Stepping(theta, answers, lambda theta: own, done.config, n, exact=True)
+    best, fault = with_fault_before(done, stepping)
+    add_findings(done, best, fault, stepping)
+    add_rows(done, best, answers, stepping)
+
+
+def own_gradients(gradients: Mapping[str, Answer], theta: Theta) -> Theta | None:
+    """Return the program's own gradients, if it gave them all in the shapes of the parameters."""
+    if set(gradients) != set(NAMES):
+        return None
+    own = {name: answer.ways[0] for name, answer in gradients.items()}
+    fit = all(own[name].shape == theta[name].shape and np.isfinite(own[name]).all() for name in NAMES)
+    return own if fit and not any(answer.turned for answer in gradients.values()) else None
+
+
+def explained_gradient(done: Examination, more: tuple[Fault, ...]) -> Gradient:
+    """Return the gradient of any parameters, with the mistakes that were found in it, and more."""
+    problem, base, back = done.reading.problem, done.forward, done.backward
+    assert problem is not None and base is not None and back is not None
+    faults = (*base.faults, *back.faults, *more)
+
+    def at(theta: Theta) -> Theta:
+        here: Problem = problem.with_theta(theta)
+        states = forward(here, faults)
+        way_back = signals(here, states, faults)
+        found = {}
+        for name in NAMES:
+            right = gradient(name, here, states, way_back)
+            assert right is not None
+            own = back.own.get(name)
+            wrong = (
+                gradient(name, here, states, way_back, own.assembly) if own and own.assembly else right
+            )
+            same = wrong is not None and wrong.shape == right.shape
+            found[name] = scaled(wrong if same and wrong is not None else right, own)
+        return found
+
+    return at
+
+
+def scaled(
+    array: np.ndarray[tuple[int, ...], np.dtype[np.float64]], own: Own | None
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Return a gradient with the factor, or clipped as, the program's own is."""
+    how = own.scaling if own else Scaling("factor", 1.0)
+    if how.kind == "clipped":
+        return np.clip(array, -how.number, how.number)
+    if how.kind == "norm":
+        return array * min(1.0, how.number / float(np.linalg.norm(array)))
+    return array * how.number
+
+
+def with_fault_before(done: Examination, stepping: Stepping) -> tuple[Steps, Fault | None]:
+    """Return what explains the parameters, and, if no gradients were given, a mistake in these."""
+    best = stepping.explain()
+    if best.cost == 0 or stepping.exact or (done.backward and done.backward.own):
+        return best, None
+    known = done.forward is not None and bool(done.rows)
+    for fault in (*(() if known else (*STATE_FAULTS, *OUTPUT_FAULTS, *TARGET_FAULTS)), *BACKWARD_FAULTS):
+        other = Stepping(
+            stepping.theta,
+            stepping.answers,
+            explained_gradient(done, (fault,)),
+            stepping.config,
+            stepping.n,
+            exact=False,
+        )
+        after = other.alone()
+        if not after.unexplained and best.cost > 1:
+            return after, fault
+    return best, None
+
+
+def add_findings(done: Examination, best: Steps, fault: Fault | None, stepping: Stepping) -> None:
+    """Note what is wrong with the steps."""
+    config = stepping.config
+    inside = config.optimizer != "adam"
+    words = {
+        "clip": f"{config.clip}",
+        "optimizer": config.optimizer,
+        "there": "outside" if inside else "inside",
+        "here": "inside" if inside else "outside",
+    }
+    arrays = tuple(f"{name} after" for name in stepping.answers)
+    for each in (*(() if fault is None else (fault,)), *best.faults):
+        done.findings.append(Finding(str(each), causes.of_fault(each, **words), arrays))
+    if best.optimizer is not None:
+        sentence = f"these are steps of {best.optimizer}, where the settings say {config.optimizer}"
+        done.findings.append(Finding("optimizer", sentence, arrays))
+    if best.multiple is not None:
+        eta = f"as if {option_name('eta')} were {best.multiple * config.eta:.4g}"
+        done.findings.append(
+            Finding("eta", f"the step is {best.multiple:g} times what it should be, {eta}", arrays)
+        )
+    if best.unexplained:
+        names = ", ".join(stepping.answers[name].name for name in best.unexplained)
+        sentence = f"{names}: not what {config.optimizer} makes of the parameters before"
+        follows = bool(done.findings)
+        done.findings.append(
+            Finding(None, sentence, tuple(f"{name} after" for name in best.unexplained), follows)
+        )
+
+
+def add_rows(done: Examination, best: Steps, answers: Mapping[str, Answer], stepping: Stepping) -> None:
+    """Add a row for each parameter, its error that of the change."""
+    right = stepping.right()
+    allowed = stepping.rounding(right)
+    blamed = [
+        str(number)
+        for number, finding in enumerate(done.findings, 1)
+        if f"{next(iter(answers))} after" in finding.arrays
+    ]
+    for name, answer in answers.items():
+        (found,) = answer.ways
+        before = stepping.theta[name]
+        if found.shape != before.shape:
+            row = Row(
+                answer.name,
+                f"{name} after",
+                answer.array.shape,
+                None,
+                None,
+                f"wrong: {len(done.findings)}",
+            )
+            done.rows.append(row)
+            continue
+        change, expected = found - before, right[name] - before
+        off = error(change, expected)
+        with np.errstate(all="ignore"):
+            largest = float(np.abs(change - expected).max() / max(float(np.abs(expected).max()), 1e-300))
+        verdict = "right" if off <= 1e-9 else "right, in float32"
+        if off > allowed[name] or best.cost:
+            verdict = "right" if off <= 1e-9 else f"wrong: {', '.join(blamed)}"
+        steps = f"{name} after {stepping.n} step{'s' * (stepping.n > 1)}"
+        done.rows.append(
+            Row(answer.name, steps, answer.array.shape, finite(largest), finite(off), verdict)
+        )

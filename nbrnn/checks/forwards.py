@@ -1,0 +1,162 @@
+"""Which mistakes in the forward pass give just what the program gave?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+
+from nbrnn.checks.answers import Answer
+from nbrnn.checks.matching import Tolerance, named_factors
+from nbrnn.checks.problem import Problem
+from nbrnn.checks.reference import (
+    OUTPUT_FAULTS,
+    STATE_FAULTS,
+    TARGET_FAULTS,
+    Fault,
+    States,
+    forward,
+    loss_of,
+    outputs,
+    softmax,
+)
+from nbrnn.network.params import Array
+
+UNEXPLAINED = 2.5  # what an array without a cause counts, in causes
+STAGES = ("H", "h_last", "O", "P", "loss")
+OF_LOSS = {"bits": 1 / np.log(2)}
+
+
+@dataclass(frozen=True)
+class Forward:
+    """The fewest mistakes that explain the forward pass.
+
+    `factor` is the reason by which the loss is a multiple of what these mistakes give. `unexplained`
+    are the arrays that differ nevertheless; `at` is the pass with the mistakes, and with the program's
+    own states and probabilities where these are not explained.
+    """
+
+    faults: tuple[Fault, ...]
+    at: States
+    factor: str | None = None
+    unexplained: tuple[str, ...] = ()
+    following: tuple[str, ...] = field(default=())
+
+    @property
+    def cost(self) -> float:
+        """How bad the explanation is."""
+        return len(self.faults) + (self.factor is not None) + UNEXPLAINED * len(self.unexplained)
+
+
+def explain(
+    problem: Problem, answers: Mapping[str, Answer], tolerance: Mapping[str, Tolerance]
+) -> Forward:
+    """Return the explanation of the forward answers with the fewest mistakes."""
+    best = compared(problem, answers, tolerance, ())
+    if not answers:
+        return best
+    faults = relevant(answers)
+    for size in (1, 2):
+        for chosen in combinations(faults, size):
+            if best.cost <= size:
+                return best
+            candidate = compared(problem, answers, tolerance, chosen)
+            if candidate.cost < best.cost:
+                best = candidate
+    return with_own_arrays(problem, best, answers, tolerance) if best.unexplained else best
+
+
+def relevant(answers: Mapping[str, Answer]) -> list[Fault]:
+    """Return the mistakes that these arrays can show."""
+    faults: list[Fault] = list(STATE_FAULTS)
+    if {"O", "P", "loss"} & set(answers):
+        faults += OUTPUT_FAULTS
+    return faults + list(TARGET_FAULTS) if "loss" in answers else faults
+
+
+def compared(
+    problem: Problem,
+    answers: Mapping[str, Answer],
+    tolerance: Mapping[str, Tolerance],
+    faults: tuple[Fault, ...],
+) -> Forward:
+    """Return how the pass with these mistakes explains the answers."""
+    at = forward(problem, faults)
+    expected = by_name(at)
+    unexplained = [
+        name
+        for name in STAGES[:-1]
+        if name in answers and not agrees(answers, expected, tolerance, name)
+    ]
+    factor = None
+    if "loss" in answers and not agrees(answers, expected, tolerance, "loss"):
+        factor = factor_of(problem, answers["loss"], at.loss, tolerance["loss"].single)
+        if factor is None:
+            unexplained.append("loss")
+    return Forward(faults, at, factor, tuple(unexplained))
+
+
+def by_name(at: States) -> dict[str, Array]:
+    """Return a pass as the answers are called."""
+    return {"H": at.H, "h_last": at.H[-1], "O": at.O, "P": at.P, "loss": np.array(at.loss)}
+
+
+def agrees(
+    answers: Mapping[str, Answer],
+    expected: Mapping[str, Array],
+    tolerance: Mapping[str, Tolerance],
+    name: str,
+) -> bool:
+    """Whether an answer is what is expected, but for rounding."""
+    return answers[name].error(expected[name]) <= tolerance[name].single
+
+
+def factor_of(problem: Problem, answer: Answer, loss: float, tolerance: float) -> str | None:
+    """Return the reason by which a loss is a multiple of the right one."""
+    T, B, _ = problem.X.shape
+    value = float(answer.array.reshape(-1)[0])
+    for reason, factor in {**named_factors(T, B), **OF_LOSS}.items():
+        if loss and abs(value / (factor * loss) - 1) <= tolerance:
+            return reason
+    return None
+
+
+def with_own_arrays(
+    problem: Problem, best: Forward, answers: Mapping[str, Answer], tolerance: Mapping[str, Tolerance]
+) -> Forward:
+    """Return the explanation that goes on from the program's own states and probabilities.
+
+    What is right for these follows from what is not explained in them.
+    """
+    at, following = best.at, []
+    H = whole_states(best, answers)
+    if "H" in best.unexplained and H is not None:
+        O = outputs(problem, H, best.faults)
+        at = States(at.A, H, O, softmax(O, best.faults), 0.0)
+        at = at._replace(loss=loss_of(problem, at.P, best.faults))
+    unexplained = []
+    for name in best.unexplained:
+        if name != "H" and at is not best.at and agrees(answers, by_name(at), tolerance, name):
+            following.append(name)
+            continue
+        unexplained.append(name)
+        if name == "P":
+            own = answers["P"].nearest(at.P)
+            if own is not None and np.isfinite(own[0]).all():
+                at = at._replace(P=own[0])
+                at = at._replace(loss=loss_of(problem, at.P, best.faults))
+    return Forward(best.faults, at, best.factor, tuple(unexplained), tuple(following))
+
+
+def whole_states(best: Forward, answers: Mapping[str, Answer]) -> Array | None:
+    """Return the program's own states (T+1, B, m), if it gave them all, and they are finite."""
+    pair = answers["H"].nearest(best.at.H) if "H" in answers else None
+    if pair is None or not np.isfinite(pair[0]).all():
+        return None
+    own, right = pair
+    if len(own) == len(best.at.H):
+        return own
+    begins_late = not np.shares_memory(right[0], best.at.H[0])
+    return np.concatenate([best.at.H[:1], own]) if begins_late else None

@@ -1,0 +1,210 @@
+"""What was computed: which parameters, characters and state do these arrays hold, by their shapes?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from nbrnn.checks.spellings import Named, Role, Sorted
+from nbrnn.errors import CheckError
+from nbrnn.network.params import NAMES, Array, shapes
+
+LAYOUTS = ("column", "row")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One computation, shaped as in the equations, in one precision.
+
+    theta: W (m, m), U (m, K), V (K, m), b (m,), c (K,). X, Y (T, B, K): one-hot. h0 (B, m). The loss of
+    a window is the mean of its characters' losses, or their sum; over B windows the mean.
+    """
+
+    theta: dict[str, Array]
+    X: Array
+    Y: Array
+    h0: Array
+    mean: bool
+
+    @property
+    def scale(self) -> float:
+        """By what the losses of all characters together are multiplied."""
+        T, B = len(self.X), len(self.h0)
+        return 1.0 / (T * B) if self.mean else 1 / B
+
+    def astype(self, dtype: Any) -> Problem:
+        """Return it in another precision."""
+        theta = {name: array.astype(dtype) for name, array in self.theta.items()}
+        X, Y, h0 = (array.astype(dtype) for array in (self.X, self.Y, self.h0))
+        return replace(self, theta=theta, X=X, Y=Y, h0=h0)
+
+    def with_theta(self, theta: dict[str, Array]) -> Problem:
+        """Return it with other parameters."""
+        return replace(self, theta=theta)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to understand a file: the layout of its parameters, and the problem.
+
+    `problem` is None where the file has no inputs: then only steps can be looked at.
+    """
+
+    layout: str
+    theta: dict[str, Array]
+    problem: Problem | None
+
+
+def arranged(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
+    """Yield an array in each order of its axes that gives this shape; axes of length 1 do not count."""
+    squeezed, wanted = np.squeeze(array), [n for n in shape if n != 1]
+    if sorted(squeezed.shape) != sorted(wanted):
+        return
+    for order in permutations(range(squeezed.ndim)):
+        if [squeezed.shape[axis] for axis in order] == wanted:
+            yield squeezed.transpose(order).reshape(shape)
+
+
+def oriented(name: str, array: Array, layout: str, m: int, K: int) -> Array | None:
+    """Return a parameter, or its gradient, as in the equations; None if it has another shape."""
+    shape = shapes(m, K)[name]
+    if len(shape) == 1:
+        return array.reshape(shape) if array.size == shape[0] == max(array.shape, default=1) else None
+    stored = shape if layout == "column" else shape[::-1]
+    squeezed = (
+        array.reshape(stored)
+        if tuple(n for n in array.shape if n > 1) == tuple(n for n in stored if n > 1)
+        else None
+    )
+    return None if squeezed is None else squeezed if layout == "column" else squeezed.T
+
+
+def readings(found: Sorted, mean: bool) -> list[Reading]:
+    """Return all ways to understand the inputs of a file by their shapes. Raises CheckError."""
+    parameters = found.of("parameter")
+    missing = [name for name in NAMES if name not in parameters]
+    if missing:
+        raise CheckError(f"{' '.join(missing)}: not in the file, without which nothing can be computed")
+    m, K = parameters["b"].array.size, parameters["c"].array.size
+    of_layouts = {}
+    for layout in LAYOUTS:
+        theta = {name: oriented(name, parameters[name].array, layout, m, K) for name in NAMES}
+        if all(array is not None for array in theta.values()):
+            of_layouts[layout] = {name: np.asarray(array, float) for name, array in theta.items()}
+    if not of_layouts:
+        said = ", ".join(f"{each.name} {each.array.shape}" for each in parameters.values())
+        raise CheckError(
+            f"no network has parameters of these shapes: {said}; with b ({m},) and c ({K},) U is "
+            f"({m}, {K}) in columns, ({K}, {m}) in rows, and V the other way round"
+        )
+    if not all(np.isfinite(array).all() for array in next(iter(of_layouts.values())).values()):
+        raise CheckError("the parameters hold numbers that are not finite")
+    inputs = [name for name in "xy" if Role("input", name) in found.by_role]
+    if not inputs:
+        return [Reading(layout, theta, None) for layout, theta in of_layouts.items()]
+    if len(inputs) == 1:
+        other = "y" if inputs == ["x"] else "x"
+        raise CheckError(f"there is {inputs[0]}, but no {other}: save both")
+    windows = list(windows_of(found, m, K))
+    return [
+        Reading(layout, theta, Problem(theta, X, Y, h0, mean))
+        for layout, theta in of_layouts.items()
+        for X, Y, h0 in windows
+    ]
+
+
+def windows_of(found: Sorted, m: int, K: int) -> Iterator[tuple[Array, Array, Array]]:
+    """Yield X, Y (T, B, K) and h0 (B, m) in each way that their shapes allow."""
+    given = {name: found.by_role[Role("input", name)] for name in "xy"}
+    starts = starts_of([each.array for name in "xy" for each in given[name]], K)
+    pairs: list[tuple[Array, Array]] = []
+    fitting = pairs
+    for vectors in (True, False):  # of few characters indices may look like one-hot vectors
+        pairs = [
+            (X, Y)
+            for start in starts
+            for X in one_hot_of(given["x"], K, start, vectors)
+            for Y in one_hot_of(given["y"], K, start, vectors)
+        ] or pairs
+        fitting = [(X, Y) for X, Y in pairs if X.shape == Y.shape]
+        if fitting:
+            break
+    if not pairs:
+        names = " and ".join(each.name for name in "xy" for each in given[name])
+        raise CheckError(f"{names}: the indices and the one-hot vectors are not the same characters")
+    if not fitting:
+        lengths = [X.shape[0] * X.shape[1] for X in pairs[0]]
+        raise CheckError(f"x has {lengths[0]} characters, y has {lengths[1]}")
+    state = found.of("input").get("h0")
+    fits = False
+    for X, Y in fitting:
+        shape = (X.shape[1], m)
+        if state is None and shape[0] > len(X) == 1:
+            continue  # a row of characters is one window, unless there is a state for each
+        for h0 in [np.zeros(shape)] if state is None else arranged(state.array, shape):
+            fits = True
+            yield X, Y, np.asarray(h0, float)
+    if not fits and state is not None:
+        raise CheckError(f"{state.name} {state.array.shape} is no state of {m} units")
+
+
+def starts_of(arrays: list[Array], K: int) -> list[int]:
+    """Return from which number indices may count: from 1 in MATLAB, where 0 is none and K is one."""
+    indices = [array for array in arrays if array.size and not from_one_hot(np.asarray(array), K)]
+    if not indices or min(array.min() for array in indices) <= 0:
+        return [0]
+    return [1] if max(array.max() for array in indices) >= K else [0, 1]
+
+
+def one_hot_of(given: list[Named], K: int, start: int, vectors: bool) -> list[Array]:
+    """Return characters as X (T, B, K), in each way that the shape of indices or one-hot vectors allows.
+
+    Without `vectors`, for arrays all of 0 and 1, what may be one-hot vectors is taken for indices.
+    Given both ways they must agree: there are none if they do not. Raises CheckError.
+    """
+    ways: list[list[Array]] = []
+    for each in given:
+        array = np.asarray(each.array, float)
+        if not np.isfinite(array).all() or (array != np.floor(array)).any():
+            raise CheckError(f"{each.name} holds numbers that are neither indices nor one-hot vectors")
+        one_hot = from_one_hot(array, K) if vectors else []
+        ways.append(one_hot or from_indices(each.name, array, K, start))
+    return [X for X in ways[0] if all(any(np.array_equal(X, Z) for Z in way) for way in ways[1:])]
+
+
+def from_one_hot(array: Array, K: int) -> list[Array]:
+    """Return one-hot vectors as (T, B, K) in each way that fits; none if there is no axis of them."""
+    if array.ndim < 2 or ((array != 0) & (array != 1)).any():
+        return []
+    found = []
+    while array.ndim > 3 and 1 in array.shape:
+        array = array.squeeze(array.shape.index(1))
+    if array.ndim > 3:
+        return []
+    for axis in range(array.ndim):
+        if array.shape[axis] == K and (array.sum(axis) == 1).all():
+            rest = np.moveaxis(array, axis, -1)
+            found += both_orders(rest.reshape(-1, 1, K) if rest.ndim == 2 else rest)
+    return found
+
+
+def both_orders(array: Array) -> list[Array]:
+    """Return an array with its first two axes in both orders, the one with more steps first."""
+    both = [array, array.swapaxes(0, 1)]
+    return sorted(both, key=lambda each: len(each) == 1)
+
+
+def from_indices(name: str, array: Array, K: int, start: int) -> list[Array]:
+    """Return indices that count from `start` as one-hot vectors (T, B, K). Raises CheckError."""
+    if array.size == 0 or array.squeeze().ndim > 2:
+        raise CheckError(f"{name} {array.shape} holds neither indices nor one-hot vectors of {K}")
+    if array.min() < start or array.max() >= K + start:
+        numbers = f"{array.min():g} to {array.max():g}"
+        raise CheckError(f"{name} holds indices from {numbers}, but c has {K} characters")
+    squeezed = array.squeeze()
+    codes = squeezed if squeezed.ndim == 2 else squeezed.reshape(-1, 1)
+    return both_orders(np.eye(K)[codes.astype(int) - start])

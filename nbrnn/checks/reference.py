@@ -1,0 +1,262 @@
+"""The whole computation in NumPy, with a switch for each mistake that people make.
+
+    a_t = W h_{t-1} + U x_t + b      h_t = tanh(a_t)      o_t = V h_t + c      p_t = softmax(o_t)
+
+A fault is the name of a mistake, or a pair of it and a number. Without faults everything is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from nbrnn.checks.problem import Problem
+from nbrnn.network.params import Array
+
+Fault = str | tuple[str, int]
+Faults = Collection[Fault]
+
+STATE_FAULTS = (
+    "h_0 ignored",
+    "state not handed on",
+    "W transposed",
+    "b left out",
+    "x read as indices",
+    "sigmoid for tanh",
+    "no tanh",
+    "reads y",
+)
+OUTPUT_FAULTS = ("h_{t-1} for h_t in o", "c left out", "softmax over time", "softmax over all")
+TARGET_FAULTS = ("targets are x", "targets late", "targets early", "y read as indices")
+BACKWARD_FAULTS = (
+    "next step missing",
+    "tanh' missing",
+    "tanh' missing in the next step's term",
+    "tanh' without the square",
+    "tanh' of a",
+    "W for its transpose",
+    "only the last loss",
+    "softmax' missing",
+    "softmax' applied twice",
+)
+MOST_TRUNCATIONS = 100  # numbers of steps that are tried
+
+
+class States(NamedTuple):
+    """What the forward pass computes."""
+
+    A: Array  # (T, B, m): what goes into tanh
+    H: Array  # (T+1, B, m): H[0] is the state before the window
+    O: Array  # (T, B, K)
+    P: Array  # (T, B, K)
+    loss: float
+
+
+class Signals(NamedTuple):
+    """What back-propagation computes before it sums over time: the gradients of o and of a."""
+
+    do: Array  # (T, B, K)
+    da: Array  # (T, B, m)
+
+
+def forward(problem: Problem, faults: Faults = ()) -> States:
+    """Return states, probabilities and the loss."""
+    H, A = states(problem, faults)
+    O = outputs(problem, H, faults)
+    P = softmax(O, faults)
+    return States(A, H, O, P, loss_of(problem, P, faults))
+
+
+def states(problem: Problem, faults: Faults) -> tuple[Array, Array]:
+    """Return the states H (T+1, B, m) and what goes into tanh (T, B, m)."""
+    theta, X, h0 = problem.theta, problem.X, problem.h0
+    W = theta["W"] if "W transposed" in faults else theta["W"].T
+    X = as_indices(X) if "x read as indices" in faults else problem.Y if "reads y" in faults else X
+    A = X @ theta["U"].T + (0 if "b left out" in faults else theta["b"])
+    H = np.empty((len(X) + 1, *h0.shape), A.dtype)
+    H[0] = 0 if "h_0 ignored" in faults else h0
+    for t in range(len(X)):
+        A[t] += (H[0] if "state not handed on" in faults else H[t]) @ W
+        if "sigmoid for tanh" in faults:
+            H[t + 1] = 1 / (1 + np.exp(-A[t]))
+        else:
+            H[t + 1] = A[t] if "no tanh" in faults else np.tanh(A[t])
+    return H, A
+
+
+def as_indices(one_hot: Array) -> Array:
+    """Return what comes of one-hot vectors that are used as indices: K - 1 times the first character."""
+    wrong = np.zeros_like(one_hot)
+    wrong[..., 0] = one_hot.shape[-1] - 1
+    wrong[..., 1] = 1
+    return wrong
+
+
+def outputs(problem: Problem, H: Array, faults: Faults = ()) -> Array:
+    """Return o (T, B, K) of the states (T+1, B, m)."""
+    theta = problem.theta
+    read = H[:-1] if "h_{t-1} for h_t in o" in faults else H[1:]
+    return np.asarray(read @ theta["V"].T + (0 if "c left out" in faults else theta["c"]))
+
+
+def softmax(O: Array, faults: Faults = ()) -> Array:
+    """Return probabilities (T, B, K)."""
+    axes: int | tuple[int, ...] = -1
+    if "softmax over time" in faults:
+        axes = 0
+    elif "softmax over all" in faults:
+        axes = (0, 1, 2)
+    e = np.exp(O - O.max(axes, keepdims=True))
+    return np.asarray(e / e.sum(axes, keepdims=True))
+
+
+def targets(problem: Problem, faults: Faults) -> Array:
+    """Return what is to be predicted, one-hot (T, B, K)."""
+    Y = problem.Y
+    if "targets are x" in faults:
+        return problem.X
+    if "targets late" in faults:
+        return np.roll(Y, 1, 0)
+    if "targets early" in faults:
+        return np.roll(Y, -1, 0)
+    return as_indices(Y) if "y read as indices" in faults else Y
+
+
+def loss_of(problem: Problem, P: Array, faults: Faults = ()) -> float:
+    """Return the loss of probabilities."""
+    Y = targets(problem, faults)
+    used = Y != 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(-problem.scale * (Y[used] * np.log(P[used])).sum())
+
+
+def signals(problem: Problem, at: States, faults: Faults = ()) -> Signals:
+    """Return the gradients of o and of a, by back-propagation through the window."""
+    do = output_gradient(problem, at.P, faults)
+    theta, H = problem.theta, at.H
+    slope = 1 - H[1:] ** 2
+    if "tanh' without the square" in faults:
+        slope = 1 - H[1:]
+    elif "tanh' of a" in faults:
+        slope = 1 - at.A**2
+    elif "tanh' missing" in faults or "no tanh" in faults:
+        slope = np.ones_like(H[1:])
+    if "sigmoid for tanh" in faults and "tanh' missing" not in faults:
+        slope = H[1:] * (1 - H[1:])
+    read = do
+    if "h_{t-1} for h_t in o" in faults:
+        read = np.concatenate([do[1:], np.zeros_like(do[:1])])
+    D = read @ theta["V"]  # (T, B, m): the gradient of h_t by way of o_t alone
+    W = theta["W"].T if ("W for its transpose" in faults) != ("W transposed" in faults) else theta["W"]
+    da = np.empty_like(D)
+    following = np.zeros_like(problem.h0)
+    alone = "next step missing" in faults or "state not handed on" in faults
+    for t in reversed(range(len(D))):
+        dh = D[t] if alone else D[t] + following @ W
+        da[t] = dh * slope[t]
+        following = dh if "tanh' missing in the next step's term" in faults else da[t]
+    return Signals(do, da)
+
+
+def output_gradient(problem: Problem, P: Array, faults: Faults) -> Array:
+    """Return the gradient of o, of the sum of all losses."""
+    Y = targets(problem, faults)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if "softmax' missing" in faults:
+            do = np.where(Y != 0, -Y / P, 0)
+        else:
+            do = P - np.minimum(Y, 1)
+            if "softmax' applied twice" in faults:
+                do = P * (do - (P * do).sum(-1, keepdims=True))
+    if "only the last loss" in faults:
+        do[:-1] = 0
+    return do
+
+
+def truncations(problem: Problem, at: States, do: Array) -> Iterator[tuple[int, Signals]]:
+    """Yield n and the signals if back-propagation goes back n steps from each loss, n = 1, 2, ..."""
+    slope = 1 - at.H[1:] ** 2
+    part = do @ problem.theta["V"] * slope
+    total = part.copy()
+    for n in range(1, min(len(do) - 1, MOST_TRUNCATIONS)):
+        part = part[1:] @ problem.theta["W"] * slope[:-n]
+        total[:-n] += part
+        yield n, Signals(do, total.copy())
+
+
+# ---------------------------------------------------------------- gradients, and how they are summed
+
+Assembly = Callable[[Problem, States, Signals], Array]
+
+
+def outer(left: Array, right: Array) -> Array:
+    """Return the sum of the outer products of (T, B, n) and (T, B, k): (n, k)."""
+    return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])
+
+
+def factors(name: str, problem: Problem, at: States, signals: Signals) -> tuple[Array, Array]:
+    """Return of which two series the gradient of a matrix is the sum of the outer products."""
+    if name == "V":
+        return signals.do, at.H[1:]
+    return signals.da, problem.X if name == "U" else at.H[:-1]
+
+
+def gradient(
+    name: str, problem: Problem, at: States, signals: Signals, fault: str | None = None
+) -> Array | None:
+    """Return a parameter's gradient, summed over time with a fault; None where it cannot have it."""
+    scale = problem.scale
+    if name in "bc":
+        series = signals.da if name == "b" else signals.do
+        summed = bias_gradient(series, fault)
+        return None if summed is None else scale * summed
+    left, right = factors(name, problem, at, signals)
+    if fault == "h_t for h_{t-1}" and name in "WV":
+        right = at.H[1:] if name == "W" else at.H[:-1]
+    elif fault == "h_0 ignored in it" and name == "W":
+        right = np.concatenate([np.zeros_like(right[:1]), right[1:]])
+    elif fault == "y for x" and name == "U":
+        right = problem.Y
+    elif fault == "only the last step":
+        left, right = left[-1:], right[-1:]
+    elif fault == "only the first step":
+        left, right = left[:1], right[:1]
+    elif fault == "only the first window":
+        left, right = left[:, :1], right[:, :1]
+    elif fault == "transposed":
+        left, right = right, left
+    elif fault is not None:
+        return None
+    return scale * outer(left, right)
+
+
+def bias_gradient(series: Array, fault: str | None) -> Array | None:
+    """Return the sum of a bias's gradients (T, B, n) over time and windows, with a fault."""
+    sums: dict[str | None, Callable[[], Array]] = {
+        None: lambda: series.sum((0, 1)),
+        "only the last step": lambda: series[-1].sum(0),
+        "only the first step": lambda: series[0].sum(0),
+        "only the first window": lambda: series[:, 0].sum(0),
+        "wrong axis": lambda: series.sum(-1),
+        "summed to one number": lambda: np.full(series.shape[-1], series.sum()),
+        "not summed over time": lambda: series.sum(1),
+        "not summed over windows": lambda: series.sum(0),
+    }
+    return np.asarray(sums[fault]()) if fault in sums else None
+
+
+ASSEMBLY_FAULTS = (
+    "transposed",
+    "h_t for h_{t-1}",
+    "h_0 ignored in it",
+    "y for x",
+    "only the last step",
+    "only the first step",
+    "only the first window",
+    "wrong axis",
+    "summed to one number",
+    "not summed over time",
+    "not summed over windows",
+)

@@ -1,0 +1,103 @@
+"""Exercises and files: what is written is known again, what is no file of arrays is said to be none."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import student
+from safetensors.numpy import save_file
+from scipy.io import loadmat, savemat
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+@pytest.mark.parametrize("kind", ["npz", "mat"])
+@pytest.mark.parametrize(
+    "options", [[], ["--layout", "row", "--batch", "3"], ["--preset", "dd2424-2025"]]
+)
+def test_a_solved_case_is_right(nbrnn, text_file, kind, options):
+    nbrnn("case", f"case.{kind}", text_file, "--hidden", "6", "--seq-length", "8", *options)
+    report = json.loads(nbrnn("check", f"case.{kind}", "--json").stdout)
+    assert report["right"]
+    assert len(report["rows"]) == 13
+    assert "the exercise with seed 0" in report["notes"][0]
+
+
+def solved(case, faults=()):
+    """Return what the student's program makes of a case in columns."""
+    theta = {name: case[name] for name in "WUVbc"}
+    codes = np.append(case["X"].argmax(0), case["Y"].argmax(0)[-1])[None]
+    loss, grads, P, H = student.run(theta, codes, case["h0"], faults)
+    return loss, P[0], H[0], grads
+
+
+def test_the_code_for_numpy(nbrnn, text_file):
+    nbrnn("case", "case.npz", text_file, "--blind", "--layout", "column")
+    (code,) = re.findall(r"```python numpy\n(.*?)```", README, re.DOTALL)
+    for faults, exit_code in (((), 0), (("no next",), 1)):
+        case = dict(np.load("case.npz"))
+        *answers, grads = solved(case, faults)
+        exec(code, {"forward": lambda *_, a=answers: a, "backward": lambda *_, g=grads: g})
+        done = nbrnn("check", "mine.npz", code=exit_code).stdout
+        assert ("the next step's term is missing" in done) == bool(faults)
+
+
+def test_the_code_for_torch(nbrnn, text_file):
+    (code,) = re.findall(r"```python torch\n(.*?)```", README, re.DOTALL)
+    compile(code, "README", "exec")
+    pytest.importorskip("torch")
+    nbrnn("case", "case.npz", text_file, "--blind", "--layout", "row")
+    exec(code, {})
+    nbrnn("check", "mine.npz", "--loss", "mean")
+
+
+def test_the_code_for_matlab(nbrnn, text_file):
+    """What MATLAB's save would write: structs, numbers as double, indices that count from 1."""
+    nbrnn("case", "case.mat", text_file, "--blind")
+    case = loadmat("case.mat")
+    loss, P, H, grads = solved(case)
+    (saved,) = re.findall(r"save\('mine.mat', (.*?), '-v7'\)", README)
+    values = {**case, "RNN": {name: case[name] for name in "WUVbc"}}
+    values |= {"loss": loss, "P": P, "H": H, "grads": grads}
+    savemat("mine.mat", {name: values[name] for name in saved.replace("'", "").split(", ")})
+    assert "right: 8 arrays agree" in nbrnn("check", "mine.mat").stdout
+    indices = {name: case[name] for name in ("x", "y", "h0", *"WUVbc")}
+    savemat("mine.mat", {**indices, "loss": loss, "dW": grads["W"].T})
+    assert "dW is transposed" in nbrnn("check", "mine.mat", code=1).stdout
+
+
+def test_answers_alone_with_the_case(nbrnn, text_file):
+    nbrnn("case", "case.npz", text_file, "--blind")
+    case = dict(np.load("case.npz"))
+    loss, _, _, grads = solved(case, ("sign",))
+    own = {"loss": np.array([loss]), **{f"d{name}": g.copy() for name, g in grads.items()}}
+    save_file(own, "mine.safetensors")
+    done = nbrnn("check", "mine.safetensors", "--case", "case.npz", code=1).stdout
+    assert "the sign is wrong" in done
+    np.savez("mine.npz", **{**case, "W": case["W"] * 0.9}, loss=loss)
+    assert "changed in place" in nbrnn("check", "mine.npz", code=1).stdout
+
+
+def test_what_is_no_file_of_arrays(nbrnn, tmp_path):
+    np.savez("object.npz", RNN={"W": np.ones(3)}, allow_pickle=True)
+    np.savez("empty.npz")
+    for name in ("damaged.npz", "damaged.mat", "damaged.safetensors"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04 no such thing" * 20)
+    (tmp_path / "new.mat").write_bytes(b"MATLAB 7.3 MAT-file" + bytes(600))
+    (tmp_path / "folder.npz").mkdir()
+    for name, said in [
+        ("object.npz", r"RNN is an object array .* np.savez\(FILE, \*\*RNN\)"),
+        ("empty.npz", "holds no arrays"),
+        ("damaged.npz", "damaged, or no .npz file"),
+        ("damaged.mat", "no file of MATLAB"),
+        ("damaged.safetensors", "damaged, or no .safetensors file"),
+        ("new.mat", "-v7"),
+        ("folder.npz", "cannot read folder.npz"),
+        ("none.npz", "there is no none.npz"),
+        ("none.txt", "give a file that ends in"),
+    ]:
+        stderr = nbrnn("check", name, code=2).stderr
+        assert re.search(said, stderr), stderr
+        assert len(stderr.splitlines()) == 1
