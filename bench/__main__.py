@@ -20,9 +20,7 @@ RESULTS = Path(__file__).parent.parent / "results" / "bench"  # of everything, m
 def main() -> None:
     """Measure, show tables on stderr as they come, and print one JSON document."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="two minutes, without " + " and ".join(LONG)
-    )
+    parser.add_argument("--quick", action="store_true", help="two minutes, without " + ", ".join(LONG))
     parser.add_argument("--check", action="store_true", help="only compare with the naive program")
     parser.add_argument("--only", default="", help="implementations by name, with commas: numpy,nbrnn")
     parser.add_argument("--sections", default="", help="out of " + ", ".join(SECTIONS))

@@ -20,7 +20,7 @@ from nbrnn.network import loops, rnn
 from nbrnn.network.blocks import VECTOR_BYTES
 from nbrnn.network.jit import jit
 from nbrnn.network.optimizers import AdaGrad, update_parameters
-from nbrnn.network.params import Carry, History, Layout, zeros
+from nbrnn.network.params import Carry, History, Layout, Plan, zeros
 
 TURNS = 15
 WHOLE = "whole update"
@@ -98,11 +98,11 @@ def repeat_forward(n, theta, x, h):
 
 
 @jit
-def repeat_logits(n, theta, y, h, p, losses):
+def repeat_logits(n, theta, y, h, p, losses, scale):
     """The logits, their softmax and the loss, n times."""
     for _ in range(n):
         rnn.logits(theta, h, p)
-        rnn.softmax_loss(p, y, losses)
+        rnn.softmax_loss(p, y, losses, scale)
 
 
 @jit
@@ -131,24 +131,28 @@ def measure(problem: Problem) -> dict[str, Any]:
     layout = Layout(problem.m, problem.K, np.dtype(problem.dtype))
     m, M, K, T, size = problem.m, layout.M, problem.K, problem.T, layout.dtype.itemsize
     real = layout.dtype.type
-    theta, memory, gradient, _, work = layout.buffers(layout.pack(problem.theta), T, memory=1)
+    buffers = layout.buffers(layout.pack(problem.theta), T, memory=1)
+    theta, memory, gradient, work = buffers.theta, buffers.memory, buffers.gradient, buffers.work
     codes = problem.codes
     x, y = codes[:T], codes[1 : T + 1]
     gradient.rows[:] = x
     dense = theta.flat.size - theta.U.size + np.unique(x).size * M
-    optimizer, clip = AdaGrad(real(problem.eta), real(problem.epsilon)), real(problem.clip)
+    optimizer = AdaGrad(real(problem.eta), real(problem.epsilon))
+    clip, scale = real(problem.clip), real(problem.scale)
     n = 20
+    starts, fresh = np.arange(n)[:, None] * T, np.arange(n)[:, None] == 0
+    plan = Plan(starts, fresh, np.full(n, problem.eta, layout.dtype))
     history = History.empty(n)
     exp_flops, tanh_flops = EXP_FLOPS[problem.dtype], TANH_FLOPS[problem.dtype]
     phases = {
         "forward recurrence": lambda: repeat_forward(n, theta, x, work.h),
-        "logits and softmax": lambda: repeat_logits(n, theta, y, work.h, work.p, work.losses),
+        "logits and softmax": lambda: repeat_logits(n, theta, y, work.h, work.p, work.losses, scale),
         "backward recurrence": lambda: repeat_backward(n, theta, work.h, work.p, work.da),
         "weight gradients": lambda: repeat_gradients(n, gradient, x, work.h, work.p, work.da),
         "AdaGrad": lambda: repeat_update(n, optimizer, clip, theta, memory, gradient, work.touched),
     }
     trained = layout.buffers(layout.pack(problem.theta), T, memory=1)
-    whole = {WHOLE: lambda: loops.train(trained, optimizer, clip, codes, Carry(), history)}
+    whole = {WHOLE: lambda: loops.train(trained, optimizer, clip, scale, codes, plan, Carry(), history)}
     core_loops = peaks(layout, dense)
     seconds = medians({**{name: loop.call for name, loop in core_loops.items()}, **phases, **whole})
     core = {name: loop.amount / seconds[name] for name, loop in core_loops.items()}

@@ -4,23 +4,31 @@ import numpy as np
 
 from bench.problem import Problem
 from nbrnn.network import compiled, loops
-from nbrnn.network.optimizers import AdaGrad
-from nbrnn.network.params import Carry, History, Layout
+from nbrnn.network.optimizers import OPTIMIZERS, RULES
+from nbrnn.network.params import Carry, History, Layout, Plan
 
 
 def start(problem: Problem):
     """Return a function that does the next updates and returns their losses."""
-    compiled.ready("train", problem.dtype)
+    T, B, per_epoch = problem.T, problem.batch, problem.updates_per_epoch
+    codes, first_characters = problem.codes, problem.first_characters
+    compiled.ready("train_windows", problem.dtype, problem.optimizer, several=B > 1)
     layout = Layout(problem.m, problem.K, np.dtype(problem.dtype))
     real = layout.dtype.type
-    buffers = layout.buffers(layout.pack(problem.theta), problem.T, memory=1)
-    optimizer, clip = AdaGrad(real(problem.eta), real(problem.epsilon)), real(problem.clip)
-    carry = Carry()
+    kind = OPTIMIZERS[problem.optimizer]
+    optimizer = kind(*(real(getattr(problem, name)) for name in kind._fields))
+    memory = len(RULES[kind].memory)
+    buffers = layout.buffers(layout.pack(problem.theta), T, memory=memory, B=B)
+    clip, scale, carry = real(problem.clip), real(problem.scale), Carry()
 
     def train(updates):
         nonlocal carry
+        numbers = (carry.update + np.arange(updates))[:, None] % per_epoch
+        fresh = np.repeat(numbers == 0, B, axis=1)
+        eta = np.full(updates, problem.eta, layout.dtype)
+        plan = Plan(numbers * T + first_characters, fresh, eta)
         history = History.empty(updates)
-        carry = loops.train(buffers, optimizer, clip, problem.codes, carry, history)
+        carry = loops.train(buffers, optimizer, clip, scale, codes, plan, carry, history)
         return history.losses
 
     return train

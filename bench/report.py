@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from nbrnn.plots import BLUE, COLOURS, GREY, plain, save
 from nbrnn.reports.markdown import markdown_table
@@ -90,10 +91,36 @@ def three_digits(number: float) -> str:
     return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
 
 
-def scaling_table(rows: Sequence[Row], letter: str) -> str:
+CELLS = {
+    "microseconds": "{:.3g}",
+    "times_nbrnn": "({:.2g})",
+    "times_products": "{:.2f}",
+    "gflops": "{:.0f}",
+}
+
+
+def batches_table(rows: Sequence[Row]) -> str:
+    """Return times and ratios over B, a row for each program, and what the core's products take."""
+    found = {(row["name"], row["batch"]): row for row in rows if "missing" not in row}
+    sizes = list(dict.fromkeys(row["batch"] for row in rows))
+
+    def cells(name: str, *numbers: str) -> Iterator[str]:
+        for batch in sizes:
+            row = found.get((name, batch), {})
+            yield " ".join(CELLS[number].format(row[number]) for number in numbers if number in row)
+
+    columns = ["us a character (times nbrnn's), one core, float32", *(f"B = {batch}" for batch in sizes)]
+    names = dict.fromkeys(name for name, _ in found)
+    lines = [[name, *cells(name, "microseconds", "times_nbrnn")] for name in names]
+    lines.append(["nbrnn, times the products alone", *cells("nbrnn", "times_products")])
+    lines.append(["their rate, GFLOP/s", *cells("products alone", "gflops")])
+    return markdown_table(columns, lines)
+
+
+def scaling_table(rows: Sequence[Row], kind: tuple[str, int]) -> str:
     """Return the times over one size."""
-    chosen = [row for row in rows if row["letter"] == letter]
-    columns = [f"us an update over {letter}", *map(str, chosen[0]["sizes"]), "exponent"]
+    chosen = [row for row in rows if growth(row) == kind]
+    columns = [scaling_title(chosen[0]), *map(str, chosen[0]["sizes"]), "exponent"]
     return markdown_table(
         columns,
         [
@@ -101,6 +128,17 @@ def scaling_table(rows: Sequence[Row], letter: str) -> str:
             for row in chosen
         ],
     )
+
+
+def growth(row: Row) -> tuple[str, int]:
+    """Return which size grows, and on how many windows at once."""
+    return row["letter"], row["batch"]
+
+
+def scaling_title(row: Row) -> str:
+    """Return what a table of times over one size shows."""
+    per = "us an update" if row["per"] == "update" else "us a character"
+    return f"{per} over {row['letter']}" + (f", B = {row['batch']}" if row["batch"] > 1 else "")
 
 
 def paragraphs(document: Mapping[str, Any], pictures: Collection[str]) -> Iterator[str]:
@@ -127,11 +165,21 @@ def paragraphs(document: Mapping[str, Any], pictures: Collection[str]) -> Iterat
         for dtype in with_phases(document["limit"]):
             yield limit_table(document["limit"], dtype)
             yield peaks_sentence(document["limit"], dtype)
+    if "batches" in pictures:
+        yield "## Windows at once"
+        yield "![Time per character over the windows of an update](batches.png)"
+        yield (
+            "Adam, no clipping, m = 100, T = 25, K = 80. The products alone: those of an update, at the "
+            "rate that NumPy's product of two matrices of 1000 x 1000 has in the same minute."
+        )
+        yield batches_table(document["batches"])
+        missing = [f"{row['name']}: {row['missing']}" for row in document["batches"] if "missing" in row]
+        yield from dict.fromkeys(missing)
     if "scaling" in pictures:
         yield "## Sizes"
-        yield "![Time per update over m, T and K](scaling.png)"
-        for letter in dict.fromkeys(row["letter"] for row in document["scaling"]):
-            yield scaling_table(document["scaling"], letter)
+        yield "![Time over m, T and K](scaling.png)"
+        for kind in dict.fromkeys(map(growth, document["scaling"])):
+            yield scaling_table(document["scaling"], kind)
     if "throughput" in document:
         yield "## Sweeps"
         yield markdown_table(
@@ -174,6 +222,8 @@ def figures(document: Mapping[str, Any]) -> dict[str, Figure]:
         pictures["speed"] = speed_figure(chosen)
     if with_phases(document.get("limit", ())):
         pictures["limit"] = limit_figure(document["limit"])
+    if any("missing" not in row for row in document.get("batches", ())):
+        pictures["batches"] = batches_figure(document["batches"])
     if document.get("scaling"):
         pictures["scaling"] = scaling_figure(document["scaling"])
     return pictures
@@ -243,20 +293,48 @@ def bars(axes: Axes) -> None:
     axes.tick_params(axis="y", length=0)
 
 
+def batches_figure(rows: Sequence[Row]) -> Figure:
+    """Return curves: time per character over B, on logarithmic axes, above that of the products."""
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    timed = [row for row in rows if "missing" not in row]
+    colours = iter(COLOURS)
+    for name in dict.fromkeys(row["name"] for row in timed):
+        points = [(row["batch"], row["microseconds"]) for row in timed if row["name"] == name]
+        is_limit = name == "products alone"
+        style = (
+            {"color": GREY, "linestyle": "--"} if is_limit else {"color": next(colours), "marker": "o"}
+        )
+        axes.loglog(*zip(*points, strict=True), label=name, **style)
+    sizes = sorted({row["batch"] for row in timed})
+    axes.set_xticks(sizes, map(str, sizes))
+    axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("B, windows of an update")
+    axes.set_ylabel("us a character, one core, float32")
+    plain(axes)
+    axes.spines["top"].set_visible(False)
+    axes.legend()
+    return figure
+
+
 def scaling_figure(rows: Sequence[Row]) -> Figure:
-    """Return curves: time per update over each size, on logarithmic axes."""
-    letters = list(dict.fromkeys(row["letter"] for row in rows))
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    grid = figure.subplots(1, len(letters), sharey=True, squeeze=False)
-    for axes, letter in zip(grid.flat, letters, strict=True):
-        for row, colour in zip((r for r in rows if r["letter"] == letter), COLOURS, strict=False):
+    """Return curves: time over each size, on logarithmic axes."""
+    kinds = list(dict.fromkeys(map(growth, rows)))
+    figure = Figure(figsize=(3 * len(kinds), 3.4), layout="constrained")
+    grid = figure.subplots(1, len(kinds), squeeze=False)
+    for axes, kind in zip(grid.flat, kinds, strict=True):
+        chosen = [row for row in rows if growth(row) == kind]
+        for row, colour in zip(chosen, COLOURS, strict=False):
             axes.loglog(row["sizes"], row["microseconds"], "o-", color=colour, label=row["name"])
-        axes.set_xlabel(letter)
-        axes.set_xticks(row["sizes"], map(str, row["sizes"]))
+        axes.set_xlabel(chosen[0]["letter"])
+        axes.set_title(scaling_title(chosen[0]), fontsize=10)
+        axes.set_xticks(chosen[0]["sizes"], map(str, chosen[0]["sizes"]))
         axes.minorticks_off()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
         plain(axes)
         axes.spines["top"].set_visible(False)
-    figure.axes[0].set_ylabel("us an update, one core, float32")
     figure.axes[0].legend()
     return figure

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
+from bench.expected import expected_losses
 from bench.problem import Problem
-from tests import naive
 
 CHECKED_UPDATES = 100
 # Largest relative difference of a loss from the naive program's, with eta = 0.01: with 0.1 a difference
@@ -30,22 +30,34 @@ class Contestant:
     module: str
     dtype: str = "float32"
     core: str = "0"
+    batches: str = ""  # the module that trains on windows at once
+    trains: bool = True  # otherwise there are no losses to check
 
 
 CONTESTANTS = [
-    Contestant("nbrnn", "nbrnn_kernels"),
+    Contestant("nbrnn", "nbrnn_kernels", batches="nbrnn_kernels"),
     Contestant("nbrnn, float64", "nbrnn_kernels", "float64"),
     Contestant("C", "c_loop"),
     Contestant("C, float64", "c_loop", "float64"),
-    Contestant("JAX", "jax_loop"),
+    Contestant("JAX", "jax_loop", batches="jax_batches"),
     Contestant("JAX, all cores", "jax_loop", core="any"),
-    Contestant("NumPy, best", "numpy_best"),
+    Contestant("NumPy, best", "numpy_best", batches="numpy_batches"),
     Contestant("NumPy, best, float64", "numpy_best", "float64"),
     Contestant("NumPy, textbook", "numpy_textbook"),
     Contestant("NumPy, textbook, float64", "numpy_textbook", "float64"),
-    Contestant("PyTorch, eager", "torch_eager"),
-    Contestant("PyTorch, compiled", "torch_compiled"),
+    Contestant("PyTorch, eager", "torch_eager", batches="torch_batches"),
+    Contestant("PyTorch, compiled", "torch_compiled", batches="torch_compiled_batches"),
 ]
+PRODUCT = Contestant("products alone", "numpy_product", trains=False)
+
+
+def in_batches(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """Return those that can train on windows at once, with the module that does so."""
+    return [
+        replace(contestant, module=contestant.batches)
+        for contestant in contestants
+        if contestant.batches
+    ]
 
 
 @dataclass
@@ -103,9 +115,10 @@ def compare(
     processes = {}
     for result in results:
         process = Process(result.contestant, problem)
-        result.difference, result.first_update_seconds, result.missing = check(
-            process, checked, calm_eta
-        )
+        if result.contestant.trains:
+            result.difference, result.first_update_seconds, result.missing = check(
+                process, checked, calm_eta
+            )
         if result.missing or not turns:
             process.end()
         else:
@@ -135,17 +148,14 @@ def check(process: Process, checked: int, calm_eta: float) -> tuple[float, float
     """
     # Large networks with large weights are chaotic within a single window.
     sigma = min(process.problem.sigma, 1 / math.sqrt(process.problem.m))
-    calm = {"eta": calm_eta, "sigma": sigma}
+    calm = {"eta": min(process.problem.eta, calm_eta), "sigma": sigma}
     answer = process.start(**calm)
     if "missing" in answer:
         return 0.0, 0.0, answer["missing"]
     problem = replace(process.problem, **calm)
-    theta = {name: array.astype(float) for name, array in problem.theta.items()}
-    _, expected, _, _ = naive.train(
-        theta, problem.codes, checked, T=problem.T, eta=problem.eta, epsilon=problem.epsilon
-    )
+    expected = expected_losses(problem, checked)
     losses = answer["answer"] + process.ask(f"losses {checked - 1}")["answer"]
-    difference = float(np.max(np.abs(np.array(losses) / np.array(expected) - 1)))
+    difference = float(np.max(np.abs(np.array(losses) / expected - 1)))
     if not difference <= TOLERANCE[problem.dtype]:
         raise ValueError(f"{process.child.args}: losses differ by {difference:.1e}")
     return difference, answer["seconds"], ""

@@ -1,4 +1,4 @@
-"""What is measured: speed, its limit, scaling, parallel sweeps, start-up, a whole training."""
+"""What is measured: speed, its limit, batches, scaling, parallel sweeps, start-up, a whole training."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.problem import Problem
-from bench.runner import CONTESTANTS, Contestant, compare
+from bench.numpy_product import FLOPS
+from bench.problem import IN_BATCHES, Problem
+from bench.runner import CONTESTANTS, PRODUCT, Contestant, Result, compare, in_batches
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Effort:
 
 FULL, QUICK = Effort(15, 0.5, 40_000), Effort(5, 0.2, 10_000)
 SIZES = {"m": (25, 50, 100, 200, 400, 1000), "T": (10, 25, 50, 100, 200), "K": (30, 80, 200, 600, 2000)}
+BATCHES = (1, 8, 32, 128)
+GROWTHS = [(letter, sizes, Problem()) for letter, sizes in SIZES.items()] + [
+    ("m", SIZES["m"], IN_BATCHES)
+]
 SCALED = ("nbrnn", "NumPy, best", "JAX")
 TWENTY_EPOCHS = 886_020  # of a text of 1,107,525 characters and some more, in windows of 25
 ROOT = Path(__file__).parent.parent
@@ -37,10 +42,13 @@ ROOT = Path(__file__).parent.parent
 
 def checks(contestants: Sequence[Contestant], _: Effort) -> list[dict[str, Any]]:
     """Return how far each contestant is from the naive program; raises ValueError if too far."""
-    return [
-        {"name": result.contestant.name, "difference": result.difference, "missing": result.missing}
-        for result in compare(contestants, Problem(), 0, 0)
-    ]
+    several = replace(IN_BATCHES, T=5, batch=3)
+    rows = []
+    for problem, those in ((Problem(), contestants), (several, in_batches(contestants))):
+        for result in compare(those, problem, 0, 0):
+            row = {"name": result.contestant.name, "batch": problem.batch}
+            rows.append({**row, "difference": result.difference, "missing": result.missing})
+    return rows
 
 
 def speed(contestants: Sequence[Contestant], effort: Effort) -> list[dict[str, Any]]:
@@ -63,27 +71,84 @@ def speed(contestants: Sequence[Contestant], effort: Effort) -> list[dict[str, A
         row["first_update_seconds"] = result.first_update_seconds
         ours = times.get("nbrnn" if dtype == "float32" else "nbrnn, float64")
         if ours:
-            ratios = [theirs / our for theirs, our in zip(result.times, ours, strict=True)]
-            row["times_nbrnn"] = statistics.median(ratios)
+            row["times_nbrnn"] = median_ratio(result.times, ours)
         rows.append(row)
     return rows
 
 
+def batches(contestants: Sequence[Contestant], effort: Effort) -> list[dict[str, Any]]:
+    """Return the time per character over B, beside that of nbrnn and that of the products alone.
+
+    The products alone: those of an update, at the rate that products of large matrices have in the
+    same turn. Ratios are medians over turns, as in `speed`.
+    """
+    rows = []
+    for B in BATCHES:
+        problem = replace(IN_BATCHES, batch=B)
+        those = [*in_batches(contestants), PRODUCT]
+        results = compare(those, problem, effort.turns, effort.seconds, checked=10)
+        rows += [{"batch": B, **row} for row in batch_rows(problem, results)]
+    return rows
+
+
+def batch_rows(problem: Problem, results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Return the rows of one B. The last result is that of the products."""
+    *programs, product = results
+    flops = 2 * 3 * problem.m * (problem.m + problem.K)  # of a character: forward, and twice backward
+    times = {
+        result.contestant.name: [t / (problem.T * problem.batch) for t in result.times]
+        for result in programs
+        if not result.missing
+    }
+    times[product.contestant.name] = limit = [flops * t / FLOPS for t in product.times]
+    rows: list[dict[str, Any]] = []
+    for result in results:
+        row: dict[str, Any] = {"name": result.contestant.name}
+        if result.missing:
+            rows.append({**row, "missing": result.missing})
+            continue
+        ours = times[row["name"]]
+        row["microseconds"] = statistics.median(ours)
+        if result is product:
+            row["gflops"] = FLOPS / product.median / 1e3
+        else:
+            row["difference"] = result.difference
+            row["times_products"] = median_ratio(ours, limit)
+        if "nbrnn" in times:
+            row["times_nbrnn"] = median_ratio(ours, times["nbrnn"])
+        rows.append(row)
+    return rows
+
+
+def median_ratio(times: Sequence[float], others: Sequence[float]) -> float:
+    """Return the median over turns of the ratio within a turn."""
+    return statistics.median(time / other for time, other in zip(times, others, strict=True))
+
+
 def scaling(contestants: Sequence[Contestant], effort: Effort) -> list[dict[str, Any]]:
-    """Return the time per update over m, T and K, each alone, and the exponent by which it grows."""
+    """Return the time over m, T and K, each alone, and the exponent by which it grows.
+
+    Per update, and for m once more per character, in batches.
+    """
     chosen = [contestant for contestant in contestants if contestant.name in SCALED]
     rows = []
-    for letter, sizes in SIZES.items():
+    for letter, sizes, start in GROWTHS:
+        several = start.batch > 1
+        unit = start.T * start.batch if several else 1
         found: dict[str, list[float]] = {contestant.name: [] for contestant in chosen}
         for size in sizes:
-            problem = replace(Problem(), **{letter: size})
-            for result in compare(chosen, problem, 3, effort.seconds, checked=5, calm_eta=1e-4):
-                found[result.contestant.name].append(result.median if result.times else math.nan)
+            problem = replace(start, **{letter: size})
+            those, checked = (in_batches(chosen), 3) if several else (chosen, 5)
+            for result in compare(those, problem, 3, effort.seconds, checked=checked, calm_eta=1e-4):
+                time = result.median if result.times else math.nan
+                found[result.contestant.name].append(time / unit)
         for name, times in found.items():
             exponent = math.log(times[-1] / times[0]) / math.log(sizes[-1] / sizes[0])
             rows.append(
                 {
                     "letter": letter,
+                    "batch": start.batch,
+                    "per": "character" if several else "update",
                     "sizes": sizes,
                     "name": name,
                     "microseconds": times,
@@ -219,12 +284,13 @@ def limit(_: Sequence[Contestant], effort: Effort) -> list[dict[str, Any]]:
 SECTIONS = {
     "speed": speed,
     "limit": limit,
+    "batches": batches,
     "scaling": scaling,
     "throughput": throughput,
     "startup": startup,
     "stopwatch": stopwatch,
 }
-LONG = ("scaling", "stopwatch")  # left out of a quick measurement
+LONG = ("batches", "scaling", "stopwatch")  # left out of a quick measurement
 
 
 def chosen(only: str) -> list[Contestant]:

@@ -3,11 +3,15 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.report import write
+from bench import sections
+from bench.problem import IN_BATCHES
+from bench.report import batches_table, write
+from bench.runner import CONTESTANTS, PRODUCT, Result
 
 ROOT = Path(__file__).parent.parent
 
@@ -17,7 +21,7 @@ def test_the_contestants_do_the_same_as_the_naive_program():
     command = [sys.executable, "-m", "bench", "--check", "--only", "nbrnn,numpy,jax,c"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     rows = json.loads(done.stdout.splitlines()[-1])["checks"]
-    assert len(rows) == 10
+    assert [row["batch"] for row in rows] == [1] * 10 + [3] * 3  # nbrnn, JAX, NumPy
     for row in rows:
         if row["name"].startswith("C"):  # where there is no compiler
             assert not row["missing"] or "compiler" in row["missing"]
@@ -41,27 +45,72 @@ SPEED = [
 ]
 SCALING = [
     {"letter": "m", "sizes": [1, 2], "name": "nbrnn", "microseconds": [1.0, 4.0], "exponent": 2.0}
+    | {"batch": batch, "per": per}
+    for batch, per in ((1, "update"), (32, "character"))
 ]
+
+
+def timed_in_batches():
+    """Return the rows of one B, by hand: a product of 1000 x 1000 takes 20 ms, or 0.1 TFLOP/s."""
+    nbrnn, torch = (c for c in CONTESTANTS if c.name in ("nbrnn", "PyTorch, eager"))
+    return sections.batch_rows(
+        IN_BATCHES,
+        [
+            Result(nbrnn, times=[1600.0, 800.0, 800.0]),
+            Result(torch, missing="No module named 'torch'"),
+            Result(PRODUCT, times=[20_000.0] * 3),
+        ],
+    )
+
+
+def test_times_in_batches_are_per_character_and_beside_the_products():
+    ours, torch, product = timed_in_batches()
+    assert ours["microseconds"] == 1
+    assert product["gflops"] == 100
+    assert product["microseconds"] == pytest.approx(1.08)  # 6 m (m + K) operations
+    assert ours["times_products"] == pytest.approx(1 / 1.08)
+    assert product["times_nbrnn"] == pytest.approx(1.08)
+    assert torch == {"name": "PyTorch, eager", "missing": "No module named 'torch'"}
+
+
+@pytest.mark.slow
+def test_batches_are_measured_at_each_size(monkeypatch):
+    monkeypatch.setattr(sections, "BATCHES", (1, 2))
+    monkeypatch.setattr(sections, "IN_BATCHES", replace(IN_BATCHES, m=5, T=3, K=30))
+    numpy = sections.chosen("numpy, best")
+    rows = sections.batches(numpy, sections.Effort(turns=1, seconds=0.001, sweep_updates=0))
+    assert [(row["batch"], row["name"]) for row in rows] == [
+        (batch, name) for batch in (1, 2) for name in ("NumPy, best", "products alone")
+    ]
+    assert "B = 2" in batches_table(rows)
+
+
 MACHINE = dict.fromkeys(("nbrnn", "python", "numpy", "numba", "cpu", "cpu_target"), "some") | {"cpus": 2}
 
 
 @pytest.mark.parametrize(
-    ("sections", "pictures"),
+    ("document", "pictures"),
     [
         ({"speed": SPEED, "scaling": SCALING}, {"speed.png", "scaling.png"}),
         ({"speed": SPEED[1:]}, {"speed.png"}),  # without nbrnn there are no ratios
         ({"speed": SPEED[2:]}, {"speed.png"}),
         ({"speed": SPEED[3:], "scaling": []}, set()),
+        ({"batches": [{"batch": 8, **row} for row in timed_in_batches()]}, {"batches.png"}),
         ({"limit": [{"dtype": "float32", "missing": "no compiler"}]}, set()),
     ],
 )
-def test_whatever_was_measured_is_shown(tmp_path, sections, pictures):
-    write({"machine": MACHINE, **sections}, tmp_path)
+def test_whatever_was_measured_is_shown(tmp_path, document, pictures):
+    write({"machine": MACHINE, **document}, tmp_path)
     page = (tmp_path / "README.md").read_text()
     assert {path.name for path in tmp_path.glob("*.png")} == pictures
     assert all(f"({name})" in page for name in pictures)
     assert json.loads((tmp_path / "bench.json").read_text())["machine"] == MACHINE
-    if "speed" in sections:
+    if "speed" in document:
         assert "PyTorch, eager: No module named 'torch'" in page
-    if sections == {"speed": SPEED, "scaling": SCALING}:
+    if "batches" in document:
+        assert "| nbrnn | 1 (1) |" in page
+        assert "PyTorch, eager: No module named 'torch'" in page
+    if "scaling.png" in pictures:
+        assert "us a character over m, B = 32" in page
+    if document == {"speed": SPEED, "scaling": SCALING}:
         assert "| NumPy, best | 160 | 8 |  |  |" in page
