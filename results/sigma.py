@@ -8,11 +8,11 @@ the runs stay in sweeps/, which git ignores, and tables and pictures are kept.
 import csv
 from pathlib import Path
 
+from results.question import keep_report
 from results.report import nbrnn
 
 HERE = Path(__file__).parent / "sigma"
 SWEEPS = {"7-epochs": ("7", "0:49"), "20-epochs": ("20", "0:4")}
-KEPT = (".md", ".csv", ".png")  # the page and the SVGs say the same again
 SIGMAS, EPSILONS = ("0.01", "0.03", "0.1", "0.3"), ("1e-08", "1")
 
 
@@ -63,10 +63,7 @@ def main() -> None:
     for name, (epochs, seeds) in SWEEPS.items():
         sweep, lists = HERE / "sweeps" / name, ["--sigma", ",".join(SIGMAS), "--epsilon", "1e-8,1"]
         nbrnn("sweep", *lists, "--epochs", epochs, "--seeds", seeds, "--out", str(sweep))
-        nbrnn("report", str(sweep), "--out", str(HERE / name))
-        for file in (HERE / name).iterdir():
-            if file.suffix not in KEPT:
-                file.unlink()
+        keep_report(sweep, HERE / name)
     text = [
         "# Does sigma matter, and epsilon?",
         "",
@@ -82,8 +79,8 @@ def main() -> None:
         "",
         table("7-epochs"),
         "",
-        "Differences of the best smooth loss, seed by seed, in nats per window of 25 characters. The "
-        "intervals are Student's, each for its pair alone; what is called not sure does not hold when "
+        "Differences of the mean best smooth loss, in nats per window of 25 characters. The intervals "
+        "are Welch's, each for its pair alone; what is called not sure does not hold when "
         "all 28 pairs are asked for at once ([all pairs](7-epochs/comparison.md)).",
         "",
         *part("7-epochs", "smooth_loss_best"),

@@ -1,0 +1,65 @@
+"""Answer the course's bonus question, in which order to read the text: `tox -e results`.
+
+The orders sequential, random and chunks, one window at a time and eight, on two texts, 10 seeds for 5
+epochs each: 120 runs, some minutes on two cores. Since an epoch is as many characters in every order and
+for every number of windows, all runs see equally many.
+"""
+
+from pathlib import Path
+
+from results.question import COURSE, TEXTS, sentences, swept, table
+
+HERE = Path(__file__).parent / "order"
+ORDERS = "sequential,random,chunks"
+ETAS = {1: "0.001", 8: "0.002"}  # by the number of windows, whose mean gradient is less noisy
+SWEEPS = [
+    [*COURSE, "--order", ORDERS, "--epochs", "5", "--seeds", "0:9", "--batch", str(B), "--eta", eta]
+    for B, eta in ETAS.items()
+]
+
+
+def name(order: str, B: int) -> str:
+    """Return the name of a configuration in the tables."""
+    return f"batch {B}, order {order}, eta {ETAS[B]}"
+
+
+PAIRS = [
+    (name("sequential", batch), name(other, batch)) for batch in (1, 8) for other in ("random", "chunks")
+]
+PAIRS += [(name(order, 1), name(order, 8)) for order in ORDERS.split(",")]
+
+
+def main() -> None:
+    """Do the sweeps, or what is left of them, and write everything."""
+    text = [
+        "# In which order is the text best read?",
+        "",
+        "The course asks for bonus points whether windows at random places, or the text in shuffled "
+        "chunks, train better than the text from beginning to end, and what several windows at once do. "
+        "Here are 10 seeds of each, m = 100, T = 25, Adam (`--preset dd2424-2025`), 5 epochs, so that "
+        "all have seen equally many characters; the last tenth of the text is held out. `sequential` "
+        "hands the state on from window to window; `random` begins each at h = 0; `chunks` reads 100 "
+        "pieces in a new order each epoch. Made by `tox -e results`.",
+    ]
+    for corpus in TEXTS:
+        report = swept("order", corpus, *SWEEPS)
+        text += [
+            "",
+            f"## {corpus.capitalize()}",
+            "",
+            f"![The held-out loss of every run]({corpus}/best.png)",
+            "",
+            table(report),
+            "",
+            "Held-out losses in nats per character, differences of means:",
+            "",
+            *sentences(report, PAIRS),
+            "",
+            f"How it falls: [picture]({corpus}/held_out.png); all [runs]({corpus}/runs.csv), "
+            f"[configurations]({corpus}/settings.md), [differences]({corpus}/comparison.md).",
+        ]
+    (HERE / "README.md").write_text("\n".join(text) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What do the parts of results/ that ask a question of sweeps have in common?"""
+
+import csv
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from results.report import nbrnn
+
+ROOT = Path(__file__).parent
+KEPT = (".md", ".csv", ".png")  # the page and the SVGs say the same again
+COURSE = ("--preset", "dd2424-2025", "--validation", "0.1", "--sample-every", "0")
+TEXTS = ("brontes", "shakespeare")
+
+
+def swept(part: str, text: str, *sweeps: Sequence[str], name: str = "") -> Path:
+    """Do the sweeps of one text, or what is left of them, all into one folder; return their report.
+
+    Both are called like the text, without another name. The runs stay in sweeps/, which git ignores;
+    tables and pictures are kept.
+    """
+    name = name or text
+    runs, report = ROOT / part / "sweeps" / name, ROOT / part / name
+    for options in sweeps:
+        nbrnn("sweep", text, *options, "--out", str(runs))
+    keep_report(runs, report)
+    return report
+
+
+def keep_report(runs: Path, report: Path) -> None:
+    """Report on runs, and keep what is to be kept of it."""
+    shutil.rmtree(report, ignore_errors=True)
+    nbrnn("report", str(runs), "--out", str(report))
+    for file in report.iterdir():
+        if file.suffix not in KEPT:
+            file.unlink()
+
+
+def rows(report: Path, name: str = "settings") -> list[dict[str, str]]:
+    """Return the rows of a table of a report."""
+    with (report / f"{name}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def table(report: Path) -> str:
+    """Return the table of held-out losses."""
+    text = (report / "settings.md").read_text()
+    return text.partition("## Held-out loss of the best model\n\n")[2].partition("\n\n")[0]
+
+
+def sentences(report: Path, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what the differences of held-out losses say of pairs of configurations."""
+    found = {
+        frozenset((row["a"], row["b"])): row["sentence"]
+        for row in rows(report, "comparison")
+        if row["measure"] == "validation_best"
+    }
+    return [f"- {found[frozenset(pair)]}" for pair in pairs]
