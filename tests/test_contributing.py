@@ -9,13 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import naive
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from nbrnn.config import RunConfig
+from nbrnn.config import option_name
 from nbrnn.corpus import load
-from nbrnn.errors import StoreError
-from nbrnn.runs.run import run
-from nbrnn.runs.store import RunFolder
+from nbrnn.network.params import Layout, generator
 
 ROOT = Path(__file__).parents[1]
 TEXT = ROOT / "tests" / "data" / "0.1" / "moor.txt"
@@ -106,79 +107,66 @@ def test_a_command(package):
     (root / new.replace("NAME", "greet")).write_text(
         'def greet(name: str = "you") -> None:\n    """Say hello."""\n    print(f"hello {name}")\n'
     )
-    change(root / listed, "for command in (train,", "for command in (greet, train,")
+    change(root / listed, "    *(train, sample,", "    *(greet, train, sample,")
     change(root / listed, "app = typer", "from nbrnn.cli.greet import greet\n\napp = typer")
     assert program("greet", "--name", "Jane") == "hello Jane\n"
     assert re.search(r"greet +Say hello\.", program("--help"))
 
 
-SGD = """
-
-class SGD(NamedTuple):
+MOMENTUM = """
+class Momentum(NamedTuple):
     eta: Any
+    beta1: Any
 
 
-def sgd(optimizer, theta, memory, gradient):
-    return theta - optimizer.eta * gradient, memory
+def momentum(optimizer, theta, memory, gradient):
+    (v,) = memory
+    v = optimizer.beta1 * v + gradient
+    return theta - optimizer.eta * v, (v,)
 
 
-RULES[SGD] = Rule(sgd, memory=(), sparse=True)
-"""
+def momentum_at(optimizer, eta, t, real):
+    return Momentum(eta, optimizer.beta1)
 
-TRAINING = """
-import naive
-import numpy as np
-from nbrnn.network import loops, optimizers
-from nbrnn.network.params import Carry, History, Layout
 
-layout = Layout(5, 3, np.dtype(float))
-codes = np.random.default_rng(0).integers(0, 3, 41).astype(np.int32)
-theta = layout.initial(0.3, np.random.default_rng(1))
-expected = {name: np.array(a) for name, a in layout.named(theta).items()}
-buffers = layout.buffers(theta, 4, len(optimizers.RULES[optimizers.SGD].memory))
-loops.train(buffers, optimizers.SGD(0.2), 5.0, codes, Carry(), History.empty(10))
-h = np.zeros(5)
-for start in range(0, 40, 4):
-    _, gradient, h = naive.gradients(expected, codes[start : start + 4], codes[start + 1 : start + 5], h)
-    for name, g in gradient.items():
-        expected[name] -= 0.2 * g
-print(max(np.abs(layout.named(theta)[name] - a).max() for name, a in expected.items()))
-"""
+RULES[Momentum] = Rule(momentum, momentum_at, memory=("velocity",), sparse=False)
+
+
+OPTIMIZERS: """
+
+
+def with_momentum(theta, codes, T, updates, eta, beta1):
+    """Train theta in place; return what the optimizer remembers."""
+    velocity = {name: np.zeros_like(array) for name, array in theta.items()}
+    h = np.zeros(len(theta["b"]))
+    for start in range(0, updates * T, T):
+        window, after = codes[start : start + T], codes[start + 1 : start + T + 1]
+        _, gradient, h = naive.gradients(theta, window, after, h)
+        for name, g in gradient.items():
+            velocity[name] = beta1 * velocity[name] + g
+            theta[name] -= eta * velocity[name]
+    return velocity
 
 
 @pytest.mark.slow
 def test_an_optimizer(package):
-    root, _ = package
-    (place,) = places("Add an optimizer")
-    file = root / place
-    change(file, "DEFAULT = AdaGrad", f"{SGD.strip()}\n\n\nDEFAULT = AdaGrad")
-    done = subprocess.run(
-        [sys.executable, "-c", TRAINING],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": f"{root}:{ROOT / 'tests'}", "NUMBA_DISABLE_JIT": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 1e-12
-    change(file, "DEFAULT = AdaGrad", "DEFAULT = SGD")
-    environment = {**os.environ, "PYTHONPATH": str(root), "NUMBA_DISABLE_JIT": "1"}
-    options = [
-        "--hidden",
-        "2",
-        "--seq-length",
-        "3",
-        "--updates",
-        "3",
-        "--sample-every",
-        "0",
-        "--out",
-        "run",
-        "-q",
-    ]
-    command = [sys.executable, "-m", "nbrnn", "train", str(TEXT), *options]
-    subprocess.run(command, cwd=root, env=environment, check=True)
-    assert RunFolder(root / "run").read_checkpoint("last").memory == {}
-    with pytest.raises(StoreError, match="another optimizer"):
-        run(RunConfig(hidden=2, seq_length=3, updates=9, sample_every=0), load(str(TEXT)), root / "run")
+    root, program = package
+    kernel, settings = places("Add an optimizer")
+    change(root / kernel, "OPTIMIZERS: ", MOMENTUM.strip())
+    change(root / settings, '"sgd"]', '"sgd", "momentum"]')
+    change(root / settings, '"sgd": 0.01}', '"sgd": 0.01, "momentum": 0.02}')
+    change(root / settings, '{"adam": 0.9}', '{"adam": 0.9, "momentum": 0.8}')
+    text = load(str(TEXT))
+    sizes = {"hidden": 5, "seq_length": 4, "dtype": "float64", "sample_every": 0, "clip": "none"}
+    options = [word for name, value in sizes.items() for word in (option_name(name), value)]
+    command = ["train", TEXT, *options, "--optimizer", "momentum", "-q", "--out", "run"]
+    program(*command, "--updates", 7)
+    program(*command, "--updates", 30)
+    found = load_file(root / "run" / "last.safetensors")
+    layout = Layout(5, len(text.alphabet), np.dtype(float))
+    start = layout.named(layout.initial(generator(0, "start"), 0.1))
+    theta = {name: np.array(array) for name, array in start.items()}
+    velocity = with_momentum(theta, text.codes, 4, 30, eta=0.02, beta1=0.8)
+    for name, array in theta.items():
+        assert np.abs(found[name] - array).max() < 1e-12
+        assert np.abs(found[f"velocity.{name}"] - velocity[name]).max() < 1e-12

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"nbrnn", "tests", "bench", "results"}
-BY_HAND = {"torch"}  # installed by those who want to compare with it
+BY_HAND = {"torch", "onnxruntime"}  # installed by those who want to compare with it
 
 
 def canonical(requirement):
@@ -46,7 +46,7 @@ def imported(folder):
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("nbrnn", ["corpora", "dask", "jupyter"]),
+        ("nbrnn", ["corpora", "dask", "jupyter", "onnx"]),
         ("tests", ["test"]),
         ("bench", ["bench"]),
         ("results", []),
@@ -68,7 +68,7 @@ def test_the_lowest_versions_are_the_declared_ones():
     extras = PROJECT["optional-dependencies"]
     requirements = [
         *PROJECT["dependencies"],
-        *(line for name in ("corpora", "dask", "jupyter", "test") for line in extras[name]),
+        *(line for name in ("corpora", "dask", "jupyter", "nojit", "test") for line in extras[name]),
     ]
     lowest = {}
     for requirement in map(Requirement, requirements):
@@ -94,7 +94,7 @@ def test_the_citation_is_of_this_version():
 
 def test_each_release_says_whether_bits_changed():
     _, *releases = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
-    assert [release.partition("]")[0] for release in releases] == ["[0.2.0", "[0.1.0"]
+    assert [release.partition("]")[0] for release in releases] == ["[0.3.0", "[0.2.0", "[0.1.0"]
     for release in releases:
         assert re.search(
             r"^Bits changed: (no|yes, because .+|the first release)\.$", release, re.MULTILINE
