@@ -1,4 +1,4 @@
-"""Compile all kernels for both precisions and keep them on disk: `python tests/kernels.py`.
+"""Compile all kernels that several tests use, and keep them on disk: `python tests/kernels.py`.
 
 Done once, in two processes, before several processes of pytest would each do it for themselves.
 """
@@ -7,9 +7,14 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from nbrnn.network import compiled
+from nbrnn.network.optimizers import OPTIMIZERS
 
 LONGEST = ["train_windows"]  # to compile: as long as all others together
 OTHERS = [name for name in compiled.ENTRY_POINTS if name not in LONGEST]
+# Of the optimizers, for one window and for several: float64, in which they are compared with slow ones.
+VARIANTS = [("float32", "adagrad", False)] + [
+    ("float64", optimizer, several) for optimizer in OPTIMIZERS for several in (False, True)
+]
 
 
 def keep(kernels):
@@ -17,8 +22,8 @@ def keep(kernels):
     for kernel in kernels:
         getattr(compiled.ENTRY_POINTS[kernel], kernel).enable_caching()
     for kernel in kernels:
-        for dtype in ("float32", "float64"):
-            compiled.call(kernel, dtype, "adagrad", several=False)
+        for dtype, optimizer, several in VARIANTS:
+            compiled.call(kernel, dtype, optimizer, several=several)
 
 
 if __name__ == "__main__":
