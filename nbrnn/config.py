@@ -64,8 +64,7 @@ class Setting:
 
     def parsed(self, text: str) -> Any:
         """Return the value that a text stands for. Raises ValueError if it is none of this kind."""
-        is_word = self.kind is str or (self.or_none and text == NONE)
-        return text if is_word else self.kind(text)
+        return text if self.or_none and text == NONE else self.kind(text)
 
     def checked(self, name: str, value: Any) -> Any:
         """Return a value of this setting, a whole number as float where that is meant.
@@ -268,8 +267,10 @@ class RunConfig:
 
     def same_but_length(self, other: RunConfig) -> bool:
         """Whether one run is the other's beginning, whose learning rate must not know its end."""
-        if self.schedule != "constant":
-            return self == other
+        return self == other if self.schedule != "constant" else self.same_apart_from_length(other)
+
+    def same_apart_from_length(self, other: RunConfig) -> bool:
+        """Whether the two differ in their length at most."""
         return replace(self, epochs=None, updates=0) == replace(other, epochs=None, updates=0)
 
 

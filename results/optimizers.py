@@ -7,7 +7,7 @@ epochs on two texts at the best ones: 140 runs, some ten minutes on two cores.
 from itertools import pairwise
 from pathlib import Path
 
-from results.question import COURSE, TEXTS, rows, sentences, swept, table
+from results.question import COURSE, TEXTS, rows, section, sentences, swept, table
 
 HERE = Path(__file__).parent / "optimizers"
 ETAS = {
@@ -56,19 +56,7 @@ def main() -> None:
     for corpus in TEXTS:
         report = swept("optimizers", corpus, *chosen)
         names = [row["setting"] for row in rows(report)]
-        text += [
-            "",
-            f"## {corpus.capitalize()}",
-            "",
-            f"![The held-out loss of every run]({corpus}/best.png)",
-            "",
-            table(report),
-            "",
-            *sentences(report, list(pairwise(names))),
-            "",
-            f"How it falls: [picture]({corpus}/held_out.png); all [runs]({corpus}/runs.csv), "
-            f"[configurations]({corpus}/settings.md), [differences]({corpus}/comparison.md).",
-        ]
+        text += section(corpus, report, sentences(report, list(pairwise(names))))
     (HERE / "README.md").write_text("\n".join(text) + "\n")
 
 

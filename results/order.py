@@ -7,7 +7,7 @@ for every number of windows, all runs see equally many.
 
 from pathlib import Path
 
-from results.question import COURSE, TEXTS, sentences, swept, table
+from results.question import COURSE, TEXTS, section, sentences, swept
 
 HERE = Path(__file__).parent / "order"
 ORDERS = "sequential,random,chunks"
@@ -43,21 +43,7 @@ def main() -> None:
     ]
     for corpus in TEXTS:
         report = swept("order", corpus, *SWEEPS)
-        text += [
-            "",
-            f"## {corpus.capitalize()}",
-            "",
-            f"![The held-out loss of every run]({corpus}/best.png)",
-            "",
-            table(report),
-            "",
-            "Held-out losses in nats per character, differences of means:",
-            "",
-            *sentences(report, PAIRS),
-            "",
-            f"How it falls: [picture]({corpus}/held_out.png); all [runs]({corpus}/runs.csv), "
-            f"[configurations]({corpus}/settings.md), [differences]({corpus}/comparison.md).",
-        ]
+        text += section(corpus, report, sentences(report, PAIRS))
     (HERE / "README.md").write_text("\n".join(text) + "\n")
 
 

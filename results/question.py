@@ -42,17 +42,38 @@ def rows(report: Path, name: str = "settings") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def table(report: Path) -> str:
-    """Return the table of held-out losses."""
+def table(report: Path, measure: str = "Held-out loss of the best model") -> str:
+    """Return the table of configurations for one measure."""
     text = (report / "settings.md").read_text()
-    return text.partition("## Held-out loss of the best model\n\n")[2].partition("\n\n")[0]
+    return text.partition(f"## {measure}\n\n")[2].partition("\n\n")[0]
 
 
-def sentences(report: Path, pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Return what the differences of held-out losses say of pairs of configurations."""
+def sentences(
+    report: Path, pairs: Sequence[tuple[str, str]], measure: str = "validation_best"
+) -> list[str]:
+    """Return what the differences of one measure say of pairs of configurations."""
     found = {
         frozenset((row["a"], row["b"])): row["sentence"]
         for row in rows(report, "comparison")
-        if row["measure"] == "validation_best"
+        if row["measure"] == measure
     }
     return [f"- {found[frozenset(pair)]}" for pair in pairs]
+
+
+def section(text: str, report: Path, said: Sequence[str]) -> list[str]:
+    """Return what a page says of the sweeps of one text."""
+    return [
+        "",
+        f"## {text.capitalize()}",
+        "",
+        f"![The held-out loss of every run]({text}/best.png)",
+        "",
+        table(report),
+        "",
+        "Held-out losses in nats per character, differences of means:",
+        "",
+        *said,
+        "",
+        f"How it falls: [picture]({text}/held_out.png); all [runs]({text}/runs.csv), "
+        f"[configurations]({text}/settings.md), [differences]({text}/comparison.md).",
+    ]

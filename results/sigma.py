@@ -5,10 +5,9 @@ which take about twenty minutes on two cores. What is interrupted goes on when i
 the runs stay in sweeps/, which git ignores, and tables and pictures are kept.
 """
 
-import csv
 from pathlib import Path
 
-from results.question import keep_report
+from results.question import keep_report, sentences, table
 from results.report import nbrnn
 
 HERE = Path(__file__).parent / "sigma"
@@ -16,46 +15,35 @@ SWEEPS = {"7-epochs": ("7", "0:49"), "20-epochs": ("20", "0:4")}
 SIGMAS, EPSILONS = ("0.01", "0.03", "0.1", "0.3"), ("1e-08", "1")
 
 
-def sentences(folder: Path, measure: str) -> dict[frozenset[str], str]:
-    """Return what the differences say, by the two configurations."""
-    with (folder / "comparison.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["measure"] == measure]
-    return {frozenset((row["a"], row["b"])): row["sentence"] for row in rows}
-
-
 def configuration(sigma: str, epsilon: str) -> str:
     """Return the name of a configuration in the tables."""
     return f"sigma {sigma}, epsilon {epsilon}"
 
 
-def part(name: str, measure: str) -> list[str]:
+def part(name: str) -> list[str]:
     """Return what one sweep says of the questions that were asked."""
-    found = sentences(HERE / name, measure)
 
-    def said(a: str, b: str) -> str:
-        return "- " + found[frozenset((a, b))]
+    def said(*pairs: tuple[str, str]) -> list[str]:
+        return sentences(HERE / name, pairs, "smooth_loss_best")
 
-    lines = ["The report's question, with its epsilon:", ""]
-    lines += [
-        said(configuration(sigma, "1e-08"), configuration("0.1", "1e-08"))
-        for sigma in SIGMAS
-        if sigma != "0.1"
+    return [
+        "The report's question, with its epsilon:",
+        "",
+        *said(*(pair(sigma, "1e-08", "0.1", "1e-08") for sigma in SIGMAS if sigma != "0.1")),
+        "",
+        "And with epsilon = 1:",
+        "",
+        *said(*(pair(sigma, "1", "0.03", "1") for sigma in SIGMAS if sigma != "0.03")),
+        "",
+        "Epsilon 1 against 1e-8, at each sigma:",
+        "",
+        *said(*(pair(sigma, "1", sigma, "1e-08") for sigma in SIGMAS)),
     ]
-    lines += ["", "And with epsilon = 1:", ""]
-    lines += [
-        said(configuration(sigma, "1"), configuration("0.03", "1"))
-        for sigma in SIGMAS
-        if sigma != "0.03"
-    ]
-    lines += ["", "Epsilon 1 against 1e-8, at each sigma:", ""]
-    lines += [said(configuration(sigma, "1"), configuration(sigma, "1e-08")) for sigma in SIGMAS]
-    return lines
 
 
-def table(name: str) -> str:
-    """Return the first table of settings.md."""
-    text = (HERE / name / "settings.md").read_text()
-    return text.partition("## Best smooth loss\n\n")[2].partition("\n\n")[0]
+def pair(sigma: str, epsilon: str, other_sigma: str, other_epsilon: str) -> tuple[str, str]:
+    """Return the names of two configurations."""
+    return configuration(sigma, epsilon), configuration(other_sigma, other_epsilon)
 
 
 def main() -> None:
@@ -77,13 +65,13 @@ def main() -> None:
         "",
         "![The best smooth loss of every run](7-epochs/best.png)",
         "",
-        table("7-epochs"),
+        table(HERE / "7-epochs", "Best smooth loss"),
         "",
         "Differences of the mean best smooth loss, in nats per window of 25 characters. The intervals "
         "are Welch's, each for its pair alone; what is called not sure does not hold when "
         "all 28 pairs are asked for at once ([all pairs](7-epochs/comparison.md)).",
         "",
-        *part("7-epochs", "smooth_loss_best"),
+        *part("7-epochs"),
         "",
         "The same for the mean loss of the last epoch: [tables](7-epochs/settings.md). Done again with "
         "sums rounded in another order, a single run moves by 2 nats, and the mean of 20 by up to 1.4: "
@@ -97,9 +85,9 @@ def main() -> None:
         "",
         "![The best smooth loss of every run](20-epochs/best.png)",
         "",
-        table("20-epochs"),
+        table(HERE / "20-epochs", "Best smooth loss"),
         "",
-        *part("20-epochs", "smooth_loss_best"),
+        *part("20-epochs"),
         "",
         "More: [runs](7-epochs/runs.csv), [configurations](20-epochs/settings.md), "
         "[differences](20-epochs/comparison.md), and what the configurations write after "

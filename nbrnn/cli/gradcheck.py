@@ -10,18 +10,9 @@ from typing import Annotated
 import typer
 
 from nbrnn.cli.console import print_table
-from nbrnn.cli.options import CorpusName, Encoding, Json, PresetName, load, option_of
+from nbrnn.cli.options import CorpusName, Encoding, Json, PresetName, load, numbers, option_of
 from nbrnn.config import Loss, RunConfig, Start, check_range
-from nbrnn.errors import ConfigError
 from nbrnn.presets import with_preset
-
-
-def whole_numbers(name: str, text: str) -> list[int]:
-    """Return the numbers of a comma list. Raises ConfigError."""
-    try:
-        return list(dict.fromkeys(int(part) for part in text.split(",")))
-    except ValueError:
-        raise ConfigError(f"{name} takes whole numbers with commas between, not {text!r}") from None
 
 
 def gradcheck(
@@ -42,7 +33,7 @@ def gradcheck(
 
     For every weight, in float64.
     """
-    sizes = whole_numbers("--hidden", hidden)
+    sizes = list(dict.fromkeys(numbers("--hidden", hidden, int)))
     options = {
         "seq_length": seq_length,
         "batch": batch,

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
     from nbrnn.runs.checkpoint import Checkpoint
     from nbrnn.runs.store import RunFolder
+
+Number = TypeVar("Number", int, float)
 
 CorpusName = Annotated[
     str | None,
@@ -110,6 +112,15 @@ def model_of(folder: RunFolder, checkpoint: Literal["best", "last"]) -> Checkpoi
         if status not in DONE:
             note(f"{folder} is {status}: its {checkpoint} model so far is of update {model.update:,}")
     return model
+
+
+def numbers(name: str, text: str, kind: type[Number]) -> list[Number]:
+    """Return the numbers of a comma list, int or float. Raises ConfigError."""
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        whole = "whole " if kind is int else ""
+        raise ConfigError(f"{name} takes {whole}numbers with commas between, not {text!r}") from None
 
 
 # ---------------------------------------------------------------- options from settings

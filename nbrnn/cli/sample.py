@@ -11,21 +11,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from nbrnn.cli.options import Json, Replacement, RunPath, Which, existing_run, model_of
-from nbrnn.errors import ConfigError
+from nbrnn.cli.options import Json, Replacement, RunPath, Which, existing_run, model_of, numbers
 from nbrnn.visible import visible_pieces
 
 ON_TERMINAL = 40  # characters that are written at once where somebody watches
 NARROWEST = 30  # columns of a text that stands beside others
 GAP = 3  # columns between two of them
-
-
-def numbers(name: str, text: str) -> list[float]:
-    """Return the numbers of a comma list. Raises ConfigError."""
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"{name} takes numbers with commas between, not {text!r}") from None
 
 
 def sample(
@@ -53,7 +44,7 @@ def sample(
     At several temperatures (0.3,0.7,1) from the same random numbers: side by side where a terminal is
     wide enough, else below each other.
     """
-    temperatures = numbers("--temperature", temperature)
+    temperatures = numbers("--temperature", temperature, float)
     from nbrnn.runs.sample import PIECE, pieces
 
     model = model_of(existing_run(run), checkpoint)

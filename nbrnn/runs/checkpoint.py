@@ -16,7 +16,7 @@ from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.network.params import NAMES, Array, Layout, shapes
 from nbrnn.runs.files import NONSENSE
-from nbrnn.runs.records import Count, finite
+from nbrnn.runs.records import Count
 from nbrnn.runs.sealed import ArrayTypes, read_sealed
 
 Kind = Literal["last", "best"]
@@ -47,7 +47,7 @@ class HeldOut(Struct, frozen=True, kw_only=True):
         if loss < self.best_or_infinite:
             return HeldOut(best=loss, last=loss, update=update)
         since = self.since_best + 1
-        return HeldOut(best=self.best, last=finite(loss), update=update, since_best=since)
+        return HeldOut(best=self.best, last=loss, update=update, since_best=since)
 
 
 class TrainingState(Struct, frozen=True, kw_only=True):

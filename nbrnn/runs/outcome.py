@@ -37,11 +37,12 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
     length = min(MOST_SCORED, max(least, int(SHARE_SCORED * trained)))
     trained_on = best.config.trained_on(len(corpus))
     codes, ngrams = corpus.codes[: min(length + 1, trained_on)], corpus.counts(trained_on)
+    score_best = mean_loss(best, codes)
     summary = structs.replace(
         summary,
         score_characters=codes.size - 1,
-        score_best=mean_loss(best, codes),
-        score_final=mean_loss(last, codes),
+        score_best=score_best,
+        score_final=score_best if last.update == best.update else mean_loss(last, codes),
         score_unigram=unigram_loss(codes, ngrams),
     )
     held_out = corpus.codes[trained_on:]

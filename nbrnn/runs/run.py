@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from nbrnn.config import RunConfig
@@ -76,7 +75,7 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
             f"{folder} holds a run on another text ({corpus_there.name}): give another --out, or --force"
         )
     if not there.same_but_length(config):
-        if replace(there, epochs=None, updates=0) == replace(config, epochs=None, updates=0):
+        if there.same_apart_from_length(config):
             raise StoreError(
                 f"{folder} holds this run with another length, at which its --schedule {there.schedule} "
                 "ends: only with a constant one can it be made longer"

@@ -39,7 +39,7 @@ class Training:
         self.updates_per_epoch = self.windows.per_epoch
         self.updates = config.length(len(corpus))
         self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
-        self.real = real = self.layout.dtype.type
+        real = self.layout.dtype.type
         optimizer = OPTIMIZERS[config.optimizer]
         # an optimizer's numbers are the settings of the same names
         self.optimizer = optimizer(*(real(getattr(config, name)) for name in optimizer._fields))
@@ -239,7 +239,6 @@ class Training:
         file will have.
         """
         memory = map(self.layout.views, self.buffers.memory)
-        best = self.best()
         return replace(
             self.now(),
             memory=dict(zip(self.memory_names, map(self.copied, memory), strict=True)),
@@ -252,7 +251,7 @@ class Training:
                 validation=self.validation,
                 **hashes,
             ),
-            looked=best.arrays() if looked else {},
+            looked=self.best().arrays() if looked else {},
         )
 
     def copied(self, parameters: Parameters) -> dict[str, Array]:
