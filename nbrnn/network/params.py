@@ -16,7 +16,6 @@ Array = NDArray[Any]
 CACHE_LINE = 64  # bytes; rows are padded to whole ones, and begin on one
 
 Stream = Literal["start", "samples", "text", "gradcheck", "order"]
-Start = Literal["normal", "scaled", "orthogonal"]
 
 
 class Parameters(NamedTuple):
@@ -256,7 +255,7 @@ class Layout:
         return parameters
 
     def initial(
-        self, rng: np.random.Generator, sigma: float | None = None, start: Start = "normal"
+        self, rng: np.random.Generator, sigma: float | None = None, start: str = "normal"
     ) -> Parameters:
         """Return new parameters: W, U, V random, drawn in this order; b = c = 0.
 
