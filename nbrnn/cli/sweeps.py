@@ -84,12 +84,13 @@ def sweep(
         from nbrnn.cli.watch import SweepWatcher
         from nbrnn.runs.records import DONE
         from nbrnn.runs.sweep_store import SweepFolder
-        from nbrnn.sweeps.sweep import plan, status_before
+        from nbrnn.sweeps.sweep import check_lengths, plan, status_before
         from nbrnn.sweeps.sweep import sweep as run_all
 
         folder = SweepFolder(out or RESULTS / (name or wanted.name(text.name)))
         if dry_run:
             planned = plan(wanted, text, folder)
+            check_lengths(planned, text)
             statuses = [status_before(job) for job in planned]
             print_plan(planned, statuses, as_json)
             if not quiet:

@@ -11,14 +11,17 @@ import numpy as np
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
+from nbrnn.runs.score import loss_from
 from nbrnn.runs.training import LOOK_EVERY, Training, make_ready
 from nbrnn.sweeps.job import Job
 
 TRIAL_SECONDS = 0.2  # that networks of one shape are trained for
 MOST_SHAPES = 8  # that are timed; the others are reckoned from those
+TRIAL_CHARACTERS = 20_000  # that are read as held-out text is
 CALM = 1e-6  # a learning rate with which nothing diverges
 RUN_SECONDS = 0.3  # for the picture of a run, its text and its files
 ROW_BYTES = 46  # of metrics.csv
+LOOK_BYTES = 32  # of validation.csv
 SAMPLE_BYTES = 90  # of samples.jsonl beside the text
 OTHER_BYTES = 62_000  # of a run's picture, text and JSON
 
@@ -40,10 +43,15 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """What a short training has shown: seconds of an update, and arrays in the two checkpoints."""
+    """What a short training has shown.
+
+    Seconds of an update, arrays in the two checkpoints, and seconds that it takes to read on by one
+    character, as for the held-out loss.
+    """
 
     seconds: float
     copies: int
+    reading: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,24 @@ def estimate(jobs: Sequence[Job], corpus: Corpus, slots: int) -> Estimate:
     for job in long_enough:
         trial = trials[shape_of(job.config)]
         updates = job.config.length(len(corpus))
-        seconds.append(updates * trial.seconds + RUN_SECONDS)
+        seconds.append(
+            updates * trial.seconds + held_out_read(job.config, corpus) * trial.reading + RUN_SECONDS
+        )
         size += size_of(job.config, updates, trial.copies, corpus)
     slots = max(1, min(slots, len(jobs)))
     return Estimate(len(jobs), max(*seconds, sum(seconds) / slots), size, slots)
+
+
+def held_out_read(config: RunConfig, corpus: Corpus) -> int:
+    """Return how many characters a run reads for its held-out losses."""
+    return held_out_looks(config, len(corpus)) * (len(corpus) - config.trained_on(len(corpus)))
+
+
+def held_out_looks(config: RunConfig, characters: int) -> int:
+    """Return how often a run looks at its held-out loss; it may run out of patience before."""
+    if not config.validation:
+        return 0
+    return config.length(characters) // (config.validate_every or config.updates_per_epoch(characters))
 
 
 def shape_of(config: RunConfig) -> Shape:
@@ -86,8 +108,9 @@ def trials_of(configs: Sequence[RunConfig], corpus: Corpus) -> Mapping[Shape, Tr
     for shape in shapes:
         if shape not in timed:
             near = min(timed, key=lambda other: abs(np.log(other.work(K) / shape.work(K))))
-            seconds = timed[near].seconds * shape.work(K) / near.work(K)
-            trials[shape] = replace(timed[near], seconds=seconds)
+            ratio = shape.work(K) / near.work(K)
+            seconds, reading = timed[near].seconds * ratio, timed[near].reading * ratio
+            trials[shape] = replace(timed[near], seconds=seconds, reading=reading)
     return trials
 
 
@@ -101,7 +124,15 @@ def trial_of(config: RunConfig, corpus: Corpus) -> Trial:
         training.advance(min(size, training.updates_per_epoch - training.window))
         spent, size = time.perf_counter() - start, 2 * size
     copies = 3 + len(training.memory_names)  # the last model, the best, the best before the end
-    return Trial(spent / max(1, training.update - 1), copies)
+    seconds = spent / max(1, training.update - 1)
+    return Trial(seconds, copies, seconds_to_read(training) if config.validation else 0.0)
+
+
+def seconds_to_read(training: Training) -> float:
+    """Return how long a training takes to read a character for its held-out loss."""
+    codes, start = training.codes[:TRIAL_CHARACTERS], time.perf_counter()
+    loss_from(0, training.layout, training.buffers.theta, codes, training.config.seq_length)
+    return (time.perf_counter() - start) / codes.size
 
 
 def size_of(config: RunConfig, updates: int, copies: int, corpus: Corpus) -> int:
@@ -112,6 +143,7 @@ def size_of(config: RunConfig, updates: int, copies: int, corpus: Corpus) -> int
     return (
         copies * parameters * np.dtype(config.dtype).itemsize
         + updates // LOOK_EVERY * ROW_BYTES
+        + held_out_looks(config, len(corpus)) * LOOK_BYTES
         + samples * (config.sample_length + SAMPLE_BYTES)
         + sum(array.nbytes for array in corpus.counts(config.trained_on(len(corpus))).values())
         + OTHER_BYTES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
@@ -19,7 +19,7 @@ from nbrnn.naming import run_id
 from nbrnn.runs.outcome import draw_loss
 from nbrnn.runs.progress import Observer, Progress
 from nbrnn.runs.records import DONE, FAILURES, Summary, SweepRequest
-from nbrnn.runs.run import done_summary
+from nbrnn.runs.run import check_length, done_summary
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.runs.training import make_ready
@@ -122,6 +122,12 @@ def plan(grid: Grid, corpus: Corpus, folder: SweepFolder) -> list[Job]:
     return jobs
 
 
+def check_lengths(jobs: Iterable[Job], corpus: Corpus) -> None:
+    """Raise CorpusError if one of the runs cannot be trained on this text: before any begins."""
+    for job in jobs:
+        check_length(job.config, corpus)
+
+
 def done_before(sweep: SweepFolder, job: Job) -> Summary | None:
     """Return the summary of a run that need not be done, if there is one."""
     folder = RunFolder(job.folder)
@@ -163,13 +169,14 @@ def sweep(
     when `stop` says so, and when `max_failures` runs have diverged or failed. Raises ConfigError for
     options that do not go together, StoreError if the folder holds something else, LockedError if
     another sweep is at work in it, WriteError if it cannot be written, ClusterError without a
-    scheduler at that address.
+    scheduler at that address, CorpusError for too short a text.
     """
     check_options(backend, jobs, scheduler, max_failures)
     if not folder.is_sweep() and not folder.is_free():
         raise StoreError(f"{folder} holds other files: give a new or an empty folder, or a sweep's")
     with folder.locked():
         planned = plan(grid, corpus, folder)
+        check_lengths(planned, corpus)
         request = SweepRequest(
             corpus=corpus.describe(),
             **grid.describe(),

@@ -48,6 +48,25 @@ def test_a_dry_run_writes_nothing(nbrnn, text_file, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--seq-length", "10,10000"], "too few for --seq-length 10000: at least 10001 are needed"),
+        (["--batch", "1,9999"], "too few for --seq-length 25 and --batch 9999"),
+        (["--order", "chunks", "--chunks", "2,100000"], "--chunks 100000 are more than its"),
+        (["--warmup", "0,201"], "--warmup 201 is more than the run's 200 updates"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+@pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=["", "dry"])
+def test_settings_that_do_not_fit_the_text_are_refused_before_any_run(
+    nbrnn, text_file, tmp_path, options, said, more
+):
+    done = nbrnn("sweep", text_file, *FAST, *options, "--name", "s", *more, code=2)
+    assert said in one_line_error(done)
+    assert not list(tmp_path.glob("results/s/runs*"))
+
+
 def test_a_report_that_cannot_be_written_costs_nothing_else(nbrnn, text_file, tmp_path):
     (tmp_path / "s").mkdir()
     nbrnn("sweep", text_file, *FAST, "--name", "s", "-q")

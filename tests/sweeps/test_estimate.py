@@ -51,6 +51,28 @@ def test_the_runs_share_the_cores_but_none_is_shorter_for_it(corpus, jobs, micro
     assert set(microseconds) == {10}
 
 
+def test_held_out_text_takes_the_time_that_it_takes_to_read_it(corpus, jobs, monkeypatch):
+    def reading_takes(seconds):
+        monkeypatch.setattr(estimating, "trial_of", lambda *_: Trial(0, copies=3, reading=seconds))
+        return estimate(held_out, corpus, 1).seconds
+
+    monkeypatch.setattr(estimating, "RUN_SECONDS", 0)
+    held_out = jobs(hidden="10", updates="100", validation="0.1", validate_every="25")
+    assert reading_takes(1) == 4 * int(0.1 * len(corpus))
+    held_out = jobs(hidden="10", epochs="3", validation="0.2")
+    assert reading_takes(1) == 3 * int(0.2 * len(corpus))
+    held_out = jobs(hidden="10", epochs="3")
+    assert reading_takes(1) == 0
+
+
+def test_a_trial_reads_only_where_text_is_held_out(corpus, jobs, monkeypatch):
+    monkeypatch.setattr(estimating, "TRIAL_SECONDS", 0.001)
+    (job,) = jobs(hidden="10", updates="100", validation="0.1")
+    assert estimating.trial_of(job.config, corpus).reading > 0
+    (job,) = jobs(hidden="10", updates="100")
+    assert estimating.trial_of(job.config, corpus).reading == 0
+
+
 def test_only_some_of_many_shapes_are_timed(corpus, jobs, microseconds):
     configs = [job.config for job in jobs(hidden="1:100", updates="1")]
     trials = trials_of(configs, corpus)
