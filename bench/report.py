@@ -47,7 +47,7 @@ def speed_table(rows: Sequence[Row]) -> str:
 
     names = dict.fromkeys(name for name, _ in found)
     columns = ["one core unless said, m = 100, T = 25, K = 80"]
-    columns += ["float32: us an update", "times nbrnn's", "float64: us an update", "times nbrnn's"]
+    columns += ["float32: µs per update", "times nbrnn's", "float64: µs per update", "times nbrnn's"]
     return markdown_table(columns, [[name, *cells(name)] for name in names])
 
 
@@ -68,7 +68,7 @@ def with_phases(rows: Sequence[Row]) -> list[str]:
 
 def limit_table(rows: Sequence[Row], dtype: str) -> str:
     """Return each phase's time beside what the core's peaks allow."""
-    columns = [f"{dtype}, us an update", "nbrnn", "at the core's peaks", "ratio"]
+    columns = [f"{dtype}, µs per update", "nbrnn", "at the core's peaks", "ratio"]
     numbers = ("microseconds", "limit", "ratio")
     phases = phases_of(rows, dtype)
     return markdown_table(columns, [[p["phase"], *(f"{p[n]:.3g}" for n in numbers)] for p in phases])
@@ -109,7 +109,10 @@ def batches_table(rows: Sequence[Row]) -> str:
             row = found.get((name, batch), {})
             yield " ".join(CELLS[number].format(row[number]) for number in numbers if number in row)
 
-    columns = ["us a character (times nbrnn's), one core, float32", *(f"B = {batch}" for batch in sizes)]
+    columns = [
+        "µs per character (times nbrnn's), one core, float32",
+        *(f"B = {batch}" for batch in sizes),
+    ]
     names = dict.fromkeys(name for name, _ in found)
     lines = [[name, *cells(name, "microseconds", "times_nbrnn")] for name in names]
     lines.append(["nbrnn, times the products alone", *cells("nbrnn", "times_products")])
@@ -137,7 +140,7 @@ def growth(row: Row) -> tuple[str, int]:
 
 def scaling_title(row: Row) -> str:
     """Return what a table of times over one size shows."""
-    per = "us an update" if row["per"] == "update" else "us a character"
+    per = "µs per update" if row["per"] == "update" else "µs per character"
     return f"{per} over {row['letter']}" + (f", B = {row['batch']}" if row["batch"] > 1 else "")
 
 
@@ -312,7 +315,7 @@ def batches_figure(rows: Sequence[Row]) -> Figure:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("B, windows of an update")
-    axes.set_ylabel("us a character, one core, float32")
+    axes.set_ylabel("µs per character, one core, float32")
     plain(axes)
     axes.spines["top"].set_visible(False)
     axes.legend()

@@ -111,6 +111,6 @@ def test_whatever_was_measured_is_shown(tmp_path, document, pictures):
         assert "| nbrnn | 1 (1) |" in page
         assert "PyTorch, eager: No module named 'torch'" in page
     if "scaling.png" in pictures:
-        assert "us a character over m, B = 32" in page
+        assert "µs per character over m, B = 32" in page
     if document == {"speed": SPEED, "scaling": SCALING}:
         assert "| NumPy, best | 160 | 8 |  |  |" in page

@@ -147,9 +147,11 @@ def of_run(
     config, described = run.read_config()
     length = {name: settings[name] for name in ("epochs", "updates") if name in settings}
     for name, value in settings.items():
-        if name not in length and value != getattr(config, name):
+        there = getattr(config, name)
+        if name not in length and value != there:
+            shown_there = "without effect" if there is None else there
             raise ConfigError(
-                f"{option_name(name)} is {getattr(config, name)} in {run}: only its length can change"
+                f"{option_name(name)} is {shown_there} in {run}: only its length can change"
             )
     if length:
         config = replace(config, **{"epochs": None, "updates": None, **length})

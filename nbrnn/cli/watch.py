@@ -234,7 +234,7 @@ class SweepWatcher(Screen, SweepObserver):
         self.unit = PER_CHARACTER if self.held_out else unit_of(*configs)
         for job in outcome.jobs:
             if job.run_id in outcome.summaries:
-                self.note(job, self.best_of(outcome.summaries[job.run_id]))
+                self.note(job, self.best_of(job, outcome.summaries[job.run_id]))
         total = sum(self.length(job) for job in left)
         self.whole = self.bars.add_task("", total=total, numbers=self.numbers())
 
@@ -261,9 +261,10 @@ class SweepWatcher(Screen, SweepObserver):
         with self.lock:
             self.updates[job.run_id] = progress.update
             if not self.held_out:
-                self.note(job, progress.best_smooth_loss)
+                self.note(job, self.in_unit(job, progress.best_smooth_loss))
             if job.run_id in self.rows:
-                numbers = self.fitted(f"  {loss_shown(progress.smooth_loss):>6}  {self.name(job)}")
+                loss = loss_shown(self.in_unit(job, progress.smooth_loss))
+                numbers = self.fitted(f"  {loss:>6}  {self.name(job)}")
                 self.bars.update(self.rows[job.run_id], completed=progress.update, numbers=numbers)
             self.move()
 
@@ -274,11 +275,11 @@ class SweepWatcher(Screen, SweepObserver):
                 self.bars.remove_task(self.rows.pop(job.run_id))
             done = self.updates.pop(job.run_id, 0)
             self.updates_done += done if summary.status == "interrupted" else self.length(job)
-            self.note(job, self.best_of(summary))
+            self.note(job, self.best_of(job, summary))
             self.move()
         failed = summary.status in FAILURES
         if failed or self.bars.disable:
-            best, kind = self.best_of(summary), "held-out" if self.held_out else "smooth"
+            best, kind = self.best_of(job, summary), "held-out" if self.held_out else "smooth"
             what = summary.reason if failed or best is None else f"best {kind} loss {loss_shown(best)}"
             place = f"[{len(self.outcome.summaries)}/{len(self.outcome.jobs)}]"
             ended = ", ".join(filter(None, (summary.status, what)))
@@ -288,17 +289,20 @@ class SweepWatcher(Screen, SweepObserver):
         """Show how many of the pictures are drawn."""
         self.step("pictures of runs", done, runs)
 
-    def best_of(self, summary: Summary) -> float | None:
+    def best_of(self, job: Job, summary: Summary) -> float | None:
         """Return the loss by which runs are ranked."""
-        return summary.validation_best if self.held_out else summary.smooth_loss_best
+        if self.held_out or summary.smooth_loss_best is None:
+            return summary.validation_best if self.held_out else None
+        return self.in_unit(job, summary.smooth_loss_best)
+
+    def in_unit(self, job: Job, smooth_loss: float) -> float:
+        """Return a run's smooth loss in the unit that is shown, that of all runs."""
+        return smooth_loss / (job.config.characters_in_loss if self.unit == PER_CHARACTER else 1)
 
     def note(self, job: Job, best: float | None) -> None:
         """Keep the best loss."""
-        if best is not None:
-            in_files = self.unit == PER_CHARACTER and not self.held_out
-            best /= job.config.characters_in_loss if in_files else 1
-            if self.best is None or best < self.best[0]:
-                self.best = (best, self.name(job))
+        if best is not None and (self.best is None or best < self.best[0]):
+            self.best = (best, self.name(job))
 
     def move(self) -> None:
         """Move the bar of the whole."""

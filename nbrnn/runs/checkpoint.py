@@ -23,9 +23,6 @@ Kind = Literal["last", "best"]
 State = Literal["kept", "zero"]  # that a model is started from
 
 FORMAT = f"nbrnn {SCHEMA}"
-HASHES = ("metrics_sha256", "samples_sha256", "validation_sha256")
-# Metadata that are no JSON.
-TEXTS = ("format", "corpus_sha256", "alphabet", "first_character", "next_character", *HASHES)
 LOOKED = "best"  # begins the names of the arrays in `looked`
 
 
@@ -68,6 +65,11 @@ class TrainingState(Struct, frozen=True, kw_only=True):
         own = {name: getattr(self, name) for name in HASHES}
         known = {name: sha256 for name, sha256 in own.items() if sha256 is not None}
         return known in ({}, hashes)
+
+
+HASHES = tuple(name for name in TrainingState.__struct_fields__ if name.endswith("_sha256"))
+# Metadata that are no JSON.
+TEXTS = ("format", "corpus_sha256", "alphabet", "first_character", "next_character", *HASHES)
 
 
 @dataclass

@@ -76,8 +76,9 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
         )
     if not there.same_but_length(config):
         if there.same_apart_from_length(config):
+            length = f"--epochs {there.epochs}" if there.epochs else f"--updates {there.updates}"
             raise StoreError(
-                f"{folder} holds this run with another length, at which its --schedule {there.schedule} "
+                f"{folder} holds this run with {length}, at whose end its --schedule {there.schedule} "
                 "ends: only with a constant one can it be made longer"
             )
         ours, theirs = config.to_dict(), there.to_dict()
