@@ -22,7 +22,7 @@ from nbrnn.reports.reading import (
     read_each,
     read_records,
 )
-from nbrnn.runs.records import COMPLETE, FAILURES
+from nbrnn.runs.records import COMPLETE, DROPPED, FAILURES
 from nbrnn.runs.store import RunFolder
 from nbrnn.statistics.stats import interquartile_mean, mean_of
 from nbrnn.visible import one_line
@@ -113,6 +113,7 @@ def results_of(records: list[RunRecord], unreadable: list[str], paired: bool = F
             unit=unit,
             p_best=names.map(p_best),
             may_be_best=names.isin(findings.may_be_best),
+            dropped=names.map((runs["status"] == DROPPED).groupby(runs["setting"]).sum()),
         ),
         comparison=comparison,
         findings=findings,
@@ -192,7 +193,8 @@ def configurations_table(
             row[column_of(name)] = group[column_of(name)].iloc[0]
         row["n"] = len(finished)
         row["failures"] = int(group["status"].isin(FAILURES).sum())
-        row["unfinished"] = len(group) - row["n"] - row["failures"]
+        dropped = int((group["status"] == DROPPED).sum())
+        row["unfinished"] = len(group) - row["n"] - row["failures"] - dropped
         for measure in (measure.column for measure in measures):
             values = finished[measure].dropna()
             mean = mean_of(values.to_numpy())

@@ -38,6 +38,13 @@ class Metrics(NamedTuple):
     smooth_loss: Array
 
 
+def best_after(series: Metrics | Validation, update: int) -> float | None:
+    """Return the lowest smooth or held-out loss up to an update; None if none was looked at yet."""
+    losses = series.loss if isinstance(series, Validation) else series.smooth_loss
+    before = losses[series.update <= update]
+    return float(before.min()) if before.size else None
+
+
 class Growing(NamedTuple):
     """A file that grows: what it begins with, its lines, and what its hash is called."""
 

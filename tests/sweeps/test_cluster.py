@@ -21,7 +21,8 @@ from nbrnn.errors import ClusterError, SweepError
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.cluster import Cluster
 from nbrnn.sweeps.grid import grid
-from nbrnn.sweeps.sweep import plan, sweep
+from nbrnn.sweeps.planning import plan
+from nbrnn.sweeps.sweep import sweep
 
 PRELOAD = Path(__file__).with_name("dask_worker.py")
 
