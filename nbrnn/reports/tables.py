@@ -13,6 +13,7 @@ import pandas as pd
 from nbrnn.naming import PER_WINDOW, configuration_names, run_id, unit_of, varying
 from nbrnn.reports.comparison import comparison_table
 from nbrnn.reports.findings import Findings, effects_table, findings_of, tries_table
+from nbrnn.reports.lengths import lengths_table
 from nbrnn.reports.measures import MEASURES, Measure, compared
 from nbrnn.reports.reading import (
     Progress,
@@ -38,6 +39,7 @@ class Results:
     configurations: pd.DataFrame
     comparison: pd.DataFrame
     findings: Findings  # by the measure that ranks them
+    lengths: pd.DataFrame  # whether short runs rank configurations by it as long ones do
     swept: list[str]  # the settings in which the runs differ
     measures: list[Measure]  # by which they are compared; the first ranks them
     unit: str  # of training losses
@@ -61,6 +63,7 @@ class Results:
             "comparison": self.comparison,
             "effects": effects_table(self.findings),
             "tries": tries_table(self.findings),
+            "lengths": self.lengths,
         }
 
     def lost_from_zero(self) -> list[str]:
@@ -117,6 +120,7 @@ def results_of(records: list[RunRecord], unreadable: list[str], paired: bool = F
         ),
         comparison=comparison,
         findings=findings,
+        lengths=lengths_table(records, list(in_unit[best.column]), scale, best.column, its_unit),
         swept=swept,
         measures=measures,
         unit=unit,

@@ -38,10 +38,9 @@ class Metrics(NamedTuple):
     smooth_loss: Array
 
 
-def best_after(series: Metrics | Validation, update: int) -> float | None:
-    """Return the lowest smooth or held-out loss up to an update; None if none was looked at yet."""
-    losses = series.loss if isinstance(series, Validation) else series.smooth_loss
-    before = losses[series.update <= update]
+def best_after(updates: Array, losses: Array, until: float) -> float | None:
+    """Return the lowest of the losses (looks,) up to an update; None before the first look."""
+    before = losses[updates <= until]
     return float(before.min()) if before.size else None
 
 

@@ -16,7 +16,7 @@ from msgspec import structs
 from nbrnn.config import RunConfig, check_range
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.runs.records import DROPPED, Halving, Round, Standing, Summary
-from nbrnn.runs.series import best_after
+from nbrnn.runs.series import Validation, best_after
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.training import LOOK_EVERY
 from nbrnn.sweeps.grid import Grid
@@ -188,7 +188,9 @@ def loss_after(job: Job, update: int, held_out: bool, characters: int) -> float 
             best = summary.validation_best if held_out else summary.smooth_loss_best
         else:
             series = folder.read_validation() if held_out else folder.read_metrics()
-            best = best_after(series, update) if (series.update >= update).any() else None
-    except StoreError:
+            losses = series.loss if isinstance(series, Validation) else series.smooth_loss
+            came_so_far = series.update.max(initial=0) >= update
+            best = best_after(series.update, losses, update) if came_so_far else None
+    except StoreError:  # of a run that failed before it wrote anything
         return None
     return None if best is None else best / scale
