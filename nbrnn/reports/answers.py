@@ -81,8 +81,8 @@ def dropped(results: Results) -> list[str]:
             shares[name] = max(record.summary.updates / whole, shares.get(name, 0))
     if not shares:
         return []
-    counts = sorted(Counter(f"{share:.0%}".rjust(4) for share in shares.values()).items())
-    parts = [f"{count:,} after {share.strip().replace('%', ' %')}" for share, count in counts]
+    counts = sorted(Counter(shares.values()).items())
+    parts = [f"{count:,} after {100 * share:.3g} %" for share, count in counts]
     total = results.runs["setting"].nunique()
     went = f"{len(shares):,} of {total:,} configurations"
     return [f"Dropped, and not ranked: {went}, {', '.join(parts)} of their updates."]

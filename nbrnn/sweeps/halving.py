@@ -126,14 +126,17 @@ class Ladder:
         return [self.at(job, last[job.run_id]) for job in self.jobs if job.run_id in last]
 
     def dropped_of(self, summaries: Mapping[str, Summary]) -> dict[str, Summary]:
-        """Return the summaries of dropped runs, which are finished only to themselves."""
-        return {
-            job.run_id: structs.replace(summary, status=DROPPED)
-            for job in self.dropped()
-            if (summary := summaries.get(job.run_id)) is not None
-            and summary.status == "finished"
-            and summary.updates <= job.config.length(self.characters)
-        }
+        """Return the summaries of dropped runs; to themselves they may be finished."""
+        found = {}
+        for job in self.dropped():
+            summary = summaries.get(job.run_id)
+            if summary is None:
+                continue
+            is_short = summary.updates <= job.config.length(self.characters)
+            if summary.status == "finished" and is_short:
+                summary = structs.replace(summary, status=DROPPED)
+            found[job.run_id] = summary
+        return found
 
     def counts(self) -> list[tuple[float, int]]:
         """Return after which shares of the updates how many configurations are compared."""

@@ -248,6 +248,7 @@ class Sweeping:
             self.folder.replace_request(request)
         missing = [job for job in ladder.dropped() if job.run_id not in summaries]
         self.go(missing, where, slots, summaries)
+        summaries |= ladder.dropped_of(summaries)
         for number in ladder.rounds[len(ladder.halving.rounds) :]:
             ended: dict[str, Summary] = {}
             jobs = ladder.left(number)
