@@ -64,7 +64,7 @@ class Ladder:
     characters: int
 
     def __post_init__(self) -> None:
-        if not self.rounds:
+        if not self.kept:
             raise ConfigError("--halving: the runs are too short to be compared before their end")
 
     @cached_property
@@ -76,18 +76,25 @@ class Ladder:
         return list(found.values())
 
     @cached_property
-    def rounds(self) -> list[int]:
-        """The numbers of the rounds after which configurations are dropped.
+    def kept(self) -> dict[int, int]:
+        """How many configurations go on after each round, by its number, the first round first.
 
-        Of those in which no run is shorter than in the next one, only the last is there.
+        Rounds in which all runs have the same lengths, because of their looks, are one.
         """
         rate, least = self.halving.rate, self.halving.start or 0
-        count, number, found = len(self.configurations), 1, []
-        while count > 1 and rate**-number >= least:
-            if self.lengths(number) != self.lengths(number - 1):
-                found.append(number)
-            count, number = math.ceil(count / rate), number + 1
-        return found[::-1]
+        sizes = [len(self.configurations)]
+        while sizes[-1] > 1 and rate ** -len(sizes) >= least:
+            sizes.append(math.ceil(sizes[-1] / rate))
+        return {
+            number: size
+            for number, size in zip(range(len(sizes) - 1, 0, -1), sizes[1:], strict=True)
+            if self.lengths(number) != self.lengths(number - 1)
+        }
+
+    @property
+    def rounds(self) -> list[int]:
+        """The numbers of the rounds after which configurations are dropped."""
+        return list(self.kept)
 
     def lengths(self, number: int) -> list[int]:
         """Return the updates of each configuration in a round."""
@@ -139,17 +146,14 @@ class Ladder:
         return found
 
     def counts(self) -> list[tuple[float, int]]:
-        """Return after which shares of the updates how many configurations are compared."""
-        count, counts = len(self.configurations), []
-        for number in self.rounds:
-            counts.append((self.halving.rate**-number, count))
-            count = math.ceil(count / self.halving.rate)
-        return [*counts, (1.0, count)]
+        """Return to which shares of their updates how many configurations go."""
+        shares = [self.halving.rate**-number for number in (*self.kept, 0)]
+        return list(zip(shares, (len(self.configurations), *self.kept.values()), strict=True))
 
     def expected(self) -> list[Job]:
         """Return runs as long as those will be, if configurations are dropped from the last one on."""
         left, jobs = self.configurations, []
-        for number, (_, count) in zip(self.rounds, self.counts()[1:], strict=True):
+        for number, count in self.kept.items():
             jobs += [self.at(job, number) for runs in left[count:] for job in runs]
             left = left[:count]
         return jobs + [job for runs in left for job in runs]
@@ -172,8 +176,7 @@ class Ladder:
             )
             standings.append((len(jobs) - len(known), mean, standing))
         ordered = [standing for *_, standing in sorted(standings, key=lambda item: item[:2])]
-        count = math.ceil(len(ordered) / self.halving.rate)
-        share = self.halving.rate**-number
+        count, share = self.kept[number], self.halving.rate**-number
         decided = Round(share=share, kept=ordered[:count], dropped=ordered[count:])
         self.halving = structs.replace(self.halving, rounds=[*self.halving.rounds, decided])
         return decided

@@ -246,6 +246,8 @@ def test_the_rounds_of_configurations_and_lengths(corpus):
     assert updates(ladder(validation="0.1", validate_every="400")) == [400, 800]
     assert updates(ladder(eta="0.1,0.2,0.3")) == [300, 500]
     assert ladder(eta="0.1,0.2,0.3").counts() == [(0.25, 3), (0.5, 2), (1.0, 1)]
+    one_look = ladder(validation="0.1", updates="700", validate_every="400")
+    assert (updates(one_look), one_look.counts()) == ([400], [(0.5, 16), (1.0, 1)])
     lengths = [job.config.updates for job in ladder(eta="0.1,0.2,0.3").expected()]
     assert sorted(lengths) == [300, 500, 1000]
     with pytest.raises(ConfigError, match="too short"):
