@@ -59,11 +59,14 @@ def sweep(
     ] = None,
     halving: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Go on with the best, one in N, when a part is done, and so on."),
+        typer.Option(metavar="N", help="Drop the worse configurations on the way: one in N goes on."),
     ] = None,
     halving_from: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="That is done by then  [default: one configuration is left]"),
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the updates before any is dropped  [default: so that 1 is left]",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list the runs, and say how long they take.")

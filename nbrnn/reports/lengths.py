@@ -18,6 +18,7 @@ from nbrnn.statistics.rankings import SHARES, agreement
 from nbrnn.statistics.stats import Array
 
 FEWEST = 4  # configurations whose ranking says something
+MOST = 1000  # beyond which all their pairs take too long
 BEGINNINGS = (1 / 8, 1 / 4, 1 / 2)  # of runs, after which they are ranked
 MOST_LENGTHS = 10  # of which all pairs are looked at; of more, each with the longest
 HELD_OUT, SMOOTH = "validation_best", "smooth_loss_best"  # measures that have a history
@@ -87,7 +88,7 @@ def lengths_table(
     rows = [
         {"measure": measure, "by": by, "short": short, "long": long, "unit": unit, **row_of(samples)}
         for by, short, long, samples in found
-        if len(samples) >= FEWEST
+        if FEWEST <= len(samples) <= MOST
     ]
     return pd.DataFrame(rows, columns=LENGTHS_COLUMNS)
 

@@ -12,6 +12,7 @@ import numpy as np
 from nbrnn.statistics.chances import RESAMPLES
 from nbrnn.statistics.stats import LEVEL, Array
 
+MOST_DIFFERENCES = 10**8  # in all resamples, of which there are fewer for many configurations
 # Of the configurations, which may be kept at the shorter length; 0: the best one alone.
 SHARES = {"best": 0.0, "quarter": 1 / 4, "half": 1 / 2}
 
@@ -81,13 +82,14 @@ def interval(value: float, drawn: Array) -> Interval:
 
 
 def resampled(short: Sequence[Array], long: Sequence[Array]) -> Array:
-    """Return the means of resampled runs, (2, RESAMPLES, configurations); always the same."""
+    """Return the means of resampled runs, (2, resamples, configurations); always the same."""
     rng = np.random.default_rng(0)
+    count = min(RESAMPLES, MOST_DIFFERENCES // len(short) ** 2)
     drawn = []
     for samples in zip(short, long, strict=True):
         both = np.array(samples)
         n, means = both.shape[1], both.mean(axis=1, keepdims=True)
-        weights = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
+        weights = rng.multinomial(n, np.full(n, 1 / n), count) / n
         drawn.append(means + math.sqrt(n / (n - 1)) * (both - means) @ weights.T)
     return np.moveaxis(np.array(drawn), 0, 2)
 

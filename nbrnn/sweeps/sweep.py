@@ -161,6 +161,9 @@ def sweep(
         ends = [*ladder.dropped(), *ladder.left(0)] if ladder is not None else planned
         if not force:
             before = {job.run_id: done_before(folder, job) for job in ends}
+            if ladder is not None:  # what was dropped may have been made longer since
+                again = {job.run_id: begun_before(folder, job, len(corpus)) for job in ladder.dropped()}
+                before |= again
             outcome.summaries = {run_id: summary for run_id, summary in before.items() if summary}
             outcome.done_before = len(outcome.summaries)
         if ladder is not None:

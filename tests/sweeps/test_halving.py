@@ -179,10 +179,15 @@ def test_decisions_are_those_on_disk(corpus, tmp_path, halved):
 
 
 def test_after_a_longer_sweep_that_was_stopped(corpus, tmp_path, halved):
-    events = Events()
-    sweep(LISTS, corpus, tmp_path, observer=events, stop=lambda: len(events.reports) > 30, jobs=1)
-    sweep(LISTS, corpus, tmp_path, halving=HALVING)
-    assert rounds_of(tmp_path) == rounds_of(halved)
+    folder, events = shutil.copytree(halved, tmp_path / "copy"), Events()
+    sweep(LISTS, corpus, folder, observer=events, stop=lambda: len(events.reports) > 9, jobs=1)
+    outcome = sweep(LISTS, corpus, folder, halving=HALVING)
+    assert (outcome.count("finished"), outcome.count("failed")) == (2, 0)
+    assert outcome.count("interrupted", "dropped") == 10
+    folder, events = tmp_path / "new", Events()
+    sweep(LISTS, corpus, folder, observer=events, stop=lambda: len(events.reports) > 30, jobs=1)
+    sweep(LISTS, corpus, folder, halving=HALVING)
+    assert rounds_of(folder) == rounds_of(halved)
 
 
 @pytest.mark.slow
