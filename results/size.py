@@ -51,7 +51,13 @@ def main() -> None:
     ]
     for corpus in TEXTS:
         report = swept("size", corpus, [*COURSE, *RECIPE])
-        text += ["", f"## {corpus.capitalize()}", "", *size_table(report, len(load(corpus).alphabet)), ""]
+        text += [
+            "",
+            f"## {corpus.capitalize()}",
+            "",
+            *size_table(report, len(load(corpus).alphabet)),
+            "",
+        ]
         text += [f"![How the held-out loss falls]({corpus}/held_out.png)", ""]
         text += [f"All [runs]({corpus}/runs.csv), [answer]({corpus}/answer.md)."]
     (HERE / "README.md").write_text("\n".join(text) + "\n")

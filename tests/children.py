@@ -20,6 +20,7 @@ from nbrnn.corpus import load
 from nbrnn.network import compiled
 from nbrnn.runs import sealed
 from nbrnn.runs.progress import Observer
+from nbrnn.runs.records import Halving
 from nbrnn.runs.run import run
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
@@ -121,12 +122,31 @@ class Loud(SweepObserver):
         self.pipe.send(("ended", job.run_id))
 
 
-def sweep_until_step(pipe, text_file, folder, lists, backend, step):
+def sweep_until_step(pipe, text_file, folder, lists, backend, step, halving=None):
     """Do a sweep two runs at a time, but die before this step of writing (0: never)."""
     Steps(step)
     nbrnn.sweeps.job.run = functools.partial(run, checkpoint_seconds=0, chunk=50)
-    observer = Loud(pipe)
-    sweep(grid(lists), load(text_file), SweepFolder(folder), observer=observer, backend=backend, jobs=2)
+    options = {"observer": Loud(pipe), "backend": backend, "jobs": 2, "halving": halving}
+    sweep(grid(lists), load(text_file), SweepFolder(folder), **options)
+
+
+def halve_until_round(pipe, text_file, folder, lists, backend, rounds):
+    """Do a sweep with halving, but die when so many rounds are decided and the second run begins."""
+
+    class Deadly(Loud):
+        decisions, starts = 0, 0
+
+        def decided(self, decided):
+            self.decisions += 1
+
+        def started(self, job, update, updates):
+            super().started(job, update, updates)
+            self.starts += self.decisions == rounds
+            if self.starts == 2:
+                die()
+
+    options = {"backend": backend, "jobs": 1, "halving": Halving(rate=2)}
+    sweep(grid(lists), load(text_file), SweepFolder(folder), observer=Deadly(pipe), **options)
 
 
 def hold(pipe, folder):

@@ -20,6 +20,7 @@ from nbrnn.runs.run import run as train
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid_of
+from nbrnn.sweeps.halving import halving_of
 from nbrnn.sweeps.sweep import Backend
 from nbrnn.sweeps.sweep import sweep as train_all
 
@@ -65,6 +66,8 @@ def sweep(
     backend: Backend | None = None,
     scheduler: str | None = None,
     max_failures: int | None = None,
+    halving: int | None = None,
+    halving_from: float | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> pd.DataFrame:
@@ -72,7 +75,9 @@ def sweep(
 
     `settings` has one value or several for each field of RunConfig, as {"sigma": [0.01, 0.1],
     "hidden": 50}; `random` draws so many configurations, by `sweep_seed`. `folder` is results/NAME
-    without one. Runs that did not finish are warned of. Raises what `nbrnn.sweeps.sweep.sweep` does.
+    without one. With `halving` 2 the better half of the configurations goes on after a part of their
+    length, `halving_from` or more, and so on; the others get the status `dropped`. Runs that did not
+    finish are warned of. Raises what `nbrnn.sweeps.sweep.sweep` does.
     """
     from nbrnn.reports.tables import frame_of
 
@@ -91,6 +96,7 @@ def sweep(
             stop=interrupt.waiting,
             force=force,
             max_failures=max_failures,
+            halving=halving_of(halving, halving_from),
         )
     if outcome.failures():
         warnings.warn(did_not_finish(outcome), stacklevel=2)

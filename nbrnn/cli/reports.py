@@ -87,8 +87,10 @@ def print_configurations(results: Results) -> None:
 def print_notes(results: Results) -> None:
     """Print which runs did not finish, were left out, or have a model that needs its state."""
     from nbrnn.reports.comparison import endings
+    from nbrnn.runs.records import DROPPED
 
-    notes = [f"{name}: {how}" for name, how in endings(results.runs).items()]
+    others = results.runs[results.runs["status"] != DROPPED]  # of which the answer speaks
+    notes = [f"{name}: {how}" for name, how in endings(others).items()]
     print_first(notes, "configurations with runs that are not finished")
     print_first(results.lost_from_zero(), "such models")
     for problem in results.unreadable:

@@ -20,6 +20,7 @@ from nbrnn.cli.options import (
     list_options,
     load,
 )
+from nbrnn.cli.plans import Planned
 from nbrnn.cli.reports import print_results, write_watched
 from nbrnn.cli.signals import Signals
 from nbrnn.errors import ConfigError, NbrnnError
@@ -27,10 +28,8 @@ from nbrnn.presets import with_preset
 from nbrnn.sweeps.grid import MOST_VALUES, grid
 
 if TYPE_CHECKING:
-    from nbrnn.corpus import Corpus
     from nbrnn.reports.report import Report
     from nbrnn.runs.sweep_store import SweepFolder
-    from nbrnn.sweeps.job import Job
     from nbrnn.sweeps.sweep import Outcome
 
 # What a command needs is imported inside of it: `nbrnn --help` is to be instant.
@@ -58,6 +57,17 @@ def sweep(
     max_failures: Annotated[
         int | None, typer.Option(metavar="N", help="Stop when N runs have failed.")
     ] = None,
+    halving: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Drop the worse configurations on the way: one in N goes on."),
+    ] = None,
+    halving_from: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the updates before any is dropped  [default: so that 1 is left]",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list the runs, and say how long they take.")
     ] = False,
@@ -73,6 +83,9 @@ def sweep(
     A LIST is values with commas between: 0.01,0.1; log:0.001:0.1:5 or lin:0:1:5 stand for five
     values; for whole numbers 0:9 for all from 0 to 9. The same command again goes on where it was
     interrupted; other lists with the same --out or --name add to a sweep.
+
+    With --halving 2 all configurations are trained to a part of their length, the better half to twice
+    that, and so on. What is dropped keeps its folder; without --halving it is trained to its end.
     """
     wanted = grid(listed_with_preset(preset, settings), draws, draw_seed)
     check_name(out, name)
@@ -82,22 +95,17 @@ def sweep(
         text = load(corpus, encoding)
 
         from nbrnn.cli.watch import SweepWatcher
-        from nbrnn.runs.records import DONE
         from nbrnn.runs.sweep_store import SweepFolder
-        from nbrnn.sweeps.sweep import check_lengths, plan, status_before
+        from nbrnn.sweeps.halving import halving_of
         from nbrnn.sweeps.sweep import sweep as run_all
 
+        rounds = halving_of(halving, halving_from)
         folder = SweepFolder(out or RESULTS / (name or wanted.name(text.name)))
         if dry_run:
-            planned = plan(wanted, text, folder)
-            check_lengths(planned, text)
-            statuses = [status_before(job) for job in planned]
-            print_plan(planned, statuses, as_json)
+            planned = Planned(wanted, text, folder, rounds)
+            planned.print(as_json)
             if not quiet:
-                left = [
-                    j for j, status in zip(planned, statuses, strict=True) if force or status not in DONE
-                ]
-                note_estimate(left, text, jobs if scheduler is None else 1)
+                planned.note_estimate(jobs if scheduler is None else 1, force)
             return
         with SweepWatcher(str(folder), text, quiet, signals.defer) as watcher:
             outcome = run_all(
@@ -111,6 +119,7 @@ def sweep(
                 stop=signals.waiting,
                 force=force,
                 max_failures=max_failures,
+                halving=rounds,
             )
     finish(folder, outcome, signals, as_json, quiet)
 
@@ -155,6 +164,7 @@ def how_far(outcome: Outcome) -> str:
     total, left = len(outcome.jobs), len(outcome.jobs) - len(outcome.summaries)
     parts = [f"{outcome.count('finished'):,} of {total:,} runs finished"]
     for count, what in (
+        (outcome.count("dropped"), "dropped"),
         (outcome.count("diverged"), "diverged"),
         (outcome.count("failed"), "failed"),
         (outcome.count("interrupted"), "stopped with a checkpoint"),
@@ -186,62 +196,11 @@ def report_on(
         return None, error
 
 
-def print_plan(jobs: list[Job], statuses: list[str], as_json: bool) -> None:
-    """Print all runs of a sweep, and what has become of each."""
-    from nbrnn.naming import namer
-    from nbrnn.runs.records import DONE
-
-    if as_json:
-        rows = [
-            {**job.config.to_dict(), "status": status, "run_id": job.run_id}
-            for job, status in zip(jobs, statuses, strict=True)
-        ]
-        print(json.dumps(rows, indent=2))
-        return
-    name_of = namer(job.config for job in jobs)
-    for job, status in zip(jobs, statuses, strict=True):
-        print(f"{status:<11} {name_of(job.config, with_seed=True)}")
-    print(f"{len(jobs):,} runs, {sum(status not in DONE for status in statuses):,} to do")
-
-
-def note_estimate(left: list[Job], text: Corpus, slots: int) -> None:
-    """Say how long the runs that are to be done will take, and how much room."""
-    import joblib
-
-    from nbrnn.sweeps.estimate import estimate
-
-    cores = joblib.cpu_count()
-    expected = estimate(left, text, min(slots, cores) if slots > 0 else cores)
-    runs, cores_used = plural(expected.runs, "run"), plural(expected.slots, "core")
-    note(f"{runs} to do: about {duration(expected.seconds)} on {cores_used}, {size(expected.bytes)}")
-
-
-def plural(count: int, what: str) -> str:
-    """Return a number of things."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the largest unit that leaves it at least 1.5."""
-    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 1.5 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(seconds, 1):.0f} s"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes."""
-    for unit, length in (("TB", 1e12), ("GB", 1e9)):
-        if count >= length:
-            return f"{count / length:.1f} {unit}"
-    return f"{max(count / 1e6, 1):.0f} MB"
-
-
 def print_outcome(
     folder: SweepFolder, outcome: Outcome, written: Report | None, as_json: bool, quiet: bool
 ) -> None:
     """Print what came out of a sweep."""
-    counts = {status: outcome.count(status) for status in ("finished", "diverged", "failed")}
+    counts = {status: outcome.count(status) for status in ("finished", "dropped", "diverged", "failed")}
     if as_json:
         runs = []
         for job in outcome.jobs:

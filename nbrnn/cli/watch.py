@@ -20,7 +20,7 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.naming import PER_CHARACTER, namer, unit_of
 from nbrnn.runs.progress import Observer, Progress
-from nbrnn.runs.records import FAILURES, Sample, Summary
+from nbrnn.runs.records import FAILURES, Round, Sample, Summary
 from nbrnn.sweeps.job import Job
 from nbrnn.sweeps.sweep import Outcome, SweepObserver
 from nbrnn.visible import one_line, visible
@@ -208,8 +208,8 @@ class SweepWatcher(Screen, SweepObserver):
         super().__init__(quiet)
         self.folder, self.corpus, self.on_start = folder, corpus, on_start
         self.rows: dict[str, bars.TaskID] = {}  # of the runs in progress, by run id
-        self.updates: dict[str, int] = {}  # that each run in progress has done
-        self.updates_done = 0  # of the runs that have ended
+        self.updates: dict[str, int] = {}  # that each run has done, in progress or not
+        self.runs_ended, self.runs_in_round = 0, 0
         self.best: tuple[float, str] | None = None
         self.lock = threading.Lock()
 
@@ -235,8 +235,22 @@ class SweepWatcher(Screen, SweepObserver):
         for job in outcome.jobs:
             if job.run_id in outcome.summaries:
                 self.note(job, self.best_of(job, outcome.summaries[job.run_id]))
-        total = sum(self.length(job) for job in left)
-        self.whole = self.bars.add_task("", total=total, numbers=self.numbers())
+        self.runs_ended, self.runs_in_round = len(outcome.summaries), len(outcome.jobs)
+        self.total = sum(self.length(job) for job in left)
+        self.whole = self.bars.add_task("", total=self.total, numbers=self.numbers())
+
+    def decided(self, decided: Round) -> None:
+        """Say how many configurations go on, and what need not be done any more."""
+        with self.lock:
+            lengths = {job.run_id: self.length(job) for job in self.outcome.jobs}
+            saved = sum(lengths[run_id] - self.updates.get(run_id, 0) for run_id in decided.dropped_runs)
+            self.total -= saved
+            self.runs_ended = 0
+            self.runs_in_round = sum(len(standing.runs) for standing in decided.kept)
+            self.bars.update(self.whole, total=self.total)
+        kept, compared = len(decided.kept), len(decided.kept) + len(decided.dropped)
+        share = f"1/{1 / decided.share:.0f} of their updates"
+        self.say(f"After {share} {kept:,} of {compared:,} configurations go on.")
 
     def ready(self) -> None:
         """From here on a signal has to wait for checkpoints."""
@@ -273,15 +287,16 @@ class SweepWatcher(Screen, SweepObserver):
         with self.lock:
             if job.run_id in self.rows:
                 self.bars.remove_task(self.rows.pop(job.run_id))
-            done = self.updates.pop(job.run_id, 0)
-            self.updates_done += done if summary.status == "interrupted" else self.length(job)
+            if summary.status != "interrupted":
+                self.updates[job.run_id] = self.length(job)
+            self.runs_ended += 1
             self.note(job, self.best_of(job, summary))
             self.move()
         failed = summary.status in FAILURES
         if failed or self.bars.disable:
             best, kind = self.best_of(job, summary), "held-out" if self.held_out else "smooth"
             what = summary.reason if failed or best is None else f"best {kind} loss {loss_shown(best)}"
-            place = f"[{len(self.outcome.summaries)}/{len(self.outcome.jobs)}]"
+            place = f"[{self.runs_ended}/{self.runs_in_round}]"
             ended = ", ".join(filter(None, (summary.status, what)))
             self.say(one_line(f"{place} {self.name(job)}: {ended}"))
 
@@ -306,12 +321,12 @@ class SweepWatcher(Screen, SweepObserver):
 
     def move(self) -> None:
         """Move the bar of the whole."""
-        done = self.updates_done + sum(self.updates.values())
+        done = sum(self.updates.values())
         self.bars.update(self.whole, completed=done, numbers=self.numbers())
 
     def numbers(self) -> str:
         """Return how far the sweep is."""
-        runs = f"{len(self.outcome.summaries):,}/{len(self.outcome.jobs):,} runs"
+        runs = f"{self.runs_ended:,}/{self.runs_in_round:,} runs"
         if self.best is None:
             return runs
         unit = self.unit.replace(" per ", "/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from nbrnn.naming import PER_CHARACTER, short_texts
 from nbrnn.reports.comparison import SURE, digits
-from nbrnn.reports.rows import figure_of, interval_of
+from nbrnn.reports.rows import after, figure_of, interval_of, lost_of, rows_of, with_interval
 from nbrnn.reports.tables import Results
+from nbrnn.runs.records import DROPPED
 from nbrnn.statistics.best import LEAST_P
 from nbrnn.statistics.chances import MEANINGFUL
 from nbrnn.statistics.effects import Effect, Interaction
@@ -20,6 +22,7 @@ MOST_NAMED = 3  # configurations, values or interactions in one sentence
 MOST_EFFECTS = 4
 GAIN = 0.05  # by which pairing must shorten intervals to be spoken of
 TRIES = 5  # that somebody can afford
+SHORT_SHARE = 1 / 4  # of the updates, after which a ranking is spoken of
 
 ANSWER_METHOD = (
     "Which configurations may be the best: multiple comparisons with the best (Hsu, Annals of "
@@ -36,7 +39,9 @@ ANSWER_METHOD = (
     "your work, 2019, with bootstrap intervals. The probability that a run of one configuration "
     f"beats one of another counts as meaningful from {MEANINGFUL} on (Bouthillier et al., Accounting "
     "for variance in machine learning benchmarks, 2021). Seeds that would tell a difference: with a "
-    "power of 80 %, at 5 %."
+    "power of 80 %, at 5 %. Whether rankings by shorter runs hold: Spearman's and Kendall's rank "
+    "correlations of means, and by how much the best mean of what is kept is higher than the best of "
+    "all; intervals by the bootstrap over each configuration's runs."
 )
 
 
@@ -45,10 +50,10 @@ def answers(results: Results) -> list[str]:
     findings = results.findings
     if not findings.losses:
         return ["No run has finished yet."]
-    said = [best(results)]
+    said = [best(results), *dropped(results)]
     if len(findings.names) > 1:
         said += [*rivals(results), *open_questions(results), *effects(results), *chances(results)]
-    return said
+    return said + short_runs(results)
 
 
 def best(results: Results) -> str:
@@ -65,6 +70,22 @@ def best(results: Results) -> str:
         middle = figure_of(interquartile_mean(losses), unit)
         facts.append(f"skewed by {skewed:+.1f}, interquartile mean {middle}")
     return f"Best: {name}: {measure.words} {figure_of(mean.mean, unit)} {unit} ({', '.join(facts)})."
+
+
+def dropped(results: Results) -> list[str]:
+    """Say which configurations successive halving has dropped, and after how much of their updates."""
+    shares: dict[str, float] = {}
+    for record, name in zip(results.records, results.runs["setting"], strict=True):
+        if record.summary.status == DROPPED:
+            whole = record.config.length(record.corpus.characters)
+            shares[name] = max(record.summary.updates / whole, shares.get(name, 0))
+    if not shares:
+        return []
+    counts = sorted(Counter(shares.values()).items())
+    parts = [f"{count:,} after {100 * share:.3g} %" for share, count in counts]
+    total = results.runs["setting"].nunique()
+    went = f"{len(shares):,} of {total:,} configurations"
+    return [f"Dropped, and not ranked: {went}, {', '.join(parts)} of their updates."]
 
 
 def rivals(results: Results) -> list[str]:
@@ -185,6 +206,24 @@ def chances(results: Results) -> list[str]:
     if len(correlations):
         said.append(common_seeds(float(correlations.mean()), len(correlations)))
     return said
+
+
+def short_runs(results: Results) -> list[str]:
+    """Say whether the ranking after some of the length holds in the end, and what trusting it costs."""
+    table = results.lengths
+    said = rows_of(table[(table["by"] == "share") & (table["short"] >= SHORT_SHARE)][:1])
+    for _, of_unit in table[table["by"] != "share"].groupby("by", sort=False):
+        ordered = of_unit.sort_values(["long", "short"], ascending=[False, True])
+        said = rows_of(ordered[:1])
+    sentences = []
+    for row in said:
+        rho = with_interval(*(f"{row['spearman' + end]:.2f}" for end in ("", "_low", "_high")))
+        half, one = lost_of(row, "half"), lost_of(row, "best")
+        sentences.append(
+            f"Ranked after {after(row)}: rank correlation with the end {rho}; keeping the better half "
+            f"would have lost {half} {row['unit']}, the best one alone {one}."
+        )
+    return sentences
 
 
 def common_seeds(correlation: float, pairs: int) -> str:

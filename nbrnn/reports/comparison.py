@@ -13,7 +13,7 @@ import pandas as pd
 
 from nbrnn.naming import PER_CHARACTER, PER_WINDOW
 from nbrnn.reports.measures import Measure
-from nbrnn.runs.records import COMPLETE, FAILURES
+from nbrnn.runs.records import COMPLETE, DROPPED, FAILURES
 from nbrnn.statistics.chances import improvement
 from nbrnn.statistics.stats import Array, Mean, difference_of, holm, mean_of
 
@@ -33,7 +33,8 @@ def endings(runs: pd.DataFrame) -> dict[str, str]:
     ended = {}
     for configuration, group in runs.groupby("setting", sort=False):
         statuses = group["status"][~group["status"].isin(COMPLETE)]
-        counts = Counter(status if status in FAILURES else "unfinished" for status in statuses)
+        said = (*FAILURES, DROPPED)
+        counts = Counter(status if status in said else "unfinished" for status in statuses)
         n = len(group)
         if counts and max(counts.values()) == n:
             (how,) = counts

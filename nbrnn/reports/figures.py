@@ -16,7 +16,7 @@ from nbrnn.reports.findings import tries_table
 from nbrnn.reports.reading import RunRecord
 from nbrnn.reports.rows import rows_of
 from nbrnn.reports.tables import Results, column_of
-from nbrnn.runs.records import COMPLETE
+from nbrnn.runs.records import COMPLETE, DROPPED
 
 MOST_TRIED = 5  # configurations in the picture of the expected best
 FEWEST_TRIES = 3  # 1, 2 and 3 runs, of twelve
@@ -116,7 +116,9 @@ def chosen_of(results: Results, configuration: str) -> tuple[pd.DataFrame, list[
     """Return a configuration's finished runs, or else those on their way."""
     runs = results.runs[results.runs["setting"] == configuration]
     finished = runs[runs["status"].isin(COMPLETE)]
-    chosen = finished if len(finished) else runs[runs["status"].isin(["running", "interrupted"])]
+    chosen = (
+        finished if len(finished) else runs[runs["status"].isin(["running", "interrupted", DROPPED])]
+    )
     return chosen, [results.records[i] for i in chosen.index.tolist()]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nbrnn.errors import StoreError
+from nbrnn.runs.halved import Wanted, summary_seen
 from nbrnn.runs.records import COMPLETE, Summary
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
@@ -48,7 +49,8 @@ def listing(path: Path) -> list[Entry]:
     Raises StoreError if there is none.
     """
     if SweepFolder(path).is_sweep():
-        entries = [run_entry(folder) for folder in SweepFolder(path).runs()]
+        sweep, wanted = SweepFolder(path), SweepFolder(path).wanted()
+        entries = [run_entry(run, wanted.get(run.path.name)) for run in sweep.runs()]
     else:
         entries = list(entries_below(path, DEEPEST))
     if not entries:
@@ -70,9 +72,9 @@ def entries_below(path: Path, depth: int) -> Iterator[Entry]:
                 yield from entries_below(child, depth - 1)
 
 
-def run_entry(folder: RunFolder) -> Entry:
+def run_entry(folder: RunFolder, wanted: Wanted | None = None) -> Entry:
     """Return what the summary of a run says."""
-    summary = summary_of(folder)
+    summary = summary_of(folder, wanted)
     status = "damaged" if summary is None else summary.status
     changed = folder.path.stat().st_mtime  # of the last file that was replaced
     return entry(folder.path, "run", status, [summary], 1, changed)
@@ -80,8 +82,8 @@ def run_entry(folder: RunFolder) -> Entry:
 
 def sweep_entry(folder: SweepFolder) -> Entry:
     """Return how many runs of a sweep are finished, and the best of them."""
-    runs = folder.runs()
-    summaries = [summary_of(run) for run in runs]
+    runs, wanted = folder.runs(), folder.wanted()
+    summaries = [summary_of(run, wanted.get(run.path.name)) for run in runs]
     asked = {run.path.name for run in runs}
     with suppress(StoreError):
         asked |= {run_id for request in folder.read_requests() for run_id in request.runs}
@@ -123,9 +125,9 @@ def bits(summary: Summary) -> float:
     return float("inf") if best is None else best
 
 
-def summary_of(folder: RunFolder) -> Summary | None:
-    """Return the summary of a run, if it can be read."""
+def summary_of(folder: RunFolder, wanted: Wanted | None) -> Summary | None:
+    """Return the summary of a run as its sweep sees it, if it can be read."""
     try:
-        return folder.read_summary()
+        return summary_seen(folder, wanted)
     except StoreError:
         return None

@@ -12,6 +12,7 @@ from nbrnn.reports.rows import (
     comparison_rows,
     configuration_rows,
     effect_rows,
+    length_rows,
     measures_of,
     method,
     sentences,
@@ -35,7 +36,11 @@ def answer_markdown(results: Results) -> str:
     """Return answer.md."""
     lines = [f"- {html.escape(text, quote=False)}" for text in answers(results)]
     parts = ["# What the runs say", "\n".join(lines)]
-    titles = ("What each setting does", effect_rows), ("The expected best of several runs", tries_rows)
+    titles = (
+        ("What each setting does", effect_rows),
+        ("The expected best of several runs", tries_rows),
+        ("Whether rankings by shorter runs hold", length_rows),
+    )
     for title, table in titles:
         columns, rows = table(results)
         if rows:

@@ -16,6 +16,7 @@ from nbrnn.reports.rows import (
     comparison_rows,
     configuration_rows,
     effect_rows,
+    length_rows,
     measures_of,
     method,
     sentences,
@@ -78,6 +79,7 @@ def page(
             for title, table in (
                 ("What each setting does", effect_rows(results)),
                 ("The expected best of several runs", tries_rows(results)),
+                ("Whether rankings by shorter runs hold", length_rows(results)),
             )
             if table[1] and len(results.configurations) > 1
         ],

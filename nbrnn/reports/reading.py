@@ -13,10 +13,11 @@ from nbrnn.corpus import Description
 from nbrnn.errors import StoreError
 from nbrnn.naming import run_id
 from nbrnn.network.params import Array
+from nbrnn.runs.halved import Wanted
 from nbrnn.runs.records import COMPLETE, DONE, Summary
 from nbrnn.runs.series import METRICS, VALIDATION
 from nbrnn.runs.store import CONFIG, RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.runs.sweep_store import RUNS, SweepFolder
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,12 @@ def read_each(
     Raises StoreError if none can.
     """
     records, unreadable = [], []
+    wanted = wanted_in(folders)
     for number, folder in enumerate(folders, 1):
         if progress is not None:
             progress("runs read", number, len(folders))
         try:
-            records.append(read_record(folder))
+            records.append(read_record(folder, wanted.get(folder.path)))
         except StoreError as error:
             unreadable.append(str(error))
     if unreadable and not records:
@@ -115,8 +117,21 @@ def read_each(
     return records, unreadable
 
 
-def read_record(folder: RunFolder) -> RunRecord:
-    """Return what the folder of a run says. Raises StoreError if any of it is damaged."""
+def wanted_in(folders: Iterable[RunFolder]) -> dict[Path, Wanted]:
+    """Return by folder what the sweeps around these runs want of them, where that may be longer."""
+    sweeps = {folder.path.parent.parent for folder in folders if folder.path.parent.name == RUNS}
+    return {
+        SweepFolder(path).run(run_id).path: wanted
+        for path in sweeps
+        for run_id, wanted in SweepFolder(path).wanted().items()
+    }
+
+
+def read_record(folder: RunFolder, wanted: Wanted | None = None) -> RunRecord:
+    """Return what the folder of a run says, and what its sweep makes of that.
+
+    Raises StoreError if any of it is damaged.
+    """
     config, corpus = folder.read_config()
     summary = folder.read_summary()
     updates, smooth_losses, samples = np.empty(0), np.empty(0), []
@@ -129,6 +144,8 @@ def read_record(folder: RunFolder) -> RunRecord:
             looks, _, held_out_losses = folder.read_validation()
             check_increasing(looks, folder / VALIDATION)
         samples = folder.read_samples()
+    if wanted is not None:
+        config, summary = wanted.seen(config, summary, corpus.characters)
     places = {0, (len(samples) - 1) // 2, len(samples) - 1} if samples else set()
     texts = {samples[i].update: samples[i].text.replace("\r", "") for i in sorted(places)}
     curves = updates, smooth_losses, looks, held_out_losses

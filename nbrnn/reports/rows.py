@@ -158,6 +158,38 @@ def tries_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     return ["configuration", *(f"best of {number}" for number in tries)], rows
 
 
+def length_rows(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of the table of how rankings by shorter runs hold."""
+    kept = {"half": "better half", "quarter": "better quarter", "best": "best one"}
+    columns = ["ranked after", "configurations", "Spearman", "Kendall"]
+    rows = []
+    for row in rows_of(results.lengths):
+        cells = [after(row), str(row["configurations"])]
+        for name in ("spearman", "kendall"):
+            cells.append(with_interval(*(f"{row[name + end]:.2f}" for end in ("", "_low", "_high"))))
+        cells += [lost_of(row, name) for name in kept]
+        rows.append(cells)
+    return columns + [f"lost by the {words}" for words in kept.values()], rows
+
+
+def after(row: Mapping[str, Any]) -> str:
+    """Return after how much of which length configurations were ranked."""
+    if row["by"] == "share":
+        return f"1/{1 / row['short']:.0f} of the updates"
+    return f"{row['short']:,.0f} of {row['long']:,.0f} {row['by']}"
+
+
+def lost_of(row: Mapping[str, Any], kept: str) -> str:
+    """Return what was lost by keeping the best few, with its interval."""
+    ends = ("", "_low", "_high")
+    return with_interval(*(figure_of(row[f"{kept}_lost{end}"], row["unit"]) for end in ends))
+
+
+def with_interval(value: str, low: str, high: str) -> str:
+    """Return a number with its interval, if there is one."""
+    return value if low in ("-", "nan") else f"{value} ({low} to {high})"
+
+
 def text_of(value: Any) -> str:
     """Return a value of a setting, or "-" where there is none."""
     missing = value is None or (isinstance(value, float) and np.isnan(value))

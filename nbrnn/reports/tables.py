@@ -13,6 +13,7 @@ import pandas as pd
 from nbrnn.naming import PER_WINDOW, configuration_names, run_id, unit_of, varying
 from nbrnn.reports.comparison import comparison_table
 from nbrnn.reports.findings import Findings, effects_table, findings_of, tries_table
+from nbrnn.reports.lengths import lengths_table
 from nbrnn.reports.measures import MEASURES, Measure, compared
 from nbrnn.reports.reading import (
     Progress,
@@ -22,7 +23,7 @@ from nbrnn.reports.reading import (
     read_each,
     read_records,
 )
-from nbrnn.runs.records import COMPLETE, FAILURES
+from nbrnn.runs.records import COMPLETE, DROPPED, FAILURES
 from nbrnn.runs.store import RunFolder
 from nbrnn.statistics.stats import interquartile_mean, mean_of
 from nbrnn.visible import one_line
@@ -38,6 +39,7 @@ class Results:
     configurations: pd.DataFrame
     comparison: pd.DataFrame
     findings: Findings  # by the measure that ranks them
+    lengths: pd.DataFrame  # whether short runs rank configurations by it as long ones do
     swept: list[str]  # the settings in which the runs differ
     measures: list[Measure]  # by which they are compared; the first ranks them
     unit: str  # of training losses
@@ -61,6 +63,7 @@ class Results:
             "comparison": self.comparison,
             "effects": effects_table(self.findings),
             "tries": tries_table(self.findings),
+            "lengths": self.lengths,
         }
 
     def lost_from_zero(self) -> list[str]:
@@ -113,9 +116,11 @@ def results_of(records: list[RunRecord], unreadable: list[str], paired: bool = F
             unit=unit,
             p_best=names.map(p_best),
             may_be_best=names.isin(findings.may_be_best),
+            dropped=names.map((runs["status"] == DROPPED).groupby(runs["setting"]).sum()),
         ),
         comparison=comparison,
         findings=findings,
+        lengths=lengths_table(records, list(in_unit[best.column]), scale, best.column, its_unit),
         swept=swept,
         measures=measures,
         unit=unit,
@@ -192,7 +197,8 @@ def configurations_table(
             row[column_of(name)] = group[column_of(name)].iloc[0]
         row["n"] = len(finished)
         row["failures"] = int(group["status"].isin(FAILURES).sum())
-        row["unfinished"] = len(group) - row["n"] - row["failures"]
+        dropped = int((group["status"] == DROPPED).sum())
+        row["unfinished"] = len(group) - row["n"] - row["failures"] - dropped
         for measure in (measure.column for measure in measures):
             values = finished[measure].dropna()
             mean = mean_of(values.to_numpy())

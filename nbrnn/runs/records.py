@@ -11,11 +11,12 @@ from msgspec import Meta, Struct
 from nbrnn.corpus import Description
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Status = Literal["running", "finished", "interrupted", "diverged", "failed", "imported"]
+Status = Literal["running", "finished", "interrupted", "diverged", "failed", "imported", "dropped"]
 
 DONE: tuple[Status, ...] = ("finished", "diverged", "imported")  # which do not go on
 COMPLETE: tuple[Status, ...] = ("finished", "imported")  # which have their final model
 FAILURES: tuple[Status, ...] = ("diverged", "failed")
+DROPPED: Status = "dropped"  # of a run as its sweep sees it; to itself it is finished, only shorter
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -126,7 +127,45 @@ class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):
     resumed: list[Start] = []
 
 
-class SweepRequest(Struct, frozen=True, kw_only=True):
+class Standing(Struct, frozen=True, kw_only=True):
+    """How a configuration stood in a round: the mean of the best losses of its runs after `update`.
+
+    In nats per character, held-out where all runs hold text out, else smooth; None where a run has none,
+    because it diverged or failed.
+    """
+
+    runs: list[str]
+    update: Count
+    loss: float | None
+
+
+class Round(Struct, frozen=True, kw_only=True):
+    """What successive halving decided after a share of the updates, the lowest loss first."""
+
+    share: float
+    kept: list[Standing]
+    dropped: list[Standing]
+
+    @property
+    def dropped_runs(self) -> set[str]:
+        """The ids of the runs that do not go on."""
+        return {run_id for standing in self.dropped for run_id in standing.runs}
+
+
+class Halving(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the worse configurations of a sweep are dropped, and what was decided so far.
+
+    In each round the best of them, one in `rate`, go on to `rate` times as many updates. `start` is the
+    smallest share of the updates after which any are dropped; without it as many rounds come before the
+    last one as leave a single configuration.
+    """
+
+    rate: int
+    start: float | None = None
+    rounds: list[Round] = []
+
+
+class SweepRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a sweep was asked for: an entry of `sweep.json`."""
 
     corpus: Description
@@ -136,6 +175,16 @@ class SweepRequest(Struct, frozen=True, kw_only=True):
     sweep_seed: int | None
     runs: list[str]
     command: list[str]
+    halving: Halving | None = None
+
+    def is_as(self, other: SweepRequest) -> bool:
+        """Whether the same is asked for, whatever was typed and decided since."""
+        return self.asked() == other.asked()
+
+    def asked(self) -> SweepRequest:
+        """Return what is asked for alone."""
+        halving = self.halving and msgspec.structs.replace(self.halving, rounds=[])
+        return msgspec.structs.replace(self, command=[], halving=halving)
 
 
 class SweepFile(Struct, frozen=True, kw_only=True):

@@ -38,6 +38,12 @@ class Metrics(NamedTuple):
     smooth_loss: Array
 
 
+def best_after(updates: Array, losses: Array, until: float) -> float | None:
+    """Return the lowest of the losses (looks,) up to an update; None before the first look."""
+    before = losses[updates <= until]
+    return float(before.min()) if before.size else None
+
+
 class Growing(NamedTuple):
     """A file that grows: what it begins with, its lines, and what its hash is called."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ from nbrnn.config import SCHEMA
 from nbrnn.errors import LockedError, NbrnnError, StoreError
 from nbrnn.runs.files import delete_unfinished, is_there, read_json, write_json
 from nbrnn.runs.folders import LOCK, check_folders, is_empty_but_for, locked
+from nbrnn.runs.halved import Wanted, wanted_of
 from nbrnn.runs.records import SweepFile, SweepRequest
 from nbrnn.runs.store import RunFolder
 
@@ -74,11 +75,32 @@ class SweepFolder:
     def add_request(self, request: SweepRequest) -> None:
         """Add to sweep.json what is asked for, unless the same was asked before. Raises StoreError."""
         requests = self.read_requests() if self.is_sweep() else []
-        if any(msgspec.structs.replace(old, command=request.command) == request for old in requests):
-            return
+        if not any(old.is_as(request) for old in requests):
+            self.write_requests([*requests, request])
+
+    def replace_request(self, request: SweepRequest) -> None:
+        """Replace what was decided since the same was asked for. Raises StoreError."""
+        requests = self.read_requests()
+        self.write_requests([request if old.is_as(request) else old for old in requests])
+
+    def write_requests(self, requests: list[SweepRequest]) -> None:
+        """Write sweep.json."""
         delete_unfinished(self.path, [SWEEP])
-        value = SweepFile(schema=SCHEMA, requests=[*requests, request])
-        write_json(self.path / SWEEP, msgspec.to_builtins(value))
+        write_json(self.path / SWEEP, msgspec.to_builtins(SweepFile(schema=SCHEMA, requests=requests)))
+
+    def wanted(self) -> dict[str, Wanted]:
+        """Return by id what is wanted of runs that successive halving may have made shorter.
+
+        Nothing where sweep.json cannot be read.
+        """
+        with suppress(StoreError):
+            return wanted_of(self.read_requests()) if self.is_sweep() else {}
+        return {}
+
+    def with_decisions(self, request: SweepRequest) -> SweepRequest:
+        """Return a request as it stands here, if the same was asked before. Raises StoreError."""
+        requests = self.read_requests() if self.is_sweep() else []
+        return next((old for old in requests if old.is_as(request)), request)
 
     def read_requests(self) -> list[SweepRequest]:
         """Return what was asked for. Raises StoreError."""

@@ -35,8 +35,8 @@ class Processes:
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
         self.slots = loky.cpu_count()
-        self.here = threading.local()
         self.processes: list[Slot] = []
+        self.idle: list[Slot] = []
 
     def __enter__(self) -> Processes:
         return self
@@ -46,21 +46,27 @@ class Processes:
             slot.close()
 
     def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
-        """Run a job in this thread's process; if that dies, once more in a new one."""
+        """Run a job in an idle process; if that dies, once more in another one."""
         for _ in range(DEATHS):
-            if not hasattr(self.here, "slot"):
-                self.here.slot = Slot(self.corpus)
-                self.processes.append(self.here.slot)
-            slot: Slot = self.here.slot
+            slot = self.take()
             try:
-                return slot.run(job, observer, stop, force)
+                summary = slot.run(job, observer, stop, force)
+                self.idle.append(slot)
+                return summary
             except loky.BrokenProcessPool:
                 slot.close()
                 self.processes.remove(slot)
-                del self.here.slot
             if stop():
                 return Summary(status="interrupted")
         return record_failure(job, self.corpus, f"its process died {DEATHS} times")
+
+    def take(self) -> Slot:
+        """Return a process without a run, a new one if there is none."""
+        with suppress(IndexError):
+            return self.idle.pop()
+        slot = Slot(self.corpus)
+        self.processes.append(slot)
+        return slot
 
 
 class Slot:

@@ -5,26 +5,27 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
 import joblib
+from msgspec import structs
 
 from nbrnn.config import check_range
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError
-from nbrnn.naming import run_id
 from nbrnn.runs.outcome import draw_loss
 from nbrnn.runs.progress import Observer, Progress
-from nbrnn.runs.records import DONE, FAILURES, Summary, SweepRequest
-from nbrnn.runs.run import check_length, done_summary
+from nbrnn.runs.records import DONE, DROPPED, FAILURES, Halving, Round, Summary, SweepRequest
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.runs.training import make_ready
 from nbrnn.sweeps.grid import Grid
+from nbrnn.sweeps.halving import Ladder, check_grid
 from nbrnn.sweeps.job import Job, run_job
+from nbrnn.sweeps.planning import begun_before, check_lengths, done_before, plan
 
 Backend = Literal["threading", "loky", "dask"]
 
@@ -45,6 +46,9 @@ class SweepObserver:
 
     def ended(self, job: Job, summary: Summary) -> None:
         """A run has ended: finished, diverged, failed or interrupted."""
+
+    def decided(self, decided: Round) -> None:
+        """A round of successive halving has ended, and the worse configurations are dropped."""
 
     def ready(self) -> None:
         """The first run is about to start."""
@@ -112,43 +116,6 @@ class Outcome:
         }
 
 
-def plan(grid: Grid, corpus: Corpus, folder: SweepFolder) -> list[Job]:
-    """Return all runs of a grid."""
-    command = tuple(sys.argv)
-    jobs = []
-    for config in grid.experiments():
-        name = run_id(config, corpus.name, corpus.sha256)
-        jobs.append(Job(name, config, folder.run(name).path, command))
-    return jobs
-
-
-def check_lengths(jobs: Iterable[Job], corpus: Corpus) -> None:
-    """Raise CorpusError if one of the runs cannot be trained on this text: before any begins."""
-    for job in jobs:
-        check_length(job.config, corpus)
-
-
-def done_before(sweep: SweepFolder, job: Job) -> Summary | None:
-    """Return the summary of a run that need not be done, if there is one."""
-    folder = RunFolder(job.folder)
-    try:
-        sweep.check_run(job.run_id)
-        if folder.is_run() and folder.has_text():
-            return done_summary(folder, job.config, longer_too=True)
-    except StoreError:
-        pass  # the run itself will say what is wrong
-    return None
-
-
-def status_before(job: Job) -> str:
-    """Return the status in which a run was left; `new` if it was not begun."""
-    folder = RunFolder(job.folder)
-    try:
-        return folder.read_summary().status if folder.is_run() else "new"
-    except StoreError:
-        return "damaged"
-
-
 def sweep(
     grid: Grid,
     corpus: Corpus,
@@ -161,41 +128,60 @@ def sweep(
     stop: Callable[[], bool] = lambda: False,
     force: bool = False,
     max_failures: int | None = None,
+    halving: Halving | None = None,
 ) -> Outcome:
     """Do all runs of a grid that are not done yet, `jobs` at once (-1: as many as there are cores).
 
     They run in threads, or, with a `scheduler`, on its cluster, unless `backend` says otherwise. What
     was interrupted goes on, what failed is done again; `force` does everything again. It ends early
-    when `stop` says so, and when `max_failures` runs have diverged or failed. Raises ConfigError for
-    options that do not go together, StoreError if the folder holds something else, LockedError if
-    another sweep is at work in it, WriteError if it cannot be written, ClusterError without a
-    scheduler at that address, CorpusError for too short a text.
+    when `stop` says so, and when `max_failures` runs have diverged or failed. With `halving` all runs
+    are done to a part of their length first, and only the better configurations go on; what is decided
+    stands in sweep.json, and is not decided again. Raises ConfigError for options that do not go
+    together, StoreError if the folder holds something else, LockedError if another sweep is at work in
+    it, WriteError if it cannot be written, ClusterError without a scheduler at that address,
+    CorpusError for too short a text.
     """
     check_options(backend, jobs, scheduler, max_failures)
+    if halving is not None:
+        check_grid(grid)
     if not folder.is_sweep() and not folder.is_free():
         raise StoreError(f"{folder} holds other files: give a new or an empty folder, or a sweep's")
+    planned = plan(grid, corpus, folder)
+    check_lengths(planned, corpus)
+    ladder = Ladder(planned, halving, len(corpus)) if halving is not None else None
     with folder.locked():
-        planned = plan(grid, corpus, folder)
-        check_lengths(planned, corpus)
         request = SweepRequest(
             corpus=corpus.describe(),
             **grid.describe(),
             runs=[job.run_id for job in planned],
             command=sys.argv,
+            halving=halving,
         )
         outcome = Outcome(planned)
+        if ladder is not None and not force:
+            ladder.halving = folder.with_decisions(request).halving or ladder.halving
+        ends = [*ladder.dropped(), *ladder.left(0)] if ladder is not None else planned
         if not force:
-            before = {job.run_id: done_before(folder, job) for job in planned}
+            before = {job.run_id: done_before(folder, job) for job in ends}
+            if ladder is not None:  # what was dropped may have been made longer since
+                again = {job.run_id: begun_before(folder, job, len(corpus)) for job in ladder.dropped()}
+                before |= again
             outcome.summaries = {run_id: summary for run_id, summary in before.items() if summary}
             outcome.done_before = len(outcome.summaries)
+        if ladder is not None:
+            outcome.summaries |= ladder.dropped_of(outcome.summaries)
         sweeping = Sweeping(folder, outcome, observer or SweepObserver(), stop, force, max_failures)
         sweeping.observer.planned(outcome)
-        left = [job for job in planned if job.run_id not in outcome.summaries]
+        left = [job for job in ends if job.run_id not in outcome.summaries]
         if left:
             with place(corpus, left, backend, scheduler) as where:
                 folder.add_request(request)
                 sweeping.observer.ready()
-                sweeping.go(left, where, where.slots if jobs < 0 else jobs)
+                slots = where.slots if jobs < 0 else jobs
+                if ladder is None:
+                    sweeping.go(left, where, slots, outcome.summaries)
+                else:
+                    sweeping.climb(ladder, request, where, slots)
         else:
             folder.add_request(request)
         sweeping.draw()
@@ -252,19 +238,44 @@ class Sweeping:
         self.folder, self.outcome, self.observer = folder, outcome, observer
         self.stop, self.force = stop, force
         self.max_failures = max_failures
-        self.failures = 0
+        self.failures: set[str] = set()
         self.fatal: NbrnnError | None = None  # an error that meets every run
 
     def stopping(self) -> bool:
         """Whether to do no more."""
-        too_many = self.max_failures is not None and self.failures >= self.max_failures
+        too_many = self.max_failures is not None and len(self.failures) >= self.max_failures
         return too_many or self.fatal is not None or self.stop()
 
-    def go(self, jobs: list[Job], where: Place, slots: int) -> None:
-        """Run jobs, so many at once."""
+    def climb(self, ladder: Ladder, request: SweepRequest, where: Place, slots: int) -> None:
+        """Do the rounds of successive halving; what one decides is kept before the next begins."""
+        summaries = self.outcome.summaries
+        if self.force:  # what was decided before, too
+            self.folder.replace_request(request)
+        missing = [job for job in ladder.dropped() if job.run_id not in summaries]
+        self.go(missing, where, slots, summaries)
+        summaries |= ladder.dropped_of(summaries)
+        for number in ladder.rounds[len(ladder.halving.rounds) :]:
+            ended: dict[str, Summary] = {}
+            jobs = ladder.left(number)
+            if not self.force:
+                before = {job.run_id: begun_before(self.folder, job, ladder.characters) for job in jobs}
+                ended = {run_id: summary for run_id, summary in before.items() if summary}
+            self.go([job for job in jobs if job.run_id not in ended], where, slots, ended)
+            self.force = False  # the rounds to come go on from here
+            if self.stopping():
+                summaries |= {name: one for name, one in ended.items() if one.status != "finished"}
+                return
+            decided = ladder.decide(number)
+            self.folder.replace_request(structs.replace(request, halving=ladder.halving))
+            self.observer.decided(decided)
+            summaries |= ladder.dropped_of(ended)
+        self.go([job for job in ladder.left(0) if job.run_id not in summaries], where, slots, summaries)
+
+    def go(self, jobs: list[Job], where: Place, slots: int, summaries: dict[str, Summary]) -> None:
+        """Run jobs, so many at once, and put down the summaries of those that end."""
         start = time.monotonic()
         parallel = joblib.Parallel(
-            n_jobs=min(slots, len(jobs)),
+            n_jobs=max(1, min(slots, len(jobs))),
             backend="threading",
             return_as="generator_unordered",
             batch_size=1,
@@ -272,10 +283,11 @@ class Sweeping:
         calls = (joblib.delayed(self.run)(job, where) for job in self.until_stopped(jobs))
         for job, summary in parallel(calls):
             if summary is not None:
-                self.outcome.summaries[job.run_id] = summary
-                self.failures += summary.status in FAILURES
+                summaries[job.run_id] = summary
+                if summary.status in FAILURES:
+                    self.failures.add(job.run_id)
                 self.observer.ended(job, summary)
-        self.outcome.seconds = time.monotonic() - start
+        self.outcome.seconds += time.monotonic() - start
         if self.fatal is not None:
             raise self.fatal
 
@@ -309,7 +321,7 @@ class Sweeping:
         """
         summaries = self.outcome.summaries
         ended = [job for job in self.outcome.jobs if job.run_id in summaries]
-        done = [job for job in ended if summaries[job.run_id].status in DONE]
+        done = [job for job in ended if summaries[job.run_id].status in (*DONE, DROPPED)]
         for number, job in enumerate(done):
             if self.stop():
                 return

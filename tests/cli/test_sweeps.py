@@ -8,7 +8,7 @@ import shutil
 import pytest
 from harness import one_line_error
 
-from nbrnn.cli.sweeps import duration
+from nbrnn.cli.plans import duration
 from nbrnn.reports.report import report
 from nbrnn.runs.store import RunFolder
 

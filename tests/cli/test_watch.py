@@ -14,7 +14,8 @@ from nbrnn.runs.progress import Progress
 from nbrnn.runs.records import Summary
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
-from nbrnn.sweeps.sweep import Outcome, plan
+from nbrnn.sweeps.planning import plan
+from nbrnn.sweeps.sweep import Outcome
 
 PROGRESS = Progress(
     update=195_223,

@@ -23,7 +23,7 @@ from nbrnn.sweeps.sweep import sweep
 pytestmark = pytest.mark.usefixtures("without_pictures")
 
 SMALL = {"epochs": "2", "hidden": "5", "sample_every": "100", "sample_length": "60"}
-TABLES = ["runs.csv", "settings.csv", "comparison.csv", "effects.csv", "tries.csv"]
+TABLES = ["runs.csv", "settings.csv", "comparison.csv", "effects.csv", "tries.csv", "lengths.csv"]
 TABLES += ["answer.md", "settings.md", "comparison.md", "samples.md"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -23,7 +23,8 @@ from nbrnn.runs.run import run
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
-from nbrnn.sweeps.sweep import plan, sweep
+from nbrnn.sweeps.planning import plan
+from nbrnn.sweeps.sweep import sweep
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 

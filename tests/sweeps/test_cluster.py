@@ -18,10 +18,12 @@ import pytest
 from harness import DEADLINE, LISTS, Events, one_line_error, sweep_bits, wait_until
 
 from nbrnn.errors import ClusterError, SweepError
+from nbrnn.runs.records import Halving
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.cluster import Cluster
 from nbrnn.sweeps.grid import grid
-from nbrnn.sweeps.sweep import plan, sweep
+from nbrnn.sweeps.planning import plan
+from nbrnn.sweeps.sweep import sweep
 
 PRELOAD = Path(__file__).with_name("dask_worker.py")
 
@@ -144,6 +146,17 @@ def test_a_killed_worker_changes_nothing(corpus, tmp_path, machines, alone):
     assert len(sweep_bits(folder.path)) == 4
     again = sweep(grid(LISTS), corpus, folder, **dasks)
     assert again.done_before == 4
+
+
+@pytest.mark.slow
+def test_halving_sends_back_what_goes_on(corpus, tmp_path, machines):
+    machines.gate.unlink()
+    halving = {"halving": Halving(rate=2)}
+    dasks = {"backend": "dask", "scheduler": machines.scheduler}
+    outcome = sweep(grid(LISTS), corpus, SweepFolder(tmp_path / "dask"), **dasks, **halving)
+    assert (outcome.count("finished"), outcome.count("dropped")) == (2, 2)
+    sweep(grid(LISTS), corpus, SweepFolder(tmp_path / "here"), **halving)
+    assert sweep_bits(tmp_path / "dask") == sweep_bits(tmp_path / "here")
 
 
 @pytest.mark.slow

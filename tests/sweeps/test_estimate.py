@@ -9,7 +9,7 @@ from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps import estimate as estimating
 from nbrnn.sweeps.estimate import Trial, estimate, trials_of
 from nbrnn.sweeps.grid import grid
-from nbrnn.sweeps.sweep import plan
+from nbrnn.sweeps.planning import plan
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from harness import LISTS, Events, all_end, sweep_bits
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps import process
 from nbrnn.sweeps.grid import grid
-from nbrnn.sweeps.sweep import plan, sweep
+from nbrnn.sweeps.planning import plan
+from nbrnn.sweeps.sweep import sweep
 
 pytestmark = pytest.mark.slow
 

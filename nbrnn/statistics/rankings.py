@@ -1,0 +1,121 @@
+"""Does a ranking by short runs hold for long ones, and what does it cost to trust it?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from nbrnn.statistics.chances import RESAMPLES
+from nbrnn.statistics.stats import LEVEL, Array
+
+MOST_DIFFERENCES = 10**8  # in all resamples, of which there are fewer for many configurations
+# Of the configurations, which may be kept at the shorter length; 0: the best one alone.
+SHARES = {"best": 0.0, "quarter": 1 / 4, "half": 1 / 2}
+
+
+class Interval(NamedTuple):
+    """A number with its confidence interval, which is NaN where nothing is known of chance."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How two rankings of the same configurations agree.
+
+    `spearman` and `kendall` (tau-b) are rank correlations of means. `regrets` has, by the names of
+    SHARES, by how much the best mean of what is kept by the first ranking is higher in the second one
+    than the best of all, and `keeps_best` how often nothing is lost, over the resamples.
+    """
+
+    spearman: Interval
+    kendall: Interval
+    regrets: dict[str, Interval]
+    keeps_best: dict[str, float]
+
+
+def agreement(short: Sequence[Array], long: Sequence[Array]) -> Agreement:
+    """Return how the means of configurations rank by short runs and by long ones.
+
+    short, long: the losses of each configuration's runs, those of one run at the same place in both.
+    Intervals are those of rankings by as many seeds: the percentile bootstrap over the runs of each
+    configuration, whose deviations are stretched by sqrt(n / (n - 1)) to be as large as those of new
+    runs (Davison and Hinkley, Bootstrap methods and their application, 1997, section 2.3). NaN where a
+    configuration has one run only.
+    """
+    means = np.array([[np.mean(sample) for sample in samples] for samples in (short, long)])
+    spearman, kendall = rank_correlations(*means)
+    lost = {
+        name: float(regret(means[0, None], means[1, None], share)[0]) for name, share in SHARES.items()
+    }
+    if min(map(len, short)) < 2:
+        nothing = math.nan, math.nan
+        return Agreement(
+            Interval(spearman, *nothing),
+            Interval(kendall, *nothing),
+            {name: Interval(value, *nothing) for name, value in lost.items()},
+            dict.fromkeys(SHARES, math.nan),
+        )
+    drawn = resampled(short, long)
+    correlations = np.array([rank_correlations(a, b) for a, b in zip(*drawn, strict=True)])
+    lost_by = {name: regret(drawn[0], drawn[1], share) for name, share in SHARES.items()}
+    return Agreement(
+        interval(spearman, correlations[:, 0]),
+        interval(kendall, correlations[:, 1]),
+        {name: interval(lost[name], values) for name, values in lost_by.items()},
+        {name: float((values == 0).mean()) for name, values in lost_by.items()},
+    )
+
+
+def interval(value: float, drawn: Array) -> Interval:
+    """Return a number with the percentiles of its resamples, which need not all have one."""
+    if math.isnan(value):
+        return Interval(value, math.nan, math.nan)
+    low, high = np.nanquantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return Interval(value, float(low), float(high))
+
+
+def resampled(short: Sequence[Array], long: Sequence[Array]) -> Array:
+    """Return the means of resampled runs, (2, resamples, configurations); always the same."""
+    rng = np.random.default_rng(0)
+    count = min(RESAMPLES, MOST_DIFFERENCES // len(short) ** 2)
+    drawn = []
+    for samples in zip(short, long, strict=True):
+        both = np.array(samples)
+        n, means = both.shape[1], both.mean(axis=1, keepdims=True)
+        weights = rng.multinomial(n, np.full(n, 1 / n), count) / n
+        drawn.append(means + math.sqrt(n / (n - 1)) * (both - means) @ weights.T)
+    return np.moveaxis(np.array(drawn), 0, 2)
+
+
+def rank_correlations(a: Array, b: Array) -> tuple[float, float]:
+    """Return Spearman's rho and Kendall's tau-b of two rows of numbers; NaN where all are equal.
+
+    Kendall, Rank correlation methods, 1948: both are correlations of the signs of all differences, rho
+    that of their sums for each number, which are its midranks but for a constant and a factor.
+    """
+    signs = [np.sign(row[:, None] - row) for row in (a, b)]
+    return correlation(*(sign.sum(axis=1) for sign in signs)), correlation(*signs)
+
+
+def correlation(a: Array, b: Array) -> float:
+    """Return the correlation of two arrays around 0; NaN where one of them is 0."""
+    scale = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
+    return float((a * b).sum()) / scale if scale else math.nan
+
+
+def regret(short: Array, long: Array, share: float) -> Array:
+    """Return by how much the best kept by the short means is worse than the best of all, (resamples,).
+
+    short, long: (resamples, configurations). At least one configuration is kept, ties in their order.
+    """
+    count = max(1, math.ceil(share * short.shape[1]))
+    kept = np.argsort(short, axis=1, kind="stable")[:, :count]
+    best: Array = np.take_along_axis(long, kept, axis=1).min(axis=1) - long.min(axis=1)
+    return best
