@@ -17,20 +17,23 @@ class Dynamics(NamedTuple):
 
     spectral_radius: float  # of W
     lyapunov_exponent: float  # nats a step: how fast a small change of the state grows, or dies
-    gradient_norm: float  # median over windows, of the unclipped gradient
     clipped: float  # share of windows with an element of the gradient beyond the clip
 
 
 def dynamics(model: Checkpoint, codes: Array, clip: float) -> Dynamics:
     """Measure the last model of a run on the text that it was trained on, from its position on."""
     codes = np.roll(codes, -model.position)
-    norms, largest = gradients(model, codes[: WINDOWS * model.config.seq_length + 1])
+    largest = largest_elements(model, codes[: WINDOWS * model.config.seq_length + 1])
     return Dynamics(
-        spectral_radius=float(np.abs(np.linalg.eigvals(model.theta["W"])).max()),
+        spectral_radius=spectral_radius(model),
         lyapunov_exponent=lyapunov_exponent(model, codes[: SETTLING + STEPS]),
-        gradient_norm=float(np.median(norms)),
         clipped=float(np.mean(largest > clip)),
     )
+
+
+def spectral_radius(model: Checkpoint) -> float:
+    """Return the largest absolute value of an eigenvalue of W."""
+    return float(np.abs(np.linalg.eigvals(model.theta["W"])).max())
 
 
 def lyapunov_exponent(model: Checkpoint, codes: Array) -> float:
@@ -47,16 +50,15 @@ def lyapunov_exponent(model: Checkpoint, codes: Array) -> float:
     return float(np.mean(growth[SETTLING:]))
 
 
-def gradients(model: Checkpoint, codes: Array) -> tuple[Array, Array]:
-    """Return the norm of the gradient of each window, and its largest element."""
+def largest_elements(model: Checkpoint, codes: Array) -> Array:
+    """Return the largest absolute element of the gradient of each window."""
     T, layout = model.config.seq_length, Layout(model.config.hidden, len(model.alphabet), np.dtype("d"))
     theta, gradient, work = layout.pack(model.theta), layout.gradient(T), layout.work(T)
     if model.h_prev is not None:
         work.h[0, : layout.m] = model.h_prev
-    norms, largest = [], []
+    largest = []
     for start in range(0, codes.size - T, T):
         loops.loss_gradient(theta, gradient, work, codes, np.array([start]), 1.0)
-        norms.append(np.linalg.norm(gradient.flat))
         largest.append(np.abs(gradient.flat).max())
         work.h[0] = work.h[-1]
-    return np.array(norms), np.array(largest)
+    return np.array(largest)
