@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import IO, Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -14,6 +15,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Kind = Literal["png", "svg", "pdf"]
 
 # Okabe and Ito's colours, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -117,9 +119,30 @@ def plain(axes: Axes) -> None:
     axes.spines["right"].set_visible(False)
 
 
-def save(figure: Figure, file: IO[bytes], kind: Literal["png", "svg"]) -> None:
+def show_learning(figure: Figure, baselines: Mapping[str, float]) -> None:
+    """Let the picture of a run show the losses between which it learned, without the fall at the start.
+
+    baselines: the losses of models that count, by name, as lines beside those that are there.
+    """
+    axes = figure.axes[0]
+    for (name, loss), dash in zip(baselines.items(), DASHES[1:], strict=False):
+        axes.axhline(loss, color=GREY, linestyle=dash, linewidth=1.2, label=f"{name} model")
+    if baselines:
+        axes.legend(loc="upper right", fontsize=9)
+    curves = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+    later = np.concatenate([losses[len(losses) // 20 :] for losses in curves] or [np.empty(0)])
+    later = later[np.isfinite(later)]
+    if later.size:
+        margin = 0.05 * (later.max() - later.min()) or 1.0
+        axes.set_ylim(later.min() - margin, later.max() + margin)
+
+
+def save(figure: Figure, file: IO[bytes], kind: Kind) -> None:
     """Write a figure; the same figure gives the same bytes."""
-    with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": "nbrnn"}):
+    undated = {"Date": None} if kind == "svg" else {"CreationDate": None, "Producer": None}
+    # text in a PDF stays text, in a font that can be edited
+    settings: Any = {"svg.hashsalt": "nbrnn", "pdf.fonttype": 42}
+    with warnings.catch_warnings(), mpl.rc_context(settings):
         # a corpus may be named in a script that the font does not have
         warnings.filterwarnings("ignore", "Glyph")
         if kind == "png":  # savefig would draw it twice
@@ -127,4 +150,4 @@ def save(figure: Figure, file: IO[bytes], kind: Literal["png", "svg"]) -> None:
             canvas: Any = FigureCanvasAgg(figure)
             canvas.print_png(file, metadata={"Software": None})
         else:
-            figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+            figure.savefig(file, format=kind, metadata={"Creator": None, **undated})

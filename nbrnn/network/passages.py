@@ -1,4 +1,4 @@
-"""Which passages of one text occur in another? By a suffix automaton, in time that grows with the lengths.
+"""Which passages of one text occur in another? A suffix automaton tells it in one pass.
 
 The automaton of a text has a path for each of its passages (Blumer et al., The smallest automaton
 recognizing the subwords of a text, Theoretical Computer Science 40, 1985). Those that end at the same
@@ -70,7 +70,7 @@ def copied_lengths(automaton, sample, text, lengths):
 
 @jit
 def add_character(automaton, last, code):
-    """Make the automaton of a text that of one character more; return the state of all of it, as last."""
+    """Add a character to the automaton of a text; return the state of all of it, as last is."""
     states, edges = automaton.states, automaton.edges
     whole = add_state(automaton, states[last, LENGTH] + 1)
     place = last
@@ -121,7 +121,7 @@ def add_edge(automaton, state, code, target):
 
 @jit
 def slot_of(automaton, state, code):
-    """Return the slot of the edge of a state and a character; where there is none, that for a new one."""
+    """Return where the edge of a state and a character is, or would be."""
     edges = automaton.edges
     edge = np.int64(state) * automaton.K + code
     slot = ((edge & LOW) * SCATTER & LOW) >> automaton.shift

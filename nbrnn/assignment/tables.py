@@ -1,0 +1,199 @@
+"""What a run shows, in numbers: the tables of its report."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from nbrnn.assignment.gather import Facts
+from nbrnn.naming import unit_of
+from nbrnn.visible import one_line
+
+GRAMS = (5, 10, 20)
+
+
+class Table(NamedTuple):
+    """Cells as text, the first column to the left, the others to the right; `name` is its file's."""
+
+    name: str
+    caption: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+def setup_table(facts: Facts) -> Table:
+    """Return what was trained, on what."""
+    rows = [*text_rows(facts), *network_rows(facts), *outcome_rows(facts)]
+    return Table(
+        "setup", "What was trained, and on what.", ["", "this run"], [list(row) for row in rows]
+    )
+
+
+def text_rows(facts: Facts) -> list[tuple[str, str]]:
+    """Return what the text is."""
+    corpus, config = facts.corpus, facts.config
+    held_out = corpus.characters - config.trained_on(corpus.characters)
+    rows = [
+        ("text", one_line(corpus.name)),
+        ("characters", f"{corpus.characters:,}"),
+        ("of them distinct, K", f"{len(corpus.alphabet):,}"),
+    ]
+    return [*rows, ("held out, its end", f"{held_out:,} characters")] if held_out else rows
+
+
+def network_rows(facts: Facts) -> list[tuple[str, str]]:
+    """Return the settings of the network and of its training, in words."""
+    config = facts.config
+    rows = [("hidden units m", f"{config.hidden:,}")]
+    if facts.is_imported:
+        return rows
+    numbers = [
+        ("eta", config.eta),
+        ("beta1", config.beta1),
+        ("beta2", config.beta2),
+        ("epsilon", config.epsilon),
+    ]
+    values = [f"{name} {value:g}" for name, value in numbers if value is not None]
+    if config.schedule != "constant":
+        values.append(f"{config.schedule} to 0")
+    if config.warmup:
+        values.append(f"rising for {config.warmup:,} updates")
+    start = config.init if config.sigma is None else f"{config.init}, sigma {config.sigma:g}"
+    streams = f", {config.batch:,} windows at once" if config.batch > 1 else ""
+    clipped = "no" if isinstance(config.clip, str) else f"to [-{config.clip:g}, {config.clip:g}]"
+    return [
+        *rows,
+        ("characters T in a window", f"{config.seq_length:,}{streams}"),
+        ("order of the windows", config.order),
+        ("optimizer", f"{config.optimizer}, {', '.join(values)}"),
+        ("loss of a window", f"{config.loss} over its characters"),
+        ("gradients clipped", clipped),
+        ("start of W, U and V", start),
+        ("seed, precision", f"{config.seed}, {config.dtype}"),
+    ]
+
+
+def outcome_rows(facts: Facts) -> list[tuple[str, str]]:
+    """Return how far the run went, how fast, and with what."""
+    summary, start = facts.summary, facts.start
+    rows = (
+        []
+        if facts.is_imported
+        else [("updates", f"{summary.updates:,}"), ("epochs", f"{summary.epochs:.4g}")]
+    )
+    if summary.updates_per_second:
+        speed = f"{summary.seconds:,.1f} s, {summary.updates_per_second:,.0f} updates a second"
+        rows.append(("time of training", speed))
+    if start is not None:
+        versions = (
+            f"nbrnn {start.nbrnn}, Python {start.python}, NumPy {start.numpy}, Numba {start.numba}"
+        )
+        rows += [("processor", one_line(start.cpu)), ("made with", one_line(versions))]
+    return rows
+
+
+def gradient_table(facts: Facts) -> Table | None:
+    """Return the relative errors of the gradient, if they are known."""
+    if facts.gradient is None:
+        return None
+    differences = facts.gradient.differences
+    cases = list(dict.fromkeys(d.case for d in differences))
+    rows = []
+    for m, parameter in dict.fromkeys((d.hidden, d.parameter) for d in differences):
+        of_it = [d for d in differences if (d.hidden, d.parameter) == (m, parameter)]
+        errors = [f"{d.largest:.1e}" for d in of_it] + [f"{d.norm:.1e}" for d in of_it]
+        rows.append([f"{m}", parameter, f"{of_it[0].weights:,}", *errors])
+    columns = ["m", "", "weights", *(f"{kind}, {case}" for kind in ("max", "norm") for case in cases)]
+    caption = (
+        "Relative errors |ga - gn| / max(1e-6, |ga| + |gn|) of the gradient ga against numerical "
+        "differences gn: the largest of any weight (max), and of all weights together by their norms "
+        "(norm); from h0 = 0, from a random h0, and in the second of two windows."
+    )
+    return Table("gradcheck", caption, columns, rows)
+
+
+def smooth_table(facts: Facts) -> Table | None:
+    """Return the smooth losses of the best and the last model, if there are any."""
+    summary, rows = facts.summary, []
+    for name, update in (("best", summary.best_update), ("final", summary.updates)):
+        losses = [
+            getattr(summary, f"{unit}_{name}")
+            for unit in ("smooth_loss", "nats_per_character", "bits_per_character", "perplexity")
+        ]
+        if losses[0] is not None:
+            rows.append([name, "-" if update is None else f"{update:,}", *map(number, losses)])
+    if not rows:
+        return None
+    columns = [
+        "",
+        "update",
+        unit_of(facts.config),
+        "nats per character",
+        "bits per character",
+        "perplexity",
+    ]
+    caption = "The smooth loss at the best and at the last update, in all units."
+    return Table("smooth", caption, columns, rows)
+
+
+def loss_table(facts: Facts) -> Table | None:
+    """Return the losses of the best model when it does not learn, if they are known."""
+    if not facts.losses:
+        return None
+    uniform = number(math.log(len(facts.corpus.alphabet)))
+    rows = [
+        [each.text, f"{each.characters:,}", *map(number, each[2:]), uniform] for each in facts.losses
+    ]
+    columns = [
+        "read once",
+        "characters",
+        "from h = 0",
+        "from its kept state",
+        "unigram",
+        "bigram",
+        "uniform",
+    ]
+    caption = (
+        "Losses in nats per character: of the best model, which no longer learns, and of models that "
+        "know how often characters (unigram) or pairs (bigram) occur in the training text, or nothing "
+        "(uniform)."
+    )
+    return Table("losses", caption, columns, rows)
+
+
+def copying_table(facts: Facts) -> Table | None:
+    """Return how much is copied, if it is known."""
+    if not facts.copying:
+        return None
+    rows = [
+        [
+            name,
+            f"{found.lengths.size:,}",
+            *("-" if math.isnan(share := found.share(n)) else f"{share:.1%}" for n in GRAMS),
+            f"{found.longest:,}",
+        ]
+        for name, found in facts.copying.items()
+    ]
+    columns = ["text", "characters", *(f"{n}-grams" for n in GRAMS), "longest passage"]
+    caption = (
+        "How much is copied: the share of a text's passages of 5, 10 and 20 characters that occur in "
+        "the training text, verbatim, and the length of the longest that does."
+    )
+    return Table("copying", caption, columns, rows)
+
+
+def number(value: float | None) -> str:
+    """Return a loss with the digits that mean something."""
+    return "-" if value is None else f"{value:.{2 if abs(value) >= 10 else 3}f}"
+
+
+def tables_of(facts: Facts) -> list[Table]:
+    """Return all tables that there are."""
+    made = (
+        setup_table(facts),
+        gradient_table(facts),
+        smooth_table(facts),
+        loss_table(facts),
+        copying_table(facts),
+    )
+    return [table for table in made if table is not None]
