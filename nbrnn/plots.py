@@ -122,19 +122,30 @@ def plain(axes: Axes) -> None:
 def show_learning(figure: Figure, baselines: Mapping[str, float]) -> None:
     """Let the picture of a run show the losses between which it learned, without the fall at the start.
 
-    baselines: the losses of models that count, by name, as lines beside those that are there.
+    baselines: the losses of models that count, by name, in the picture's unit: the lowest is in the
+    picture, and others are told of.
     """
     axes = figure.axes[0]
-    for (name, loss), dash in zip(baselines.items(), DASHES[1:], strict=False):
-        axes.axhline(loss, color=GREY, linestyle=dash, linewidth=1.2, label=f"{name} model")
-    if baselines:
-        axes.legend(loc="upper right", fontsize=9)
     curves = [np.asarray(line.get_ydata(), float) for line in axes.lines]
-    later = np.concatenate([losses[len(losses) // 20 :] for losses in curves] or [np.empty(0)])
-    later = later[np.isfinite(later)]
-    if later.size:
-        margin = 0.05 * (later.max() - later.min()) or 1.0
-        axes.set_ylim(later.min() - margin, later.max() + margin)
+    losses = np.concatenate([curve[len(curve) // 20 :] for curve in curves])
+    losses = np.append(losses[np.isfinite(losses)], sorted(baselines.values())[:1])
+    if losses.size:
+        margin = 0.06 * (losses.max() - losses.min()) or 1.0
+        axes.set_ylim(losses.min() - margin, losses.max() + 2 * margin)
+    top = axes.get_ylim()[1]
+    for name, loss in baselines.items():
+        is_in, words = loss <= top, f"{name} model {loss:.{2 if loss >= 10 else 3}f}"
+        if is_in:
+            axes.axhline(loss, color=GREY, linestyle=DASHES[1], linewidth=1.2)
+        axes.annotate(
+            words if is_in else f"↑ {words}",
+            (0.3, min(loss, top)),
+            (0, 2 if is_in else -2),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points",
+            va="bottom" if is_in else "top",
+            fontsize=9,
+        )
 
 
 def save(figure: Figure, file: IO[bytes], kind: Kind) -> None:

@@ -23,8 +23,8 @@ STYLES = {
 }
 
 CAPTIONS = {
-    "loss": "The loss against updates, without its fall at the start; the straight lines are the losses "
-    "of models that only count.",
+    "loss": "The loss against updates, without its fall at the start, beside the losses of models that "
+    "only count characters (unigram) or pairs of them (bigram).",
     "copying": "The share of the passages of n characters that occur in the training text.",
 }
 
@@ -42,12 +42,19 @@ def loss_figure(facts: Facts) -> Figure:
     """Return the curve of the loss where it tells something. Raises StoreError."""
     if not facts.folder.read_metrics().update.size:
         raise StoreError("no update was logged")
-    figure, config = loss_figure_of(facts.folder), facts.config
-    scale = config.characters_in_loss
-    # beside a held-out loss there are those of held-out text
-    counted = {} if config.validation else {name: loss * scale for name, loss in facts.baselines.items()}
-    show_learning(figure, counted)
+    figure = loss_figure_of(facts.folder, with_baselines=False)
+    show_learning(figure, counted(facts))
     return figure
+
+
+def counted(facts: Facts) -> dict[str, float]:
+    """Return the losses of models that count, on the held-out text where there is any."""
+    if not facts.config.validation:
+        scale = facts.config.characters_in_loss
+        return {name: loss * scale for name, loss in facts.baselines.items()}
+    summary = facts.summary
+    losses = {"unigram": summary.validation_unigram, "bigram": summary.validation_bigram}
+    return {name: loss for name, loss in losses.items() if loss is not None}
 
 
 def copying_figure(facts: Facts) -> Figure:

@@ -25,7 +25,7 @@ from nbrnn.runs.store import RunFolder
 
 T = TypeVar("T")
 
-WRITTEN = "1,000 characters by the best model"
+WRITTEN = "text of the best model"
 
 
 @dataclass

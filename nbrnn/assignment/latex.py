@@ -16,7 +16,7 @@ def latex_table(table: Table) -> str:
         hrules=True,
         position="tbp",
         position_float="centering",
-        column_format="l" + "r" * (len(table.columns) - 1),
+        column_format="l" + "lr"[table.has_numbers] * (len(table.columns) - 1),
         caption=latex_text(table.caption),
         label=f"tab:{table.name}",
     )

@@ -14,7 +14,7 @@ from nbrnn.runs.records import Summary
 from nbrnn.runs.score import bigram_loss, mean_loss, unigram_loss
 
 MOST_READ = 200_000  # characters of the training text
-BEGINNING, HELD_OUT = "beginning of the training text", "held-out text"
+BEGINNING, HELD_OUT = "training text, beginning", "held-out text"
 
 
 class Losses(NamedTuple):

@@ -27,7 +27,7 @@ from nbrnn.runs.folders import locked
 from nbrnn.runs.store import RunFolder
 
 KINDS: tuple[Kind, ...] = ("png", "svg", "pdf")  # of each picture
-TABLES = ("setup", "gradcheck", "smooth", "losses", "copying")
+TABLES = ("setup", "gradcheck-max", "gradcheck-norm", "smooth", "losses", "copying", "passages")
 
 
 @dataclass(frozen=True)

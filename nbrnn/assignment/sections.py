@@ -70,7 +70,7 @@ def sections(facts: Facts, pictures: Sequence[str]) -> list[Section]:
     best = [] if facts.text is None else [[marked(facts.text, copied)]]
     found = [
         Section("What was trained, and on what", tables=[tables.setup_table(facts)]),
-        Section("Gradient check", verdict(facts), [tables.gradient_table(facts)]),
+        Section("Gradient check", verdict(facts), tables.gradient_tables(facts)),
         Section(
             "Loss",
             lost_from_zero(facts),
@@ -86,8 +86,8 @@ def sections(facts: Facts, pictures: Sequence[str]) -> list[Section]:
         ),
         Section(
             "How much is copied",
-            copied_words(facts),
-            [tables.copying_table(facts)],
+            longest_copy(facts),
+            [tables.copying_table(facts), tables.passages_table(facts)],
             [name for name in pictures if name == "copying"],
         ),
     ]
@@ -155,19 +155,15 @@ def beside(facts: Facts, names: Sequence[str]) -> list[Text]:
     return [Text(name, (plain(text[:BESIDE]), "", "")) for name, text in found.items()]
 
 
-def copied_words(facts: Facts) -> list[str]:
-    """Return the longest passage of each text that occurs in the training text."""
-    lines = []
-    for name, found in facts.copying.items():
-        passage = quoted(facts.passages[name])
-        count = f"{found.longest:,} character{'s' if found.longest != 1 else ''}"
-        lines.append(f"Longest in {name}: {passage}, {count}, at character {found.place + 1:,}.")
-    return lines
-
-
-def quoted(passage: str) -> str:
-    """Return a passage in a line, with its line ends as an arrow."""
-    return f"“{visible(passage.replace(chr(13), '').replace(chr(10), '↵'))}”"
+def longest_copy(facts: Facts) -> list[str]:
+    """Return the longest passage of the best model's text that occurs in the training text."""
+    if WRITTEN not in facts.copying:
+        return []
+    found = facts.copying[WRITTEN]
+    return [
+        f"The longest passage of these {found.lengths.size:,} characters that occurs in the training "
+        f"text has {found.longest:,}: {tables.quoted(facts.passages[WRITTEN])}."
+    ]
 
 
 def captions(section: Section) -> list[tuple[str, str]]:

@@ -7,26 +7,33 @@ from typing import NamedTuple
 
 from nbrnn.assignment.gather import Facts
 from nbrnn.naming import unit_of
-from nbrnn.visible import one_line
+from nbrnn.visible import one_line, visible
 
 GRAMS = (5, 10, 20)
+SETUP_CAPTION = "The text, the network, its training and how far that went."
+LARGEST_CAPTION = (
+    "The gradient ga against numerical differences gn: the largest relative error "
+    "|ga - gn| / max(1e-6, |ga| + |gn|) of any weight, from h0 = 0, from a random h0, and in the second "
+    "of two windows, from the state that the first left."
+)
+NORMS_CAPTION = "The same of all weights of a parameter together: |...| are Euclidean norms."
 
 
 class Table(NamedTuple):
-    """Cells as text, the first column to the left, the others to the right; `name` is its file's."""
+    """Cells as text, below a head for each column; the first is a name. `name` is the table's file's."""
 
     name: str
     caption: str
     columns: list[str]
     rows: list[list[str]]
+    has_numbers: bool = True  # which stand to the right
 
 
 def setup_table(facts: Facts) -> Table:
     """Return what was trained, on what."""
     rows = [*text_rows(facts), *network_rows(facts), *outcome_rows(facts)]
-    return Table(
-        "setup", "What was trained, and on what.", ["", "this run"], [list(row) for row in rows]
-    )
+    columns = ["", "this run"]
+    return Table("setup", SETUP_CAPTION, columns, [list(row) for row in rows], has_numbers=False)
 
 
 def text_rows(facts: Facts) -> list[tuple[str, str]]:
@@ -92,24 +99,22 @@ def outcome_rows(facts: Facts) -> list[tuple[str, str]]:
     return rows
 
 
-def gradient_table(facts: Facts) -> Table | None:
-    """Return the relative errors of the gradient, if they are known."""
+def gradient_tables(facts: Facts) -> list[Table]:
+    """Return the relative errors of the gradient, of single weights and of parameters, if known."""
     if facts.gradient is None:
-        return None
+        return []
     differences = facts.gradient.differences
-    cases = list(dict.fromkeys(d.case for d in differences))
-    rows = []
+    columns = ["m", "", "weights", *dict.fromkeys(d.case for d in differences)]
+    largest, norms = [], []
     for m, parameter in dict.fromkeys((d.hidden, d.parameter) for d in differences):
         of_it = [d for d in differences if (d.hidden, d.parameter) == (m, parameter)]
-        errors = [f"{d.largest:.1e}" for d in of_it] + [f"{d.norm:.1e}" for d in of_it]
-        rows.append([f"{m}", parameter, f"{of_it[0].weights:,}", *errors])
-    columns = ["m", "", "weights", *(f"{kind}, {case}" for kind in ("max", "norm") for case in cases)]
-    caption = (
-        "Relative errors |ga - gn| / max(1e-6, |ga| + |gn|) of the gradient ga against numerical "
-        "differences gn: the largest of any weight (max), and of all weights together by their norms "
-        "(norm); from h0 = 0, from a random h0, and in the second of two windows."
-    )
-    return Table("gradcheck", caption, columns, rows)
+        head = [f"{m}", parameter, f"{of_it[0].weights:,}"]
+        largest.append(head + [f"{d.largest:.1e}" for d in of_it])
+        norms.append(head + [f"{d.norm:.1e}" for d in of_it])
+    return [
+        Table("gradcheck-max", LARGEST_CAPTION, columns, largest),
+        Table("gradcheck-norm", NORMS_CAPTION, columns, norms),
+    ]
 
 
 def smooth_table(facts: Facts) -> Table | None:
@@ -124,15 +129,9 @@ def smooth_table(facts: Facts) -> Table | None:
             rows.append([name, "-" if update is None else f"{update:,}", *map(number, losses)])
     if not rows:
         return None
-    columns = [
-        "",
-        "update",
-        unit_of(facts.config),
-        "nats per character",
-        "bits per character",
-        "perplexity",
-    ]
-    caption = "The smooth loss at the best and at the last update, in all units."
+    columns = ["", "update", "smooth loss", "nats/char", "bits/char", "perplexity"]
+    unit = unit_of(facts.config)
+    caption = f"The smooth loss at the best and at the last update, in {unit} and in other units."
     return Table("smooth", caption, columns, rows)
 
 
@@ -144,19 +143,11 @@ def loss_table(facts: Facts) -> Table | None:
     rows = [
         [each.text, f"{each.characters:,}", *map(number, each[2:]), uniform] for each in facts.losses
     ]
-    columns = [
-        "read once",
-        "characters",
-        "from h = 0",
-        "from its kept state",
-        "unigram",
-        "bigram",
-        "uniform",
-    ]
+    columns = ["text", "characters", "h = 0", "kept state", "unigram", "bigram", "uniform"]
     caption = (
-        "Losses in nats per character: of the best model, which no longer learns, and of models that "
-        "know how often characters (unigram) or pairs (bigram) occur in the training text, or nothing "
-        "(uniform)."
+        "Losses in nats per character of texts read once: of the best model, which no longer learns, "
+        "from h = 0 and from the state that was kept with it, and of models that know how often "
+        "characters (unigram) or pairs (bigram) occur in the training text, or nothing (uniform)."
     )
     return Table("losses", caption, columns, rows)
 
@@ -174,12 +165,30 @@ def copying_table(facts: Facts) -> Table | None:
         ]
         for name, found in facts.copying.items()
     ]
-    columns = ["text", "characters", *(f"{n}-grams" for n in GRAMS), "longest passage"]
+    columns = ["text", "characters", *(f"{n}-grams" for n in GRAMS), "longest"]
     caption = (
         "How much is copied: the share of a text's passages of 5, 10 and 20 characters that occur in "
         "the training text, verbatim, and the length of the longest that does."
     )
     return Table("copying", caption, columns, rows)
+
+
+def passages_table(facts: Facts) -> Table | None:
+    """Return the longest passages that are copied, if they are known."""
+    if not facts.copying:
+        return None
+    rows = [
+        [name, quoted(facts.passages[name]), f"{found.longest:,}", f"{found.place + 1:,}"]
+        for name, found in facts.copying.items()
+    ]
+    columns = ["text", "longest passage", "characters", "from"]
+    caption = "These passages, and at which character of the training text each first begins."
+    return Table("passages", caption, columns, rows, has_numbers=False)
+
+
+def quoted(passage: str) -> str:
+    """Return a passage in a line, with its line ends as arrows."""
+    return f"“{visible(passage.replace(chr(13), '').replace(chr(10), '↵'))}”"
 
 
 def number(value: float | None) -> str:
@@ -191,9 +200,10 @@ def tables_of(facts: Facts) -> list[Table]:
     """Return all tables that there are."""
     made = (
         setup_table(facts),
-        gradient_table(facts),
+        *gradient_tables(facts),
         smooth_table(facts),
         loss_table(facts),
         copying_table(facts),
+        passages_table(facts),
     )
     return [table for table in made if table is not None]

@@ -129,7 +129,7 @@ def print_written(written: Report | RunReport) -> None:
 
 def print_facts(facts: Facts) -> None:
     """Print what is known of a run, in short."""
-    from nbrnn.assignment.sections import copied_words, status, verdict
+    from nbrnn.assignment.sections import longest_copy, status, verdict
     from nbrnn.assignment.tables import loss_table, smooth_table
 
     print_wrapped(f"{facts.folder}: {status(facts)}")
@@ -137,7 +137,7 @@ def print_facts(facts: Facts) -> None:
         print_wrapped(f"gradient check: {line}")
     for table in filter(None, (smooth_table(facts), loss_table(facts))):
         print_table("", table.columns, table.rows)
-    for line in copied_words(facts)[:1]:
+    for line in longest_copy(facts):
         print_wrapped(line)
     for line in facts.missing:
         print_wrapped(f"not in the report: {visible(line)}")
