@@ -140,10 +140,10 @@ def show_learning(figure: Figure, baselines: Mapping[str, float]) -> None:
         axes.annotate(
             words if is_in else f"↑ {words}",
             (0.3, min(loss, top)),
-            (0, 2 if is_in else -2),
+            (0, -2),
             xycoords=axes.get_yaxis_transform(),
             textcoords="offset points",
-            va="bottom" if is_in else "top",
+            va="top",
             fontsize=9,
         )
 

@@ -46,7 +46,7 @@ class Facts:
     long_texts: Mapping[str, str] = field(default_factory=dict)
     losses: Sequence[Losses] = ()
     copying: Mapping[str, Copying] = field(default_factory=dict)
-    passages: Mapping[str, str] = field(default_factory=dict)  # the longest that is copied, of each text
+    passages: dict[str, str] = field(default_factory=dict)  # the longest that is copied, of each text
     missing: list[str] = field(default_factory=list)
 
     @property
@@ -75,17 +75,17 @@ def gather(
     facts = Facts(folder, config, described, folder.read_summary())
     with suppress(StoreError):  # it only informs
         facts.start = folder.read_env()
-    model = facts.attempt("the best model", lambda: folder.read_model("best"))
-    corpus = facts.attempt("the text", lambda: corpus_of(described, text))
+    model = facts.attempt("the best model", lambda: model_of(folder, described))
+    what = "the text, and what needs it: the gradient check, the kept state's loss, and copies"
+    corpus = facts.attempt(what, lambda: corpus_of(described, text))
     ngrams = facts.attempt("models that count", folder.read_ngrams) or {}
-    if ngrams:
-        facts.baselines = baselines(ngrams)
+    facts.baselines = baselines(ngrams) if ngrams else {}
     if not facts.is_imported:
-        facts.samples = evolution(facts.attempt("samples", folder.read_samples) or [])
-        if corpus is not None:
-            facts.gradient = facts.attempt(
-                "the gradient check", lambda: gradient_check(corpus, config, kept_check, progress)
-            )
+        facts.samples = evolution(facts.attempt("the samples", lambda: samples_of(folder, config)) or [])
+        facts.gradient = facts.attempt(
+            "the gradient check",
+            lambda: gradient_check(config, described, corpus, kept_check, progress),
+        )
     facts.losses = losses_in(facts.summary)
     if model is not None:
         facts.text = text_of(folder, model)
@@ -96,15 +96,32 @@ def gather(
     return facts
 
 
+def model_of(folder: RunFolder, described: Description) -> Checkpoint:
+    """Return the best model of a run. Raises StoreError."""
+    model = folder.read_model("best")
+    if model.alphabet != described.alphabet:
+        raise StoreError(f"{folder}: its alphabet is not that of the run's text")
+    return model
+
+
 def corpus_of(described: Description, text: Path | None) -> Corpus:
     """Return the text of a run. Raises CorpusError if it is not at hand, or no longer the same."""
     if text is None and described.source == "-":
         raise CorpusError("it came from standard input (--text FILE names it)")
     source = described.source if text is None else str(text)
     corpus = load(source, described.encoding)
-    if corpus.sha256 != described.sha256:
+    if (corpus.sha256, corpus.alphabet) != (described.sha256, described.alphabet):
         raise CorpusError(f"{source} is another text by now (--text FILE names the right one)")
     return corpus
+
+
+def samples_of(folder: RunFolder, config: RunConfig) -> list[Sample]:
+    """Return the samples that a run drew. Raises StoreError if there is none."""
+    samples = folder.read_samples()
+    if not samples:
+        why = "--sample-every is 0" if config.sample_every == 0 else "none was drawn yet"
+        raise StoreError(why)
+    return samples
 
 
 def text_of(folder: RunFolder, model: Checkpoint) -> str:
@@ -128,4 +145,4 @@ def find_copies(facts: Facts, corpus: Corpus) -> None:
     facts.copying = copying(texts, corpus.codes[:trained_on], len(corpus.alphabet))
     for name, found in facts.copying.items():
         passage = texts[name][found.begin : found.begin + found.longest]
-        facts.passages = {**facts.passages, name: "".join(corpus.alphabet[code] for code in passage)}
+        facts.passages[name] = "".join(corpus.alphabet[code] for code in passage)

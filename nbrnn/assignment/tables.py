@@ -139,15 +139,13 @@ def loss_table(facts: Facts) -> Table | None:
     """Return the losses of the best model when it does not learn, if they are known."""
     if not facts.losses:
         return None
-    uniform = number(math.log(len(facts.corpus.alphabet)))
-    rows = [
-        [each.text, f"{each.characters:,}", *map(number, each[2:]), uniform] for each in facts.losses
-    ]
-    columns = ["text", "characters", "h = 0", "kept state", "unigram", "bigram", "uniform"]
+    rows = [[each.text, f"{each.characters:,}", *map(number, each[2:])] for each in facts.losses]
+    columns = ["text", "characters", "h = 0", "kept state", "unigram", "bigram"]
     caption = (
         "Losses in nats per character of texts read once: of the best model, which no longer learns, "
         "from h = 0 and from the state that was kept with it, and of models that know how often "
-        "characters (unigram) or pairs (bigram) occur in the training text, or nothing (uniform)."
+        "characters (unigram) or pairs of them (bigram) occur in the training text; one that knows "
+        f"nothing loses log K = {number(math.log(len(facts.corpus.alphabet)))}."
     )
     return Table("losses", caption, columns, rows)
 
@@ -193,7 +191,9 @@ def quoted(passage: str) -> str:
 
 def number(value: float | None) -> str:
     """Return a loss with the digits that mean something."""
-    return "-" if value is None else f"{value:.{2 if abs(value) >= 10 else 3}f}"
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if abs(value) >= 1e6 else f"{value:.{2 if abs(value) >= 10 else 3}f}"
 
 
 def tables_of(facts: Facts) -> list[Table]:
