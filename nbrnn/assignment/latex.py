@@ -9,8 +9,8 @@ from nbrnn.assignment.tables import Table
 
 def latex_table(table: Table) -> str:
     """Return a table as LaTeX, which needs the package booktabs."""
-    frame = pd.DataFrame(table.rows)
-    style = frame.style.hide(axis="index").format(escape="latex")
+    frame = pd.DataFrame(table.rows).map(latex_text)
+    style = frame.style.hide(axis="index")
     style = style.relabel_index([latex_text(column) for column in table.columns], axis="columns")
     text: str = style.to_latex(
         hrules=True,
@@ -36,4 +36,5 @@ SPECIAL = {
     "|": r"\textbar{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "↵": r"$\hookleftarrow$",
 }

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from nbrnn.assignment.gather import Facts
+from nbrnn.config import SETTINGS
 from nbrnn.naming import unit_of
 from nbrnn.visible import one_line, visible
 
 GRAMS = (5, 10, 20)
+LENGTHS = ("epochs", "updates")  # of a run, of which is told how far it went
+WORDS = {  # for settings whose names say little
+    "hidden": "hidden units m",
+    "seq_length": "characters T in a window",
+    "batch": "windows B at once",
+    "init": "start of W, U and V",
+    "clip": "gradients clipped to ±",
+    "loss": "loss of a window",
+    "schedule": "learning rate",
+    "validation": "share that is held out",
+    "dtype": "precision",
+    "sample_every": "updates between samples",
+    "sample_length": "characters of a sample",
+}
 SETUP_CAPTION = "The text, the network, its training and how far that went."
 LARGEST_CAPTION = (
     "The gradient ga against numerical differences gn: the largest relative error "
@@ -49,35 +65,30 @@ def text_rows(facts: Facts) -> list[tuple[str, str]]:
 
 
 def network_rows(facts: Facts) -> list[tuple[str, str]]:
-    """Return the settings of the network and of its training, in words."""
-    config = facts.config
-    rows = [("hidden units m", f"{config.hidden:,}")]
+    """Return the settings that have an effect, those that depend on another beside it."""
+    values = facts.config.to_dict()
     if facts.is_imported:
-        return rows
-    numbers = [
-        ("eta", config.eta),
-        ("beta1", config.beta1),
-        ("beta2", config.beta2),
-        ("epsilon", config.epsilon),
-    ]
-    values = [f"{name} {value:g}" for name, value in numbers if value is not None]
-    if config.schedule != "constant":
-        values.append(f"{config.schedule} to 0")
-    if config.warmup:
-        values.append(f"rising for {config.warmup:,} updates")
-    start = config.init if config.sigma is None else f"{config.init}, sigma {config.sigma:g}"
-    streams = f", {config.batch:,} windows at once" if config.batch > 1 else ""
-    clipped = "no" if isinstance(config.clip, str) else f"to [-{config.clip:g}, {config.clip:g}]"
-    return [
-        *rows,
-        ("characters T in a window", f"{config.seq_length:,}{streams}"),
-        ("order of the windows", config.order),
-        ("optimizer", f"{config.optimizer}, {', '.join(values)}"),
-        ("loss of a window", f"{config.loss} over its characters"),
-        ("gradients clipped", clipped),
-        ("start of W, U and V", start),
-        ("seed, precision", f"{config.seed}, {config.dtype}"),
-    ]
+        return [(WORDS["hidden"], f"{values['hidden']:,}")]
+    rows = []
+    for name in SETTINGS:
+        if SETTINGS[name].by or name in LENGTHS or not is_told(name, values):
+            continue
+        beside = [other for other in SETTINGS if SETTINGS[other].by == name and is_told(other, values)]
+        told = [f"{other.replace('_', ' ')} {shown(values[other])}" for other in beside]
+        head = WORDS.get(name, name.replace("_", " "))
+        rows.append((head, ", ".join([shown(values[name]), *told])))
+    return rows
+
+
+def is_told(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether a setting has an effect: a default of 0 stands for what is not done, but as a seed."""
+    value, default = values[name], SETTINGS[name].default_in(values)
+    return value is not None and (name == "seed" or not value == default == 0)
+
+
+def shown(value: float | str) -> str:
+    """Return the value of a setting."""
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def outcome_rows(facts: Facts) -> list[tuple[str, str]]:
