@@ -168,7 +168,7 @@ def report(
         bool, typer.Option("--watch", help="Again every 10 s, until the sweep ends.")
     ] = False,
     text: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Of the one run, where its text has moved to.")
+        Path | None, typer.Option(metavar="FILE", help="The text of the one run, where it has moved.")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
