@@ -24,6 +24,7 @@ COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK)
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 
 DPI = 150  # of PNG
+LIFTED = 36  # points between the best point of a curve that is shown larger, and what is said of it
 
 
 def loss_figure(
@@ -126,6 +127,8 @@ def show_learning(figure: Figure, baselines: Mapping[str, float]) -> None:
     picture, and others are told of.
     """
     axes = figure.axes[0]
+    for label in axes.texts:  # of the best, which is nearer to the curve now
+        label.set_position((label.get_position()[0], LIFTED))
     curves = [np.asarray(line.get_ydata(), float) for line in axes.lines]
     losses = np.concatenate([curve[len(curve) // 20 :] for curve in curves])
     losses = np.append(losses[np.isfinite(losses)], sorted(baselines.values())[:1])

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 from nbrnn.assignment.gather import Facts
 from nbrnn.assignment.sections import Section, Text, captions, heading, status
-from nbrnn.reports.markdown import markdown_table
+from nbrnn.reports.markdown import markdown_table, text_table
 from nbrnn.visible import one_line
+
+MOST_BESIDE = 3  # texts that have room side by side
 
 
 def markdown(facts: Facts, sections: Sequence[Section]) -> str:
@@ -23,6 +25,9 @@ def markdown(facts: Facts, sections: Sequence[Section]) -> str:
         for table in filter(None, section.tables):
             parts += [markdown_table(table.columns, table.rows), shown(table.caption)]
         for texts in section.texts:
+            if 1 < len(texts) <= MOST_BESIDE:
+                parts.append(text_table([text.head for text in texts], [("", [t.whole for t in texts])]))
+                continue
             for text in texts:
                 parts += [f"### {text.head.capitalize()}", fenced(text)]
     return "\n\n".join(parts) + "\n"

@@ -287,5 +287,6 @@ def test_a_hostile_text_is_shown_as_characters(no_drawings, tmp_path):
         assert not set("\x1b\u202e") & set((written.folder / name).read_text()), name
     markdown = (written.folder / "report.md").read_text()
     fences = re.findall(r"^(`{3,})text\n(.*?)\n\1$", markdown, re.MULTILINE | re.DOTALL)
-    assert len(fences) == len(Texts(page, "pre").texts)
+    assert len(fences) + markdown.count("<pre>") == len(Texts(page, "pre").texts)
+    assert markdown.count("<pre>") == 6
     assert all(fence not in block for fence, block in fences)
