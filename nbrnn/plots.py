@@ -153,8 +153,7 @@ def show_learning(figure: Figure, baselines: Mapping[str, float]) -> None:
 
 def save(figure: Figure, file: IO[bytes], kind: Kind) -> None:
     """Write a figure; the same figure gives the same bytes."""
-    undated = {"Date": None} if kind == "svg" else {"CreationDate": None, "Producer": None}
-    # text in a PDF stays text, in a font that can be edited
+    # in a PDF with fonts as publishers want them
     settings: Any = {"svg.hashsalt": "nbrnn", "pdf.fonttype": 42}
     with warnings.catch_warnings(), mpl.rc_context(settings):
         # a corpus may be named in a script that the font does not have
@@ -164,4 +163,5 @@ def save(figure: Figure, file: IO[bytes], kind: Kind) -> None:
             canvas: Any = FigureCanvasAgg(figure)
             canvas.print_png(file, metadata={"Software": None})
         else:
-            figure.savefig(file, format=kind, metadata={"Creator": None, **undated})
+            date = "Date" if kind == "svg" else "CreationDate"
+            figure.savefig(file, format=kind, metadata={date: None, "Creator": None})

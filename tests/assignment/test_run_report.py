@@ -288,5 +288,5 @@ def test_a_hostile_text_is_shown_as_characters(no_drawings, tmp_path):
     markdown = (written.folder / "report.md").read_text()
     fences = re.findall(r"^(`{3,})text\n(.*?)\n\1$", markdown, re.MULTILINE | re.DOTALL)
     assert len(fences) + markdown.count("<pre>") == len(Texts(page, "pre").texts)
-    assert markdown.count("<pre>") == 6
+    assert markdown.count("<pre>") == 9
     assert all(fence not in block for fence, block in fences)
