@@ -24,7 +24,7 @@ from nbrnn.reports.writing import KINDS, PAGE, Content, drawn, encoded, place_of
 from nbrnn.runs.folders import locked
 
 PATIENCE = 60.0  # seconds that another report into the same folder may take
-TABLES = ("runs", "settings", "comparison", "effects", "tries")
+TABLES = ("runs", "settings", "comparison", "effects", "tries", "lengths")
 TEXTS = ("answer", "settings", "comparison", "samples")
 
 
