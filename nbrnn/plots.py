@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import IO, Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -14,6 +15,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Kind = Literal["png", "svg", "pdf"]
 
 # Okabe and Ito's colours, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -22,6 +24,7 @@ COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK)
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 
 DPI = 150  # of PNG
+LIFTED = 36  # points between the best point of a curve that is shown larger, and what is said of it
 
 
 def loss_figure(
@@ -117,9 +120,42 @@ def plain(axes: Axes) -> None:
     axes.spines["right"].set_visible(False)
 
 
-def save(figure: Figure, file: IO[bytes], kind: Literal["png", "svg"]) -> None:
+def show_learning(figure: Figure, baselines: Mapping[str, float]) -> None:
+    """Let the picture of a run show the losses between which it learned, without the fall at the start.
+
+    baselines: the losses of models that count, by name, in the picture's unit: the lowest is in the
+    picture, and others are told of.
+    """
+    axes = figure.axes[0]
+    for label in axes.texts:  # of the best, which is nearer to the curve now
+        label.set_position((label.get_position()[0], LIFTED))
+    curves = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+    losses = np.concatenate([curve[len(curve) // 20 :] for curve in curves])
+    losses = np.append(losses[np.isfinite(losses)], sorted(baselines.values())[:1])
+    if losses.size:
+        margin = 0.06 * (losses.max() - losses.min()) or 1.0
+        axes.set_ylim(losses.min() - margin, losses.max() + 2 * margin)
+    top = axes.get_ylim()[1]
+    for name, loss in baselines.items():
+        is_in, words = loss <= top, f"{name} model {loss:.{2 if loss >= 10 else 3}f}"
+        if is_in:
+            axes.axhline(loss, color=GREY, linestyle=DASHES[1], linewidth=1.2)
+        axes.annotate(
+            words if is_in else f"↑ {words}",
+            (0.3, min(loss, top)),
+            (0, -2),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points",
+            va="top",
+            fontsize=9,
+        )
+
+
+def save(figure: Figure, file: IO[bytes], kind: Kind) -> None:
     """Write a figure; the same figure gives the same bytes."""
-    with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": "nbrnn"}):
+    # in a PDF with fonts as publishers want them
+    settings: Any = {"svg.hashsalt": "nbrnn", "pdf.fonttype": 42}
+    with warnings.catch_warnings(), mpl.rc_context(settings):
         # a corpus may be named in a script that the font does not have
         warnings.filterwarnings("ignore", "Glyph")
         if kind == "png":  # savefig would draw it twice
@@ -127,4 +163,5 @@ def save(figure: Figure, file: IO[bytes], kind: Literal["png", "svg"]) -> None:
             canvas: Any = FigureCanvasAgg(figure)
             canvas.print_png(file, metadata={"Software": None})
         else:
-            figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+            date = "Date" if kind == "svg" else "CreationDate"
+            figure.savefig(file, format=kind, metadata={date: None, "Creator": None})

@@ -1,16 +1,22 @@
-"""What do the parts of results/ that ask a question of sweeps have in common?"""
+"""What do the parts of results/ have in common, above all those that ask a question of sweeps?"""
 
 import csv
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from results.report import nbrnn
 
 ROOT = Path(__file__).parent
 KEPT = (".md", ".csv", ".png")  # the page and the SVGs say the same again
 COURSE = ("--preset", "dd2424-2025", "--validation", "0.1", "--sample-every", "0")
 TEXTS = ("brontes", "shakespeare")
+
+
+def nbrnn(*arguments: str) -> str:
+    """Run the program and return what it prints."""
+    command = [sys.executable, "-m", "nbrnn", *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def swept(part: str, text: str, *sweeps: Sequence[str], name: str = "") -> Path:

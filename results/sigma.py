@@ -7,8 +7,7 @@ the runs stay in sweeps/, which git ignores, and tables and pictures are kept.
 
 from pathlib import Path
 
-from results.question import keep_report, sentences, table
-from results.report import nbrnn
+from results.question import keep_report, nbrnn, sentences, table
 
 HERE = Path(__file__).parent / "sigma"
 SWEEPS = {"7-epochs": ("7", "0:49"), "20-epochs": ("20", "0:4")}

@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+import nbrnn.assignment.report
 import nbrnn.cli.watch
 import nbrnn.reports.report
 import nbrnn.sweeps.job

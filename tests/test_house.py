@@ -28,7 +28,17 @@ def test_each_wing_says_what_lives_there():
     wings = [path for path in PACKAGE.iterdir() if (path / "__init__.py").exists()]
     names = {path.name for path in wings}
     assert names == {
-        *("network", "runs", "sweeps", "statistics", "reports", "exchange", "checks", "cli"),
+        *(
+            "network",
+            "runs",
+            "sweeps",
+            "statistics",
+            "reports",
+            "exchange",
+            "checks",
+            "assignment",
+            "cli",
+        ),
     }
     for wing in wings:
         said = ast.get_docstring(ast.parse((wing / "__init__.py").read_text()))

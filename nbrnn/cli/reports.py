@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +16,12 @@ import typer
 from nbrnn.cli.console import print_table, print_wrapped, surviving_closed_stdout, wrapped
 from nbrnn.cli.options import Folders, Json, Quiet, existing
 from nbrnn.cli.signals import Signals
-from nbrnn.errors import StoreError
+from nbrnn.errors import ConfigError, StoreError
 from nbrnn.visible import visible
 
 if TYPE_CHECKING:
+    from nbrnn.assignment.gather import Facts
+    from nbrnn.assignment.report import RunReport
     from nbrnn.reports.report import Report
     from nbrnn.reports.tables import Results
 
@@ -29,8 +32,24 @@ LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numb
 REFRESH = 10  # seconds between two reports of a sweep that goes on
 
 
+def writer(paths: Sequence[Path], text: Path | None) -> Callable[..., Report | RunReport]:
+    """Return what writes a report: of one run the assignment's. Raises ConfigError."""
+    from nbrnn.runs.store import RunFolder
+    from nbrnn.runs.sweep_store import SweepFolder
+
+    if len(paths) == 1 and RunFolder(paths[0]).is_run() and not SweepFolder(paths[0]).is_sweep():
+        from nbrnn.assignment.report import report as write_about_run
+
+        return partial(write_about_run, paths[0], text=text)
+    if text is not None:
+        raise ConfigError("--text is for the report of one run")
+    from nbrnn.reports.report import report as write_about_all
+
+    return partial(write_about_all, paths)
+
+
 def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Report:
-    """Write a report, with its progress on a terminal."""
+    """Write a report about many runs, with its progress on a terminal."""
     from nbrnn.cli.watch import Screen
     from nbrnn.reports.report import report as write_report
 
@@ -97,12 +116,39 @@ def print_notes(results: Results) -> None:
         print_wrapped(f"left out: {visible(problem)}")
 
 
-def print_results(written: Report) -> None:
+def print_written(written: Report | RunReport) -> None:
     """Print what a report says, and where it is."""
+    from nbrnn.reports.report import Report
+
+    if isinstance(written, Report):
+        print_results(written)
+    else:
+        print_facts(written.facts)
+    print_wrapped(f"report: {written.page}")
+
+
+def print_facts(facts: Facts) -> None:
+    """Print what is known of a run, in short."""
+    from nbrnn.assignment.sections import longest_copy, status, verdict
+    from nbrnn.assignment.tables import loss_table, smooth_table
+
+    print_wrapped(f"{facts.folder}: {status(facts)}")
+    for line in verdict(facts):
+        print_wrapped(f"gradient check: {line}")
+    for table in filter(None, (smooth_table(facts), loss_table(facts))):
+        print_table("", table.columns, table.rows)
+    for line in longest_copy(facts):
+        print_wrapped(line)
+    for line in facts.missing:
+        print_wrapped(f"not in the report: {visible(line)}")
+
+
+def print_results(written: Report) -> None:
+    """Print what many runs say."""
+    print_finished(written.results)
     print_answer(written.results, str(written.page))
     print_configurations(written.results)
     print_notes(written.results)
-    print_wrapped(f"report: {written.page}")
 
 
 def print_first(texts: Sequence[str], what: str) -> None:
@@ -121,35 +167,40 @@ def report(
     watch: Annotated[
         bool, typer.Option("--watch", help="Again every 10 s, until the sweep ends.")
     ] = False,
+    text: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The text of the one run, where it has moved.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a page, tables and plots about sweeps and runs.
 
-    The folders are only read, but for report/ in the first one, or --out.
+    Of one run: the assignment's report. The folders are only read, but for report/ in the first one, or
+    --out.
     """
-    from nbrnn.reports.report import report as write_report
+    from nbrnn.cli.watch import Screen
     from nbrnn.runs.sweep_store import SweepFolder
 
     paths = [existing(folder) for folder in folders]
+    write = writer(paths, text)
     with Signals() as signals:
         if watch:
             signals.defer()
         while watch and any(SweepFolder(path).is_at_work() for path in paths) and not signals.waiting():
             with suppress(StoreError):  # nothing has begun yet
-                written = write_report(paths, out, refresh=REFRESH)
+                written = write(out, refresh=REFRESH)
                 if not quiet:
                     print(f"{written.page} is new", file=sys.stderr)
             pause(REFRESH, signals)
-        written = write_watched(paths, out, quiet)
+        with Screen(quiet) as screen:
+            written = write(out, progress=screen.step)
     if signals.waiting():
         raise signals.error()
     with surviving_closed_stdout():
         if as_json:
             print(json.dumps(written.document(), indent=2))
         elif not quiet:
-            print_finished(written.results)
-            print_results(written)
+            print_written(written)
 
 
 def pause(seconds: float, signals: Signals) -> None:

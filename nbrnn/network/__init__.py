@@ -20,6 +20,7 @@ Where to look:
     the windows of one update                  windows      loss_of_one, loss_of_several
     AdaGrad, and how to add an optimizer       optimizers   AdaGrad, adagrad, RULES
     the loop over updates, samples, scores     loops        train, sample, evaluate
+    which passages of a text are in another    passages     copied_lengths
     tanh and exp; products of matrices         elementary, products
     vectors in registers; code for them        simd, blocks
     the compiler's flags                       jit

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numba.core import event
 
-from nbrnn.network import loops, rnn
+from nbrnn.network import loops, passages, rnn
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
 from nbrnn.network.params import Carry, History, Layout, Plan, Sampling
 
@@ -46,6 +46,7 @@ ENTRY_POINTS: dict[str, ModuleType] = {
     "numerical_gradient": loops,
     "windows_gradient": loops,
     "forward": rnn,
+    "copied_lengths": passages,
 }
 
 
@@ -203,6 +204,7 @@ def call(kernel: str, dtype: str, optimizer: str, several: bool) -> None:
         "evaluate": (theta, work, x),
         "numerical_gradient": (theta, work, x, index, 1.0, nothing),
         "forward": (theta, x, work.h, work.p),
+        "copied_lengths": (passages.Automaton.empty(1, 2), x, x, np.empty(1, np.int32)),
         "windows_gradient": (
             theta,
             buffers.gradient,

@@ -4,5 +4,5 @@
 found by functions of arrays in statistics, which `findings`, `comparison` and `lengths` call; `answers`
 puts it into words, `against` what changed since another time. From these come the texts of `rows`, the
 pictures of `figures` and the `samples`, and from those `markdown` and the `page`; `report` writes all of
-it. Nothing is trained here, and only the report's own folder is written in.
+it, where `writing` allows it. Nothing is trained here, and only the report's own folder is written in.
 """

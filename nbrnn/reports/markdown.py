@@ -89,14 +89,18 @@ def comparison_markdown(results: Results) -> str:
 
 
 def samples_markdown(samples: Mapping[str, Samples]) -> str:
-    """Return samples.md: a table for each configuration, in HTML, since Markdown's have no line ends."""
+    """Return samples.md: a table for each configuration."""
     parts = ["# What the configurations write"]
     for configuration, (heads, rows) in samples.items():
-        lines = ["<table>", "<tr><th></th>" + "".join(f"<th>{h}</th>" for h in heads) + "</tr>"]
-        for when, texts in rows:
-            cells = "".join(f"<td><pre>{html.escape(text)}</pre></td>" for text in texts)
-            lines.append(f"<tr><td>{when}</td>{cells}</tr>")
-        # an empty line would end the table
-        table = re.sub(r"\n(?=[^\S\n]*\n)", "\n&nbsp;", "\n".join([*lines, "</table>"]))
-        parts += [f"## {html.escape(configuration, quote=False)}", table]
+        parts += [f"## {html.escape(configuration, quote=False)}", text_table(heads, rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def text_table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Return texts side by side, in HTML, since the cells of Markdown's tables have no line ends."""
+    lines = ["<table>", "<tr><th></th>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"]
+    for name, texts in rows:
+        cells = "".join(f"<td><pre>{html.escape(text)}</pre></td>" for text in texts)
+        lines.append(f"<tr><td>{name}</td>{cells}</tr>")
+    # an empty line would end the table
+    return re.sub(r"\n(?=[^\S\n]*\n)", "\n&nbsp;", "\n".join([*lines, "</table>"]))

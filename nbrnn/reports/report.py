@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from matplotlib.figure import Figure
-
-from nbrnn import plots
-from nbrnn.errors import StoreError
 from nbrnn.reports.figures import CAPTIONS, figures
 from nbrnn.reports.markdown import (
     answer_markdown,
@@ -25,24 +20,12 @@ from nbrnn.reports.reading import Progress, find_runs
 from nbrnn.reports.rows import plain_rows
 from nbrnn.reports.samples import samples_of
 from nbrnn.reports.tables import Results, read
-from nbrnn.runs.files import (
-    MOST_LINES,
-    delete,
-    delete_unfinished,
-    is_there,
-    read_bytes,
-    write_bytes,
-)
-from nbrnn.runs.folders import check_folders, is_empty_but_for, locked
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.reports.writing import KINDS, PAGE, Content, drawn, encoded, place_of, write_files
+from nbrnn.runs.folders import locked
 
-Kind = Literal["png", "svg"]
-
-PAGE = "index.html"
-KINDS: tuple[Kind, ...] = ("png", "svg")  # of each picture
-MARK = b"Made by nbrnn"  # in the page of every report
 PATIENCE = 60.0  # seconds that another report into the same folder may take
+TABLES = ("runs", "settings", "comparison", "effects", "tries", "lengths")
+TEXTS = ("answer", "settings", "comparison", "samples")
 
 
 @dataclass
@@ -81,42 +64,30 @@ def report(
     report, which is renewed. With `refresh` the page loads itself again after so many seconds. Raises
     StoreError if there is nothing to report, WriteError if it cannot be written.
     """
-    if out is None:
-        out = SweepFolder(paths[0]).report
-        check_folders(paths[0], out)
-    if RunFolder(out).is_run() or SweepFolder(out).is_sweep():
-        raise StoreError(f"{out} is the folder of a run or a sweep: give another --out")
-    if not is_ours(out):
-        raise StoreError(f"{out} holds other files: give a new or an empty folder with --out")
+    out = place_of(paths[0], out)
     find_runs(paths)  # before a folder is made for nothing
     with locked(out, PATIENCE):
-        return write_files(read(paths, progress), out, refresh, progress)
+        return write(read(paths, progress), out, refresh, progress)
 
 
-def is_ours(folder: Path) -> bool:
-    """Whether nothing is in a folder yet, or a report. Raises StoreError if it cannot be read."""
-    if is_empty_but_for(folder, PAGE):
-        return True
-    return is_there(folder / PAGE) and MARK in read_bytes(folder / PAGE, MOST_LINES)
-
-
-def write_files(results: Results, out: Path, refresh: int, progress: Progress | None) -> Report:
-    """Write all files of a report: the page first, by which the folder is known as ours."""
+def write(results: Results, out: Path, refresh: int, progress: Progress | None) -> Report:
+    """Write all files of a report."""
     contents = contents_of(results, refresh, progress)
-    for name in sorted(contents, key=lambda name: name != PAGE):
-        write_bytes(out / name, contents[name])
-    for name in CAPTIONS:  # pictures that an older report had
-        for file in (out / f"{name}.{kind}" for kind in KINDS):
-            if file.name not in contents:
-                delete(file)
-    delete_unfinished(out, contents)
+    write_files(out, contents, file_names())
     return Report(out, results, list(contents))
+
+
+def file_names() -> Iterator[str]:
+    """Return the names that files of a report may have, but for the page."""
+    yield from (f"{name}.csv" for name in TABLES)
+    yield from (f"{name}.md" for name in TEXTS)
+    yield from (f"{name}.{kind}" for name in CAPTIONS for kind in KINDS)
 
 
 def contents_of(results: Results, refresh: int, progress: Progress | None) -> dict[str, bytes]:
     """Return the name and the content of each file of a report."""
     texts = samples_of(results)
-    contents: dict[str, bytes | str] = {
+    contents: dict[str, Content] = {
         **{f"{name}.csv": table.to_csv(index=False) for name, table in results.tables().items()},
         "answer.md": answer_markdown(results),
         "settings.md": configurations_markdown(results),
@@ -132,15 +103,3 @@ def contents_of(results: Results, refresh: int, progress: Progress | None) -> di
         pictures[name] = base64.b64encode(images["svg"]).decode()
     contents[PAGE] = page(results, pictures, texts, refresh)
     return {name: encoded(content) for name, content in contents.items()}
-
-
-def encoded(content: bytes | str) -> bytes:
-    """Return a file's bytes; a lone surrogate, as in a file name that is not UTF-8, is escaped."""
-    return content if isinstance(content, bytes) else content.encode(errors="backslashreplace")
-
-
-def drawn(figure: Figure, kind: Kind) -> bytes:
-    """Return a picture as a file's bytes."""
-    file = io.BytesIO()
-    plots.save(figure, file, kind)
-    return file.getvalue()

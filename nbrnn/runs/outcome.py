@@ -72,8 +72,11 @@ def draw_loss(folder: RunFolder) -> None:
     folder.write_plot(lambda file: save(figure, file, "png"))
 
 
-def loss_figure_of(folder: RunFolder) -> Figure:
-    """Return the picture of a run's loss. Raises StoreError."""
+def loss_figure_of(folder: RunFolder, with_baselines: bool = True) -> Figure:
+    """Return the picture of a run's loss; of a held-out one with those of models that count.
+
+    Raises StoreError.
+    """
     from nbrnn.plots import held_out_figure, loss_figure
 
     config, corpus = folder.read_config()
@@ -90,7 +93,8 @@ def loss_figure_of(folder: RunFolder) -> Figure:
     held_out = np.array([looks.update, looks.loss])
     if summary.validation_final is not None and summary.updates > max(looks.update, default=0):
         held_out = np.append(held_out, [[summary.updates], [summary.validation_final]], axis=1)
-    baselines = {"unigram": summary.validation_unigram, "bigram": summary.validation_bigram}
+    counted = {"unigram": summary.validation_unigram, "bigram": summary.validation_bigram}
+    baselines = counted if with_baselines else {}
     return held_out_figure(
         (updates, losses / config.characters_in_loss),
         (held_out[0], held_out[1]),

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.timeout(60)  # which only a hang takes
 def without_figures(monkeypatch):
     """Draw nothing, which takes a second."""
     monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: ())
+    monkeypatch.setattr("nbrnn.assignment.report.drawings", lambda facts: ())
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
@@ -71,7 +72,7 @@ def test_a_report_that_was_not_written_to_its_end_is_renewed(run, tmp_path, monk
         path.write_bytes(data)
 
     with monkeypatch.context() as patch:
-        patch.setattr("nbrnn.reports.report.write_bytes", write)
+        patch.setattr("nbrnn.reports.writing.write_bytes", write)
         with pytest.raises(WriteError):
             report([run], tmp_path / "out")
     assert report([run], tmp_path / "out").page.exists()
@@ -86,7 +87,9 @@ def test_the_folder_of_a_report(kind, nbrnn, run, outside):
     assert strange.everything_in(outside) == before
 
 
-@pytest.mark.parametrize("name", ["index.html", "runs.csv", "settings.md", "heat.png", LOCK])
+@pytest.mark.parametrize(
+    "name", ["index.html", "runs.csv", "settings.md", "heat.png", "gradcheck.json", LOCK]
+)
 @KINDS
 def test_a_file_of_a_report(kind, name, nbrnn, run, outside):
     report([run])

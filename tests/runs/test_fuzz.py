@@ -46,6 +46,7 @@ COMMANDS = {
         ["score", "run", TEXT],
         ["compare", "run", DATA / "sweep"],
         ["report", "run", DATA / "sweep", "--out", "report", "-q"],
+        ["report", "run", "--text", TEXT, "--out", "report-of-run", "-q"],
         ["train", "--resume", "run", "--updates", "900", "-q"],
     ],
     "sweep": [
@@ -107,6 +108,7 @@ def mutate(path, rng):
 def test_wrong_values(seed, nbrnn, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: ())
+    monkeypatch.setattr("nbrnn.assignment.report.drawings", lambda facts: ())
     rng = random.Random(seed)
     for _ in range(30):
         name = rng.choice(["run", "run", "interrupted", "interrupted", "sweep"])

@@ -1,0 +1,76 @@
+"""Where may a report be written, and how?"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from nbrnn import plots
+from nbrnn.errors import StoreError
+from nbrnn.runs.files import (
+    MOST_LINES,
+    delete,
+    delete_unfinished,
+    is_there,
+    read_bytes,
+    write_bytes,
+)
+from nbrnn.runs.folders import check_folders, is_empty_but_for
+from nbrnn.runs.store import RunFolder
+from nbrnn.runs.sweep_store import SweepFolder
+
+Content = bytes | str  # of a file
+
+PAGE = "index.html"
+KINDS: tuple[plots.Kind, ...] = ("png", "svg")  # of each picture
+MARK = b"Made by nbrnn"  # in the page of every report
+
+
+def place_of(named: Path, out: Path | None) -> Path:
+    """Return where a report goes: to `out`, or to report/ in the folder of a run or a sweep.
+
+    Raises StoreError unless it is new, empty, or the folder of an older report.
+    """
+    if out is None:
+        out = SweepFolder(named).report
+        check_folders(named, out)
+    if RunFolder(out).is_run() or SweepFolder(out).is_sweep():
+        raise StoreError(f"{out} is the folder of a run or a sweep: give another --out")
+    if not is_ours(out):
+        raise StoreError(f"{out} holds other files: give a new or an empty folder with --out")
+    return out
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether nothing is in a folder yet, or a report. Raises StoreError if it cannot be read."""
+    if is_empty_but_for(folder, PAGE):
+        return True
+    return is_there(folder / PAGE) and MARK in read_bytes(folder / PAGE, MOST_LINES)
+
+
+def write_files(out: Path, contents: Mapping[str, bytes], of_older: Iterable[str]) -> None:
+    """Write all files of a report: the page first, by which the folder is known as ours.
+
+    Those that an older report may have left, and this one has not, are deleted. Raises WriteError.
+    """
+    for name in sorted(contents, key=lambda name: name != PAGE):
+        write_bytes(out / name, contents[name])
+    for name in of_older:
+        if name not in contents:
+            delete(out / name)
+    delete_unfinished(out, contents)
+
+
+def encoded(content: Content) -> bytes:
+    """Return a file's bytes; a lone surrogate, as in a file name that is not UTF-8, is escaped."""
+    return content if isinstance(content, bytes) else content.encode(errors="backslashreplace")
+
+
+def drawn(figure: Figure, kind: plots.Kind) -> bytes:
+    """Return a picture as a file's bytes."""
+    file = io.BytesIO()
+    plots.save(figure, file, kind)
+    return file.getvalue()
