@@ -14,6 +14,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Kind = Literal["png", "svg", "pdf"]
 
 # Okabe and Ito's colours, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -117,7 +118,7 @@ def plain(axes: Axes) -> None:
     axes.spines["right"].set_visible(False)
 
 
-def save(figure: Figure, file: IO[bytes], kind: Literal["png", "svg"]) -> None:
+def save(figure: Figure, file: IO[bytes], kind: Kind) -> None:
     """Write a figure; the same figure gives the same bytes."""
     with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": "nbrnn"}):
         # a corpus may be named in a script that the font does not have
@@ -127,4 +128,5 @@ def save(figure: Figure, file: IO[bytes], kind: Literal["png", "svg"]) -> None:
             canvas: Any = FigureCanvasAgg(figure)
             canvas.print_png(file, metadata={"Software": None})
         else:
-            figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+            date = "Date" if kind == "svg" else "CreationDate"
+            figure.savefig(file, format=kind, metadata={date: None, "Creator": None})

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from nbrnn import plots
 from nbrnn.errors import StoreError
+from nbrnn.plots import Kind
+from nbrnn.reports.catalogue import TABLES
 from nbrnn.reports.figures import CAPTIONS, figures
-from nbrnn.reports.markdown import (
-    answer_markdown,
-    comparison_markdown,
-    configurations_markdown,
-    samples_markdown,
-)
+from nbrnn.reports.heading import Asked, asked
+from nbrnn.reports.latex import latex
+from nbrnn.reports.markdown import answer_markdown, markdown, samples_markdown
 from nbrnn.reports.page import page
 from nbrnn.reports.reading import Progress, find_runs
 from nbrnn.reports.rows import plain_rows
@@ -37,10 +35,8 @@ from nbrnn.runs.folders import check_folders, is_empty_but_for, locked
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 
-Kind = Literal["png", "svg"]
-
 PAGE = "index.html"
-KINDS: tuple[Kind, ...] = ("png", "svg")  # of each picture
+KINDS: tuple[Kind, ...] = ("png", "svg", "pdf")  # of each picture
 MARK = b"Made by nbrnn"  # in the page of every report
 PATIENCE = 60.0  # seconds that another report into the same folder may take
 
@@ -64,7 +60,7 @@ class Report:
             "report": str(self.folder),
             "files": self.files,
             "unreadable": self.results.unreadable,
-            **{name: plain_rows(table) for name, table in self.results.tables().items()},
+            **{table.name: plain_rows(table.frame(self.results)) for table in TABLES},
         }
 
 
@@ -90,7 +86,7 @@ def report(
         raise StoreError(f"{out} holds other files: give a new or an empty folder with --out")
     find_runs(paths)  # before a folder is made for nothing
     with locked(out, PATIENCE):
-        return write_files(read(paths, progress), out, refresh, progress)
+        return write_files(read(paths, progress), asked(paths), out, refresh, progress)
 
 
 def is_ours(folder: Path) -> bool:
@@ -100,9 +96,11 @@ def is_ours(folder: Path) -> bool:
     return is_there(folder / PAGE) and MARK in read_bytes(folder / PAGE, MOST_LINES)
 
 
-def write_files(results: Results, out: Path, refresh: int, progress: Progress | None) -> Report:
+def write_files(
+    results: Results, wanted: Asked, out: Path, refresh: int, progress: Progress | None
+) -> Report:
     """Write all files of a report: the page first, by which the folder is known as ours."""
-    contents = contents_of(results, refresh, progress)
+    contents = contents_of(results, wanted, refresh, progress)
     for name in sorted(contents, key=lambda name: name != PAGE):
         write_bytes(out / name, contents[name])
     for name in CAPTIONS:  # pictures that an older report had
@@ -113,24 +111,25 @@ def write_files(results: Results, out: Path, refresh: int, progress: Progress | 
     return Report(out, results, list(contents))
 
 
-def contents_of(results: Results, refresh: int, progress: Progress | None) -> dict[str, bytes]:
+def contents_of(
+    results: Results, wanted: Asked, refresh: int, progress: Progress | None
+) -> dict[str, bytes]:
     """Return the name and the content of each file of a report."""
     texts = samples_of(results)
-    contents: dict[str, bytes | str] = {
-        **{f"{name}.csv": table.to_csv(index=False) for name, table in results.tables().items()},
-        "answer.md": answer_markdown(results),
-        "settings.md": configurations_markdown(results),
-        "comparison.md": comparison_markdown(results),
-        "samples.md": samples_markdown(texts),
-    }
+    contents: dict[str, bytes | str] = {"answer.md": answer_markdown(results)}
+    for table in TABLES:
+        contents[f"{table.name}.csv"] = table.frame(results).to_csv(index=False)
+        contents[f"{table.name}.md"] = markdown(table, results)
+        contents[f"{table.name}.tex"] = latex(table, results)
+    contents["samples.md"] = samples_markdown(texts)
     pictures = {}
     for number, (name, figure) in enumerate(figures(results), 1):
         if progress is not None:
             progress("pictures of the report", number, len(CAPTIONS))  # or fewer
         images = {kind: drawn(figure, kind) for kind in KINDS}
         contents |= {f"{name}.{kind}": image for kind, image in images.items()}
-        pictures[name] = base64.b64encode(images["svg"]).decode()
-    contents[PAGE] = page(results, pictures, texts, refresh)
+        pictures[name] = images["svg"]
+    contents[PAGE] = page(results, pictures, texts, wanted, refresh)
     return {name: encoded(content) for name, content in contents.items()}
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from nbrnn.naming import PER_WINDOW, configuration_names, run_id, unit_of, varying
 from nbrnn.reports.comparison import comparison_table
-from nbrnn.reports.findings import Findings, effects_table, findings_of, tries_table
+from nbrnn.reports.findings import Findings, findings_of
 from nbrnn.reports.measures import MEASURES, Measure, compared
 from nbrnn.reports.reading import (
     Progress,
@@ -51,17 +51,6 @@ class Results:
     def unit_of(self, measure: Measure) -> str:
         """Return the unit of a measure in these tables."""
         return self.unit if measure.unit == PER_WINDOW else measure.unit
-
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """Return all tables under the names of their files."""
-        # A configuration is called `setting` in files, columns and JSON: scripts rely on that name.
-        return {
-            "runs": self.runs,
-            "settings": self.configurations,
-            "comparison": self.comparison,
-            "effects": effects_table(self.findings),
-            "tries": tries_table(self.findings),
-        }
 
     def lost_from_zero(self) -> list[str]:
         """Return a sentence for each run whose best model is worse than a unigram model from h = 0."""
