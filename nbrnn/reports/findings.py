@@ -155,9 +155,9 @@ def places(column: Sequence[Any]) -> tuple[int, ...]:
     """
     distinct = list(dict.fromkeys(column))
     if len(distinct) == len(column) > FEW_VALUES and all(isinstance(v, int | float) for v in column):
-        distinct.sort()
-    found = [distinct.index(value) for value in column]
-    return tuple(found if found[0] <= found[-1] else [len(distinct) - 1 - place for place in found])
+        distinct.sort(reverse=column[0] > column[-1])
+    place = {value: number for number, value in enumerate(distinct)}
+    return tuple(place[value] for value in column)
 
 
 def without_seeds(finished: pd.DataFrame, column: str) -> pd.DataFrame:

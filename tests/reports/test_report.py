@@ -235,19 +235,29 @@ def browser(tmp_path):
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine")
 
-    def load(page, script, width=1200):
-        """Put the page into a frame of this width, and return what the script finds in it."""
+    def load(page, *steps, width=1200):
+        """Put the page into a frame of this width, do steps in it, return what the last finds."""
+        steps = ", ".join(f"() => {step}" for step in steps)
         outer = tmp_path / "outer.html"
         outer.write_text(
             f'<meta charset="utf-8"><iframe width="{width}" height="800" srcdoc="{html.escape(page)}">'
-            '</iframe><script>onload = () => { const p = document.createElement("p"); p.id = "found";'
-            "const inner = document.querySelector('iframe').contentWindow;"
-            f"const find = (window, document) => {script};"
-            "p.textContent = JSON.stringify(find(inner, inner.document)); document.body.append(p) }</script>"
+            """</iframe><script>onload = async () => {
+                const window = frames[0], document = window.document;
+                let found;
+                for (const step of [STEPS]) {
+                    found = step();
+                    await new Promise(go => setTimeout(go, 50));
+                }
+                const said = self.document.createElement("p");
+                said.id = "found";
+                said.textContent = JSON.stringify(found);
+                self.document.body.append(said);
+            }</script>""".replace("STEPS", steps)
         )
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"]
         flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        command = [CHROMIUM, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+        flags += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=3000"]
+        command = [CHROMIUM, *flags, "--dump-dom"]
         done = subprocess.run(
             [*command, outer.as_uri()], capture_output=True, text=True, timeout=DEADLINE, check=True
         )
@@ -260,12 +270,11 @@ def browser(tmp_path):
 @pytest.mark.parametrize("width", [400, 1200])
 def test_the_page_fits_its_window(folder, written, browser, width):
     page = (folder / "report" / "index.html").read_text()
-    found = """[
-        document.documentElement.scrollWidth, window.innerWidth,
-        [...document.querySelectorAll("figure svg")].map(picture => picture.getBoundingClientRect().width),
-        window.performance.getEntriesByType("resource").length,
-    ]"""
-    needed, there, pictures, loaded = browser(page, found, width)
+    widths = """[...document.querySelectorAll("figure svg")].map(picture => picture.clientWidth)"""
+    loaded = """window.performance.getEntriesByType("resource").length"""
+    page_width = "document.documentElement.scrollWidth, window.innerWidth"
+    found = browser(page, f"[{page_width}, {widths}, {loaded}]", width=width)
+    needed, there, pictures, loaded = found
     assert needed <= there <= width
     assert len(pictures) == 3
     assert all(200 < shown <= width for shown in pictures)
@@ -279,23 +288,21 @@ def test_tables_can_be_sorted_and_filtered(folder, written, browser):
     table = """[...document.querySelectorAll("table.sortable")].at(-1)"""
     values = f"[...{table}.tBodies[0].rows].map(row => row.cells[%d].textContent.trim())"
     click = f'[...{table}.querySelectorAll("thead .dt-column-order")][%d].click()'
-    found = browser(page, f"({click % 5}, {values % 5})")
+    found = browser(page, click % 5, values % 5)
     numbers = [float(text) for text in found if text != "-"]
     assert len(numbers) >= 16
     assert numbers == sorted(numbers)
     assert found[len(numbers) :] == ["-"] * (24 - len(numbers))  # what is no number comes last
-    found = browser(page, f"({click % 5}, {click % 5}, {values % 5})")
+    found = browser(page, click % 5, click % 5, values % 5)
     assert [float(text) for text in found if text != "-"] == sorted(numbers, reverse=True)
-    found = browser(page, f"({click % 3}, {values % 3})")
+    assert found[len(numbers) :] == ["-"] * (24 - len(numbers))
+    found = browser(page, click % 3, values % 3)
     assert found == ["diverged"] * 8 + ["finished"] * 16
-    assert [float(v) for v in browser(page, f"({click % 0}, {values % 0})")] == sorted(
-        [0.02, 0.1, 1e30] * 8
-    )
+    etas = browser(page, click % 0, values % 0)
+    assert list(map(float, etas)) == [0.02] * 8 + [0.1] * 8 + [1e30] * 8
     search = """[...document.querySelectorAll("input[type=search]")].at(-1)"""
-    typed = (
-        f"""({search}.value = "diverged", {search}.dispatchEvent(new Event("input")), {values % 3})"""
-    )
-    assert browser(page, typed) == ["diverged"] * 8
+    typed = f"""{search}.value = "diverged"; {search}.dispatchEvent(new Event("input"))"""
+    assert browser(page, f"{{ {typed} }}", values % 3) == ["diverged"] * 8
 
 
 @pytest.mark.slow
@@ -303,10 +310,7 @@ def test_a_name_runs_no_script(folder, written, browser):
     page = (folder / "report" / "index.html").read_text()
     evil = '<img src="data:," onerror="document.title = 1"><script>document.title = 2</script>'
     attacked = page.replace("<h1>", f"<h1>{evil}")  # as if it had not been escaped
-    assert (
-        browser(attacked, "document.title")
-        == written.results.runs["corpus"][0] + ": eta and sigma - nbrnn"
-    )
+    assert browser(attacked, "document.title").endswith(": eta and sigma - nbrnn")
 
 
 # ---------------------------------------------------------------- the commands
