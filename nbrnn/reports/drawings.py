@@ -104,8 +104,8 @@ def draw_row(
     deep = np.random.default_rng(0).uniform(BELOW, 0.45, len(losses)) if len(losses) > 4 else 0.25
     dots: dict[str, Any] = {
         "color": colour,
-        "markersize": 3.5,
-        "alpha": 0.75,
+        "markersize": 4,
+        "alpha": 0.85,
         "mew": 0,
         "gid": f"runs-{row}",
     }

@@ -21,8 +21,9 @@ from nbrnn.runs.records import COMPLETE
 MOST_TRIED = 5  # configurations in the picture of the expected best
 FEWEST_TRIES = 3  # 1, 2 and 3 runs, of twelve
 FEWEST_EPOCHS = 3  # whose means are a curve
-POINTS, FEWEST_POINTS = 400, 40  # of a curve in a picture
-ALL_POINTS = 4000  # of all its curves
+POINTS = 400  # of a curve in a picture
+MOST_CURVES = 100  # in one
+ALL_POINTS = 3000  # of all its curves
 FASTER = 1.2  # times, from which on a picture against seconds says more than one against updates
 WHOLE = 0.5  # of all combinations, from which on their table is no scatter of single cells
 HEAT_SETTINGS = (2, 3)
@@ -46,11 +47,12 @@ CAPTIONS = {
 
 def caption(results: Results, name: str) -> str:
     """Return what a picture shows, in words."""
-    if name == "loss" and by_epochs(results):
-        return EPOCHS
-    more = len(results.findings.names) - drawings.MOST_ROWS
-    rest = f" The best {drawings.MOST_ROWS} of {len(results.findings.names):,} configurations."
-    return CAPTIONS[name].format(best=results.best.words) + (rest if name == "best" and more > 0 else "")
+    words = EPOCHS if name == "loss" and by_epochs(results) else CAPTIONS[name]
+    count = len(results.configurations)
+    most = {"best": drawings.MOST_ROWS, **dict.fromkeys(("loss", "held_out", "seconds"), MOST_CURVES)}
+    shown = most.get(name, count)
+    rest = f" Of {count:,} configurations the best {shown} are shown." if shown < count else ""
+    return words.format(best=results.best.words) + rest
 
 
 def figures(results: Results) -> Iterator[tuple[str, Figure]]:
@@ -170,10 +172,12 @@ def each(
 ) -> dict[str, Curves]:
     """Return the curves of each configuration that has any: of finished runs, or else of those begun."""
     runs = results.runs[["setting", "status"]]
-    found = {}
-    most = max(FEWEST_POINTS, min(POINTS, ALL_POINTS // len(results.configurations)))
+    found: dict[str, Curves] = {}
+    names = results.configurations["setting"].tolist()
+    shown = [*names[:MOST_CURVES], *({default_of(results)} & set(names[MOST_CURVES:]))]
+    most = min(POINTS, ALL_POINTS // len(shown))
     by_name = dict(list(runs.groupby("setting", sort=False)))
-    for name in results.configurations["setting"]:
+    for name in shown:
         its = by_name[name]
         finished = its[its["status"].isin(COMPLETE)]
         chosen = finished if len(finished) else its[its["status"].isin(["running", "interrupted"])]

@@ -19,7 +19,9 @@ from nbrnn.statistics.effects import order
 SCALE = "viridis"  # dark is low, in grey too
 ON_DARK, ON_LIGHT = "#fefefe", "#010101"  # of texts on the scale, which is the same on a dark page
 MOST_NUMBERS = 150  # cells with their number in them
-FACETS_IN_A_ROW = 2
+SIDE_BY_SIDE = 2  # facets, where all numbers can still be read on a narrow page
+FEW_COLUMNS = 3
+MOST_VECTORS = 300  # lines, beyond which they are an image
 LEVELS_NAMED = 8  # of a setting with many values
 
 
@@ -58,9 +60,9 @@ def heat_figure(table: Array, scales: Sequence[Scale], label: str) -> Figure:
     table: (rows, columns) or (facets, rows, columns), NaN is empty; all facets have the same colours.
     """
     facets = table[None] if table.ndim == 2 else table
-    across = min(len(facets), FACETS_IN_A_ROW)
-    down = -(-len(facets) // across)
     rows, columns = scales[-2:]
+    across = min(len(facets), SIDE_BY_SIDE if len(columns.values) <= FEW_COLUMNS else 1)
+    down = -(-len(facets) // across)
     with mpl.rc_context(FONT):
         width = max(WIDTH, across * (0.6 + 0.5 * len(columns.values)) + 1.2)
         height = max(3.2, down * (0.9 + 0.36 * len(rows.values)) + 0.3)
@@ -114,7 +116,8 @@ def parallel_figure(configurations: Sequence[Mapping[str, Any]], losses: Array, 
         colours = mpl.colormaps[SCALE](scaled * 0.95)
         for i in np.argsort(-losses):  # the best on top
             line = [column[i] for column in columns]
-            axes.plot(range(len(columns)), line, color=colours[i], linewidth=1.2, alpha=0.8)
+            (drawn,) = axes.plot(range(len(columns)), line, color=colours[i], linewidth=1.2, alpha=0.8)
+            drawn.set_rasterized(len(losses) > MOST_VECTORS)
         right = axes.secondary_yaxis("right")
         right.set_yticks(np.linspace(0, 1, 5), [f"{v:.3g}" for v in np.linspace(low, high, 5)])
         right.set_ylabel(label.replace(" (", "\n("))

@@ -27,7 +27,7 @@ from nbrnn.reports.samples import Samples
 from nbrnn.reports.tables import Results
 
 MOST_SAMPLES = 12  # configurations whose samples are on the page; samples.md has all
-MOST_ROWS = 500  # of a table on the page; its files have all
+MOST_ROWS = 400  # of a table on the page; its files have all
 LIBRARY = "itables/html/dt_bundle"  # DataTables, in a package that carries it
 EXPORTS = re.compile(r"export\s*\{[^}]*?(\w+) as default[^}]*\};?")  # of which we need one
 NUMBER = re.compile(r"(?:< )?([-+]?[\d,.]+(?:e[-+]?\d+)?)(?![\w.])")  # at the beginning of a cell

@@ -210,4 +210,4 @@ def test_the_page_of_a_hundred_configurations_is_below_two_megabytes():
     assert set(pictures) == {"loss", "best", "heat", "seconds"}
     text = page(results, pictures, {}, NOTHING, 0)
     assert len(text.encode()) < 2_000_000
-    assert "The first 500 of 4,950 rows; comparison.csv has all." in text
+    assert "The first 400 of 4,950 rows; comparison.csv has all." in text
