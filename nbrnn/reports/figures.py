@@ -73,9 +73,9 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
     if results.findings.names:
         yield from figures_of_best(results, colours)
     seconds = seconds_per_update(results)
-    speeds = [seconds[name] for name in smooth if seconds[name] > 0]
+    timed = {n: Curves(c.x * seconds[n], c.losses) for n, c in smooth.items() if n in seconds}
+    speeds = [seconds[name] for name in timed]
     if speeds and max(speeds) >= FASTER * min(speeds):
-        timed = {n: Curves(curve.x * seconds[n], curve.losses) for n, curve in smooth.items()}
         yield "seconds", curves_figure(timed, colours, "seconds of training on one core", label, default)
 
 
@@ -217,7 +217,7 @@ def by_epochs(results: Results) -> bool:
 
 def seconds_per_update(results: Results) -> dict[str, float]:
     """Return the mean time of an update of each configuration's finished runs, or of those begun."""
-    runs = results.runs[results.runs["updates"] > 0]
+    runs = results.runs[(results.runs["updates"] > 0) & (results.runs["seconds"] > 0)]
     known = runs.assign(each=runs["seconds"] / runs["updates"], done=runs["status"].isin(COMPLETE))
     means = known.groupby(["setting", "done"])["each"].mean().reset_index()  # the finished ones last
     return dict(zip(means["setting"], means["each"], strict=True))

@@ -142,8 +142,9 @@ def told_apart(values: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
         alike.setdefault(places(column), []).append(name)
     joined: dict[str, Sequence[Any]] = {}
     for names in alike.values():
-        texts = [[short_texts(values[name])[value] for value in values[name]] for name in names]
-        together = [", ".join(words) for words in zip(*texts, strict=True)]
+        texts = [short_texts(values[name]) for name in names]
+        rows = zip(*(values[name] for name in names), strict=True)
+        together = [", ".join(t[v] for t, v in zip(texts, row, strict=True)) for row in rows]
         joined[" with ".join(names)] = together if len(names) > 1 else values[names[0]]
     return {} if len(values) > len(joined) == 1 else joined
 

@@ -28,6 +28,7 @@ from nbrnn.reports.tables import Results
 
 MOST_SAMPLES = 12  # configurations whose samples are on the page; samples.md has all
 MOST_ROWS = 400  # of a table on the page; its files have all
+MOST_OTHERS = 100  # of one by a measure that does not rank
 LIBRARY = "itables/html/dt_bundle"  # DataTables, in a package that carries it
 EXPORTS = re.compile(r"export\s*\{[^}]*?(\w+) as default[^}]*\};?")  # of which we need one
 NUMBER = re.compile(r"(?:< )?([-+]?[\d,.]+(?:e[-+]?\d+)?)(?![\w.])")  # at the beginning of a cell
@@ -76,6 +77,7 @@ def page(
         texts=texts,
         titles={table.name: table.title for table in TABLES},
         most_rows=MOST_ROWS,
+        most_others=MOST_OTHERS,
         unreadable=results.unreadable,
         lost=results.lost_from_zero(),
         method=method(results),

@@ -187,14 +187,13 @@ def tries_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows of the table of the expected best of several runs."""
     table = results.findings.tries
     tries = sorted(set(table["tries"]))
-    rows = []
-    for name, group in table.groupby("setting", sort=False):
-        cells = {}
-        for row in rows_of(group):
-            value, unit = figure_of(row["expected_best"], row["unit"]), row["unit"]
-            interval = interval_of(row["ci_low"], row["ci_high"], unit)
-            cells[row["tries"]] = value if interval == "-" else f"{value} ({interval})"
-        rows.append([str(name), *(cells.get(number, "-") for number in tries)])
+    cells: dict[str, dict[int, str]] = {}
+    for row in rows_of(table):
+        value, unit = figure_of(row["expected_best"], row["unit"]), row["unit"]
+        interval = interval_of(row["ci_low"], row["ci_high"], unit)
+        shown = value if interval == "-" else f"{value} ({interval})"
+        cells.setdefault(row["setting"], {})[row["tries"]] = shown
+    rows = [[name, *(its.get(number, "-") for number in tries)] for name, its in cells.items()]
     return ["configuration", *(f"best of {number}" for number in tries)], rows
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,14 @@ class Results:
 
     def finished_by_seed(self, configuration: str) -> dict[int, RunRecord]:
         """Return the finished runs of a configuration by seed, the best run first."""
-        rows = self.runs[(self.runs["setting"] == configuration) & (self.runs["status"].isin(COMPLETE))]
-        rows = rows.sort_values(self.best.column)
-        seeds = zip(rows.index.tolist(), rows["seed"].tolist(), strict=True)
-        return {seed: self.records[index] for index, seed in seeds}
+        return {self.records[i].config.seed: self.records[i] for i in self.ranked.get(configuration, [])}
+
+    @cached_property
+    def ranked(self) -> dict[str, list[int]]:
+        """The rows of the finished runs of each configuration, the best run first."""
+        finished = self.runs[self.runs["status"].isin(COMPLETE)].sort_values(self.best.column)
+        groups = finished.groupby("setting", sort=False).groups
+        return {str(name): rows.tolist() for name, rows in groups.items()}
 
 
 def read(paths: Iterable[Path], progress: Progress | None = None, paired: bool = False) -> Results:
