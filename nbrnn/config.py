@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
@@ -230,7 +230,7 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as plain values."""
-        return asdict(self)
+        return dict(vars(self))
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that tell this experiment from others, by which its id is made.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json
@@ -19,7 +20,7 @@ def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
     """Return a readable stem and a hash of everything that changes the result."""
     identity = {"config": config.identity(), "corpus": corpus_sha256, "schema": SCHEMA}
     length = f"{config.epochs}epochs" if config.updates is None else f"{config.updates}updates"
-    default = RunConfig()
+    default = default_config()
     parts = [
         for_a_folder(corpus_name),
         f"m{config.hidden}",
@@ -32,6 +33,12 @@ def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
         short_hash(identity),
     ]
     return "-".join(filter(None, parts))
+
+
+@cache
+def default_config() -> RunConfig:
+    """Return the experiment of which nothing was said."""
+    return RunConfig()
 
 
 def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
@@ -72,7 +79,7 @@ def title(config: RunConfig, corpus_name: str) -> str:
     sizes = [f"m = {config.hidden}", f"T = {config.seq_length}"]
     if config.batch > 1:
         sizes.append(f"B = {config.batch}")
-    optimizer = [] if config.optimizer == RunConfig().optimizer else [config.optimizer]
+    optimizer = [] if config.optimizer == default_config().optimizer else [config.optimizer]
     start = config.init if config.sigma is None else f"sigma = {config.sigma:g}"
     parts = [*sizes, *optimizer, f"eta = {config.eta:g}", start, f"seed {config.seed}"]
     return f"{one_line(corpus_name)}: {', '.join(parts)}"

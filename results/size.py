@@ -47,8 +47,8 @@ def main() -> None:
         "Vanilla networks of 50 to 500 hidden units, Adam with a learning rate that falls from 0.003 in "
         "a line, 16 windows of 50 characters at once, a scaled start (`--preset dd2424-2025`), 10 "
         "epochs; the last tenth of the text is held out. Losses in nats per character, means of 3 "
-        "seeds, the training loss that of the last epoch; seconds of training on one core of a shared machine. "
-        "Made by `tox -e results`.",
+        "seeds, the training loss that of the last epoch; seconds of training on one core of a shared "
+        "machine. Made by `tox -e results`.",
     ]
     for corpus in TEXTS:
         report = swept("size", corpus, [*COURSE, *RECIPE])

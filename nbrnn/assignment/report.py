@@ -13,20 +13,18 @@ import msgspec
 from nbrnn.assignment.drawings import CAPTIONS, drawings
 from nbrnn.assignment.gather import Facts, gather
 from nbrnn.assignment.gradient import FILE
-from nbrnn.assignment.latex import latex_table
+from nbrnn.assignment.latex import floating
 from nbrnn.assignment.markdown import markdown
 from nbrnn.assignment.page import page
 from nbrnn.assignment.sections import sections
 from nbrnn.assignment.tables import GRAMS, tables_of
-from nbrnn.plots import Kind
 from nbrnn.reports.reading import Progress
 from nbrnn.reports.report import PATIENCE
 from nbrnn.reports.report import file_names as files_of_several
-from nbrnn.reports.writing import PAGE, Content, drawn, encoded, place_of, write_files
+from nbrnn.reports.writing import KINDS, PAGE, Content, drawn, encoded, place_of, write_files
 from nbrnn.runs.folders import locked
 from nbrnn.runs.store import RunFolder
 
-KINDS: tuple[Kind, ...] = ("png", "svg", "pdf")  # of each picture
 TABLES = ("setup", "gradcheck-max", "gradcheck-norm", "smooth", "losses", "copying", "passages")
 
 
@@ -111,7 +109,7 @@ def contents_of(facts: Facts, refresh: int) -> dict[str, bytes]:
         contents |= {f"{name}.{kind}": image for kind, image in images.items()}
         pictures[name] = base64.b64encode(images["svg"]).decode()
     found = sections(facts, list(pictures))
-    contents |= {f"{table.name}.tex": latex_table(table) for table in tables_of(facts)}
+    contents |= {f"{table.name}.tex": floating(table) for table in tables_of(facts)}
     if facts.gradient is not None:
         contents[FILE] = msgspec.json.format(msgspec.json.encode(facts.gradient)) + b"\n"
     contents["report.md"] = markdown(facts, found)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -122,12 +123,12 @@ def effects(results: Results) -> list[str]:
     how = "on average" if found.method == "grid" else "if effects add up"
     said = [main_effect(effect, how) for effect in main[:MOST_EFFECTS]]
     pairs = sorted((one for one in found.interactions if one.p <= SURE), key=lambda one: one.p)
-    return said + [interaction(pair) for pair in pairs[:MOST_NAMED]]
+    return said + [interaction(pair, results.best.words) for pair in pairs[:MOST_NAMED]]
 
 
 def main_effect(effect: Effect, how: str) -> str:
     """Say which value of a setting is best, and which ones are told from it."""
-    texts = short_texts(effect.levels)
+    texts = words_of(effect.levels)
     name, (first, *rest) = named(effect.setting), [texts[level] for level in effect.levels]
     told = [i for i, p in enumerate(effect.p_holm) if i and p <= SURE]
     if not told:
@@ -146,22 +147,33 @@ def main_effect(effect: Effect, how: str) -> str:
 def importance(effect: Effect) -> str:
     """Say how much of the ranks a setting accounts for, and at which of its values they are best."""
     chance = "" if effect.p <= SURE else ", perhaps by chance"
-    text = short_texts(effect.levels)[effect.levels[0]] if effect.levels else "-"
+    text = words_of(effect.levels)[effect.levels[0]]
     where = f"{text} best" if not chance else f"p = {effect.p:.2f}"
     return f"{named(effect.setting)} explains {effect.share:.0%} ({where}{chance})"
 
 
-def interaction(pair: Interaction) -> str:
+def interaction(pair: Interaction, measure: str) -> str:
     """Say how the effect of one setting depends on another one."""
-    values = short_texts({pair.base, pair.other})
-    at = short_texts(set(pair.at))
-    changes = [
-        f"{signed(change)} at {named(pair.by)} {at[level]}"
-        for level, change in zip(pair.at, pair.change, strict=True)
-    ]
-    step = f"from {values[pair.base]} to {values[pair.other]} it changes by"
-    both = f"{named(pair.setting)} and {named(pair.by)}"
-    return f"{both} interact: {step} {', but by '.join(changes)}."
+    values, at = words_of({pair.base, pair.other}), words_of(set(pair.at))
+    setting, by = named(pair.setting), named(pair.by)
+    first, second = pair.change
+    once = f"{moves(first)} the {measure} by {size(first)} at {by} {at[pair.at[0]]}"
+    again = "but" if (first.mean < 0) != (second.mean < 0) else "and"
+    then = f"{again} {moves(second)} it by {size(second)} at {by} {at[pair.at[1]]}"
+    step = f"{setting} {values[pair.other]} instead of {values[pair.base]}"
+    return f"{setting} and {by} interact: {step} {once}, {then}."
+
+
+def moves(change: Mean) -> str:
+    """Say in which direction a loss changes."""
+    return "lowers" if change.mean < 0 else "raises"
+
+
+def size(change: Mean) -> str:
+    """Return by how much a loss changes, whichever way, with its interval."""
+    if change.mean < 0:
+        change = replace(change, mean=-change.mean, low=-change.high, high=-change.low)
+    return amount(change)
 
 
 def open_questions(results: Results) -> list[str]:
@@ -204,7 +216,8 @@ def chances(results: Results) -> list[str]:
         )
     correlations = rows["correlation"].dropna()
     if len(correlations):
-        said.append(common_seeds(float(correlations.mean()), len(correlations)))
+        paired = bool(rows["paired"].any())
+        said.append(common_seeds(float(correlations.mean()), len(correlations), paired))
     return said
 
 
@@ -226,12 +239,13 @@ def short_runs(results: Results) -> list[str]:
     return sentences
 
 
-def common_seeds(correlation: float, pairs: int) -> str:
-    """Say whether runs of the same seed have something in common."""
+def common_seeds(correlation: float, pairs: int, paired: bool) -> str:
+    """Say whether runs of the same seed have something in common, and what pairing them gains."""
     shorter = 1 - np.sqrt(1 - min(max(correlation, 0), 1))
     gain = f"shortens intervals by {shorter:.0%}" if shorter >= GAIN else "gains nothing"
     over = f"in the mean of {pairs:,} pairs" if pairs > 1 else "over seeds"
-    return f"Runs of one seed correlate by {correlation:.2f} {over}: --paired {gain}."
+    pairing = "taking differences seed by seed" if paired else "--paired"
+    return f"Runs of one seed correlate by {correlation:.2f} {over}: {pairing} {gain}."
 
 
 def listed(items: Sequence[Any], text: Callable[[Any], str], most: int = MOST_NAMED) -> str:
@@ -254,3 +268,8 @@ def amount(difference: Mean) -> str:
 def named(column: str) -> str:
     """Return the name of a setting, by its column."""
     return column.removesuffix("_wanted")
+
+
+def words_of(values: Iterable[Any]) -> dict[Any, str]:
+    """Return a text for each value of a setting, which may be absent."""
+    return {v: "none" if v is None else text for v, text in short_texts(values).items()}

@@ -85,7 +85,11 @@ def comparison_table(
         # all pairs, even if those without the best are left out: the best was chosen by looking at all
         corrected = holm([mean.p for mean, _ in found], math.comb(len(configurations), 2))
         for (a, b), (mean, row), p_holm in zip(every, found, corrected, strict=True):
-            said = incomparable(a, b, how) or sentence(a, b, mean, p_holm, measure.words, its_unit, row)
+            said = (
+                incomparable(a, b, how)
+                or unmeasured(a, b, measure.words, row)
+                or sentence(a, b, mean, p_holm, measure.words, its_unit, row)
+            )
             named = {"measure": measure.column, "a": a, "b": b, "unit": its_unit}
             rows.append({**named, **row, "p_holm": p_holm, "sentence": said})
     return pd.DataFrame(rows, columns=COMPARISON)
@@ -128,6 +132,15 @@ def incomparable(a: str, b: str, how: Mapping[str, str]) -> str | None:
     """Return in words why two configurations do not compare, if one has no finished run."""
     ended = [f"{name} {how[name]}" for name in (a, b) if name in how]
     return f"{a} and {b} cannot be compared: {', '.join(ended)}." if ended else None
+
+
+def unmeasured(a: str, b: str, measure: str, row: Mapping[str, Any]) -> str | None:
+    """Return in words why two configurations do not compare, if runs of one lack the measure."""
+    without = [name for name, end in ((a, "a"), (b, "b")) if not row[f"n_{end}"]]
+    if not without:
+        return None
+    neither = f"neither has a {measure}" if len(without) == 2 else f"{without[0]} has no {measure}"
+    return f"{a} and {b} cannot be compared: {neither}."
 
 
 def sentence(

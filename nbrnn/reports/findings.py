@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from nbrnn.statistics.stats import Array, Mean
 STEPS = (1.0, 2.0, 5.0)  # of the round numbers between one power of ten and the next
 CLEARLY = 0.75  # of what these seeds tell: the next question is one that they cannot answer
 FEWEST_RUNS = 2
+FEW_VALUES = 3  # of a setting, whose order says little
 
 TRIES_COLUMNS = ["setting", "n", "tries", "expected_best", "ci_low", "ci_high", "unit"]
 EFFECTS_COLUMNS = [
@@ -53,6 +55,17 @@ class Findings:
         """The configurations that are surely not the best, the lowest mean first."""
         return [name for name, p in zip(self.losses, self.p_best, strict=True) if p < LEAST_P]
 
+    @cached_property
+    def tries(self) -> pd.DataFrame:
+        """The expected lowest loss of 1, 2, 3, 5, ... runs of each configuration."""
+        rows = [
+            (name, len(losses), tries, *expected_best_band(losses, tries), self.unit)
+            for name, losses in self.losses.items()
+            for tries in TRIES
+            if tries <= len(losses)
+        ]
+        return pd.DataFrame(rows, columns=TRIES_COLUMNS)
+
     def cheapest_next(self) -> tuple[float, int] | None:
         """Return the next difference to tell, a round number, and how many more seeds each that takes.
 
@@ -72,10 +85,10 @@ class Findings:
 
     def first_in(self, tries: int) -> tuple[str, tuple[float, float, float]] | None:
         """Return the configuration whose best of so many runs is expected lowest; None for few runs."""
+        rows = self.tries[(self.tries["tries"] == tries) & self.tries["ci_low"].notna()]
         bands = {
-            name: band
-            for name, losses in self.losses.items()
-            if np.isfinite((band := expected_best_band(losses, tries))[1])
+            str(name): (float(value), float(low), float(high))
+            for name, value, low, high in rows[["setting", *TRIES_COLUMNS[3:6]]].itertuples(index=False)
         }
         if not bands or not set(self.may_be_best) <= set(bands):
             return None
@@ -126,14 +139,26 @@ def told_apart(values: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     """
     alike: dict[tuple[int, ...], list[str]] = {}
     for name, column in values.items():
-        distinct = list(dict.fromkeys(column))
-        alike.setdefault(tuple(distinct.index(value) for value in column), []).append(name)
+        alike.setdefault(places(column), []).append(name)
     joined: dict[str, Sequence[Any]] = {}
     for names in alike.values():
-        texts = [[short_texts(values[name])[value] for value in values[name]] for name in names]
-        together = [", ".join(words) for words in zip(*texts, strict=True)]
+        texts = [short_texts(values[name]) for name in names]
+        rows = zip(*(values[name] for name in names), strict=True)
+        together = [", ".join(t[v] for t, v in zip(texts, row, strict=True)) for row in rows]
         joined[" with ".join(names)] = together if len(names) > 1 else values[names[0]]
     return {} if len(values) > len(joined) == 1 else joined
+
+
+def places(column: Sequence[Any]) -> tuple[int, ...]:
+    """Return the same for two settings that always change together.
+
+    Of many numbers that are all different, as of a random search, those that also have the same order.
+    """
+    distinct = list(dict.fromkeys(column))
+    if len(distinct) == len(column) > FEW_VALUES and all(isinstance(v, int | float) for v in column):
+        distinct.sort(reverse=column[0] > column[-1])
+    place = {value: number for number, value in enumerate(distinct)}
+    return tuple(place[value] for value in column)
 
 
 def without_seeds(finished: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -153,17 +178,6 @@ def without_seeds(finished: pd.DataFrame, column: str) -> pd.DataFrame:
 def plain(column: pd.Series[Any]) -> list[Any]:
     """Return the values of a setting, None where it has none."""
     return [None if pd.isna(value) else value for value in column.tolist()]
-
-
-def tries_table(findings: Findings) -> pd.DataFrame:
-    """Return the expected lowest loss of 1, 2, 3, 5, ... runs of each configuration."""
-    rows = [
-        (name, len(losses), tries, *expected_best_band(losses, tries), findings.unit)
-        for name, losses in findings.losses.items()
-        for tries in TRIES
-        if tries <= len(losses)
-    ]
-    return pd.DataFrame(rows, columns=TRIES_COLUMNS)
 
 
 def effects_table(findings: Findings) -> pd.DataFrame:

@@ -1,26 +1,15 @@
-"""How are tables and samples written as Markdown?"""
+"""How are tables, the answer and samples written as Markdown?"""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nbrnn.reports.answers import ANSWER_METHOD, answers
-from nbrnn.reports.measures import SCORE
-from nbrnn.reports.rows import (
-    comparison_rows,
-    configuration_rows,
-    effect_rows,
-    length_rows,
-    measures_of,
-    method,
-    sentences,
-    tries_rows,
-)
+from nbrnn.reports.catalogue import IN_ANSWER, TABLES, Table
 from nbrnn.reports.samples import Samples
 from nbrnn.reports.tables import Results
-from nbrnn.visible import one_line
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -32,68 +21,44 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     return "\n".join(lines)
 
 
+def markdown(table: Table, results: Results) -> str:
+    """Return a table of the catalogue as a document."""
+    notes = [html.escape(note, quote=False) for note in table.notes(results)]
+    return "\n\n".join([f"# {table.title}", *notes, *parts(table, results)]) + "\n"
+
+
+def parts(table: Table, results: Results) -> list[str]:
+    """Return the parts of a table, each with what it says in words."""
+    found = []
+    for text in table.texts(results):
+        if text.rows:
+            # the unit is told in the notes
+            found += [f"## {text.heading.partition(' (')[0]}"] if text.heading else []
+            found += [markdown_table(text.columns, text.rows)]
+            found += [listed(text.sentences)] if text.sentences else []
+    return found
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Return a list."""
+    return "\n".join(f"- {html.escape(text, quote=False)}" for text in texts)
+
+
 def answer_markdown(results: Results) -> str:
     """Return answer.md."""
-    lines = [f"- {html.escape(text, quote=False)}" for text in answers(results)]
-    parts = ["# What the runs say", "\n".join(lines)]
-    titles = (
-        ("What each setting does", effect_rows),
-        ("The expected best of several runs", tries_rows),
-        ("Whether rankings by shorter runs hold", length_rows),
-    )
-    for title, table in titles:
-        columns, rows = table(results)
-        if rows:
-            parts += [f"## {title}", markdown_table(columns, rows)]
-    parts += ["## How", ANSWER_METHOD]
-    return "\n\n".join(parts) + "\n"
-
-
-def configurations_markdown(results: Results) -> str:
-    """Return settings.md."""
-    parts = [
-        "# Configurations",
-        f"Over the finished seeds of each configuration; {units(results)}.",
-    ]
-    problems = [f"Left out: {one_line(problem)}." for problem in results.unreadable]
-    parts += [html.escape(line, quote=False) for line in (*results.lost_from_zero(), *problems)]
-    for measure in measures_of(results):
-        parts += [
-            f"## {measure.words.capitalize()}",
-            markdown_table(*configuration_rows(results, measure)),
-        ]
-    return "\n\n".join(parts) + "\n"
-
-
-def units(results: Results) -> str:
-    """Return in which units losses are."""
-    measures = measures_of(results)
-    others = {results.unit_of(measure) for measure in measures} - {results.unit}
-    which = "scores" if SCORE in measures else "held-out ones"
-    return f"losses in {results.unit}" + "".join(f", {which} in {unit}" for unit in others)
-
-
-def comparison_markdown(results: Results) -> str:
-    """Return comparison.md."""
-    parts = ["# Differences between configurations", f"{method(results)} {units(results).capitalize()}."]
-    for measure in measures_of(results):
-        columns, rows = comparison_rows(results, measure)
-        if rows:
-            parts += [f"## {measure.words.capitalize()}", markdown_table(columns, rows)]
-            parts += [
-                "\n".join(f"- {html.escape(text, quote=False)}" for text in sentences(results, measure))
-            ]
-    if len(parts) == 2:
-        parts.append("There is one configuration only.")
-    return "\n\n".join(parts) + "\n"
+    found = ["# What the runs say", listed(answers(results))]
+    for table in TABLES:
+        if table.name in IN_ANSWER and (its := parts(table, results)):
+            found += [f"## {table.title}", *its]
+    return "\n\n".join([*found, "## How", ANSWER_METHOD]) + "\n"
 
 
 def samples_markdown(samples: Mapping[str, Samples]) -> str:
     """Return samples.md: a table for each configuration."""
-    parts = ["# What the configurations write"]
+    found = ["# What the configurations write"]
     for configuration, (heads, rows) in samples.items():
-        parts += [f"## {html.escape(configuration, quote=False)}", text_table(heads, rows)]
-    return "\n\n".join(parts) + "\n"
+        found += [f"## {html.escape(configuration, quote=False)}", text_table(heads, rows)]
+    return "\n\n".join(found) + "\n"
 
 
 def text_table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:

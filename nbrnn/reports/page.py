@@ -1,37 +1,54 @@
-"""How is everything shown on one page, which needs no other file?"""
+"""How is everything shown on one page, which needs no other file and runs no other script?"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import Any
+from functools import cache
+from importlib.metadata import distribution, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from nbrnn.errors import NbrnnError
 from nbrnn.reports.answers import ANSWER_METHOD, answers
-from nbrnn.reports.figures import caption
-from nbrnn.reports.rows import (
-    comparison_rows,
-    configuration_rows,
-    effect_rows,
-    length_rows,
-    measures_of,
-    method,
-    sentences,
-    tries_rows,
-)
+from nbrnn.reports.catalogue import IN_ANSWER, TABLES, Text
+from nbrnn.reports.figures import caption, tips
+from nbrnn.reports.heading import MOST_UNDER_WAY, Asked, fixed, progress, title
+from nbrnn.reports.pictures import inline
+from nbrnn.reports.rows import method
 from nbrnn.reports.samples import Samples
 from nbrnn.reports.tables import Results
 
 MOST_SAMPLES = 12  # configurations whose samples are on the page; samples.md has all
+MOST_ROWS = 400  # of a table on the page; its files have all
+MOST_OTHERS = 100  # of one by a measure that does not rank
+LIBRARY = "itables/html/dt_bundle"  # DataTables, in a package that carries it
+EXPORTS = re.compile(r"export\s*\{[^}]*?(\w+) as default[^}]*\};?")  # of which we need one
+NUMBER = re.compile(r"(?:< )?([-+]?[\d,.]+(?:e[-+]?\d+)?)(?![\w.])")  # at the beginning of a cell
+# Inside of a script element these would hide its end, and within JavaScript they are in texts only:
+# https://html.spec.whatwg.org/multipage/scripting.html#restrictions-for-contents-of-script-elements
+HIDING = re.compile(r"<(?=!--|script|/script)", re.IGNORECASE)
 
 
 def page(
-    results: Results, pictures: Mapping[str, str], samples: Mapping[str, Samples], refresh: int
+    results: Results,
+    pictures: Mapping[str, bytes],
+    samples: Mapping[str, Samples],
+    wanted: Asked,
+    refresh: int,
 ) -> str:
-    """Return the page with everything, which needs no other file."""
+    """Return the page with everything, which needs no other file; pictures are SVG.
+
+    The only script that a browser runs in it is ours, by its hash: whatever a name holds, and would
+    escaping fail.
+    """
     environment = Environment(
         loader=PackageLoader("nbrnn.reports", "."),
         autoescape=True,
@@ -39,64 +56,105 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["number"] = number
     statuses = results.runs["status"].value_counts()
-    columns = [
-        *("setting", "seed", "status", "updates", "smooth_loss_best", "smooth_loss_final"),
-        *(
-            "epoch_mean_loss_last",
-            "bits_per_character_best",
-            "score_best",
-            *(m.column for m in results.measures if m.column.startswith("validation")),
-            "seconds",
-            "updates_per_second",
-        ),
-    ]
-    corpora = results.runs[["corpus", "corpus_sha256"]].drop_duplicates()
+    texts = {table.name: table.texts(results) for table in TABLES}
+    hints = tips(results)
+    captions = {name: caption(results, name) for name in pictures}
     return environment.get_template("page.html").render(
-        title=" and ".join(corpora["corpus"].unique()[:3]),
+        title=title(results),
+        fixed=fixed(results),
+        commands=wanted.commands,
+        progress=progress(results, wanted),
+        most_under_way=MOST_UNDER_WAY,
         counts=", ".join(f"{count:,} {status}" for status, count in statuses.items()),
         configurations_count=len(results.configurations),
         seeds_count=results.runs["seed"].nunique(),
         unit=results.unit,
-        pictures=[(caption(results, name), image) for name, image in pictures.items()],
-        measures=[
-            (
-                f"{measure.words} ({results.unit_of(measure)})",
-                configuration_rows(results, measure),
-                comparison_rows(results, measure),
-            )
-            for measure in measures_of(results)
+        pictures=[
+            (captions[name], inline(svg, name, captions[name], hints)) for name, svg in pictures.items()
         ],
-        sentences=sentences(results, results.best),
-        pairs=int((results.comparison["measure"] == results.best.column).sum()),
+        texts=texts,
+        in_answer=IN_ANSWER,
+        titles={table.name: table.title for table in TABLES},
+        most_rows=MOST_ROWS,
+        most_others=MOST_OTHERS,
         unreadable=results.unreadable,
         lost=results.lost_from_zero(),
         method=method(results),
         answers=answers(results),
         answer_method=ANSWER_METHOD,
-        answer_tables=[
-            (title, table)
-            for title, table in (
-                ("What each setting does", effect_rows(results)),
-                ("The expected best of several runs", tries_rows(results)),
-                ("Whether rankings by shorter runs hold", length_rows(results)),
-            )
-            if table[1] and len(results.configurations) > 1
-        ],
         samples=dict(list(samples.items())[:MOST_SAMPLES]),
         more_samples=max(0, len(samples) - MOST_SAMPLES),
-        run_columns=[column.replace("_", " ") for column in columns],
-        runs=[list(map(cell, row)) for row in results.compared[columns].to_numpy(object)],
+        kinds_of=kinds_of,
+        style=Markup(library("css")),
+        script=script(),
+        policy=policy(script()),
         refresh=refresh,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=version("nbrnn"),
     )
 
 
-def cell(value: Any) -> str:
-    """Return a cell of the table of runs."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "-"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{2 if abs(value) >= 10 else 3}f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+# ---------------------------------------------------------------- tables
+
+
+def number(cell: str) -> str:
+    """Return the number at the beginning of a cell, by which it is sorted; empty without one."""
+    found = NUMBER.match(cell)
+    return found[1].replace(",", "") if found else ""
+
+
+class Kind(NamedTuple):
+    """How a column is shown: its class, and whether its cells are sorted by more than their texts."""
+
+    name: str
+    is_ordered: bool = False
+
+
+def kinds_of(text: Text) -> list[Kind]:
+    """Return the kind of each column of a table: of numbers, of names of runs, of words."""
+    columns = zip(*text.rows, strict=True) if text.rows else [()] * len(text.columns)
+    kinds = []
+    for name, cells in zip(text.columns, columns, strict=True):
+        known = [cell for cell in cells if cell != "-"]
+        if known and all(map(number, known)):
+            kinds.append(Kind("number", any(number(cell) != cell for cell in known)))
+        else:
+            kinds.append(Kind("run" if name == "run" else ""))
+    return kinds
+
+
+# ---------------------------------------------------------------- the library
+
+
+@cache
+def library(suffix: str) -> str:
+    """Return the style or the script of DataTables. Raises NbrnnError if its package lacks it."""
+    path = Path(str(distribution("itables").locate_file(f"{LIBRARY}.{suffix}")))
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise NbrnnError(f"cannot read {path}: {error.strerror}; install itables again") from error
+
+
+@cache
+def script() -> Markup:
+    """Return the only script of the page: the library, and what makes tables of it."""
+    module = EXPORTS.sub(r"const DataTable = \1;", library("js"))
+    own = files("nbrnn.reports").joinpath("page.js").read_text(encoding="utf-8")
+    return Markup(HIDING.sub(r"\\x3C", f"{module}\n{own}"))
+
+
+def policy(allowed: str) -> str:
+    """Return what the page may load and run: https://www.w3.org/TR/CSP3/."""
+    digest = base64.b64encode(hashlib.sha256(allowed.encode()).digest()).decode()
+    parts: dict[str, Any] = {
+        "default-src": "'none'",
+        "script-src": f"'sha256-{digest}'",
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in parts.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ class RunRecord:
         """Whether another program trained it: with which settings is not known."""
         return self.summary.status == "imported"
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What tells the experiment from others: the same text may have two names.
 

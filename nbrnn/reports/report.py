@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nbrnn.reports.catalogue import TABLES
 from nbrnn.reports.figures import CAPTIONS, figures
-from nbrnn.reports.markdown import (
-    answer_markdown,
-    comparison_markdown,
-    configurations_markdown,
-    samples_markdown,
-)
+from nbrnn.reports.heading import Asked, asked
+from nbrnn.reports.latex import latex
+from nbrnn.reports.markdown import answer_markdown, markdown, samples_markdown
 from nbrnn.reports.page import page
 from nbrnn.reports.reading import Progress, find_runs
 from nbrnn.reports.rows import plain_rows
@@ -24,8 +21,7 @@ from nbrnn.reports.writing import KINDS, PAGE, Content, drawn, encoded, place_of
 from nbrnn.runs.folders import locked
 
 PATIENCE = 60.0  # seconds that another report into the same folder may take
-TABLES = ("runs", "settings", "comparison", "effects", "tries", "lengths")
-TEXTS = ("answer", "settings", "comparison", "samples")
+TEXTS = ("answer", "samples")
 
 
 @dataclass
@@ -47,7 +43,7 @@ class Report:
             "report": str(self.folder),
             "files": self.files,
             "unreadable": self.results.unreadable,
-            **{name: plain_rows(table) for name, table in self.results.tables().items()},
+            **{table.name: plain_rows(table.frame(self.results)) for table in TABLES},
         }
 
 
@@ -67,39 +63,40 @@ def report(
     out = place_of(paths[0], out)
     find_runs(paths)  # before a folder is made for nothing
     with locked(out, PATIENCE):
-        return write(read(paths, progress), out, refresh, progress)
+        return write(read(paths, progress), asked(paths), out, refresh, progress)
 
 
-def write(results: Results, out: Path, refresh: int, progress: Progress | None) -> Report:
+def write(results: Results, wanted: Asked, out: Path, refresh: int, progress: Progress | None) -> Report:
     """Write all files of a report."""
-    contents = contents_of(results, refresh, progress)
+    contents = contents_of(results, wanted, refresh, progress)
     write_files(out, contents, file_names())
     return Report(out, results, list(contents))
 
 
 def file_names() -> Iterator[str]:
     """Return the names that files of a report may have, but for the page."""
-    yield from (f"{name}.csv" for name in TABLES)
+    yield from (f"{table.name}.{kind}" for table in TABLES for kind in ("csv", "md", "tex"))
     yield from (f"{name}.md" for name in TEXTS)
     yield from (f"{name}.{kind}" for name in CAPTIONS for kind in KINDS)
 
 
-def contents_of(results: Results, refresh: int, progress: Progress | None) -> dict[str, bytes]:
+def contents_of(
+    results: Results, wanted: Asked, refresh: int, progress: Progress | None
+) -> dict[str, bytes]:
     """Return the name and the content of each file of a report."""
     texts = samples_of(results)
-    contents: dict[str, Content] = {
-        **{f"{name}.csv": table.to_csv(index=False) for name, table in results.tables().items()},
-        "answer.md": answer_markdown(results),
-        "settings.md": configurations_markdown(results),
-        "comparison.md": comparison_markdown(results),
-        "samples.md": samples_markdown(texts),
-    }
+    contents: dict[str, Content] = {"answer.md": answer_markdown(results)}
+    for table in TABLES:
+        contents[f"{table.name}.csv"] = table.frame(results).to_csv(index=False)
+        contents[f"{table.name}.md"] = markdown(table, results)
+        contents[f"{table.name}.tex"] = latex(table, results)
+    contents["samples.md"] = samples_markdown(texts)
     pictures = {}
     for number, (name, figure) in enumerate(figures(results), 1):
         if progress is not None:
             progress("pictures of the report", number, len(CAPTIONS))  # or fewer
         images = {kind: drawn(figure, kind) for kind in KINDS}
         contents |= {f"{name}.{kind}": image for kind, image in images.items()}
-        pictures[name] = base64.b64encode(images["svg"]).decode()
-    contents[PAGE] = page(results, pictures, texts, refresh)
+        pictures[name] = images["svg"]
+    contents[PAGE] = page(results, pictures, texts, wanted, refresh)
     return {name: encoded(content) for name, content in contents.items()}

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.naming import PER_CHARACTER
-from nbrnn.reports.findings import effects_table, tries_table
+from nbrnn.naming import PER_CHARACTER, short_texts
+from nbrnn.reports.findings import effects_table
 from nbrnn.reports.measures import Measure
-from nbrnn.reports.tables import Results
+from nbrnn.reports.tables import Results, column_of
 
 MOST_SENTENCES = 30
+CONFIGURATION = "configuration"
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -26,20 +27,37 @@ def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return rows_of(table.astype(object).where(table.notna(), None))
 
 
-def configuration_rows(results: Results, measure: Measure) -> tuple[list[str], list[list[str]]]:
-    """Return columns and rows of the table of configurations for one measure."""
-    columns = [
-        "configuration",
-        "seeds",
-        "failed",
-        "mean",
-        "sd",
-        "95 % CI",
-        "IQM",
-        "median",
-        "min",
-        "max",
+def setting_cells(results: Results) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the swept settings and the values of each configuration, or else its name."""
+    table, columns = results.configurations, [column_of(name) for name in results.swept]
+    names = table["setting"].tolist()
+    imported = any(record.is_imported for record in results.records)
+    if not columns or imported or table.duplicated(columns).any():
+        return [CONFIGURATION], {name: [name] for name in names}
+    texts = {column: short_texts(table[column].dropna()) for column in columns}
+    rows = table[columns].astype(object).itertuples(index=False)
+    cells = [
+        ["-" if pd.isna(v) else texts[c][v] for c, v in zip(columns, row, strict=True)] for row in rows
     ]
+    return results.swept, dict(zip(names, cells, strict=True))
+
+
+def configuration_rows(results: Results, measure: Measure) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of the table of configurations for one measure, by their names."""
+    cells = {name: [name] for name in results.configurations["setting"]}
+    return rows_behind([CONFIGURATION], cells, results, measure)
+
+
+def setting_rows(results: Results, measure: Measure) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of the table of configurations, a column for each swept setting."""
+    return rows_behind(*setting_cells(results), results, measure)
+
+
+def rows_behind(
+    heads: list[str], cells: Mapping[str, list[str]], results: Results, measure: Measure
+) -> tuple[list[str], list[list[str]]]:
+    """Return the table of configurations for one measure behind the cells that name them."""
+    figures = ("seeds", "failed", "mean", "sd", "95 % CI", "IQM", "median", "min", "max")
     rows, unit = [], results.unit_of(measure)
     for row in rows_of(results.configurations):
         mean, sd, *rest = (
@@ -48,8 +66,30 @@ def configuration_rows(results: Results, measure: Measure) -> tuple[list[str], l
         )
         low, high = (row[f"{measure.column}_ci_{end}"] for end in ("low", "high"))
         interval = interval_of(low, high, unit)
-        rows.append([row["setting"], str(row["n"]), str(row["failures"]), mean, sd, interval, *rest])
-    return columns, rows
+        counts = [str(row["n"]), str(row["failures"])]
+        rows.append([*cells[row["setting"]], *counts, mean, sd, interval, *rest])
+    return [*heads, *figures], rows
+
+
+def run_rows(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of the table of runs."""
+    heads, cells = setting_cells(results)
+    runs, units = results.compared, {m.column: results.unit_of(m) for m in results.measures}
+    columns = {
+        "seed": runs["seed"].map(str),
+        "status": runs["status"],
+        "updates": runs["updates"].map("{:,.0f}".format),
+        **{
+            measure.words: [figure_of(value, units[measure.column]) for value in runs[measure.column]]
+            for measure in measures_of(results)
+        },
+        "seconds": runs["seconds"].map("{:,.1f}".format),
+        "µs per update": (1e6 / runs["updates_per_second"]).map(lambda v: figure_of(v, "")),
+        "run": runs["run_id"],
+    }
+    rest = zip(*columns.values(), strict=True)
+    rows = [[*cells[name], *row] for name, row in zip(runs["setting"], rest, strict=True)]
+    return [*heads, *columns], rows
 
 
 def figure_of(value: float, unit: str) -> str:
@@ -145,16 +185,15 @@ def effect_rows(results: Results) -> tuple[list[str], list[list[str]]]:
 
 def tries_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows of the table of the expected best of several runs."""
-    table = tries_table(results.findings)
+    table = results.findings.tries
     tries = sorted(set(table["tries"]))
-    rows = []
-    for name, group in table.groupby("setting", sort=False):
-        cells = {}
-        for row in rows_of(group):
-            value, unit = figure_of(row["expected_best"], row["unit"]), row["unit"]
-            interval = interval_of(row["ci_low"], row["ci_high"], unit)
-            cells[row["tries"]] = value if interval == "-" else f"{value} ({interval})"
-        rows.append([str(name), *(cells.get(number, "-") for number in tries)])
+    cells: dict[str, dict[int, str]] = {}
+    for row in rows_of(table):
+        value, unit = figure_of(row["expected_best"], row["unit"]), row["unit"]
+        interval = interval_of(row["ci_low"], row["ci_high"], unit)
+        shown = value if interval == "-" else f"{value} ({interval})"
+        cells.setdefault(row["setting"], {})[row["tries"]] = shown
+    rows = [[name, *(its.get(number, "-") for number in tries)] for name, its in cells.items()]
     return ["configuration", *(f"best of {number}" for number in tries)], rows
 
 

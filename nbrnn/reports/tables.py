@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from nbrnn.naming import PER_WINDOW, configuration_names, run_id, unit_of, varying
 from nbrnn.reports.comparison import comparison_table
-from nbrnn.reports.findings import Findings, effects_table, findings_of, tries_table
+from nbrnn.reports.findings import Findings, findings_of
 from nbrnn.reports.lengths import lengths_table
 from nbrnn.reports.measures import MEASURES, Measure, compared
 from nbrnn.reports.reading import (
@@ -54,18 +55,6 @@ class Results:
         """Return the unit of a measure in these tables."""
         return self.unit if measure.unit == PER_WINDOW else measure.unit
 
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """Return all tables under the names of their files."""
-        # A configuration is called `setting` in files, columns and JSON: scripts rely on that name.
-        return {
-            "runs": self.runs,
-            "settings": self.configurations,
-            "comparison": self.comparison,
-            "effects": effects_table(self.findings),
-            "tries": tries_table(self.findings),
-            "lengths": self.lengths,
-        }
-
     def lost_from_zero(self) -> list[str]:
         """Return a sentence for each run whose best model is worse than a unigram model from h = 0."""
         return [
@@ -78,10 +67,14 @@ class Results:
 
     def finished_by_seed(self, configuration: str) -> dict[int, RunRecord]:
         """Return the finished runs of a configuration by seed, the best run first."""
-        rows = self.runs[(self.runs["setting"] == configuration) & (self.runs["status"].isin(COMPLETE))]
-        rows = rows.sort_values(self.best.column)
-        seeds = zip(rows.index.tolist(), rows["seed"].tolist(), strict=True)
-        return {seed: self.records[index] for index, seed in seeds}
+        return {self.records[i].config.seed: self.records[i] for i in self.ranked.get(configuration, [])}
+
+    @cached_property
+    def ranked(self) -> dict[str, list[int]]:
+        """The rows of the finished runs of each configuration, the best run first."""
+        finished = self.runs[self.runs["status"].isin(COMPLETE)].sort_values(self.best.column)
+        groups = finished.groupby("setting", sort=False).groups
+        return {str(name): rows.tolist() for name, rows in groups.items()}
 
 
 def read(paths: Iterable[Path], progress: Progress | None = None, paired: bool = False) -> Results:

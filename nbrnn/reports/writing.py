@@ -25,7 +25,7 @@ from nbrnn.runs.sweep_store import SweepFolder
 Content = bytes | str  # of a file
 
 PAGE = "index.html"
-KINDS: tuple[plots.Kind, ...] = ("png", "svg")  # of each picture
+KINDS: tuple[plots.Kind, ...] = ("png", "svg", "pdf")  # of each picture
 MARK = b"Made by nbrnn"  # in the page of every report
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -25,23 +25,36 @@ def improvement(a: Array, b: Array) -> tuple[float, float, float]:
     """
     if not len(a) or not len(b):
         return np.nan, np.nan, np.nan
-    lower = (a[:, None] < b) + 0.5 * (a[:, None] == b)
-    p = float(lower.mean())
+    # of the runs of `a` in order, how many are lower than each of b, and how many are not higher
+    ordered = np.sort(a)
+    below, up_to = (np.searchsorted(ordered, b, side) for side in ("left", "right"))
+    p = float((below + up_to).sum() / (2 * len(a) * len(b)))
     if min(len(a), len(b)) < 2:
         return p, np.nan, np.nan
     if p in (0, 1):
         reached = float(((1 - LEVEL) / 2) ** (1 / min(len(a), len(b))))
         return (p, reached, 1.0) if p else (p, 0.0, 1 - reached)
-    drawn = np.einsum("rn,nm,rm->r", weights(len(a), 0), lower, weights(len(b), 1), optimize=True)
+    lower = drawn_lowest(np.asarray(a, float).tobytes())
+    halves = lower[below] + lower[up_to] if (below != up_to).any() else 2 * lower[below]
+    drawn = np.einsum("mr,mr->r", halves, resamples(len(b), 1)) / (2 * len(a) * len(b))
     low, high = np.quantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return p, float(low), float(high)
 
 
+@lru_cache(maxsize=1)  # one sample after the other is compared with all others
+def drawn_lowest(sample: bytes) -> Array:
+    """Return how often the lowest 0, 1, ... n runs of a sample are drawn, (n + 1, RESAMPLES)."""
+    order = np.argsort(np.frombuffer(sample))
+    drawn = np.cumsum(resamples(len(order), 0)[order], axis=0)
+    return np.concatenate([np.zeros((1, RESAMPLES)), drawn])
+
+
 @cache
-def weights(count: int, stream: int) -> Array:
-    """Return the shares of `count` runs in each resample, (RESAMPLES, count); always the same."""
+def resamples(count: int, stream: int) -> Array:
+    """Return how often each of `count` runs is in each resample, (count, RESAMPLES); always the same."""
     rng = np.random.default_rng((count, stream))
-    return rng.multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
+    drawn = rng.multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    return np.ascontiguousarray(drawn.T, dtype=float)
 
 
 def expected_best(sample: Array, tries: int) -> float:
@@ -66,8 +79,9 @@ def expected_best_band(sample: Array, tries: int) -> tuple[float, float, float]:
     if len(sample) < ENOUGH * tries:
         return value, np.nan, np.nan
     ordered = np.sort(sample)
-    at_least = 1 - np.cumsum(weights(len(sample), 0), axis=1)
-    before = np.concatenate([np.ones((RESAMPLES, 1)), np.maximum(at_least, 0)], axis=1) ** tries
-    drawn = -np.diff(before, axis=1) @ ordered
+    count = len(sample)
+    higher = count - np.cumsum(resamples(count, 0), axis=0)
+    before = np.concatenate([np.ones((1, RESAMPLES)), (higher / count) ** tries])
+    drawn = ordered @ -np.diff(before, axis=0)
     low, high = np.quantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2)) - 2 * (drawn.mean() - value)
     return value, float(low), float(high)

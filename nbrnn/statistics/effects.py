@@ -209,15 +209,19 @@ def additive_effects(
 
 
 def rank_effect(name: str, column: Sequence[Any], means: Array) -> Effect:
-    """Return how much of the ranks of means a setting accounts for; of many numbers, their thirds.
+    """Return how much of the ranks of means a setting accounts for.
+
+    Of many numbers it is their thirds, beside what is no number, as where a setting has no effect.
 
     The rank test of Kruskal and Wallis, Use of ranks in one-criterion variance analysis, Journal of the
     American Statistical Association 47, 1952, and Kelley's epsilon squared, An unbiased correlation
     ratio measure, Proceedings of the National Academy of Sciences 21, 1935.
     """
     groups = list(column)
-    if len(set(column)) > len(THIRDS) and all(isinstance(value, int | float) for value in column):
-        groups = [THIRDS[min(2, int(3 * (rank - 0.5) / len(column)))] for rank in ranks(column)]
+    numbers = [value for value in column if isinstance(value, int | float)]
+    if len(set(numbers)) > len(THIRDS):
+        places = (min(2, int(3 * (rank - 0.5) / len(numbers))) for rank in ranks(numbers))
+        groups = [THIRDS[next(places)] if isinstance(v, int | float) else v for v in column]
     levels = sorted(set(groups), key=lambda g: THIRDS.index(g) if g in THIRDS else 0)
     if len(levels) < 2 or len(column) <= len(levels):
         return Effect(name, "ranks", list(levels), [], [], [], math.nan, 0.0)

@@ -253,3 +253,22 @@ def test_settings_that_always_change_together_are_one():
     assert told_apart(values) == joined
     assert told_apart({"order": values["order"]}) == {"order": values["order"]}
     assert told_apart({"loss": ["sum", "mean"], "clip": [5.0, "none"]}) == {}
+    drawn = {"eta": [0.1, 0.3, 0.2, 0.4], "sigma": [3.0, 1.0, 2.0, 4.0]}  # as of a random search
+    assert told_apart(drawn) == drawn
+    falling = {"eta": drawn["eta"], "sigma": [4.0, 2.0, 3.0, 1.0], "clip": [1.0, 1.0, 2.0, 2.0]}
+    assert list(told_apart(falling)) == ["eta with sigma", "clip"]
+
+
+def test_a_setting_that_some_configurations_lack_has_its_ranks():
+    rng = np.random.default_rng(6)
+    beta = [None, *rng.uniform(size=9)] * 2  # none as of another optimizer, which is better
+    clip = ["none", 1.0, 2.0, 3.0, 4.0] * 4
+    losses = [np.array([5 + (one is not None), 5.0 + (one is not None)]) for one in beta]
+    losses = [loss + rng.normal(0, 0.1, 2) for loss in losses]
+    found = {
+        one.setting: one for one in effects_of({"beta1": beta, "clip": clip}, cells_of(losses)).main
+    }
+    assert set(found) == {"beta1", "clip"}
+    assert set(found["beta1"].levels) == {None, "low", "middle", "high"}
+    assert found["beta1"].levels[0] is None
+    assert "none" in found["clip"].levels

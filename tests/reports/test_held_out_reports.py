@@ -59,6 +59,13 @@ def test_not_all_have_one(folder, corpus, tmp_path):
     together = read([folder, without])
     assert together.best.column == "smooth_loss_best"
     assert {"validation_best_mean", "smooth_loss_best_mean"} <= set(together.configurations)
+    rows = together.comparison.query("measure == 'validation_best' and n_a + n_b == 3")
+    assert len(rows) == 4
+    for row in rows.itertuples():
+        lacks = row.a if row.n_a == 0 else row.b
+        assert row.sentence == (
+            f"{row.a} and {row.b} cannot be compared: {lacks} has no held-out loss of the best model."
+        )
     alone = read([without])
     assert not [column for column in alone.configurations if column.startswith("validation")]
 

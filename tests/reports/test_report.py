@@ -2,16 +2,20 @@
 
 import base64
 import csv
+import hashlib
 import html
 import json
 import re
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import children
 import pytest
 from harness import DEADLINE, LISTS, no_pictures, one_line_error, wait_until
+from msgspec import structs
 
+from nbrnn.reports.page import library
 from nbrnn.reports.report import file_names, report
 from nbrnn.runs.records import MetricsRow
 from nbrnn.runs.series import GROWING, METRICS
@@ -23,13 +27,23 @@ from nbrnn.sweeps.sweep import sweep
 pytestmark = pytest.mark.usefixtures("without_pictures")
 
 SMALL = {"epochs": "2", "hidden": "5", "sample_every": "100", "sample_length": "60"}
-TABLES = ["runs.csv", "settings.csv", "comparison.csv", "effects.csv", "tries.csv", "lengths.csv"]
-TABLES += ["answer.md", "settings.md", "comparison.md", "samples.md"]
+NAMES = ["runs", "settings", "comparison", "effects", "tries", "lengths"]
+TABLES = [f"{name}.{kind}" for name in NAMES for kind in ("csv", "md", "tex")]
+TABLES = ["answer.md", *TABLES, "samples.md"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def pictures(*names):
-    return [f"{name}.{kind}" for name in names for kind in ("png", "svg")]
+    return [f"{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")]
+
+
+def take(folder, seconds_of):
+    """Let the runs of a sweep have taken so many seconds for an update."""
+    for run in SweepFolder(folder).runs():
+        config, _ = run.read_config()
+        summary = run.read_summary()
+        seconds = summary.updates * seconds_of(config)
+        run.write_summary(structs.replace(summary, seconds=seconds, updates_per_second=1000.0))
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +53,7 @@ def folder(corpus, tmp_path_factory):
     lists = {**SMALL, "sigma": "0.01,0.1", "eta": "0.1,0.02,1e30", "seed": "0:3"}
     with no_pictures():
         sweep(grid(lists), corpus, SweepFolder(path))
+    take(path, lambda config: 1e-3)
     return path
 
 
@@ -48,7 +63,7 @@ def written(folder):
 
 
 def test_all_files_are_there(folder, written):
-    expected = [*TABLES, *pictures("loss", "best", "heat", "seconds"), "index.html"]
+    expected = [*TABLES, *pictures("loss", "best", "heat"), "index.html"]
     assert written.files == expected
     assert set(expected) <= {"index.html", *file_names()}  # which a report of one run deletes
     assert sorted(path.name for path in (folder / "report").iterdir()) == sorted([".lock", *expected])
@@ -58,6 +73,8 @@ def test_all_files_are_there(folder, written):
             assert data.startswith(b"\x89PNG")
         elif name.endswith(".svg"):
             assert b"<svg" in data
+        elif name.endswith(".pdf"):
+            assert data.startswith(b"%PDF")
 
 
 def test_the_same_files_come_out_again(folder, written, tmp_path):
@@ -106,14 +123,15 @@ def test_samples_are_those_of_best_median_and_worst_seed(folder):
 
 def test_one_run_and_three_swept_settings(corpus, run_folder, tmp_path):
     assert report([run_folder], tmp_path / "one").files == [
-        *TABLES, *pictures("loss", "best", "seconds"), "index.html"
+        *TABLES, *pictures("loss", "best"), "index.html"
     ]  # fmt: skip
     assert "one configuration only" in (tmp_path / "one" / "comparison.md").read_text()
     lists = {**SMALL, "updates": "50", "hidden": "2,3", "eta": "0.1,0.2", "dtype": "float32,float64"}
     del lists["epochs"]
     sweep(grid({**lists, "seed": "0"}), corpus, SweepFolder(tmp_path / "s"))
+    take(tmp_path / "s", lambda config: 1e-3 * config.hidden)
     files = report([tmp_path / "s"], tmp_path / "one").files  # where one picture is not made any more
-    assert files == [*TABLES, *pictures("loss", "best", "parallel", "seconds"), "index.html"]
+    assert files == [*TABLES, *pictures("loss", "best", "heat", "seconds"), "index.html"]
 
 
 def test_names_are_shown_as_they_are(corpus, tmp_path):
@@ -164,14 +182,52 @@ def test_a_report_while_the_sweep_runs(corpus, tmp_path):
 # ---------------------------------------------------------------- the page
 
 
+def without_library(page):
+    """Return the page without the script and the style of the library."""
+    return re.sub(r"<script.*?</script>", "", page.replace(library("css"), ""), flags=re.DOTALL)
+
+
 def test_the_page_needs_nothing_else(folder, written):
-    page = (folder / "report" / "index.html").read_text()
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    page = without_library((folder / "report" / "index.html").read_text())
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     assert "://" not in re.sub(r"base64,[^\"]*", "", page)
-    images = re.findall(r"data:image/svg\+xml;base64,([^\"]*)", page)
-    assert [base64.b64decode(image) for image in images] == [
-        (folder / "report" / f"{name}.svg").read_bytes() for name in ("loss", "best", "heat", "seconds")
-    ]
+    assert "default-src &#39;none&#39;" in page
+    assert not re.search(r"@import|url\((?!data:)", library("css"))
+
+
+def test_only_its_own_script_runs(folder, written):
+    page = (folder / "report" / "index.html").read_text()
+    (script,) = re.findall(r"<script[^>]*>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html.unescape(page)
+    assert "<!--" not in script
+    assert "DataTable = " in script
+
+
+def test_the_pictures_are_in_the_page(folder, written):
+    page = (folder / "report" / "index.html").read_text()
+    found = re.findall(r"<svg .*?</svg>", without_library(page), re.DOTALL)
+    assert len(found) == 3
+    ids = re.findall(r" id=\"([^\"]*)", without_library(page))
+    assert len(ids) == len(set(ids))
+    for picture in found:
+        inner = ElementTree.fromstring(picture)
+        assert inner.get("aria-label")
+        drawn = {element.get("id") for element in inner.iter()}
+        assert set(re.findall(r"(?:href=\"|url\()#([^\")]*)", picture)) <= drawn
+    loss, best, _ = found
+    runs = written.results.runs.query("status == 'finished'")
+    tips = [html.unescape(tip) for tip in re.findall(r"<title>(.*?)</title>", best, re.DOTALL)]
+    said = {
+        f"{loss:.5g}, seed {seed}: {setting}\n{run}"
+        for loss, seed, setting, run in runs[
+            ["smooth_loss_best", "seed", "setting", "run_id"]
+        ].itertuples(index=False)
+    }
+    assert len(tips) == len(runs)
+    assert set(tips) == said
+    assert "sigma 0.1, eta" not in loss
+    assert all(f"<title>{name}</title>" in loss for name in set(runs["setting"]))
 
 
 @pytest.fixture
@@ -180,18 +236,29 @@ def browser(tmp_path):
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine")
 
-    def load(page, script, width=1200):
-        """Put the page into a frame of this width, and return what the script finds in it."""
-        page = page.replace("</body>", f"<script>parent.found = () => {script}</script></body>")
+    def load(page, *steps, width=1200):
+        """Put the page into a frame of this width, do steps in it, return what the last finds."""
+        steps = ", ".join(f"() => {step}" for step in steps)
         outer = tmp_path / "outer.html"
         outer.write_text(
             f'<meta charset="utf-8"><iframe width="{width}" height="800" srcdoc="{html.escape(page)}">'
-            '</iframe><script>onload = () => { const p = document.createElement("p"); p.id = "found";'
-            "p.textContent = JSON.stringify(found()); document.body.append(p) }</script>"
+            """</iframe><script>onload = async () => {
+                const window = frames[0], document = window.document;
+                let found;
+                for (const step of [STEPS]) {
+                    found = step();
+                    await new Promise(go => setTimeout(go, 50));
+                }
+                const said = self.document.createElement("p");
+                said.id = "found";
+                said.textContent = JSON.stringify(found);
+                self.document.body.append(said);
+            }</script>""".replace("STEPS", steps)
         )
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"]
         flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        command = [CHROMIUM, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+        flags += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=3000"]
+        command = [CHROMIUM, *flags, "--dump-dom"]
         done = subprocess.run(
             [*command, outer.as_uri()], capture_output=True, text=True, timeout=DEADLINE, check=True
         )
@@ -204,34 +271,47 @@ def browser(tmp_path):
 @pytest.mark.parametrize("width", [400, 1200])
 def test_the_page_fits_its_window(folder, written, browser, width):
     page = (folder / "report" / "index.html").read_text()
-    widths = "[document.documentElement.scrollWidth, innerWidth]"
-    needed, there = browser(page, widths, width)
+    widths = """[...document.querySelectorAll("figure svg")].map(picture => picture.clientWidth)"""
+    loaded = """window.performance.getEntriesByType("resource").length"""
+    page_width = "document.documentElement.scrollWidth, window.innerWidth"
+    found = browser(page, f"[{page_width}, {widths}, {loaded}]", width=width)
+    needed, there, pictures, loaded = found
     assert needed <= there <= width
-    images = (
-        "[...document.images].map(i => [i.complete, i.naturalWidth, i.getBoundingClientRect().width])"
-    )
-    for complete, natural, shown in browser(page, images, width):
-        assert complete
-        assert natural > 100
-        assert 200 < shown <= width
+    assert len(pictures) == 3
+    assert all(200 < shown <= width for shown in pictures)
+    assert loaded == 0
 
 
 @pytest.mark.slow
-def test_tables_can_be_sorted(folder, written, browser):
+def test_tables_can_be_sorted_and_filtered(folder, written, browser):
     page = (folder / "report" / "index.html").read_text()
-    column = """[...document.querySelectorAll("table.sortable tbody")].at(-1).rows"""
-    values = f"[...{column}].map(row => row.cells[%d].textContent)"
-    click = """[...document.querySelectorAll("table.sortable")].at(-1)"""
-    click += '.querySelectorAll("button")[%d].click()'
-    found = browser(page, f"({click % 4}, {values % 4})")
+    assert written.results.swept == ["eta", "sigma"]
+    table = """[...document.querySelectorAll("table.sortable")].at(-1)"""
+    values = f"[...{table}.tBodies[0].rows].map(row => row.cells[%d].textContent.trim())"
+    click = f'[...{table}.querySelectorAll("thead .dt-column-order")][%d].click()'
+    found = browser(page, click % 5, values % 5)
     numbers = [float(text) for text in found if text != "-"]
     assert len(numbers) >= 16
     assert numbers == sorted(numbers)
     assert found[len(numbers) :] == ["-"] * (24 - len(numbers))  # what is no number comes last
-    found = browser(page, f"({click % 4}, {click % 4}, {values % 4})")
+    found = browser(page, click % 5, click % 5, values % 5)
     assert [float(text) for text in found if text != "-"] == sorted(numbers, reverse=True)
-    found = browser(page, f"({click % 2}, {values % 2})")
+    assert found[len(numbers) :] == ["-"] * (24 - len(numbers))
+    found = browser(page, click % 3, values % 3)
     assert found == ["diverged"] * 8 + ["finished"] * 16
+    etas = browser(page, click % 0, values % 0)
+    assert list(map(float, etas)) == [0.02] * 8 + [0.1] * 8 + [1e30] * 8
+    search = """[...document.querySelectorAll("input[type=search]")].at(-1)"""
+    typed = f"""{search}.value = "diverged"; {search}.dispatchEvent(new Event("input"))"""
+    assert browser(page, f"{{ {typed} }}", values % 3) == ["diverged"] * 8
+
+
+@pytest.mark.slow
+def test_a_name_runs_no_script(folder, written, browser):
+    page = (folder / "report" / "index.html").read_text()
+    evil = '<img src="data:," onerror="document.title = 1"><script>document.title = 2</script>'
+    attacked = page.replace("<h1>", f"<h1>{evil}")  # as if it had not been escaped
+    assert browser(attacked, "document.title").endswith(": eta and sigma - nbrnn")
 
 
 # ---------------------------------------------------------------- the commands
