@@ -10,7 +10,7 @@ from nbrnn.checks import causes
 from nbrnn.checks.answers import Answer, parameter_answers
 from nbrnn.checks.examine import Examination, finite
 from nbrnn.checks.gradients import Own
-from nbrnn.checks.matching import Scaling, error
+from nbrnn.checks.matching import error
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import (
     BACKWARD_FAULTS,
@@ -96,12 +96,14 @@ def scaled(
     array: np.ndarray[tuple[int, ...], np.dtype[np.float64]], own: Own | None
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Return a gradient with the factor, or clipped as, the program's own is."""
-    how = own.scaling if own else Scaling("factor", 1.0)
-    if how.kind == "clipped":
-        return np.clip(array, -how.number, how.number)
-    if how.kind == "norm":
-        return array * min(1.0, how.number / float(np.linalg.norm(array)))
-    return array * how.number
+    for how in own.scalings if own else ():
+        if how.kind == "clipped":
+            array = np.clip(array, -how.number, how.number)
+        elif how.kind == "norm":
+            array = array * min(1.0, how.number / float(np.linalg.norm(array)))
+        else:
+            array = array * how.number
+    return array
 
 
 def with_fault_before(done: Examination, stepping: Stepping) -> tuple[Steps, Fault | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbrnn.checks.matching import Scaling
+from nbrnn.checks.multiples import Scaling
 from nbrnn.checks.reference import Fault
 
 SENTENCES = {
@@ -99,20 +99,14 @@ def of_fault(fault: Fault, **words: str) -> str:
     return sentence
 
 
-def of_factor(reason: str, what: str) -> str:
-    """Return the sentence of a factor that has a reason."""
-    if reason.startswith("-") and reason != "-1":
-        return f"{of_factor('-1', what)}, and {FACTORS[reason[1:]]}"
-    if reason.isdigit():
-        return f"{what}: {reason} times too large, as if the gradients of {reason} calls were added up"
-    return f"{what}: {FACTORS[reason]}"
-
-
 def of_scaling(scaling: Scaling, what: str, clip: float | str) -> str:
-    """Return the sentence of clipping, or of a factor without a reason."""
-    number = f"{scaling.number:g}"
-    if scaling.kind == "clipped":
-        return f"{what}: clipped to [-{number}, {number}], where the settings say --clip {clip}"
-    if scaling.kind == "norm":
-        return f"{what}: clipped by its norm, to {number}"
-    return f"{what}: {number} times what it should be"
+    """Return the sentence of a factor, or of clipping."""
+    number, reason = f"{scaling.number:g}", scaling.reason
+    sentences = {
+        "clipped": f"clipped to [-{number}, {number}], where the settings say --clip {clip}",
+        "norm": f"clipped by its norm, to {number}",
+        "multiple": f"{number} times what it should be",
+        "zero": "0 everywhere: is anything ever added to it?",
+        "factor": f"{number} times too large, as if the gradients of {number} calls were added up",
+    }
+    return f"{what}: {FACTORS.get(reason, sentences[scaling.kind])}"

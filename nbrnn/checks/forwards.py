@@ -9,7 +9,8 @@ from itertools import combinations
 import numpy as np
 
 from nbrnn.checks.answers import Answer
-from nbrnn.checks.matching import Tolerance, named_factors
+from nbrnn.checks.matching import Tolerance
+from nbrnn.checks.multiples import Scalings, factors_of_loss, reason_of
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import (
     OUTPUT_FAULTS,
@@ -26,28 +27,27 @@ from nbrnn.network.params import Array
 
 UNEXPLAINED = 2.5  # what an array without a cause counts, in causes
 STAGES = ("H", "h_last", "O", "P", "loss")
-OF_LOSS = {"bits": 1 / np.log(2)}
 
 
 @dataclass(frozen=True)
 class Forward:
     """The fewest mistakes that explain the forward pass.
 
-    `factor` is the reason by which the loss is a multiple of what these mistakes give. `unexplained`
+    `scalings` are the factors by which the loss is a multiple of what these mistakes give. `unexplained`
     are the arrays that differ nevertheless; `at` is the pass with the mistakes, and with the program's
     own states and probabilities where these are not explained.
     """
 
     faults: tuple[Fault, ...]
     at: States
-    factor: str | None = None
+    scalings: Scalings = ()
     unexplained: tuple[str, ...] = ()
     following: tuple[str, ...] = field(default=())
 
     @property
     def cost(self) -> float:
         """How bad the explanation is."""
-        return len(self.faults) + (self.factor is not None) + UNEXPLAINED * len(self.unexplained)
+        return len(self.faults) + len(self.scalings) + UNEXPLAINED * len(self.unexplained)
 
 
 def explain(
@@ -90,12 +90,12 @@ def compared(
         for name in STAGES[:-1]
         if name in answers and not agrees(answers, expected, tolerance, name)
     ]
-    factor = None
+    scalings: Scalings | None = ()
     if "loss" in answers and not agrees(answers, expected, tolerance, "loss"):
-        factor = factor_of(problem, answers["loss"], at.loss, tolerance["loss"].single)
-        if factor is None:
+        scalings = scalings_of(problem, answers["loss"], at.loss, tolerance["loss"].single)
+        if scalings is None:
             unexplained.append("loss")
-    return Forward(faults, at, factor, tuple(unexplained))
+    return Forward(faults, at, scalings or (), tuple(unexplained))
 
 
 def by_name(at: States) -> dict[str, Array]:
@@ -113,14 +113,11 @@ def agrees(
     return answers[name].error(expected[name]) <= tolerance[name].single
 
 
-def factor_of(problem: Problem, answer: Answer, loss: float, tolerance: float) -> str | None:
-    """Return the reason by which a loss is a multiple of the right one."""
+def scalings_of(problem: Problem, answer: Answer, loss: float, tolerance: float) -> Scalings | None:
+    """Return the factors by which a loss is a multiple of the right one, None if none are known."""
     T, B, _ = problem.X.shape
     value = float(answer.array.reshape(-1)[0])
-    for reason, factor in {**named_factors(T, B), **OF_LOSS}.items():
-        if loss and abs(value / (factor * loss) - 1) <= tolerance:
-            return reason
-    return None
+    return reason_of(value / loss, factors_of_loss(T, B), tolerance) if loss else None
 
 
 def with_own_arrays(
@@ -147,7 +144,7 @@ def with_own_arrays(
             if own is not None and np.isfinite(own[0]).all():
                 at = at._replace(P=own[0])
                 at = at._replace(loss=loss_of(problem, at.P, best.faults))
-    return Forward(best.faults, at, best.factor, tuple(unexplained), tuple(following))
+    return Forward(best.faults, at, best.scalings, tuple(unexplained), tuple(following))
 
 
 def whole_states(best: Forward, answers: Mapping[str, Answer]) -> Array | None:

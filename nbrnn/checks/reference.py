@@ -204,57 +204,58 @@ def factors(name: str, problem: Problem, at: States, signals: Signals) -> tuple[
 
 
 def gradient(
-    name: str, problem: Problem, at: States, signals: Signals, fault: str | None = None
+    name: str, problem: Problem, at: States, signals: Signals, faults: Collection[str] = ()
 ) -> Array | None:
-    """Return a parameter's gradient, summed over time with a fault; None where it cannot have it."""
+    """Return a parameter's gradient, summed over time with faults; None where it cannot have them."""
     scale = problem.scale
     if name in "bc":
         series = signals.da if name == "b" else signals.do
-        summed = bias_gradient(series, fault)
+        summed = bias_gradient(series, faults)
         return None if summed is None else scale * summed
     left, right = factors(name, problem, at, signals)
-    if fault == "h_t for h_{t-1}" and name in "WV":
-        right = at.H[1:] if name == "W" else at.H[:-1]
-    elif fault == "h_0 ignored in it" and name == "W":
-        right = np.concatenate([np.zeros_like(right[:1]), right[1:]])
-    elif fault == "y for x" and name == "U":
-        right = problem.Y
-    elif fault == "only the last step":
-        left, right = left[-1:], right[-1:]
-    elif fault == "only the first step":
-        left, right = left[:1], right[:1]
-    elif fault == "only the first window":
-        left, right = left[:, :1], right[:, :1]
-    elif fault == "transposed":
-        left, right = right, left
-    elif fault is not None:
-        return None
+    for fault in sorted(faults, key=ASSEMBLY_FAULTS.index):
+        if fault == "h_t for h_{t-1}" and name in "WV":
+            right = at.H[1:] if name == "W" else at.H[:-1]
+        elif fault == "h_0 ignored in it" and name == "W":
+            right = np.concatenate([np.zeros_like(right[:1]), right[1:]])
+        elif fault == "y for x" and name == "U":
+            right = problem.Y
+        elif fault in PARTS:
+            left, right = left[PARTS[fault]], right[PARTS[fault]]
+        elif fault == "transposed":
+            left, right = right, left
+        else:
+            return None
     return scale * outer(left, right)
 
 
-def bias_gradient(series: Array, fault: str | None) -> Array | None:
-    """Return the sum of a bias's gradients (T, B, n) over time and windows, with a fault."""
-    sums: dict[str | None, Callable[[], Array]] = {
-        None: lambda: series.sum((0, 1)),
-        "only the last step": lambda: series[-1].sum(0),
-        "only the first step": lambda: series[0].sum(0),
-        "only the first window": lambda: series[:, 0].sum(0),
+def bias_gradient(series: Array, faults: Collection[str]) -> Array | None:
+    """Return the sum of a bias's gradients (T, B, n) over time and windows, with faults."""
+    how = [fault for fault in faults if fault not in PARTS]
+    for fault in faults:
+        series = series[PARTS[fault]] if fault in PARTS else series
+    sums: dict[str, Callable[[], Array]] = {
+        "": lambda: series.sum((0, 1)),
         "wrong axis": lambda: series.sum(-1),
         "summed to one number": lambda: np.full(series.shape[-1], series.sum()),
         "not summed over time": lambda: series.sum(1),
         "not summed over windows": lambda: series.sum(0),
     }
+    fault = "".join(how)
     return np.asarray(sums[fault]()) if fault in sums else None
 
 
+PARTS: dict[str, slice | tuple[slice, slice]] = {  # of a series (T, B, n), where the sum is not over all
+    "only the last step": slice(-1, None),
+    "only the first step": slice(0, 1),
+    "only the first window": (slice(None), slice(0, 1)),
+}
 ASSEMBLY_FAULTS = (
-    "transposed",
     "h_t for h_{t-1}",
     "h_0 ignored in it",
     "y for x",
-    "only the last step",
-    "only the first step",
-    "only the first window",
+    *PARTS,
+    "transposed",
     "wrong axis",
     "summed to one number",
     "not summed over time",

@@ -23,6 +23,14 @@ PAIRS = [
     ("dW of h_t", "dV of h_{t-1}"),
     ("truncated", "two calls"),
     ("y shifted", "no tanh'"),
+    ("sign", "two calls"),
+    ("sign", "clip value"),
+    ("sign", "clip norm"),
+    ("grads mean", "two calls"),
+    ("dW transposed", "dW of h_t"),
+    ("dW of h_t", "last step"),
+    ("last loss", "truncated"),
+    ("loss mean", "loss bits"),
 ]
 
 
@@ -77,6 +85,14 @@ def test_so_it_is_in_other_sizes(m, K, T, layout, every):
 def test_of_two_faults_both_are_named(pair):
     report = check(arrays(pair, "row"), loss="sum")
     assert set(report.causes) == {SINGLE[fault] for fault in pair}
+
+
+def test_a_gradient_that_nothing_is_added_to():
+    given = arrays()
+    given["grads_b"][:] = 0
+    (finding,) = check(given).findings
+    assert finding.cause == "zero"
+    assert "grads_b: 0 everywhere" in finding.sentence
 
 
 def test_right_programs_are_right():
