@@ -14,9 +14,10 @@ from nbrnn.checks.matching import error
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import (
     BACKWARD_FAULTS,
+    DERIVED,
+    LOSS_FAULTS,
     OUTPUT_FAULTS,
     STATE_FAULTS,
-    TARGET_FAULTS,
     Fault,
     forward,
     gradient,
@@ -71,7 +72,8 @@ def explained_gradient(done: Examination, more: tuple[Fault, ...]) -> Gradient:
     """Return the gradient of any parameters, with the mistakes that were found in it, and more."""
     problem, base, back = done.reading.problem, done.forward, done.backward
     assert problem is not None and base is not None and back is not None
-    faults = (*base.faults, *back.faults, *more)
+    derived = (DERIVED,) if back.derived else ()
+    faults = (*base.faults, *back.faults, *derived, *more)
 
     def at(theta: Theta) -> Theta:
         here: Problem = problem.with_theta(theta)
@@ -112,7 +114,7 @@ def with_fault_before(done: Examination, stepping: Stepping) -> tuple[Steps, Fau
     if best.cost == 0 or stepping.exact or (done.backward and done.backward.own):
         return best, None
     known = done.forward is not None and bool(done.rows)
-    for fault in (*(() if known else (*STATE_FAULTS, *OUTPUT_FAULTS, *TARGET_FAULTS)), *BACKWARD_FAULTS):
+    for fault in (*(() if known else (*STATE_FAULTS, *OUTPUT_FAULTS, *LOSS_FAULTS)), *BACKWARD_FAULTS):
         other = Stepping(
             stepping.theta,
             stepping.answers,

@@ -23,6 +23,9 @@ SENTENCES = {
     "targets late": "the targets are shifted by one: y_{t-1} stands where y_t should",
     "targets early": "the targets are shifted by one: y_{t+1} stands where y_t should",
     "y read as indices": "the one-hot vectors of y are used as indices",
+    "y read as K indices": "the one-hot vectors of y are used as indices, all K of each step",
+    "softmax twice": "softmax is applied twice: the loss takes probabilities for logits",
+    "log missing": "the logarithm is missing: the loss adds up -p_t[y_t] instead of -log p_t[y_t]",
     "next step missing": "the next step's term is missing in back-propagation: dL/dh_t = V^T do_t "
     "+ W^T da_{t+1}, here without W^T da_{t+1}",
     "tanh' missing": "the derivative of tanh is missing: da_t is (1 - h_t^2) dh_t, here dh_t",
@@ -81,6 +84,11 @@ FACTORS = {
     "1/B": "divided by the B windows once too often: B times too small",
     "T B": "a sum over all T B characters instead of their mean: T B times too large",
     "1/(T B)": "a mean over all T B characters instead of each window's sum: T B times too small",
+    **dict.fromkeys(
+        ("T/K", "1/K"),
+        "divided by the K characters of the alphabet instead of the T of the window: "
+        "is T taken from the wrong axis?",
+    ),
     "bits": "in bits instead of nats: log 2 times too small, a logarithm to base 2",
     "1/2": "half as large as it should be",
 }

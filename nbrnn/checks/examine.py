@@ -14,7 +14,7 @@ from nbrnn.checks.gradients import Backward, Search
 from nbrnn.checks.matching import Tolerance, error, everything, norm, tolerances
 from nbrnn.checks.multiples import Scaling
 from nbrnn.checks.problem import Reading
-from nbrnn.checks.reference import OUTPUT_FAULTS, STATE_FAULTS, TARGET_FAULTS, Fault, forward
+from nbrnn.checks.reference import LOSS_FAULTS, OUTPUT_FAULTS, STATE_FAULTS, Fault, forward
 from nbrnn.checks.report import Finding, Row
 from nbrnn.checks.spellings import Sorted
 from nbrnn.config import RunConfig
@@ -27,11 +27,11 @@ WHAT = {
     "P": "probabilities",
     "loss": "loss",
 }
-OF_ALL = {*TARGET_FAULTS, *OUTPUT_FAULTS, *STATE_FAULTS, "only the last loss", "softmax' missing"}
+OF_ALL = {*LOSS_FAULTS, *OUTPUT_FAULTS, *STATE_FAULTS, "only the last loss", "softmax' missing"}
 OF_ALL |= {"softmax' applied twice"}  # mistakes that show in the gradients of V and c, too
 SHOWN_BY: dict[Fault, int] = {
     fault: place
-    for place, faults in enumerate((STATE_FAULTS, OUTPUT_FAULTS, TARGET_FAULTS))
+    for place, faults in enumerate((STATE_FAULTS, OUTPUT_FAULTS, LOSS_FAULTS))
     for fault in faults
 }
 STAGE = {"H": 0, "h_last": 0, "O": 1, "P": 1, "loss": 2}
@@ -87,7 +87,7 @@ class Examination:
         assert problem is not None and base is not None
         known = frozenset(answers)
         best = Search(problem, base, of_gradients, self.tolerance, known).best()
-        others = tuple(fault for fault in base.faults if fault not in TARGET_FAULTS)
+        others = tuple(fault for fault in base.faults if fault not in LOSS_FAULTS)
         if best.cost and (others != base.faults or base.unexplained):
             without = replace(base, faults=others, at=forward(problem, others))
             found = Search(problem, without, of_gradients, self.tolerance, known).best()

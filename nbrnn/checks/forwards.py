@@ -13,9 +13,9 @@ from nbrnn.checks.matching import Tolerance
 from nbrnn.checks.multiples import Scalings, factors_of_loss, reason_of
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import (
+    LOSS_FAULTS,
     OUTPUT_FAULTS,
     STATE_FAULTS,
-    TARGET_FAULTS,
     Fault,
     States,
     forward,
@@ -73,7 +73,7 @@ def relevant(answers: Mapping[str, Answer]) -> list[Fault]:
     faults: list[Fault] = list(STATE_FAULTS)
     if {"O", "P", "loss"} & set(answers):
         faults += OUTPUT_FAULTS
-    return faults + list(TARGET_FAULTS) if "loss" in answers else faults
+    return faults + list(LOSS_FAULTS) if "loss" in answers else faults
 
 
 def compared(
@@ -115,9 +115,9 @@ def agrees(
 
 def scalings_of(problem: Problem, answer: Answer, loss: float, tolerance: float) -> Scalings | None:
     """Return the factors by which a loss is a multiple of the right one, None if none are known."""
-    T, B, _ = problem.X.shape
+    T, B, K = problem.X.shape
     value = float(answer.array.reshape(-1)[0])
-    return reason_of(value / loss, factors_of_loss(T, B), tolerance) if loss else None
+    return reason_of(value / loss, factors_of_loss(T, B, K), tolerance) if loss else None
 
 
 def with_own_arrays(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -18,9 +18,11 @@ from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import (
     ASSEMBLY_FAULTS,
     BACKWARD_FAULTS,
+    DERIVABLE,
+    DERIVED,
+    LOSS_FAULTS,
     OUTPUT_FAULTS,
     STATE_FAULTS,
-    TARGET_FAULTS,
     Fault,
     Signals,
     States,
@@ -31,7 +33,7 @@ from nbrnn.checks.reference import (
 )
 from nbrnn.network.params import NAMES, Array
 
-OF_OUTPUT = {*TARGET_FAULTS, "only the last loss", "softmax' missing", "softmax' applied twice"}
+OF_OUTPUT = {*LOSS_FAULTS, "only the last loss", "softmax' missing", "softmax' applied twice"}
 TRUNCATED = "truncated"  # after any number of steps
 Assembly = tuple[str, ...]
 ALONE: list[Assembly] = [(), *((fault,) for fault in ASSEMBLY_FAULTS)]
@@ -55,12 +57,13 @@ class Backward:
     """The fewest mistakes that explain the gradients.
 
     `faults` are those in the pass back, beyond those of the forward pass; `own` those of each gradient,
-    None for one that is not explained.
+    None for one that is not explained. `derived`: what was wrong before is differentiated as it is.
     """
 
     faults: tuple[Fault, ...]
     own: Mapping[str, Own | None]
     expected: Mapping[str, Array] = field(default_factory=dict)
+    derived: bool = False
 
     @property
     def cost(self) -> float:
@@ -89,8 +92,7 @@ class Search:
         self.problem, self.base, self.answers, self.tolerance = problem, base, answers, tolerance
         self.known = known
         self.bound = np.inf  # what costs more need not be known in full
-        T, B, _ = problem.X.shape
-        self.factors = named_factors(T, B)
+        self.factors = named_factors(*problem.X.shape)
         self.assemblies = ALONE
 
     def best(self) -> Backward:
@@ -115,7 +117,7 @@ class Search:
 
     def candidates(self, most: int) -> Iterator[tuple[Fault, ...]]:
         """Yield the sets of mistakes that are tried, the smallest first."""
-        singles: list[Fault] = [*TARGET_FAULTS, *BACKWARD_FAULTS]
+        singles: list[Fault] = [*LOSS_FAULTS, *BACKWARD_FAULTS]
         if not {"O", "P", "loss"} & set(self.known):
             singles = [*OUTPUT_FAULTS, *singles]
         if not self.known:
@@ -128,8 +130,13 @@ class Search:
 
     def with_faults(self, faults: tuple[Fault, ...]) -> Backward:
         """Return how these mistakes explain the gradients."""
-        at = self.pass_with(faults)
-        return self.explained(faults, at, signals(self.problem, at, (*self.base.faults, *faults)))
+        at, all_ = self.pass_with(faults), (*self.base.faults, *faults)
+        found = self.explained(faults, at, signals(self.problem, at, all_))
+        if not found.cost > len(faults) or not DERIVABLE & {*all_}:
+            return found
+        back = signals(self.problem, at, (*all_, DERIVED))
+        other = replace(self.explained(faults, at, back), derived=True)
+        return other if other.cost < found.cost else found
 
     def pass_with(self, faults: tuple[Fault, ...]) -> States:
         """Return the forward pass, with mistakes of its own among these."""

@@ -35,9 +35,10 @@ ZERO = Scaling("zero", 0.0)
 
 
 @cache
-def named_factors(T: int, B: int) -> Mapping[Scalings, float]:
+def named_factors(T: int, B: int, K: int) -> Mapping[Scalings, float]:
     """Return the factors that have a reason, or two, the likeliest first."""
     sums = {"T": T, "1/T": 1 / T, "B": B, "1/B": 1 / B, "T B": T * B, "1/(T B)": 1 / (T * B)}
+    sums |= {"1/K": 1 / K, "T/K": T / K}
     calls = {"2": 2, "3": 3, "4": 4, "5": 5, "10": 10, "1/2": 0.5}
     of_sums = [Scaling("factor", number, reason) for reason, number in sums.items()]
     of_calls = [Scaling("factor", number, reason) for reason, number in calls.items()]
@@ -47,9 +48,9 @@ def named_factors(T: int, B: int) -> Mapping[Scalings, float]:
 
 
 @cache
-def factors_of_loss(T: int, B: int) -> Mapping[Scalings, float]:
+def factors_of_loss(T: int, B: int, K: int) -> Mapping[Scalings, float]:
     """Return the factors that a loss may have for a reason: also that of a logarithm to base 2."""
-    named, bits = named_factors(T, B), Scaling("factor", BITS, "bits")
+    named, bits = named_factors(T, B, K), Scaling("factor", BITS, "bits")
     return distinct([*named, (bits,), *((*each, bits) for each in named if len(each) == 1)])
 
 

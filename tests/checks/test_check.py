@@ -7,7 +7,7 @@ import student
 
 from nbrnn.checks.check import check
 from nbrnn.checks.problem import Problem
-from nbrnn.checks.reference import forward, gradient, signals
+from nbrnn.checks.reference import DERIVABLE, DERIVED, forward, gradient, signals
 from nbrnn.errors import CheckError, ConfigError
 from nbrnn.network.params import NAMES
 
@@ -58,6 +58,29 @@ def test_the_reference_is_the_naive_algorithm():
         np.testing.assert_allclose(
             gradient(name, problem, at, back), expected[name], rtol=1e-10, atol=1e-13
         )
+
+
+@pytest.mark.parametrize(
+    "fault", [*sorted(DERIVABLE), "h_0 ignored", "softmax twice", "log missing", "y read as K indices"]
+)
+def test_of_a_wrong_forward_pass_the_derivative_is_known(fault):
+    """What automatic differentiation gives of it, by numerical differences."""
+    theta, codes, h0 = student.exercise(4, 5, 6)
+    plain = {name: array.squeeze() for name, array in theta.items()}
+    eye = np.eye(5)
+    problem = Problem(plain, eye[codes[0, :-1], None], eye[codes[0, 1:], None], h0.T, mean=True)
+    at = forward(problem, (fault,))
+    back = signals(problem, at, (fault, DERIVED))
+    for name in NAMES:
+        expected = np.empty_like(plain[name])
+        for index in np.ndindex(expected.shape):
+            losses = []
+            for step in (1e-5, -1e-5):
+                other = plain[name].copy()
+                other[index] += step
+                losses.append(forward(problem.with_theta({**plain, name: other}), (fault,)).loss)
+            expected[index] = (losses[0] - losses[1]) / 2e-5
+        np.testing.assert_allclose(gradient(name, problem, at, back), expected, atol=1e-7, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("fault", "cause"), SINGLE.items(), ids=list(SINGLE))
