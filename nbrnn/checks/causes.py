@@ -8,6 +8,10 @@ from nbrnn.checks.reference import Fault
 SENTENCES = {
     "h_0 ignored": "the window starts from h = 0 instead of the given h_0",
     "state not handed on": "every step starts from h_0: h is not handed on from step to step",
+    "every step but the first from 0": "every step but the first starts from h = 0: is h_t written "
+    "where the next step does not look for it?",
+    "another h_0": "from h_1 on each state follows from the one before: the window starts from another "
+    "state than the given h_0",
     "W transposed": "the forward pass uses the transpose of W",
     "b left out": "b is left out of a_t = W h_{t-1} + U x_t + b",
     "x read as indices": "the one-hot vectors of x are used as indices",
@@ -24,6 +28,7 @@ SENTENCES = {
     "targets early": "the targets are shifted by one: y_{t+1} stands where y_t should",
     "y read as indices": "the one-hot vectors of y are used as indices",
     "y read as K indices": "the one-hot vectors of y are used as indices, all K of each step",
+    "loss after the step": "the loss is that of the parameters after the step, not of those before",
     "softmax twice": "softmax is applied twice: the loss takes probabilities for logits",
     "log missing": "the logarithm is missing: the loss adds up -p_t[y_t] instead of -log p_t[y_t]",
     "next step missing": "the next step's term is missing in back-propagation: dL/dh_t = V^T do_t "
@@ -33,6 +38,7 @@ SENTENCES = {
     "W^T da_t: the factor (1 - h_t^2) is missing in it",
     "tanh' without the square": "the derivative of tanh is 1 - h_t^2, here it is 1 - h_t",
     "tanh' of a": "the derivative of tanh is 1 - h_t^2 with h_t = tanh(a_t), here it is 1 - a_t^2",
+    "tanh' of tanh(h)": "the derivative of tanh is 1 - h_t^2, here tanh is taken of h_t once more",
     "W for its transpose": "W takes the place of its transpose in back-propagation: dL/dh_t = V^T do_t "
     "+ W^T da_{t+1}",
     "only the last loss": "only the loss of the last step is propagated back",

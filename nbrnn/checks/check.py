@@ -175,4 +175,4 @@ def changed_in_place(done: Examination, exercise: Mapping[str, Any]) -> None:
     """Note that the parameters are not those of the exercise that the file says it is of."""
     if cases.fingerprint(done.reading.theta) != exercise["sha256"]:
         sentence = "the parameters are not those of the exercise: are they changed in place?"
-        done.findings.insert(0, Finding("changed in place", sentence, tuple(NAMES)))
+        done.find_first(Finding("changed in place", sentence, tuple(NAMES)))

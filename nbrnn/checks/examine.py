@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -102,7 +103,7 @@ class Examination:
         assert base is not None and back is not None
         numbers: dict[str, list[int]] = {}
         for fault in sorted(base.faults, key=lambda fault: SHOWN_BY.get(fault, 0)):
-            seen = [key for key in answers if STAGE[key] >= SHOWN_BY[fault]]
+            seen = [key for key in answers if STAGE[key] >= SHOWN_BY.get(fault, 0)]
             self.find(fault, causes.of_fault(fault), [*seen, *of_gradients], numbers)
         for key in base.unexplained:
             follows = bool(self.findings)
@@ -135,6 +136,13 @@ class Examination:
         self.findings.append(Finding(name, sentence, tuple(keys), follows))
         for key in keys:
             numbers.setdefault(key, []).append(len(self.findings))
+
+    def find_first(self, finding: Finding) -> None:
+        """Note what all other findings may follow from."""
+        self.findings = [finding, *(replace(each, follows=each.cause is None) for each in self.findings)]
+        self.rows = [
+            row if row.is_right else replace(row, verdict=renumbered(row.verdict)) for row in self.rows
+        ]
 
     def shared(self, part: str) -> dict[str | Scaling, list[str]]:
         """Return the mistakes in the sums of single gradients, each with the gradients that have it."""
@@ -208,10 +216,7 @@ class Examination:
 
     def where_answer(self, key: str, answer: Answer, base: Forward) -> str:
         """Return in words where an answer without a cause begins to differ."""
-        expected = forwards.by_name(base.at)[key]
-        if key == "H" or (key == "P" and "H" not in base.unexplained):
-            expected = self.right[key]
-        return places.of_answer(key, answer, expected, self.tolerance[key].single)
+        return places.of_answer(key, answer, base.expected[key], self.tolerance[key].single)
 
     # ------------------------------------------------------------ rows
 
@@ -286,6 +291,11 @@ class Examination:
         ):
             return f"wrong: {said}"
         return f"follows from {said}" if its else "follows from what it is computed of"
+
+
+def renumbered(verdict: str) -> str:
+    """Return a verdict whose findings have moved by one."""
+    return re.sub(r"\d+", lambda number: str(int(number[0]) + 1), verdict)
 
 
 def finite(number: float | None) -> float | None:

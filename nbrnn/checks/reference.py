@@ -21,6 +21,7 @@ Faults = Collection[Fault]
 STATE_FAULTS = (
     "h_0 ignored",
     "state not handed on",
+    "every step but the first from 0",
     "W transposed",
     "b left out",
     "x read as indices",
@@ -44,6 +45,7 @@ BACKWARD_FAULTS = (
     "tanh' missing in the next step's term",
     "tanh' without the square",
     "tanh' of a",
+    "tanh' of tanh(h)",
     "W for its transpose",
     "only the last loss",
     "softmax' missing",
@@ -104,7 +106,9 @@ def states(problem: Problem, faults: Faults) -> tuple[Array, Array]:
     H = np.empty((len(X) + 1, *h0.shape), A.dtype)
     H[0] = 0 if "h_0 ignored" in faults else h0
     for t in range(len(X)):
-        A[t] += (H[0] if "state not handed on" in faults else H[t]) @ W
+        before = H[0] if "state not handed on" in faults else H[t]
+        if t == 0 or "every step but the first from 0" not in faults:
+            A[t] += before @ W
         if "sigmoid for tanh" in faults:
             H[t + 1] = 1 / (1 + np.exp(-A[t]))
         else:
@@ -179,6 +183,8 @@ def signals(problem: Problem, at: States, faults: Faults = ()) -> Signals:
         slope = 1 - H[1:]
     elif "tanh' of a" in faults:
         slope = 1 - at.A**2
+    elif "tanh' of tanh(h)" in faults:
+        slope = 1 - np.tanh(H[1:]) ** 2
     elif "tanh' missing" in faults or "no tanh" in faults:
         slope = np.ones_like(H[1:])
     if "sigmoid for tanh" in faults and "tanh' missing" not in faults:
@@ -190,7 +196,7 @@ def signals(problem: Problem, at: States, faults: Faults = ()) -> Signals:
     W = theta["W"].T if ("W for its transpose" in faults) != ("W transposed" in faults) else theta["W"]
     da = np.empty_like(D)
     following = np.zeros_like(problem.h0)
-    alone = "next step missing" in faults or "state not handed on" in faults
+    alone = {"next step missing", "state not handed on", "every step but the first from 0"} & {*faults}
     for t in reversed(range(len(D))):
         dh = D[t] if alone else D[t] + following @ W
         da[t] = dh * slope[t]
