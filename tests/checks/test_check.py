@@ -161,6 +161,12 @@ def test_faults_of_the_smooth_loss(fault):
     assert report.causes == ([student.SERIES[fault]] if fault else [])
 
 
+def test_indices_that_look_like_one_hot_vectors():
+    """Two windows of two characters of two."""
+    for seed in range(8):
+        assert check(arrays(layout="row", m=6, K=2, T=2, B=2, seed=seed)).is_right
+
+
 def test_a_batch_that_is_summed():
     for layout in ("column", "row"):
         assert check(arrays(layout=layout, B=3, one_hot=True)).is_right
