@@ -287,7 +287,7 @@ def right_programs() -> list[str]:
     intro = (
         f"Of {RIGHT_PROGRAMS:,} right programs {len(alarms)} are called wrong: m 1 to 100, K 2 to 101, "
         "T 1 to 100, 1 to 4 windows, float32 and float64, sums and means, columns, rows and the names "
-        "of torch, some of the answers, clipped gradients, 1 or 3 steps of three optimizers, smooth losses."
+        "of torch, some of the answers, clipped gradients, 1 or 3 steps of three optimizers."
     )
     return ["", "## Right programs", "", intro, *(map(str, alarms))]
 

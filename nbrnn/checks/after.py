@@ -193,13 +193,19 @@ def add_findings(done: Examination, best: Steps, fault: Fault | None, stepping: 
         done.findings.append(
             Finding("eta", f"the step is {best.multiple:g} times what it should be, {eta}", arrays)
         )
-    if best.unexplained:
-        names = ", ".join(stepping.answers[name].name for name in best.unexplained)
+    for name in best.unexplained:
+        shape, answer = stepping.theta[name].shape, stepping.answers[name]
+        if answer.ways[0].shape != shape:
+            sentence = f"{answer.name} has the shape {answer.array.shape}, {name} has {shape}"
+            done.findings.append(Finding(None, sentence, (f"{name} after",), bool(done.findings)))
+    before, after = stepping.theta, stepping.answers
+    before, after = stepping.theta, stepping.answers
+    others = [name for name in best.unexplained if after[name].ways[0].shape == before[name].shape]
+    if others:
+        names = ", ".join(stepping.answers[name].name for name in others)
         sentence = f"{names}: not what {config.optimizer} makes of the parameters before"
         follows = bool(done.findings)
-        done.findings.append(
-            Finding(None, sentence, tuple(f"{name} after" for name in best.unexplained), follows)
-        )
+        done.findings.append(Finding(None, sentence, tuple(f"{name} after" for name in others), follows))
 
 
 def add_rows(done: Examination, answers: Mapping[str, Answer], stepping: Stepping) -> None:
@@ -227,8 +233,7 @@ def add_rows(done: Examination, answers: Mapping[str, Answer], stepping: Steppin
             for number, finding in enumerate(done.findings, 1)
             if f"{name} after" in finding.arrays
         ]
-        with np.errstate(all="ignore"):
-            largest = float(np.abs(change - expected).max() / max(float(np.abs(expected).max()), 1e-300))
+        largest = float(np.abs(change - expected).max() / max(float(np.abs(expected).max()), 1e-300))
         verdict = "right" if off <= 1e-9 else "right, in float32"
         if off > allowed[name] or blamed:
             verdict = "right" if off <= 1e-9 else f"wrong: {', '.join(blamed)}"

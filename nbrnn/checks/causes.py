@@ -19,6 +19,8 @@ SENTENCES = {
     "no tanh": "tanh is missing: h_t is a_t",
     "reads y": "the network reads the targets y instead of the inputs x",
     "h_{t-1} for h_t in o": "o_t is computed of h_{t-1} instead of h_t",
+    "logits for P": "{it}: these are the o_t, before softmax",
+    "log P for P": "{it}: these are logarithms of the probabilities",
     "c left out": "c is left out of o_t = V h_t + c",
     "softmax over time": "softmax is taken along the wrong axis: probabilities add up to 1 over "
     "the steps, instead of over the characters",

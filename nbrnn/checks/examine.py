@@ -19,6 +19,7 @@ from nbrnn.checks.reference import LOSS_FAULTS, OUTPUT_FAULTS, STATE_FAULTS, Fau
 from nbrnn.checks.report import Finding, Row
 from nbrnn.checks.spellings import Sorted
 from nbrnn.config import RunConfig
+from nbrnn.errors import CheckError
 from nbrnn.network.params import NAMES, Array
 
 WHAT = {
@@ -65,6 +66,8 @@ class Examination:
             return
         problem = self.reading.problem
         self.tolerance, self.right = tolerances(problem), everything(problem)
+        if not np.isfinite(self.right["loss"]):
+            raise CheckError("the parameters are so large that the loss is no finite number")
         answers = forward_answers(found, self.reading)
         layout, (m, K) = self.reading.layout, self.reading.theta["U"].shape
         of_gradients = parameter_answers(found.of("gradient"), layout, m, K)
@@ -107,7 +110,11 @@ class Examination:
             self.find(fault, causes.of_fault(fault), [*seen, *of_gradients], numbers)
         for key in base.unexplained:
             follows = bool(self.findings)
-            self.find(None, self.where_answer(key, answers[key], base), [key], numbers, follows)
+            cause = self.taken_for_probabilities(answers[key]) if key == "P" else None
+            if cause is not None:
+                self.find(cause, causes.of_fault(cause, it=answers[key].name), [key], numbers)
+            else:
+                self.find(None, self.where_answer(key, answers[key], base), [key], numbers, follows)
         faults: set[Fault] = set(back.faults)
         if "W transposed" in {*base.faults, *faults}:  # then either way of going back follows from it
             faults.discard("W for its transpose")
@@ -121,6 +128,12 @@ class Examination:
         for name in back.unexplained:
             self.find_unexplained(name, of_gradients[name], numbers)
         return numbers
+
+    def taken_for_probabilities(self, answer: Answer) -> str | None:
+        """Return what else than probabilities an array is."""
+        others = {"logits for P": self.right["O"], "log P for P": np.log(self.right["P"])}
+        within = self.tolerance["P"].single
+        return next((name for name, array in others.items() if answer.error(array) <= within), None)
 
     def find(
         self,
@@ -264,8 +277,7 @@ class Examination:
         else:
             found, beside = pair
             off = error(found, beside)
-            with np.errstate(all="ignore"):
-                largest = float(np.abs(found - beside).max() / max(float(np.abs(beside).max()), 1e-300))
+            largest = float(np.abs(found - beside).max() / max(float(np.abs(beside).max()), 1e-300))
             is_right = key not in numbers or off <= tolerance.double
         if is_right and off is not None:
             precision = "right" if off <= tolerance.double else "right, in float32"

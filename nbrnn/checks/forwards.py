@@ -118,8 +118,9 @@ def agrees(
 def scalings_of(problem: Problem, answer: Answer, loss: float, tolerance: float) -> Scalings | None:
     """Return the factors by which a loss is a multiple of the right one, None if none are known."""
     T, B, K = problem.X.shape
-    value = float(answer.array.reshape(-1)[0])
-    return reason_of(value / loss, factors_of_loss(T, B, K), tolerance) if loss else None
+    if not loss or not answer.ways:
+        return None
+    return reason_of(float(answer.ways[0]) / loss, factors_of_loss(T, B, K), tolerance)
 
 
 def with_own_arrays(

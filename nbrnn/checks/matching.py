@@ -23,8 +23,7 @@ def norm(array: Array) -> float:
 
 def error(found: Array, right: Array, floor: float = 0.0) -> float:
     """Return ||found - right|| / ||right||; infinite where a number is not finite."""
-    with np.errstate(all="ignore"):
-        difference = norm(found - right)
+    difference = norm(found - right)
     if not np.isfinite(difference):
         return np.inf
     return 0.0 if difference == 0 else difference / max(norm(right), floor, 1e-300)
@@ -60,10 +59,8 @@ def tolerances(problem: Problem) -> dict[str, Tolerance]:
         others.append(everything(problem.with_theta(theta)))
     total = norm(np.array([norm(right[name]) for name in NAMES]))
     floors = {name: total * 1e-3 if name in NAMES else 0.0 for name in right}
-    return {
-        name: Tolerance.of(max(error(other[name], right[name], floors[name]) for other in others))
-        for name in right
-    }
+    seen = {name: [error(each[name], right[name], floors[name]) for each in others] for name in right}
+    return {name: Tolerance.of(max(filter(np.isfinite, seen[name]), default=0.0)) for name in right}
 
 
 def everything(problem: Problem) -> dict[str, Array]:

@@ -81,15 +81,23 @@ def scalings(
     elements enough to tell.
     """
     f, r = found.ravel(), right.ravel()
+    if not np.isfinite([f, r]).all():
+        return []
     ff, fr, rr = float(f @ f), float(f @ r), float(r @ r)
     if max(ff, rr) <= floor**2:  # rounding alone
         return [()]
     if ff + rr - 2 * fr <= 4 * tolerance**2 * rr + 1e-13 * ff and error(f, r, floor) <= tolerance:
         return [()]
-    if not np.isfinite(ff + rr) or rr <= floor**2 or ff == 0:
-        return [(ZERO,)] if ff == 0 else []
-    # of two vectors with this angle no multiple is near the other
+    if ff == 0:
+        return [(ZERO,)]
+    return differing(f, r, tolerance, factors) if rr > floor**2 else []
+
+
+def differing(f: Array, r: Array, tolerance: float, factors: Mapping[Scalings, float]) -> list[Scalings]:
+    """Return what was done to `r` to give `f`, which is another vector."""
+    ff, fr, rr = float(f @ f), float(f @ r), float(r @ r)
     k = fr / rr
+    # of two vectors with this angle no multiple is near the other
     if fr == 0 or 1 - fr / ff * k > 4 * tolerance**2 + 1e-13 or error(f, k * r) > tolerance:
         return clipped(f, r, tolerance, factors)
     named, clips = reason_of(k, factors, tolerance), clipped(f, r, tolerance, factors)

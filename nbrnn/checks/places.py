@@ -31,8 +31,7 @@ def of_answer(key: str, answer: Answer, expected: Array, tolerance: float) -> st
 
 def first_difference(found: Array, right: Array, tolerance: float) -> Sequence[int]:
     """Return the index of the first element, by the first axis, that is off; of these the furthest."""
-    with np.errstate(all="ignore"):
-        off = np.abs(found - right)
+    off = np.abs(found - right)
     off[~np.isfinite(off)] = np.inf
     limit = max(tolerance * float(np.abs(right).max()), 1e-300)
     steps = np.flatnonzero((off.reshape(len(off), -1) > limit).any(1))
@@ -43,8 +42,7 @@ def first_difference(found: Array, right: Array, tolerance: float) -> Sequence[i
 
 def where_in(found: Array, right: Array, tolerance: float) -> str:
     """Return in words where a matrix or a vector differs, and by how much."""
-    with np.errstate(all="ignore"):
-        off = np.abs(found - right)
+    off = np.abs(found - right)
     off[~np.isfinite(off)] = np.inf
     wrong = off > tolerance * max(float(np.abs(right).max()), 1e-300)
     place = np.unravel_index(int(np.argmax(off)), off.shape)

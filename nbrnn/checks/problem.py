@@ -122,6 +122,8 @@ def windows_of(found: Sorted, m: int, K: int) -> Iterator[tuple[Array, Array, Ar
     given = {name: found.by_role[Role("input", name)] for name in "xy"}
     starts = starts_of([each.array for name in "xy" for each in given[name]], K)
     state = found.of("input").get("h0")
+    if state is not None and not np.isfinite(state.array).all():
+        raise CheckError(f"{state.name} holds numbers that are not finite")
     pairs: list[tuple[Array, Array]] = []
     fitting: list[tuple[Array, Array]] = []
     for vectors in (True, False):  # of few characters indices may look like one-hot vectors
@@ -178,8 +180,17 @@ def one_hot_of(given: list[Named], K: int, start: int, vectors: bool) -> list[Ar
         if not np.isfinite(array).all() or (array != np.floor(array)).any():
             raise CheckError(f"{each.name} holds numbers that are neither indices nor one-hot vectors")
         one_hot = from_one_hot(array, K) if vectors else []
+        if vectors and not one_hot and array.ndim == 2 and K in array.shape and K > 2:
+            refuse_broken(each.name, array, K)
         ways.append(one_hot or from_indices(each.name, array, K, start))
     return [X for X in ways[0] if all(any(np.array_equal(X, Z) for Z in way) for way in ways[1:])]
+
+
+def refuse_broken(name: str, array: Array, K: int) -> None:
+    """Raise CheckError for vectors of 0 and 1 some of which have not just one 1."""
+    if ((array == 0) | (array == 1)).all():
+        ones = array.sum(array.shape.index(K))
+        raise CheckError(f"{name}: {(ones != 1).sum()} of {ones.size} vectors are not one-hot")
 
 
 def from_one_hot(array: Array, K: int) -> list[Array]:

@@ -170,8 +170,7 @@ def loss_of(problem: Problem, P: Array, faults: Faults = ()) -> float:
     P = softmax(P) if "softmax twice" in faults else P
     if "log missing" in faults:
         return float(-problem.scale * (Y * P).sum())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(-problem.scale * (Y[used] * np.log(P[used])).sum())
+    return float(-problem.scale * (Y[used] * np.log(P[used])).sum())
 
 
 def signals(problem: Problem, at: States, faults: Faults = ()) -> Signals:
@@ -222,17 +221,16 @@ def output_gradient(problem: Problem, P: Array, faults: Faults) -> Array:
         return np.asarray(P * Y.sum(0) - Y)
     if DERIVED in faults and "softmax over all" in faults:
         return np.asarray(P * Y.sum() - Y)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if "softmax' missing" in faults:
-            do = np.where(Y != 0, -Y / P, 0)
-        elif "softmax twice" in faults:
-            do = through_softmax(P, softmax(P) - Y)
-        elif "log missing" in faults:
-            do = through_softmax(P, -Y)
-        else:
-            do = P - np.minimum(Y, 1)
-            if "softmax' applied twice" in faults:
-                do = through_softmax(P, do)
+    if "softmax' missing" in faults:
+        do = np.where(Y != 0, -Y / P, 0)
+    elif "softmax twice" in faults:
+        do = through_softmax(P, softmax(P) - Y)
+    elif "log missing" in faults:
+        do = through_softmax(P, -Y)
+    else:
+        do = P - np.minimum(Y, 1)
+        if "softmax' applied twice" in faults:
+            do = through_softmax(P, do)
     if "only the last loss" in faults:
         do[:-1] = 0
     return do

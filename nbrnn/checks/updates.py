@@ -215,6 +215,8 @@ def starts_of(first: float, T: int | None, K: int | None) -> Iterator[tuple[str,
 def other_weights(losses: Array, smooth: Array, right: Array) -> Smoothing:
     """Return whether the series is smoothed by other weights, or begun elsewhere."""
     first = float(losses[0])
+    if not np.isfinite(smooth).all():
+        return Smoothing(None, right)
     steps, pulls = np.diff(smooth), losses[1:] - smooth[:-1]
     if pulls.size and (share := float(pulls @ steps / max(pulls @ pulls, 1e-300))) > 0:
         if fits(smooth, smooth_series(losses, first, 1 - share)):

@@ -208,6 +208,8 @@ SPELLINGS = [
     ("rnn.weight_hh_l0", "rnn.weight_hh_l0.grad"),
     ("W", "dL_dW"),
     ("params:W", "gradW"),
+    ("Waa", "dWaa"),
+    ("h2h.weight", "gradient_W"),
 ]
 
 
@@ -218,6 +220,27 @@ def test_spellings(parameter, gradient):
     report = check(given)
     assert report.is_right
     assert gradient in [row.name for row in report.rows]
+
+
+def test_numbers_that_are_not_finite_are_wrong():
+    for number in (np.nan, np.inf):
+        given = arrays()
+        given["grads_U"][1, 2] = given["H"][0, 3] = number
+        report = check({**given, "loss": np.array(number)})
+        assert [finding.arrays for finding in report.findings] == [("H",), ("loss",), ("U",)]
+        assert "only in row 2" in report.findings[2].sentence
+
+
+def test_what_is_no_probability():
+    given = arrays()
+    report = check({**given, "P": np.log(given["P"])})
+    assert report.causes == ["log P for P"]
+
+
+def test_of_parameters_after_a_step_the_shape_is_told():
+    given = {**arrays(), "W_after": np.zeros((4, 4))}
+    (finding,) = check(given).findings
+    assert "W_after has the shape (4, 4), W has (5, 5)" in finding.sentence
 
 
 def test_what_cannot_be_checked():
@@ -233,6 +256,9 @@ def test_what_cannot_be_checked():
         ({"U": np.ones((3, 3))}, "no network has parameters of these shapes"),
         ({"W": np.full((5, 5), np.nan)}, "not finite"),
         ({"h0": np.ones(4)}, "no state of 5 units"),
+        ({"h0": np.full(5, np.inf)}, "h0 holds numbers that are not finite"),
+        ({"x": np.zeros((7, 10)), "y": np.eye(7, 10)}, "x: 10 of 10 vectors are not one-hot"),
+        ({"U": np.full((5, 7), 1e200), "V": np.full((7, 5), 1e308)}, "loss is no finite number"),
         ({"RNN.W": np.ones((5, 5))}, "both taken for W"),
         ({"P": np.array([{}])}, "object array"),
     ]:
