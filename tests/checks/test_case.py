@@ -52,9 +52,9 @@ def test_the_code_for_torch(nbrnn, text_file):
     assert np.load("case.npz")["y"].dtype == np.int64  # the only integers that torch takes for targets
     pytest.importorskip("torch")
     exec(code, {})
-    assert "right: 6 arrays agree" in nbrnn("check", "mine.npz", "--loss", "mean").stdout
+    assert "right: 6 arrays agree" in nbrnn("check", "mine.npz").stdout
     exec(code.replace("tanh(h @", "tanh(h.detach() @"), {})
-    done = nbrnn("check", "mine.npz", "--loss", "mean", code=1).stdout
+    done = nbrnn("check", "mine.npz", code=1).stdout
     assert "the next step's term is missing" in done
 
 
@@ -102,6 +102,16 @@ def test_answers_alone_with_the_case(nbrnn, text_file):
     assert "the sign is wrong" in done
     np.savez("mine.npz", **{**case, "W": case["W"] * 0.9}, loss=loss)
     assert "changed in place" in nbrnn("check", "mine.npz", code=1).stdout
+
+
+def test_the_mean_is_right_unless_the_sum_is_asked_for(nbrnn, text_file):
+    for options, code in (((), 0), (("--loss", "sum"), 1)):
+        nbrnn("case", "case.npz", text_file, "--blind")
+        case = dict(np.load("case.npz"))
+        loss, P, _, grads = solved(case, ("mean",))
+        np.savez("mine.npz", **case, loss=loss, P=P, **{f"d{n}": g for n, g in grads.items()})
+        done = nbrnn("check", "mine.npz", *options, code=code).stdout
+        assert ("a mean over the T characters" in done) == bool(code)
 
 
 def test_what_is_no_file_of_arrays(nbrnn, tmp_path):

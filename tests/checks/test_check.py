@@ -118,8 +118,11 @@ def test_a_gradient_that_nothing_is_added_to():
     assert "grads_b: 0 everywhere" in finding.sentence
 
 
-def test_right_programs_are_right():
-    for seed in range(100):
+@pytest.mark.parametrize(
+    "seeds", [range(24), pytest.param(range(24, 100), marks=pytest.mark.slow)], ids=["few", "many"]
+)
+def test_right_programs_are_right(seeds):
+    for seed in seeds:
         m, K, T, B = (
             int(np.random.default_rng(seed).choice(n)) for n in ((2, 5, 8), (3, 5), (2, 5, 9), (1, 2))
         )
