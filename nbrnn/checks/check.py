@@ -124,7 +124,8 @@ def best_of(found: Sorted, settings: Mapping[str, Any], steps: int) -> Best:
             break
         config = RunConfig(**{**settings, "loss": loss})
         for reading in [None] if series else likeliest(found, loss == "mean"):
-            done = Examination(reading or Reading("", {}, None), config)
+            limit = best.examination.cost if best else np.inf
+            done = Examination(reading or Reading("", {}, None), config, limit)
             done.examine(found)
             examine_steps(done, found, steps)
             length = settings.get("seq_length")

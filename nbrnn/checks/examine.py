@@ -45,6 +45,7 @@ class Examination:
 
     reading: Reading
     config: RunConfig
+    limit: float = np.inf  # the cost of another reading: one that costs more need not be known in full
     rows: list[Row] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -90,11 +91,11 @@ class Examination:
         problem, base = self.reading.problem, self.forward
         assert problem is not None and base is not None
         known = frozenset(answers)
-        best = Search(problem, base, of_gradients, self.tolerance, known).best()
+        best = Search(problem, base, of_gradients, self.tolerance, known, self.limit).best()
         others = tuple(fault for fault in base.faults if fault not in LOSS_FAULTS)
         if best.cost and (others != base.faults or base.unexplained):
             without = replace(base, faults=others, at=forward(problem, others))
-            found = Search(problem, without, of_gradients, self.tolerance, known).best()
+            found = Search(problem, without, of_gradients, self.tolerance, known, best.cost).best()
             best = found if found.cost < best.cost else best
         return best
 

@@ -88,10 +88,11 @@ class Search:
         answers: Mapping[str, Answer],
         tolerance: Mapping[str, Tolerance],
         known: Collection[str] = (),
+        limit: float = np.inf,
     ) -> None:
         self.problem, self.base, self.answers, self.tolerance = problem, base, answers, tolerance
         self.known = known
-        self.bound = np.inf  # what costs more need not be known in full
+        self.limit = self.bound = limit  # what costs more need not be known in full
         self.factors = named_factors(*problem.X.shape)
         self.assemblies = ALONE
 
@@ -99,7 +100,7 @@ class Search:
         """Return the one with the fewest mistakes; of several the one that begins most basically."""
         best = self.searched(self.with_faults(()), 2)
         if best.cost > 2:  # single gradients may be put together with two mistakes
-            self.bound, self.assemblies = best.cost, IN_PAIRS
+            self.bound, self.assemblies = min(best.cost, self.limit), IN_PAIRS
             found = self.with_faults(())
             best = self.searched(found if found.cost < best.cost else best, 1)
         return best
@@ -109,7 +110,7 @@ class Search:
         for faults in self.candidates(most):
             if best.cost <= len(faults):
                 break
-            self.bound = best.cost
+            self.bound = min(best.cost, self.limit)
             found = self.truncated(best, faults) if TRUNCATED in faults else self.with_faults(faults)
             if found.cost < best.cost:
                 best = found
