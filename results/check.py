@@ -271,7 +271,9 @@ def pairs_of_faults() -> list[str]:
     return [
         *["", "## Pairs of faults", "", intro],
         *table("", "pairs", "both", "one first", "one, and another", "no cause", "misled", rows=rows),
-        *["", "Those that are not both named:"],
+        "",
+        "Those that are not both named. Where only the last step is seen, `targets are x` is as right "
+        "as `targets late`, since x_T is y_{T-1}:",
         *table("", "planted", "named", rows=others),
     ]
 
@@ -313,10 +315,7 @@ def main() -> None:
     of_torch = [(fault, said(report)) for fault, report in skeleton()]
     if of_torch:
         text += ["", "## The course's skeleton for torch", ""]
-        text += [
-            "A missing import, and the length of the window taken from the wrong axis before the loop, "
-        ]
-        text[-1] += "end with an error of Python; the mistakes below do not."
+        text += ["A missing import and a loop over the wrong axis end with an error; these do not:"]
         text += table("mistake", "what check says", rows=of_torch)
     (HERE / "README.md").write_text("\n".join(text) + "\n")
 

@@ -21,6 +21,8 @@ from nbrnn.checks.reference import (
     DERIVABLE,
     DERIVED,
     LOSS_FAULTS,
+    OF_BATCHES,
+    OF_GRADIENT,
     OUTPUT_FAULTS,
     STATE_FAULTS,
     Fault,
@@ -36,8 +38,6 @@ from nbrnn.network.params import NAMES, Array
 OF_OUTPUT = {*LOSS_FAULTS, "only the last loss", "softmax' missing", "softmax' applied twice"}
 TRUNCATED = "truncated"  # after any number of steps
 Assembly = tuple[str, ...]
-ALONE: list[Assembly] = [(), *((fault,) for fault in ASSEMBLY_FAULTS)]
-IN_PAIRS: list[Assembly] = [*ALONE, *combinations(ASSEMBLY_FAULTS, 2)]
 
 
 class Own(NamedTuple):
@@ -94,13 +94,25 @@ class Search:
         self.known = known
         self.limit = self.bound = limit  # what costs more need not be known in full
         self.factors = named_factors(*problem.X.shape)
-        self.assemblies = ALONE
+        self.assemblies = self.possible(1)
+
+    def possible(self, most: int) -> dict[str, list[Assembly]]:
+        """Return the mistakes in the sum of each gradient that are tried, up to so many together."""
+        none = OF_BATCHES if len(self.problem.h0) == 1 else set()
+        of_each = {
+            name: [fault for fault in ASSEMBLY_FAULTS if fault in faults - none]
+            for name, faults in OF_GRADIENT.items()
+        }
+        return {
+            name: [each for size in range(most + 1) for each in combinations(faults, size)]
+            for name, faults in of_each.items()
+        }
 
     def best(self) -> Backward:
         """Return the one with the fewest mistakes; of several the one that begins most basically."""
         best = self.searched(self.with_faults(()), 2)
         if best.cost > 2:  # single gradients may be put together with two mistakes
-            self.bound, self.assemblies = min(best.cost, self.limit), IN_PAIRS
+            self.bound, self.assemblies = min(best.cost, self.limit), self.possible(2)
             found = self.with_faults(())
             best = self.searched(found if found.cost < best.cost else best, 1)
         return best
@@ -176,7 +188,7 @@ class Search:
         tolerance = self.tolerance[name].single
         (array,) = answer.ways
         found = []
-        for assembly in self.assemblies:
+        for assembly in self.assemblies[name]:
             expected = right if not assembly else self.assembled(name, at, back, assembly)
             if expected is None or expected.squeeze().shape != array.squeeze().shape:
                 continue

@@ -313,14 +313,13 @@ PARTS: dict[str, slice | tuple[slice, slice]] = {  # of a series (T, B, n), wher
     "only the first step": slice(0, 1),
     "only the first window": (slice(None), slice(0, 1)),
 }
-ASSEMBLY_FAULTS = (
-    "h_t for h_{t-1}",
-    "h_0 ignored in it",
-    "y for x",
-    *PARTS,
-    "transposed",
-    "wrong axis",
-    "summed to one number",
-    "not summed over time",
-    "not summed over windows",
-)
+SUMS = ("wrong axis", "summed to one number", "not summed over time", "not summed over windows")
+ASSEMBLY_FAULTS = ("h_t for h_{t-1}", "h_0 ignored in it", "y for x", *PARTS, "transposed", *SUMS)
+OF_GRADIENT = {  # those that each gradient may have
+    "W": {"h_t for h_{t-1}", "h_0 ignored in it", *PARTS, "transposed"},
+    "U": {"y for x", *PARTS, "transposed"},
+    "V": {"h_t for h_{t-1}", *PARTS, "transposed"},
+    "b": {*PARTS, *SUMS},
+    "c": {*PARTS, *SUMS},
+}
+OF_BATCHES = {"only the first window", "not summed over windows"}
