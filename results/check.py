@@ -6,7 +6,6 @@ right programs of all kinds, in which it must find nothing.
 """
 
 import itertools
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,17 +17,13 @@ from scipy.io import savemat
 
 from nbrnn.checks.check import check
 from nbrnn.checks.report import Report
+from tests.checks import seen, student
 
-ROOT = Path(__file__).parents[1]
 HERE = Path(__file__).parent / "check"
-sys.path.append(str(ROOT / "tests" / "checks"))
-
-import seen  # noqa: E402
-import student  # noqa: E402
 
 SIZES = [(5, 7, 10), (10, 12, 25), (100, 80, 25)]
 LAYOUTS = ("column", "row")
-PAIRS = [(SIZES[0], "column", 1), (SIZES[1], "row", 1), (SIZES[2], "column", 7)]  # of all, every so many
+PAIRS = [(SIZES[0], "column", 1), (SIZES[1], "row", 1), (SIZES[2], "column", 7)]  # the last: every nth
 OUTCOMES = ("all", "first", "first, and more", "no cause", "misled")
 FAULTS = {**student.FORWARD, **student.GRADIENT, **student.LOSS}
 RIGHT_PROGRAMS = 1000
@@ -40,11 +35,11 @@ def outcome(report: Report, wanted: set[str]) -> str:
     causes = [cause or "" for cause in report.causes]
     if set(causes) == wanted:
         return "all"
-    if not causes:
-        return "nothing"
-    if causes[0] in wanted:
-        return "first, and more" if set(causes) - wanted - {""} else "first"
-    return "misled" if causes[0] else "no cause"
+    if not causes or not causes[0]:
+        return "no cause"
+    if causes[0] not in wanted:
+        return "misled"
+    return "first, and more" if set(causes) - wanted - {""} else "first"
 
 
 def exercise(m: int, K: int, T: int, B: int = 1) -> Any:
@@ -209,7 +204,7 @@ def published() -> Iterator[tuple[str, Report]]:
 def skeleton() -> Iterator[tuple[str, Report]]:
     """Yield the mistakes near the course's skeleton for torch, in both layouts, and the reports."""
     try:
-        import skeletons
+        from tests.checks import skeletons
     except ImportError:
         return
     theta, codes, h0 = student.exercise(10, 12, 25, seed=1)
