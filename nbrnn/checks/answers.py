@@ -31,10 +31,15 @@ class Answer:
         return min((error(way, part, floor) for way, part in self.beside(right)), default=np.inf)
 
     def beside(self, right: Array) -> Iterator[tuple[Array, Array]]:
-        """Yield each with what it should be: of T states h_1 to h_T, or h_0 to h_{T-1}."""
+        """Yield each with what it should be: of T states h_1 to h_T, or h_0 to h_{T-1}.
+
+        Of T + 1 states all, or h_1 to h_T with a last one of zeros, which was never written.
+        """
         for way in self.ways:
             if way.shape == right.shape:
                 yield way, right
+                if right.ndim == 3 and len(way) > 1 and not way[-1].any():
+                    yield way[:-1], right[1:]
             elif right.ndim == 3 and len(way) == len(right) - 1:
                 yield way, right[1:]
                 yield way, right[:-1]

@@ -47,7 +47,8 @@ def case(
     eye = np.eye(K)
     problem = Problem(theta, eye[codes[:-1]], eye[codes[1:]], h0, config.loss == "mean")
     arrays = laid_out(theta, layout)
-    arrays |= {"x": codes[:-1].T.squeeze() + first, "y": codes[1:].T.squeeze() + first}
+    indices = codes.T.astype(np.int64) + first  # torch takes no shorter ones
+    arrays |= {"x": indices[:, :-1].squeeze(), "y": indices[:, 1:].squeeze()}
     arrays |= {
         "X": along(problem.X, layout),
         "Y": along(problem.Y, layout),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from nbrnn.checks.matching import Scaling
+from nbrnn.checks.multiples import Scaling
 from nbrnn.checks.reference import Fault
 
 SENTENCES = {
     "h_0 ignored": "the window starts from h = 0 instead of the given h_0",
     "state not handed on": "every step starts from h_0: h is not handed on from step to step",
+    "every step but the first from 0": "every step but the first starts from h = 0: is h_t written "
+    "where the next step does not look for it?",
+    "another h_0": "from h_1 on each state follows from the one before: the window starts from another "
+    "state than the given h_0",
     "W transposed": "the forward pass uses the transpose of W",
     "b left out": "b is left out of a_t = W h_{t-1} + U x_t + b",
     "x read as indices": "the one-hot vectors of x are used as indices",
@@ -15,6 +19,8 @@ SENTENCES = {
     "no tanh": "tanh is missing: h_t is a_t",
     "reads y": "the network reads the targets y instead of the inputs x",
     "h_{t-1} for h_t in o": "o_t is computed of h_{t-1} instead of h_t",
+    "logits for P": "{it}: these are the o_t, before softmax",
+    "log P for P": "{it}: these are logarithms of the probabilities",
     "c left out": "c is left out of o_t = V h_t + c",
     "softmax over time": "softmax is taken along the wrong axis: probabilities add up to 1 over "
     "the steps, instead of over the characters",
@@ -23,6 +29,10 @@ SENTENCES = {
     "targets late": "the targets are shifted by one: y_{t-1} stands where y_t should",
     "targets early": "the targets are shifted by one: y_{t+1} stands where y_t should",
     "y read as indices": "the one-hot vectors of y are used as indices",
+    "y read as K indices": "the one-hot vectors of y are used as indices, all K of each step",
+    "loss after the step": "the loss is that of the parameters after the step, not of those before",
+    "softmax twice": "softmax is applied twice: the loss takes probabilities for logits",
+    "log missing": "the logarithm is missing: the loss adds up -p_t[y_t] instead of -log p_t[y_t]",
     "next step missing": "the next step's term is missing in back-propagation: dL/dh_t = V^T do_t "
     "+ W^T da_{t+1}, here without W^T da_{t+1}",
     "tanh' missing": "the derivative of tanh is missing: da_t is (1 - h_t^2) dh_t, here dh_t",
@@ -30,6 +40,7 @@ SENTENCES = {
     "W^T da_t: the factor (1 - h_t^2) is missing in it",
     "tanh' without the square": "the derivative of tanh is 1 - h_t^2, here it is 1 - h_t",
     "tanh' of a": "the derivative of tanh is 1 - h_t^2 with h_t = tanh(a_t), here it is 1 - a_t^2",
+    "tanh' of tanh(h)": "the derivative of tanh is 1 - h_t^2, here tanh is taken of h_t once more",
     "W for its transpose": "W takes the place of its transpose in back-propagation: dL/dh_t = V^T do_t "
     "+ W^T da_{t+1}",
     "only the last loss": "only the loss of the last step is propagated back",
@@ -81,6 +92,11 @@ FACTORS = {
     "1/B": "divided by the B windows once too often: B times too small",
     "T B": "a sum over all T B characters instead of their mean: T B times too large",
     "1/(T B)": "a mean over all T B characters instead of each window's sum: T B times too small",
+    **dict.fromkeys(
+        ("T/K", "1/K"),
+        "divided by the K characters of the alphabet instead of the T of the window: "
+        "is T taken from the wrong axis?",
+    ),
     "bits": "in bits instead of nats: log 2 times too small, a logarithm to base 2",
     "1/2": "half as large as it should be",
 }
@@ -99,20 +115,14 @@ def of_fault(fault: Fault, **words: str) -> str:
     return sentence
 
 
-def of_factor(reason: str, what: str) -> str:
-    """Return the sentence of a factor that has a reason."""
-    if reason.startswith("-") and reason != "-1":
-        return f"{of_factor('-1', what)}, and {FACTORS[reason[1:]]}"
-    if reason.isdigit():
-        return f"{what}: {reason} times too large, as if the gradients of {reason} calls were added up"
-    return f"{what}: {FACTORS[reason]}"
-
-
 def of_scaling(scaling: Scaling, what: str, clip: float | str) -> str:
-    """Return the sentence of clipping, or of a factor without a reason."""
-    number = f"{scaling.number:g}"
-    if scaling.kind == "clipped":
-        return f"{what}: clipped to [-{number}, {number}], where the settings say --clip {clip}"
-    if scaling.kind == "norm":
-        return f"{what}: clipped by its norm, to {number}"
-    return f"{what}: {number} times what it should be"
+    """Return the sentence of a factor, or of clipping."""
+    number, reason = f"{scaling.number:g}", scaling.reason
+    sentences = {
+        "clipped": f"clipped to [-{number}, {number}], where the settings say --clip {clip}",
+        "norm": f"clipped by its norm, to {number}",
+        "multiple": f"{number} times what it should be",
+        "zero": "0 everywhere: is anything ever added to it?",
+        "factor": f"{number} times too large, as if the gradients of {number} calls were added up",
+    }
+    return f"{what}: {FACTORS.get(reason, sentences[scaling.kind])}"

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nbrnn.checks import arrays as files
 from nbrnn.checks import case as cases
 from nbrnn.checks.after import examine_steps
@@ -51,16 +53,21 @@ def check(
     check_range("--after", after, 1, 100_000)
     given = arrays_of(program)
     found, exercise = with_case(given, None if case is None else arrays_of(case))
-    of_case = {} if exercise is None else exercise["settings"]
+    of_case = {} if exercise is None else dict(exercise["settings"])
+    if of_case.get("loss") == RunConfig().loss:  # which nobody has asked for
+        del of_case["loss"]
     settings = with_preset(preset, settings)
     if "optimizer" in settings:  # what the exercise says of another one does not count
         of_case = {name: value for name, value in of_case.items() if name in ("clip", "loss")}
     settings = {**of_case, **{name: value for name, value in settings.items() if name in USED}}
-    best = best_of(found, settings, after)
+    with np.errstate(all="ignore"):  # what is wrong may overflow
+        best = best_of(found, settings, after)
     best.examination.notes[:0] = notes(best.reading, best.config, exercise, found)
     if exercise is not None and best.reading is not None:
         changed_in_place(best.examination, exercise)
     done = best.examination
+    if not done.rows and Role("series", "losses") in found.by_role:
+        raise CheckError(done.notes[-1])
     if not done.rows:
         raise CheckError(
             "there is nothing to check: no loss, P, H, gradients (grads_W or dW), parameters after a "
@@ -85,6 +92,7 @@ def with_case(
     """Return a program's arrays by their roles, with the inputs of an exercise, and what that is."""
     texts = {name: array for name, array in given.items() if array.dtype.kind in "US"}
     found = sort({name: array for name, array in given.items() if name not in texts})
+    found.unknown.extend(name for name in texts if name != cases.NAME)
     text = texts.get(cases.NAME)
     if case is not None:
         of_case = sort({name: array for name, array in case.items() if array.dtype.kind not in "US"})
@@ -116,7 +124,8 @@ def best_of(found: Sorted, settings: Mapping[str, Any], steps: int) -> Best:
             break
         config = RunConfig(**{**settings, "loss": loss})
         for reading in [None] if series else likeliest(found, loss == "mean"):
-            done = Examination(reading or Reading("", {}, None), config)
+            limit = best.examination.cost if best else np.inf
+            done = Examination(reading or Reading("", {}, None), config, limit)
             done.examine(found)
             examine_steps(done, found, steps)
             length = settings.get("seq_length")
@@ -175,4 +184,4 @@ def changed_in_place(done: Examination, exercise: Mapping[str, Any]) -> None:
     """Note that the parameters are not those of the exercise that the file says it is of."""
     if cases.fingerprint(done.reading.theta) != exercise["sha256"]:
         sentence = "the parameters are not those of the exercise: are they changed in place?"
-        done.findings.insert(0, Finding("changed in place", sentence, tuple(NAMES)))
+        done.find_first(Finding("changed in place", sentence, tuple(NAMES)))

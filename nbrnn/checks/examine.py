@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nbrnn.checks import causes, differences, forwards, gradients
+from nbrnn.checks import causes, differences, forwards, places
 from nbrnn.checks.answers import Answer, forward_answers, parameter_answers
 from nbrnn.checks.forwards import UNEXPLAINED, Forward
 from nbrnn.checks.gradients import Backward, Search
-from nbrnn.checks.matching import (
-    Scaling,
-    Tolerance,
-    error,
-    everything,
-    first_difference,
-    named_factors,
-    norm,
-    tolerances,
-)
+from nbrnn.checks.matching import Tolerance, error, everything, norm, tolerances
+from nbrnn.checks.multiples import Scaling
 from nbrnn.checks.problem import Reading
-from nbrnn.checks.reference import OUTPUT_FAULTS, STATE_FAULTS, TARGET_FAULTS, Fault, forward
+from nbrnn.checks.reference import LOSS_FAULTS, OUTPUT_FAULTS, STATE_FAULTS, Fault, forward
 from nbrnn.checks.report import Finding, Row
 from nbrnn.checks.spellings import Sorted
 from nbrnn.config import RunConfig
+from nbrnn.errors import CheckError
 from nbrnn.network.params import NAMES, Array
 
 WHAT = {
@@ -35,12 +29,11 @@ WHAT = {
     "P": "probabilities",
     "loss": "loss",
 }
-UNITS = {"H": "unit", "h_last": "unit", "O": "character", "P": "character"}
-OF_ALL = {*TARGET_FAULTS, *OUTPUT_FAULTS, *STATE_FAULTS, "only the last loss", "softmax' missing"}
+OF_ALL = {*LOSS_FAULTS, *OUTPUT_FAULTS, *STATE_FAULTS, "only the last loss", "softmax' missing"}
 OF_ALL |= {"softmax' applied twice"}  # mistakes that show in the gradients of V and c, too
 SHOWN_BY: dict[Fault, int] = {
     fault: place
-    for place, faults in enumerate((STATE_FAULTS, OUTPUT_FAULTS, TARGET_FAULTS))
+    for place, faults in enumerate((STATE_FAULTS, OUTPUT_FAULTS, LOSS_FAULTS))
     for fault in faults
 }
 STAGE = {"H": 0, "h_last": 0, "O": 1, "P": 1, "loss": 2}
@@ -52,6 +45,7 @@ class Examination:
 
     reading: Reading
     config: RunConfig
+    limit: float = np.inf  # the cost of another reading: one that costs more need not be known in full
     rows: list[Row] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -73,6 +67,8 @@ class Examination:
             return
         problem = self.reading.problem
         self.tolerance, self.right = tolerances(problem), everything(problem)
+        if not np.isfinite(self.right["loss"]):
+            raise CheckError("the parameters are so large that the loss is no finite number")
         answers = forward_answers(found, self.reading)
         layout, (m, K) = self.reading.layout, self.reading.theta["U"].shape
         of_gradients = parameter_answers(found.of("gradient"), layout, m, K)
@@ -95,11 +91,11 @@ class Examination:
         problem, base = self.reading.problem, self.forward
         assert problem is not None and base is not None
         known = frozenset(answers)
-        best = Search(problem, base, of_gradients, self.tolerance, known).best()
-        others = tuple(fault for fault in base.faults if fault not in TARGET_FAULTS)
+        best = Search(problem, base, of_gradients, self.tolerance, known, self.limit).best()
+        others = tuple(fault for fault in base.faults if fault not in LOSS_FAULTS)
         if best.cost and (others != base.faults or base.unexplained):
             without = replace(base, faults=others, at=forward(problem, others))
-            found = Search(problem, without, of_gradients, self.tolerance, known).best()
+            found = Search(problem, without, of_gradients, self.tolerance, known, best.cost).best()
             best = found if found.cost < best.cost else best
         return best
 
@@ -111,11 +107,15 @@ class Examination:
         assert base is not None and back is not None
         numbers: dict[str, list[int]] = {}
         for fault in sorted(base.faults, key=lambda fault: SHOWN_BY.get(fault, 0)):
-            seen = [key for key in answers if STAGE[key] >= SHOWN_BY[fault]]
+            seen = [key for key in answers if STAGE[key] >= SHOWN_BY.get(fault, 0)]
             self.find(fault, causes.of_fault(fault), [*seen, *of_gradients], numbers)
         for key in base.unexplained:
             follows = bool(self.findings)
-            self.find(None, self.where_answer(key, answers[key], base), [key], numbers, follows)
+            cause = self.taken_for_probabilities(answers[key]) if key == "P" else None
+            if cause is not None:
+                self.find(cause, causes.of_fault(cause, it=answers[key].name), [key], numbers)
+            else:
+                self.find(None, self.where_answer(key, answers[key], base), [key], numbers, follows)
         faults: set[Fault] = set(back.faults)
         if "W transposed" in {*base.faults, *faults}:  # then either way of going back follows from it
             faults.discard("W for its transpose")
@@ -129,6 +129,12 @@ class Examination:
         for name in back.unexplained:
             self.find_unexplained(name, of_gradients[name], numbers)
         return numbers
+
+    def taken_for_probabilities(self, answer: Answer) -> str | None:
+        """Return what else than probabilities an array is."""
+        others = {"logits for P": self.right["O"], "log P for P": np.log(self.right["P"])}
+        within = self.tolerance["P"].single
+        return next((name for name, array in others.items() if answer.error(array) <= within), None)
 
     def find(
         self,
@@ -145,13 +151,19 @@ class Examination:
         for key in keys:
             numbers.setdefault(key, []).append(len(self.findings))
 
+    def find_first(self, finding: Finding) -> None:
+        """Note what all other findings may follow from."""
+        self.findings = [finding, *(replace(each, follows=each.cause is None) for each in self.findings)]
+        self.rows = [
+            row if row.is_right else replace(row, verdict=renumbered(row.verdict)) for row in self.rows
+        ]
+
     def shared(self, part: str) -> dict[str | Scaling, list[str]]:
         """Return the mistakes in the sums of single gradients, each with the gradients that have it."""
         assert self.backward is not None
         found: dict[str | Scaling, list[str]] = {}
         for name, own in self.backward.own.items():
-            value = own and getattr(own, part)
-            if value not in (None, gradients.RIGHT):
+            for value in getattr(own, part) if own else ():
                 found.setdefault(value, []).append(name)
         return found
 
@@ -166,28 +178,22 @@ class Examination:
         numbers: dict[str, list[int]],
     ) -> None:
         """Note factors, signs and clipping, those of the loss among them."""
-        assert self.forward is not None and self.reading.problem is not None
-        T, B, _ = self.reading.problem.X.shape
-        reasons = {factor: reason for reason, factor in named_factors(T, B).items()}
-        of_loss = self.forward.factor
-        for scaling, names in self.shared("scaling").items():
+        assert self.forward is not None
+        of_loss = list(self.forward.scalings)
+        for scaling, names in self.shared("scalings").items():
             assert isinstance(scaling, Scaling)
             keys, what = list(names), self.called(names, of_gradients)
             if scaling.kind == "clipped" and scaling.number == self.config.clip:
                 self.notes.append(f"{what}: clipped to [-{scaling.number:g}, {scaling.number:g}]")
-            elif scaling.kind == "factor":
-                reason = reasons[scaling.number]
-                if reason == of_loss:
-                    keys, of_loss = ["loss", *keys], None
-                    what = f"{answers['loss'].name}, {what}"
-                self.find(f"factor {reason}", causes.of_factor(reason, what), keys, numbers)
-            else:
-                self.find_clipping(scaling, keys, what, of_gradients, numbers)
-        if of_loss is not None:
-            sentence = causes.of_factor(of_loss, answers["loss"].name)
-            self.find(f"factor {of_loss}", sentence, ["loss"], numbers)
+                continue
+            if scaling in of_loss:
+                of_loss.remove(scaling)
+                keys, what = ["loss", *keys], f"{answers['loss'].name}, {what}"
+            self.find_scaling(scaling, keys, what, of_gradients, numbers)
+        for scaling in of_loss:
+            self.find_scaling(scaling, ["loss"], answers["loss"].name, of_gradients, numbers)
 
-    def find_clipping(
+    def find_scaling(
         self,
         scaling: Scaling,
         keys: list[str],
@@ -195,14 +201,14 @@ class Examination:
         of_gradients: Mapping[str, Answer],
         numbers: dict[str, list[int]],
     ) -> None:
-        """Note clipping, and factors that come of clipping by the norm of all gradients."""
-        cause = {"clipped": "clipped by value", "norm": "clipped by norm"}.get(scaling.kind, "multiple")
-        if scaling.kind == "multiple" and 0 < scaling.number < 1:
+        """Note a factor, or clipping; some factors come of clipping by the norm of all gradients."""
+        if scaling.kind == "multiple" and scaling.number < 1:
             size = norm(np.array([norm(answer.array) for answer in of_gradients.values()]))
             whole = float(f"{size:.4g}")
             if len(of_gradients) == len(NAMES) and abs(size / whole - 1) < 1e-5:
-                scaling, cause = Scaling("norm", whole), "clipped by norm"
-                what = f"{what}, together"
+                scaling, what = Scaling("norm", whole), f"{what}, together"
+        kinds = {"clipped": "clipped by value", "norm": "clipped by norm"}
+        cause = f"factor {scaling.reason}" if scaling.reason else kinds.get(scaling.kind, scaling.kind)
         self.find(cause, causes.of_scaling(scaling, what, self.config.clip), keys, numbers)
 
     def find_unexplained(self, name: str, answer: Answer, numbers: dict[str, list[int]]) -> None:
@@ -218,30 +224,13 @@ class Examination:
             shape = self.reading.theta[name].shape
             sentence = f"{answer.name} has the shape {answer.array.shape}, {name} has {shape}"
         else:
-            sentence = f"{answer.name} differs, {where_in(found, expected, self.tolerance[name].single)}"
+            said = places.where_in(found, expected, self.tolerance[name].single)
+            sentence = f"{answer.name} differs, {said}"
         self.find(None, sentence, [name], numbers, bool(self.findings))
 
     def where_answer(self, key: str, answer: Answer, base: Forward) -> str:
         """Return in words where an answer without a cause begins to differ."""
-        expected = forwards.by_name(base.at)[key]
-        if key == "P":  # from the states that these are computed of
-            expected = self.right["P"] if "H" not in base.unexplained else expected
-        expected = self.right[key] if key == "H" else expected
-        pair = answer.nearest(expected)
-        if pair is None:
-            return (
-                f"{answer.name} has the shape {answer.array.shape}, here it should be {expected.shape}"
-            )
-        found, right = pair
-        if key == "loss":
-            return f"{answer.name} is {float(found):.6g}, it should be {float(right):.6g}"
-        if found.ndim == 2:
-            return f"{answer.name} differs, {where_in(found, right, self.tolerance[key].single)}"
-        t, b, unit = first_difference(found, right, self.tolerance[key].single)
-        step = t + (len(right) == len(self.right["P"]))
-        window = f" of window {b + 1}" if right.shape[1] > 1 else ""
-        said = f"{found[t, b, unit]:.6g} instead of {right[t, b, unit]:.6g}"
-        return f"{answer.name} differs from step {step} on{window}: {UNITS[key]} {unit + 1} is {said}"
+        return places.of_answer(key, answer, base.expected[key], self.tolerance[key].single)
 
     # ------------------------------------------------------------ rows
 
@@ -254,7 +243,7 @@ class Examination:
         what = f"gradient of {name}"
         own = self.backward and self.backward.own[name]
         row = self.row(name, answer, what, self.right[name], numbers)
-        if own and own.parts == [Scaling("clipped", self.config.clip)] and not numbers.get(name):  # type: ignore[arg-type]
+        if own and own.parts == (Scaling("clipped", self.config.clip),) and not numbers.get(name):  # type: ignore[arg-type]
             return replace(row, verdict=f"right, clipped to {self.config.clip:g}")
         if own is None and not numbers.get(name):
             return replace(row, verdict="right, by coarse differences")
@@ -289,8 +278,7 @@ class Examination:
         else:
             found, beside = pair
             off = error(found, beside)
-            with np.errstate(all="ignore"):
-                largest = float(np.abs(found - beside).max() / max(float(np.abs(beside).max()), 1e-300))
+            largest = float(np.abs(found - beside).max() / max(float(np.abs(beside).max()), 1e-300))
             is_right = key not in numbers or off <= tolerance.double
         if is_right and off is not None:
             precision = "right" if off <= tolerance.double else "right, in float32"
@@ -312,30 +300,17 @@ class Examination:
             first
             or own
             or (alone and alone.parts)
-            or (key == "loss" and self.forward and self.forward.factor)
+            or (key == "loss" and self.forward and self.forward.scalings)
         ):
             return f"wrong: {said}"
         return f"follows from {said}" if its else "follows from what it is computed of"
 
 
+def renumbered(verdict: str) -> str:
+    """Return a verdict whose findings have moved by one."""
+    return re.sub(r"\d+", lambda number: str(int(number[0]) + 1), verdict)
+
+
 def finite(number: float | None) -> float | None:
     """Return a number, None if it is not finite."""
     return number if number is not None and np.isfinite(number) else None
-
-
-def where_in(found: Array, right: Array, tolerance: float) -> str:
-    """Return in words where a matrix or a vector differs, and by how much."""
-    with np.errstate(all="ignore"):
-        off = np.abs(found - right)
-    off[~np.isfinite(off)] = np.inf
-    wrong = off > tolerance * max(float(np.abs(right).max()), 1e-300)
-    place = np.unravel_index(int(np.argmax(off)), off.shape)
-    index = ", ".join(str(int(i) + 1) for i in place)
-    said = f"most at ({index}): {float(found[place]):.6g} instead of {float(right[place]):.6g}"
-    if right.ndim == 2:
-        for axis, word in ((1, "row"), (0, "column")):
-            lines = np.flatnonzero(wrong.any(axis)) + 1
-            if 0 < lines.size <= max(1, wrong.shape[1 - axis] // 4):
-                listed = ", ".join(map(str, lines[:5])) + (", ..." if lines.size > 5 else "")
-                return f"only in {word}{'s' * (lines.size > 1)} {listed}; {said}"
-    return said

@@ -3,51 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
 
 from nbrnn.checks.answers import Answer
-from nbrnn.checks.matching import Tolerance, named_factors
+from nbrnn.checks.matching import Tolerance, error
+from nbrnn.checks.multiples import Scalings, factors_of_loss, reason_of
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import (
+    LOSS_FAULTS,
     OUTPUT_FAULTS,
     STATE_FAULTS,
-    TARGET_FAULTS,
     Fault,
     States,
     forward,
     loss_of,
     outputs,
     softmax,
+    states,
 )
 from nbrnn.network.params import Array
 
 UNEXPLAINED = 2.5  # what an array without a cause counts, in causes
 STAGES = ("H", "h_last", "O", "P", "loss")
-OF_LOSS = {"bits": 1 / np.log(2)}
 
 
 @dataclass(frozen=True)
 class Forward:
     """The fewest mistakes that explain the forward pass.
 
-    `factor` is the reason by which the loss is a multiple of what these mistakes give. `unexplained`
+    `scalings` are the factors by which the loss is a multiple of what these mistakes give. `unexplained`
     are the arrays that differ nevertheless; `at` is the pass with the mistakes, and with the program's
-    own states and probabilities where these are not explained.
+    own states and probabilities where these are not explained; `expected` is what these differ from.
     """
 
     faults: tuple[Fault, ...]
     at: States
-    factor: str | None = None
+    scalings: Scalings = ()
     unexplained: tuple[str, ...] = ()
-    following: tuple[str, ...] = field(default=())
+    following: tuple[str, ...] = ()
+    expected: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def cost(self) -> float:
         """How bad the explanation is."""
-        return len(self.faults) + (self.factor is not None) + UNEXPLAINED * len(self.unexplained)
+        return len(self.faults) + len(self.scalings) + UNEXPLAINED * len(self.unexplained)
 
 
 def explain(
@@ -73,7 +75,7 @@ def relevant(answers: Mapping[str, Answer]) -> list[Fault]:
     faults: list[Fault] = list(STATE_FAULTS)
     if {"O", "P", "loss"} & set(answers):
         faults += OUTPUT_FAULTS
-    return faults + list(TARGET_FAULTS) if "loss" in answers else faults
+    return faults + list(LOSS_FAULTS) if "loss" in answers else faults
 
 
 def compared(
@@ -90,12 +92,12 @@ def compared(
         for name in STAGES[:-1]
         if name in answers and not agrees(answers, expected, tolerance, name)
     ]
-    factor = None
+    scalings: Scalings | None = ()
     if "loss" in answers and not agrees(answers, expected, tolerance, "loss"):
-        factor = factor_of(problem, answers["loss"], at.loss, tolerance["loss"].single)
-        if factor is None:
+        scalings = scalings_of(problem, answers["loss"], at.loss, tolerance["loss"].single)
+        if scalings is None:
             unexplained.append("loss")
-    return Forward(faults, at, factor, tuple(unexplained))
+    return Forward(faults, at, scalings or (), tuple(unexplained))
 
 
 def by_name(at: States) -> dict[str, Array]:
@@ -113,14 +115,12 @@ def agrees(
     return answers[name].error(expected[name]) <= tolerance[name].single
 
 
-def factor_of(problem: Problem, answer: Answer, loss: float, tolerance: float) -> str | None:
-    """Return the reason by which a loss is a multiple of the right one."""
-    T, B, _ = problem.X.shape
-    value = float(answer.array.reshape(-1)[0])
-    for reason, factor in {**named_factors(T, B), **OF_LOSS}.items():
-        if loss and abs(value / (factor * loss) - 1) <= tolerance:
-            return reason
-    return None
+def scalings_of(problem: Problem, answer: Answer, loss: float, tolerance: float) -> Scalings | None:
+    """Return the factors by which a loss is a multiple of the right one, None if none are known."""
+    T, B, K = problem.X.shape
+    if not loss or not answer.ways:
+        return None
+    return reason_of(float(answer.ways[0]) / loss, factors_of_loss(T, B, K), tolerance)
 
 
 def with_own_arrays(
@@ -130,24 +130,47 @@ def with_own_arrays(
 
     What is right for these follows from what is not explained in them.
     """
-    at, following = best.at, []
     H = whole_states(best, answers)
     if "H" in best.unexplained and H is not None:
-        O = outputs(problem, H, best.faults)
-        at = States(at.A, H, O, softmax(O, best.faults), 0.0)
-        at = at._replace(loss=loss_of(problem, at.P, best.faults))
+        best = with_own_states(problem, best, H, tolerance["H"].single)
+    at, following, expected = best.at, [], {}
     unexplained = []
     for name in best.unexplained:
-        if name != "H" and at is not best.at and agrees(answers, by_name(at), tolerance, name):
+        if name != "H" and H is not None and agrees(answers, by_name(at), tolerance, name):
             following.append(name)
             continue
         unexplained.append(name)
+        expected[name] = by_name(forward(problem, best.faults) if name == "H" else at)[name]
         if name == "P":
             own = answers["P"].nearest(at.P)
             if own is not None and np.isfinite(own[0]).all():
                 at = at._replace(P=own[0])
                 at = at._replace(loss=loss_of(problem, at.P, best.faults))
-    return Forward(best.faults, at, best.factor, tuple(unexplained), tuple(following))
+    return replace(
+        best, at=at, unexplained=tuple(unexplained), following=tuple(following), expected=expected
+    )
+
+
+def with_own_states(problem: Problem, best: Forward, H: Array, tolerance: float) -> Forward:
+    """Return the explanation that goes on from a program's own states.
+
+    They are explained if each follows from the one before, but for the first: h_0 was another.
+    """
+    O = outputs(problem, H, best.faults)
+    at = States(best.at.A, H, O, softmax(O, best.faults), 0.0)
+    at = at._replace(loss=loss_of(problem, at.P, best.faults))
+    best = replace(best, at=at)
+    if len(H) < 4 or best.faults:
+        return best
+    later = replace(problem, X=problem.X[1:], Y=problem.Y[1:], h0=H[1])
+    if error(H[2:], states(later, ())[0][1:]) > tolerance:
+        return best
+    if np.array_equal(H[0], problem.h0):  # given, but not what h_1 is made of
+        theta = problem.theta
+        rest = np.arctanh(H[1]) - problem.X[0] @ theta["U"].T - theta["b"]
+        H = np.concatenate([np.linalg.lstsq(theta["W"], rest.T, rcond=None)[0].T[None], H[1:]])
+    unexplained = tuple(name for name in best.unexplained if name != "H")
+    return replace(best, faults=("another h_0",), unexplained=unexplained, at=at._replace(H=H))
 
 
 def whole_states(best: Forward, answers: Mapping[str, Answer]) -> Array | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -11,14 +12,19 @@ import numpy as np
 
 from nbrnn.checks.answers import Answer
 from nbrnn.checks.forwards import UNEXPLAINED, Forward
-from nbrnn.checks.matching import Scaling, Tolerance, named_factors, norm, scaling
+from nbrnn.checks.matching import Tolerance, norm
+from nbrnn.checks.multiples import ZERO, Scaling, Scalings, named_factors, scalings
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import (
     ASSEMBLY_FAULTS,
     BACKWARD_FAULTS,
+    DERIVABLE,
+    DERIVED,
+    LOSS_FAULTS,
+    OF_BATCHES,
+    OF_GRADIENT,
     OUTPUT_FAULTS,
     STATE_FAULTS,
-    TARGET_FAULTS,
     Fault,
     Signals,
     States,
@@ -29,20 +35,21 @@ from nbrnn.checks.reference import (
 )
 from nbrnn.network.params import NAMES, Array
 
-RIGHT = Scaling("factor", 1.0)
-TRUNCATED: tuple[Fault, ...] = ("truncated",)  # after any number of steps
+OF_OUTPUT = {*LOSS_FAULTS, "only the last loss", "softmax' missing", "softmax' applied twice"}
+TRUNCATED = "truncated"  # after any number of steps
+Assembly = tuple[str, ...]
 
 
 class Own(NamedTuple):
     """The mistakes in the sum of one gradient alone: how it is put together, and scaled."""
 
-    assembly: str | None
-    scaling: Scaling
+    assembly: Assembly
+    scalings: Scalings
 
     @property
-    def parts(self) -> list[str | Scaling]:
+    def parts(self) -> tuple[str | Scaling, ...]:
         """What of it is wrong."""
-        return [part for part in (self.assembly, self.scaling) if part not in (None, RIGHT)]
+        return (*self.assembly, *self.scalings)
 
 
 @dataclass(frozen=True)
@@ -50,12 +57,13 @@ class Backward:
     """The fewest mistakes that explain the gradients.
 
     `faults` are those in the pass back, beyond those of the forward pass; `own` those of each gradient,
-    None for one that is not explained.
+    None for one that is not explained. `derived`: what was wrong before is differentiated as it is.
     """
 
     faults: tuple[Fault, ...]
     own: Mapping[str, Own | None]
     expected: Mapping[str, Array] = field(default_factory=dict)
+    derived: bool = False
 
     @property
     def cost(self) -> float:
@@ -80,55 +88,81 @@ class Search:
         answers: Mapping[str, Answer],
         tolerance: Mapping[str, Tolerance],
         known: Collection[str] = (),
+        limit: float = np.inf,
     ) -> None:
         self.problem, self.base, self.answers, self.tolerance = problem, base, answers, tolerance
         self.known = known
-        self.bound = np.inf  # what costs more need not be known in full
-        T, B, _ = problem.X.shape
-        self.factors = list(named_factors(T, B).values())
+        self.limit = self.bound = limit  # what costs more need not be known in full
+        self.factors = named_factors(*problem.X.shape)
+        self.assemblies = self.possible(1)
+
+    def possible(self, most: int) -> dict[str, list[Assembly]]:
+        """Return the mistakes in the sum of each gradient that are tried, up to so many together."""
+        none = OF_BATCHES if len(self.problem.h0) == 1 else set()
+        of_each = {
+            name: [fault for fault in ASSEMBLY_FAULTS if fault in faults - none]
+            for name, faults in OF_GRADIENT.items()
+        }
+        return {
+            name: [each for size in range(most + 1) for each in combinations(faults, size)]
+            for name, faults in of_each.items()
+        }
 
     def best(self) -> Backward:
         """Return the one with the fewest mistakes; of several the one that begins most basically."""
-        best = self.with_faults(())
-        for faults, size in self.candidates():
-            if best.cost <= size:
+        best = self.searched(self.with_faults(()), 2)
+        if best.cost > 2:  # single gradients may be put together with two mistakes
+            self.bound, self.assemblies = min(best.cost, self.limit), self.possible(2)
+            found = self.with_faults(())
+            best = self.searched(found if found.cost < best.cost else best, 1)
+        return best
+
+    def searched(self, best: Backward, most: int) -> Backward:
+        """Return the best explanation, or a better one by up to so many mistakes in the pass back."""
+        for faults in self.candidates(most):
+            if best.cost <= len(faults):
                 break
-            self.bound = best.cost
-            found = self.truncated(best) if faults == TRUNCATED else self.with_faults(faults)
+            self.bound = min(best.cost, self.limit)
+            found = self.truncated(best, faults) if TRUNCATED in faults else self.with_faults(faults)
             if found.cost < best.cost:
                 best = found
         return best
 
-    def candidates(self) -> Iterator[tuple[tuple[Fault, ...], int]]:
-        """Yield the sets of mistakes that are tried, the smallest first, and of each its size."""
-        singles: list[Fault] = [*TARGET_FAULTS, *BACKWARD_FAULTS]
+    def candidates(self, most: int) -> Iterator[tuple[Fault, ...]]:
+        """Yield the sets of mistakes that are tried, the smallest first."""
+        singles: list[Fault] = [*LOSS_FAULTS, *BACKWARD_FAULTS]
         if not {"O", "P", "loss"} & set(self.known):
             singles = [*OUTPUT_FAULTS, *singles]
         if not self.known:
             singles = [*STATE_FAULTS, *singles]
         singles = [fault for fault in singles if fault not in self.base.faults]
-        for fault in singles:
-            yield (fault,), 1
-        yield TRUNCATED, 1
-        for pair in combinations(singles, 2):
-            yield pair, 2
+        for size in range(1, most + 1):
+            yield from combinations(singles, size)
+            of_output = [fault for fault in singles if fault in OF_OUTPUT]
+            yield from ((TRUNCATED, *others) for others in combinations(of_output, size - 1))
 
     def with_faults(self, faults: tuple[Fault, ...]) -> Backward:
         """Return how these mistakes explain the gradients."""
-        at = self.pass_with(faults)
-        return self.explained(faults, at, signals(self.problem, at, (*self.base.faults, *faults)))
+        at, all_ = self.pass_with(faults), (*self.base.faults, *faults)
+        found = self.explained(faults, at, signals(self.problem, at, all_))
+        if not found.cost > len(faults) or not DERIVABLE & {*all_}:
+            return found
+        back = signals(self.problem, at, (*all_, DERIVED))
+        other = replace(self.explained(faults, at, back), derived=True)
+        return other if other.cost < found.cost else found
 
     def pass_with(self, faults: tuple[Fault, ...]) -> States:
         """Return the forward pass, with mistakes of its own among these."""
         own = {*STATE_FAULTS, *OUTPUT_FAULTS} & set(faults)
         return forward(self.problem, (*self.base.faults, *faults)) if own else self.base.at
 
-    def truncated(self, best: Backward) -> Backward:
+    def truncated(self, best: Backward, faults: tuple[Fault, ...]) -> Backward:
         """Return the best explanation, or one by back-propagation that goes back some steps only."""
         at = self.base.at
-        do = signals(self.problem, at, self.base.faults).do
+        others = tuple(fault for fault in faults if fault != TRUNCATED)
+        do = signals(self.problem, at, (*self.base.faults, *others)).do
         for n, back in truncations(self.problem, at, do):
-            found = self.explained((("truncated", n),), at, back)
+            found = self.explained(((TRUNCATED, n), *others), at, back)
             if found.cost < best.cost:
                 best = found
         return best
@@ -138,40 +172,53 @@ class Search:
         right = {name: gradient(name, self.problem, at, back) for name in NAMES}
         expected = {name: array for name, array in right.items() if array is not None}
         floor = 1e-7 * norm(np.array([norm(array) for array in expected.values()]))
-        own: dict[str, Own | None] = dict.fromkeys(self.answers)
+        found: dict[str, list[Own]] = {}
         cost: float = len(faults)
         for name, answer in self.answers.items():
-            own[name] = self.own(name, answer, expected[name], at, back, floor)
-            cost += UNEXPLAINED * (own[name] is None)
+            found[name] = self.own(name, answer, expected[name], at, back, floor)
+            cost += UNEXPLAINED * (not found[name])
             if cost >= self.bound:
                 break
-        return Backward(faults, own, expected)
+        return Backward(faults, {**dict.fromkeys(self.answers), **agreed(found)}, expected)
 
     def own(
         self, name: str, answer: Answer, right: Array, at: States, back: Signals, floor: float
-    ) -> Own | None:
-        """Return what explains one gradient: nothing wrong, or a mistake in it alone."""
+    ) -> list[Own]:
+        """Return what may explain one gradient with the fewest mistakes: none, or some in it alone."""
         tolerance = self.tolerance[name].single
         (array,) = answer.ways
         found = []
-        for assembly in (None, *ASSEMBLY_FAULTS):
-            expected = right if assembly is None else self.assembled(name, at, back, assembly)
+        for assembly in self.assemblies[name]:
+            expected = right if not assembly else self.assembled(name, at, back, assembly)
             if expected is None or expected.squeeze().shape != array.squeeze().shape:
                 continue
-            how = scaling(array.reshape(expected.shape), expected, floor, tolerance, self.factors)
-            if how is None:
-                continue
             # what has the shape of the transpose is compared as it
-            explanation = Own(assembly or ("transposed" if answer.turned else None), how)
-            if not explanation.parts:
-                return explanation
-            found.append(explanation)
-        return min(
-            found, key=lambda each: (len(each.parts), each.scaling.kind != "factor"), default=None
-        )
+            said = (*assembly, "transposed") if answer.turned else assembly
+            same_shape = array.reshape(expected.shape)
+            found += [
+                Own(said, how) for how in scalings(same_shape, expected, floor, tolerance, self.factors)
+            ]
+            if found and found[-1].parts in ((), (ZERO,)):
+                return found[-1:]
+        fewest = min((len(each.parts) for each in found), default=0)
+        return sorted((each for each in found if len(each.parts) == fewest), key=likelihood)
 
-    def assembled(self, name: str, at: States, back: Signals, fault: str) -> Array | None:
-        """Return a gradient that is summed with a mistake."""
-        found = gradient(name, self.problem, at, back, fault)
+    def assembled(self, name: str, at: States, back: Signals, faults: Assembly) -> Array | None:
+        """Return a gradient that is summed with mistakes."""
+        found = gradient(name, self.problem, at, back, faults)
         is_square = found is not None and found.shape[0] == found.shape[-1]
-        return found if is_square or fault != "transposed" else None  # else the shape says it
+        return found if is_square or "transposed" not in faults else None  # else the shape says it
+
+
+def likelihood(own: Own) -> bool:
+    """Return by what explanations with equally many mistakes are sorted: factors with reasons first."""
+    return any(scaling.kind != "factor" for scaling in own.scalings)
+
+
+def agreed(found: Mapping[str, list[Own]]) -> dict[str, Own | None]:
+    """Return of each gradient's explanations the one that shares most with the others, or None."""
+    shared = Counter(part for owns in found.values() for part in {p for own in owns for p in own.parts})
+    return {
+        name: max(owns, key=lambda own: sum(shared[part] for part in own.parts), default=None)
+        for name, owns in found.items()
+    }

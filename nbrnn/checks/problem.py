@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
@@ -121,25 +121,27 @@ def windows_of(found: Sorted, m: int, K: int) -> Iterator[tuple[Array, Array, Ar
     """Yield X, Y (T, B, K) and h0 (B, m) in each way that their shapes allow."""
     given = {name: found.by_role[Role("input", name)] for name in "xy"}
     starts = starts_of([each.array for name in "xy" for each in given[name]], K)
+    state = found.of("input").get("h0")
+    if state is not None and not np.isfinite(state.array).all():
+        raise CheckError(f"{state.name} holds numbers that are not finite")
     pairs: list[tuple[Array, Array]] = []
-    fitting = pairs
+    fitting: list[tuple[Array, Array]] = []
     for vectors in (True, False):  # of few characters indices may look like one-hot vectors
+        if fitting and (state is None or not both_ways(given, K)):
+            break
         pairs = [
             (X, Y)
             for start in starts
             for X in one_hot_of(given["x"], K, start, vectors)
             for Y in one_hot_of(given["y"], K, start, vectors)
         ] or pairs
-        fitting = [(X, Y) for X, Y in pairs if X.shape == Y.shape]
-        if fitting:
-            break
+        fitting += [(X, Y) for X, Y in pairs if X.shape == Y.shape]
     if not pairs:
         names = " and ".join(each.name for name in "xy" for each in given[name])
         raise CheckError(f"{names}: the indices and the one-hot vectors are not the same characters")
     if not fitting:
         lengths = [X.shape[0] * X.shape[1] for X in pairs[0]]
         raise CheckError(f"x has {lengths[0]} characters, y has {lengths[1]}")
-    state = found.of("input").get("h0")
     fits = False
     for X, Y in fitting:
         shape = (X.shape[1], m)
@@ -150,6 +152,12 @@ def windows_of(found: Sorted, m: int, K: int) -> Iterator[tuple[Array, Array, Ar
             yield X, Y, np.asarray(h0, float)
     if not fits and state is not None:
         raise CheckError(f"{state.name} {state.array.shape} is no state of {m} units")
+
+
+def both_ways(given: Mapping[str, list[Named]], K: int) -> bool:
+    """Whether all inputs may be one-hot vectors, by their numbers, and also indices, by their shape."""
+    arrays = [np.asarray(each.array) for same in given.values() for each in same]
+    return all(array.squeeze().ndim <= 2 and from_one_hot(array, K) for array in arrays)
 
 
 def starts_of(arrays: list[Array], K: int) -> list[int]:
@@ -172,8 +180,17 @@ def one_hot_of(given: list[Named], K: int, start: int, vectors: bool) -> list[Ar
         if not np.isfinite(array).all() or (array != np.floor(array)).any():
             raise CheckError(f"{each.name} holds numbers that are neither indices nor one-hot vectors")
         one_hot = from_one_hot(array, K) if vectors else []
+        if vectors and not one_hot and array.ndim == 2 and K in array.shape and K > 2:
+            refuse_broken(each.name, array, K)
         ways.append(one_hot or from_indices(each.name, array, K, start))
     return [X for X in ways[0] if all(any(np.array_equal(X, Z) for Z in way) for way in ways[1:])]
+
+
+def refuse_broken(name: str, array: Array, K: int) -> None:
+    """Raise CheckError for vectors of 0 and 1 some of which have not just one 1."""
+    if ((array == 0) | (array == 1)).all():
+        ones = array.sum(array.shape.index(K))
+        raise CheckError(f"{name}: {(ones != 1).sum()} of {ones.size} vectors are not one-hot")
 
 
 def from_one_hot(array: Array, K: int) -> list[Array]:

@@ -21,6 +21,7 @@ Faults = Collection[Fault]
 STATE_FAULTS = (
     "h_0 ignored",
     "state not handed on",
+    "every step but the first from 0",
     "W transposed",
     "b left out",
     "x read as indices",
@@ -29,18 +30,39 @@ STATE_FAULTS = (
     "reads y",
 )
 OUTPUT_FAULTS = ("h_{t-1} for h_t in o", "c left out", "softmax over time", "softmax over all")
-TARGET_FAULTS = ("targets are x", "targets late", "targets early", "y read as indices")
+LOSS_FAULTS = (
+    "targets are x",
+    "targets late",
+    "targets early",
+    "y read as indices",
+    "y read as K indices",
+    "softmax twice",
+    "log missing",
+)
 BACKWARD_FAULTS = (
     "next step missing",
     "tanh' missing",
     "tanh' missing in the next step's term",
     "tanh' without the square",
     "tanh' of a",
+    "tanh' of tanh(h)",
     "W for its transpose",
     "only the last loss",
     "softmax' missing",
     "softmax' applied twice",
 )
+DERIVED = (
+    "derived"  # the gradient is that of the wrong forward pass, as automatic differentiation has it
+)
+DERIVABLE = {
+    "state not handed on",
+    "W transposed",
+    "x read as indices",
+    "reads y",
+    "h_{t-1} for h_t in o",
+    "softmax over time",
+    "softmax over all",
+}
 MOST_TRUNCATIONS = 100  # numbers of steps that are tried
 
 
@@ -55,10 +77,17 @@ class States(NamedTuple):
 
 
 class Signals(NamedTuple):
-    """What back-propagation computes before it sums over time: the gradients of o and of a."""
+    """What back-propagation computes before it sums over time, and of what it takes outer products.
+
+    do, da: the gradients of o and of a. `turned`: that of W comes out as its transpose's.
+    """
 
     do: Array  # (T, B, K)
     da: Array  # (T, B, m)
+    read: Array  # (T, B, m): the states that V is multiplied with
+    before: Array  # (T, B, m): those that W is
+    x: Array  # (T, B, K): what U is
+    turned: bool = False
 
 
 def forward(problem: Problem, faults: Faults = ()) -> States:
@@ -73,17 +102,25 @@ def states(problem: Problem, faults: Faults) -> tuple[Array, Array]:
     """Return the states H (T+1, B, m) and what goes into tanh (T, B, m)."""
     theta, X, h0 = problem.theta, problem.X, problem.h0
     W = theta["W"] if "W transposed" in faults else theta["W"].T
-    X = as_indices(X) if "x read as indices" in faults else problem.Y if "reads y" in faults else X
-    A = X @ theta["U"].T + (0 if "b left out" in faults else theta["b"])
+    A = inputs(problem, faults) @ theta["U"].T + (0 if "b left out" in faults else theta["b"])
     H = np.empty((len(X) + 1, *h0.shape), A.dtype)
     H[0] = 0 if "h_0 ignored" in faults else h0
     for t in range(len(X)):
-        A[t] += (H[0] if "state not handed on" in faults else H[t]) @ W
+        before = H[0] if "state not handed on" in faults else H[t]
+        if t == 0 or "every step but the first from 0" not in faults:
+            A[t] += before @ W
         if "sigmoid for tanh" in faults:
             H[t + 1] = 1 / (1 + np.exp(-A[t]))
         else:
             H[t + 1] = A[t] if "no tanh" in faults else np.tanh(A[t])
     return H, A
+
+
+def inputs(problem: Problem, faults: Faults) -> Array:
+    """Return what the network reads (T, B, K)."""
+    if "x read as indices" in faults:
+        return as_indices(problem.X)
+    return problem.Y if "reads y" in faults else problem.X
 
 
 def as_indices(one_hot: Array) -> Array:
@@ -121,6 +158,8 @@ def targets(problem: Problem, faults: Faults) -> Array:
         return np.roll(Y, 1, 0)
     if "targets early" in faults:
         return np.roll(Y, -1, 0)
+    if "y read as K indices" in faults:
+        return np.asarray(as_indices(Y) / Y.shape[-1])
     return as_indices(Y) if "y read as indices" in faults else Y
 
 
@@ -128,8 +167,10 @@ def loss_of(problem: Problem, P: Array, faults: Faults = ()) -> float:
     """Return the loss of probabilities."""
     Y = targets(problem, faults)
     used = Y != 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(-problem.scale * (Y[used] * np.log(P[used])).sum())
+    P = softmax(P) if "softmax twice" in faults else P
+    if "log missing" in faults:
+        return float(-problem.scale * (Y * P).sum())
+    return float(-problem.scale * (Y[used] * np.log(P[used])).sum())
 
 
 def signals(problem: Problem, at: States, faults: Faults = ()) -> Signals:
@@ -141,6 +182,8 @@ def signals(problem: Problem, at: States, faults: Faults = ()) -> Signals:
         slope = 1 - H[1:]
     elif "tanh' of a" in faults:
         slope = 1 - at.A**2
+    elif "tanh' of tanh(h)" in faults:
+        slope = 1 - np.tanh(H[1:]) ** 2
     elif "tanh' missing" in faults or "no tanh" in faults:
         slope = np.ones_like(H[1:])
     if "sigmoid for tanh" in faults and "tanh' missing" not in faults:
@@ -152,27 +195,50 @@ def signals(problem: Problem, at: States, faults: Faults = ()) -> Signals:
     W = theta["W"].T if ("W for its transpose" in faults) != ("W transposed" in faults) else theta["W"]
     da = np.empty_like(D)
     following = np.zeros_like(problem.h0)
-    alone = "next step missing" in faults or "state not handed on" in faults
+    alone = {"next step missing", "state not handed on", "every step but the first from 0"} & {*faults}
     for t in reversed(range(len(D))):
         dh = D[t] if alone else D[t] + following @ W
         da[t] = dh * slope[t]
         following = dh if "tanh' missing in the next step's term" in faults else da[t]
-    return Signals(do, da)
+    return factors(problem, at, do, da, faults)
+
+
+def factors(problem: Problem, at: States, do: Array, da: Array, faults: Faults = ()) -> Signals:
+    """Return the gradients of o and of a with what their outer products are taken of."""
+    H, before = at.H, at.H[:-1]
+    if DERIVED not in faults:
+        return Signals(do, da, H[1:], before, problem.X)
+    if "state not handed on" in faults:
+        before = np.broadcast_to(H[0], before.shape)
+    read = H[:-1] if "h_{t-1} for h_t in o" in faults else H[1:]
+    return Signals(do, da, read, before, inputs(problem, faults), "W transposed" in faults)
 
 
 def output_gradient(problem: Problem, P: Array, faults: Faults) -> Array:
     """Return the gradient of o, of the sum of all losses."""
     Y = targets(problem, faults)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if "softmax' missing" in faults:
-            do = np.where(Y != 0, -Y / P, 0)
-        else:
-            do = P - np.minimum(Y, 1)
-            if "softmax' applied twice" in faults:
-                do = P * (do - (P * do).sum(-1, keepdims=True))
+    if DERIVED in faults and "softmax over time" in faults:
+        return np.asarray(P * Y.sum(0) - Y)
+    if DERIVED in faults and "softmax over all" in faults:
+        return np.asarray(P * Y.sum() - Y)
+    if "softmax' missing" in faults:
+        do = np.where(Y != 0, -Y / P, 0)
+    elif "softmax twice" in faults:
+        do = through_softmax(P, softmax(P) - Y)
+    elif "log missing" in faults:
+        do = through_softmax(P, -Y)
+    else:
+        do = P - np.minimum(Y, 1)
+        if "softmax' applied twice" in faults:
+            do = through_softmax(P, do)
     if "only the last loss" in faults:
         do[:-1] = 0
     return do
+
+
+def through_softmax(P: Array, dp: Array) -> Array:
+    """Return the gradient of o from that of p."""
+    return np.asarray(P * (dp - (P * dp).sum(-1, keepdims=True)))
 
 
 def truncations(problem: Problem, at: States, do: Array) -> Iterator[tuple[int, Signals]]:
@@ -183,7 +249,7 @@ def truncations(problem: Problem, at: States, do: Array) -> Iterator[tuple[int, 
     for n in range(1, min(len(do) - 1, MOST_TRUNCATIONS)):
         part = part[1:] @ problem.theta["W"] * slope[:-n]
         total[:-n] += part
-        yield n, Signals(do, total.copy())
+        yield n, factors(problem, at, do, total.copy())
 
 
 # ---------------------------------------------------------------- gradients, and how they are summed
@@ -196,67 +262,64 @@ def outer(left: Array, right: Array) -> Array:
     return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])
 
 
-def factors(name: str, problem: Problem, at: States, signals: Signals) -> tuple[Array, Array]:
-    """Return of which two series the gradient of a matrix is the sum of the outer products."""
-    if name == "V":
-        return signals.do, at.H[1:]
-    return signals.da, problem.X if name == "U" else at.H[:-1]
-
-
 def gradient(
-    name: str, problem: Problem, at: States, signals: Signals, fault: str | None = None
+    name: str, problem: Problem, at: States, signals: Signals, faults: Collection[str] = ()
 ) -> Array | None:
-    """Return a parameter's gradient, summed over time with a fault; None where it cannot have it."""
+    """Return a parameter's gradient, summed over time with faults; None where it cannot have them."""
     scale = problem.scale
     if name in "bc":
         series = signals.da if name == "b" else signals.do
-        summed = bias_gradient(series, fault)
+        summed = bias_gradient(series, faults)
         return None if summed is None else scale * summed
-    left, right = factors(name, problem, at, signals)
-    if fault == "h_t for h_{t-1}" and name in "WV":
-        right = at.H[1:] if name == "W" else at.H[:-1]
-    elif fault == "h_0 ignored in it" and name == "W":
-        right = np.concatenate([np.zeros_like(right[:1]), right[1:]])
-    elif fault == "y for x" and name == "U":
-        right = problem.Y
-    elif fault == "only the last step":
-        left, right = left[-1:], right[-1:]
-    elif fault == "only the first step":
-        left, right = left[:1], right[:1]
-    elif fault == "only the first window":
-        left, right = left[:, :1], right[:, :1]
-    elif fault == "transposed":
+    left, right = signals.da, {"W": signals.before, "U": signals.x, "V": signals.read}[name]
+    if name == "V":
+        left = signals.do
+    if name == "W" and signals.turned:
         left, right = right, left
-    elif fault is not None:
-        return None
+    for fault in sorted(faults, key=ASSEMBLY_FAULTS.index):
+        if fault == "h_t for h_{t-1}" and name in "WV":
+            right = at.H[1:] if name == "W" else at.H[:-1]
+        elif fault == "h_0 ignored in it" and name == "W":
+            right = np.concatenate([np.zeros_like(right[:1]), right[1:]])
+        elif fault == "y for x" and name == "U":
+            right = problem.Y
+        elif fault in PARTS:
+            left, right = left[PARTS[fault]], right[PARTS[fault]]
+        elif fault == "transposed":
+            left, right = right, left
+        else:
+            return None
     return scale * outer(left, right)
 
 
-def bias_gradient(series: Array, fault: str | None) -> Array | None:
-    """Return the sum of a bias's gradients (T, B, n) over time and windows, with a fault."""
-    sums: dict[str | None, Callable[[], Array]] = {
-        None: lambda: series.sum((0, 1)),
-        "only the last step": lambda: series[-1].sum(0),
-        "only the first step": lambda: series[0].sum(0),
-        "only the first window": lambda: series[:, 0].sum(0),
+def bias_gradient(series: Array, faults: Collection[str]) -> Array | None:
+    """Return the sum of a bias's gradients (T, B, n) over time and windows, with faults."""
+    how = [fault for fault in faults if fault not in PARTS]
+    for fault in faults:
+        series = series[PARTS[fault]] if fault in PARTS else series
+    sums: dict[str, Callable[[], Array]] = {
+        "": lambda: series.sum((0, 1)),
         "wrong axis": lambda: series.sum(-1),
         "summed to one number": lambda: np.full(series.shape[-1], series.sum()),
         "not summed over time": lambda: series.sum(1),
         "not summed over windows": lambda: series.sum(0),
     }
+    fault = "".join(how)
     return np.asarray(sums[fault]()) if fault in sums else None
 
 
-ASSEMBLY_FAULTS = (
-    "transposed",
-    "h_t for h_{t-1}",
-    "h_0 ignored in it",
-    "y for x",
-    "only the last step",
-    "only the first step",
-    "only the first window",
-    "wrong axis",
-    "summed to one number",
-    "not summed over time",
-    "not summed over windows",
-)
+PARTS: dict[str, slice | tuple[slice, slice]] = {  # of a series (T, B, n), where the sum is not over all
+    "only the last step": slice(-1, None),
+    "only the first step": slice(0, 1),
+    "only the first window": (slice(None), slice(0, 1)),
+}
+SUMS = ("wrong axis", "summed to one number", "not summed over time", "not summed over windows")
+ASSEMBLY_FAULTS = ("h_t for h_{t-1}", "h_0 ignored in it", "y for x", *PARTS, "transposed", *SUMS)
+OF_GRADIENT = {  # those that each gradient may have
+    "W": {"h_t for h_{t-1}", "h_0 ignored in it", *PARTS, "transposed"},
+    "U": {"y for x", *PARTS, "transposed"},
+    "V": {"h_t for h_{t-1}", *PARTS, "transposed"},
+    "b": {*PARTS, *SUMS},
+    "c": {*PARTS, *SUMS},
+}
+OF_BATCHES = {"only the first window", "not summed over windows"}

@@ -27,6 +27,10 @@ def examine_series(done: Examination, found: Sorted, T: int | None) -> None:
             f"{name}: not checked, it has {smooth.size} numbers, there are {losses.size} losses"
         )
         return
+    if not np.isfinite(losses).all():
+        first = int(np.argmin(np.isfinite(losses))) + 1
+        done.notes.append(f"{name}: not checked, loss {first} is not a finite number")
+        return
     problem = done.reading.problem
     K = None if problem is None else problem.X.shape[2]
     length = len(problem.X) if problem is not None else T

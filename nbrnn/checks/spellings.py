@@ -22,17 +22,18 @@ class Role(NamedTuple):
 
 
 PARAMETERS = {
-    "W": "w whh weighthh weighthhl0",
-    "U": "u wxh wih weightih weightihl0",
-    "V": "v why who fcweight linearweight outweight outputweight decoderweight headweight weight",
-    "b": "b bh bias biasih biasihl0",
+    "W": "w whh waa wh weighthh weighthhl0 h2hweight",
+    "U": "u wxh whx wax wx wih weightih weightihl0 i2hweight",
+    "V": "v why wyh wya wy who h2oweight fcweight linearweight outweight outputweight decoderweight "
+    "headweight weight",
+    "b": "b bh ba bias biasih biasihl0",
     "b_hh": "bhh biashh biashhl0",  # PyTorch has two biases, which are added
     "c": "c by bo fcbias linearbias outbias outputbias decoderbias headbias",
 }
 INPUTS = {
-    "x": "x xs xind xidx xindices xonehot xchars xhot input inputs",
-    "y": "y ys yind yidx yindices yonehot ychars yhot target targets label labels",
-    "h0": "h0 hprev h0prev hinit inith hzero hstart initialstate",
+    "x": "x xs xind xidx xindices xonehot xchars xhot xbatch xseq input inputs",
+    "y": "y ys yind yidx yindices yonehot ychars yhot ybatch yseq target targets label labels",
+    "h0": "h0 hprev h0prev hinit inith hzero hstart a0 state0 hidden0 initialstate initialhidden",
 }
 ANSWERS = {
     "loss": "loss l cost j crossentropy ce",
@@ -51,7 +52,7 @@ CONTAINERS = frozenset(
     for words in ("rnn net network model my", "params param parameters theta weights", "answers data")
     for word in words.split()
 )
-GRADIENT = r"(?:grads?|gradients?)"
+GRADIENT = r"(?:gradients?|grads?)"
 NUMERICAL = r"(?:num(?:erical|eric)?)"
 AFTER = r"(?:after|new|next|updated)(?:steps?)?(?P<{}>\d*)"
 

@@ -66,17 +66,16 @@ def stepped(
     mean = {name: np.zeros_like(array) for name, array in theta.items()}
     eta = config.eta * (config.eta if "eta twice" in faults else 1)
     eta *= (-1 if "uphill" in faults else 1) * (2 if "stepped twice" in faults else 1)
-    with np.errstate(all="ignore"):
-        for t in range(1, n + 1):
-            if "memory not kept" in faults:
-                G = {name: np.zeros_like(array) for name, array in theta.items()}
-                mean = dict(G)
-            g = clipped(gradient(theta), config.clip, faults)
-            following = {}
-            for name, array in theta.items():
-                step, mean[name], G[name] = direction(g[name], mean[name], G[name], t, config, faults)
-                following[name] = array - eta * step
-            theta = following
+    for t in range(1, n + 1):
+        if "memory not kept" in faults:
+            G = {name: np.zeros_like(array) for name, array in theta.items()}
+            mean = dict(G)
+        g = clipped(gradient(theta), config.clip, faults)
+        following = {}
+        for name, array in theta.items():
+            step, mean[name], G[name] = direction(g[name], mean[name], G[name], t, config, faults)
+            following[name] = array - eta * step
+        theta = following
     return theta
 
 

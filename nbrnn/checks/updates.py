@@ -89,20 +89,26 @@ class Stepping:
 
     def of_another_optimizer(self, best: Steps, allowed: Mapping[str, float]) -> Steps:
         """Return the best explanation, or that the steps are another optimizer's, or longer."""
+        for optimizer, clip, eta in self.others():
+            other = RunConfig(optimizer=optimizer, clip=clip, eta=eta)  # type: ignore[arg-type]
+            if optimizer == self.config.optimizer:
+                other = replace(self.config, clip=clip)
+            after = stepped(self.theta, self.gradient, other, self.n)
+            found = self.compared((), after, allowed, multiples=True)
+            if optimizer != self.config.optimizer:
+                found = replace(found, optimizer=optimizer)
+            if clip != self.config.clip:
+                found = replace(found, faults=("not clipped",))
+            if found.cost < best.cost:
+                best = found
+        return best
+
+    def others(self) -> Iterator[tuple[str, float | str, float | None]]:
+        """Yield the optimizers, clipping and learning rates whose steps may be taken for these."""
         for optimizer in SETTINGS["optimizer"].choices:
             for clip in (self.config.clip, NONE):
-                other = RunConfig(optimizer=optimizer, clip=clip)  # type: ignore[arg-type]
-                if optimizer == self.config.optimizer:
-                    other = replace(self.config, clip=clip)
-                after = stepped(self.theta, self.gradient, other, self.n)
-                found = self.compared((), after, allowed, multiples=True)
-                if optimizer != self.config.optimizer:
-                    found = replace(found, optimizer=optimizer)
-                if clip != self.config.clip:
-                    found = replace(found, faults=("not clipped",))
-                if found.cost < best.cost:
-                    best = found
-        return best
+                yield optimizer, clip, self.config.eta
+                yield optimizer, clip, None  # its own
 
     def rounding(self, right: Theta) -> dict[str, float]:
         """Return for each parameter how far the change may be off, as a share of its norm."""
@@ -198,8 +204,9 @@ def starts_of(first: float, T: int | None, K: int | None) -> Iterator[tuple[str,
     yield "begun at 0", (1 - KEPT) * first
     yield "begun at 0", 0.0
     for length in [T] if T else range(2, 201):
-        yield "begun as a sum", length * first
-        yield "begun as a mean", first / length
+        for fault, start in (("sum", length * first), ("mean", first / length)):
+            yield f"begun as a {fault}", start
+            yield f"begun as a {fault}", KEPT * start + (1 - KEPT) * first
         for guess in (length * math.log(K), math.log(K)) if K else ():
             yield "begun at a uniform guess", guess
             yield "begun at a uniform guess", KEPT * guess + (1 - KEPT) * first
@@ -208,6 +215,8 @@ def starts_of(first: float, T: int | None, K: int | None) -> Iterator[tuple[str,
 def other_weights(losses: Array, smooth: Array, right: Array) -> Smoothing:
     """Return whether the series is smoothed by other weights, or begun elsewhere."""
     first = float(losses[0])
+    if not np.isfinite(smooth).all():
+        return Smoothing(None, right)
     steps, pulls = np.diff(smooth), losses[1:] - smooth[:-1]
     if pulls.size and (share := float(pulls @ steps / max(pulls @ pulls, 1e-300))) > 0:
         if fits(smooth, smooth_series(losses, first, 1 - share)):

@@ -157,9 +157,9 @@ def backward(theta, X, H, G, faults, n):
         before = H[:, t + 1 : t + 2] if "dW of h_t" in faults else H[:, t : t + 1]
         if "dW without h0" in faults and t == 0:
             before = 0 * before
-        if "overwritten" in faults or ("last step" in faults and t == T - 2):
-            if "last step" in faults:
-                break
+        if "last step" in faults and t == T - 2:
+            break
+        if "overwritten" in faults:
             grads = {name: np.zeros_like(array) for name, array in theta.items()}
         add(grads, per_step, da, X[:, t : t + 1], before)
         after = H[:, t : t + 1] if "dV of h_{t-1}" in faults else H[:, t + 1 : t + 2]

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,24 +48,47 @@ def test_the_code_for_numpy(nbrnn, text_file):
 def test_the_code_for_torch(nbrnn, text_file):
     (code,) = re.findall(r"```python torch\n(.*?)```", README, re.DOTALL)
     compile(code, "README", "exec")
-    pytest.importorskip("torch")
     nbrnn("case", "case.npz", text_file, "--blind", "--layout", "row")
+    assert np.load("case.npz")["y"].dtype == np.int64  # the only integers that torch takes for targets
+    pytest.importorskip("torch")
     exec(code, {})
-    nbrnn("check", "mine.npz", "--loss", "mean")
+    assert "right: 6 arrays agree" in nbrnn("check", "mine.npz").stdout
+    exec(code.replace("tanh(h @", "tanh(h.detach() @"), {})
+    done = nbrnn("check", "mine.npz", code=1).stdout
+    assert "the next step's term is missing" in done
+
+
+def struct(*pairs):
+    return SimpleNamespace(**dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+
+def in_matlab(code, **functions):
+    """Run lines of MATLAB that are Python but for comments and what is assigned to several names."""
+    values = {"struct": struct, "load": lambda name: SimpleNamespace(**loadmat(name)), **functions}
+
+    def save(name, *names):
+        kept = {each: values[each] for each in names if each != "-v7"}
+        savemat(name, {n: vars(a) if isinstance(a, SimpleNamespace) else a for n, a in kept.items()})
+
+    exec(re.sub(r"(?m)^\[(.*?)\] =", r"\1 =", code.replace("%", "#")), values | {"save": save}, values)
 
 
 def test_the_code_for_matlab(nbrnn, text_file):
-    """What MATLAB's save would write: structs, numbers as double, indices that count from 1."""
+    """Structs, numbers as double, indices that count from 1."""
     nbrnn("case", "case.mat", text_file, "--blind")
+    (code,) = re.findall(r"```matlab\n(.*?)```", README, re.DOTALL)
     case = loadmat("case.mat")
-    loss, P, H, grads = solved(case)
-    (saved,) = re.findall(r"save\('mine.mat', (.*?), '-v7'\)", README)
-    values = {**case, "RNN": {name: case[name] for name in "WUVbc"}}
-    values |= {"loss": loss, "P": P, "H": H, "grads": grads}
-    savemat("mine.mat", {name: values[name] for name in saved.replace("'", "").split(", ")})
-    assert "right: 8 arrays agree" in nbrnn("check", "mine.mat").stdout
+    for faults, exit_code in (((), 0), (("sign",), 1)):
+        *answers, grads = solved(case, faults)
+        in_matlab(
+            code,
+            forward=lambda RNN, X, Y, h0, a=answers: a,
+            backward=lambda RNN, X, Y, h0, P, H, g=grads: SimpleNamespace(**g),
+        )
+        done = nbrnn("check", "mine.mat", code=exit_code).stdout
+        assert ("the sign is wrong" if faults else "right: 8 arrays agree") in done
     indices = {name: case[name] for name in ("x", "y", "h0", *"WUVbc")}
-    savemat("mine.mat", {**indices, "loss": loss, "dW": grads["W"].T})
+    savemat("mine.mat", {**indices, "loss": answers[0], "dW": -grads["W"].T})
     assert "dW is transposed" in nbrnn("check", "mine.mat", code=1).stdout
 
 
@@ -78,6 +102,16 @@ def test_answers_alone_with_the_case(nbrnn, text_file):
     assert "the sign is wrong" in done
     np.savez("mine.npz", **{**case, "W": case["W"] * 0.9}, loss=loss)
     assert "changed in place" in nbrnn("check", "mine.npz", code=1).stdout
+
+
+def test_the_mean_is_right_unless_the_sum_is_asked_for(nbrnn, text_file):
+    for options, code in (((), 0), (("--loss", "sum"), 1)):
+        nbrnn("case", "case.npz", text_file, "--blind")
+        case = dict(np.load("case.npz"))
+        loss, P, _, grads = solved(case, ("mean",))
+        np.savez("mine.npz", **case, loss=loss, P=P, **{f"d{n}": g for n, g in grads.items()})
+        done = nbrnn("check", "mine.npz", *options, code=code).stdout
+        assert ("a mean over the T characters" in done) == bool(code)
 
 
 def test_what_is_no_file_of_arrays(nbrnn, tmp_path):

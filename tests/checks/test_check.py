@@ -7,7 +7,7 @@ import student
 
 from nbrnn.checks.check import check
 from nbrnn.checks.problem import Problem
-from nbrnn.checks.reference import forward, gradient, signals
+from nbrnn.checks.reference import DERIVABLE, DERIVED, forward, gradient, signals
 from nbrnn.errors import CheckError, ConfigError
 from nbrnn.network.params import NAMES
 
@@ -23,6 +23,14 @@ PAIRS = [
     ("dW of h_t", "dV of h_{t-1}"),
     ("truncated", "two calls"),
     ("y shifted", "no tanh'"),
+    ("sign", "two calls"),
+    ("sign", "clip value"),
+    ("sign", "clip norm"),
+    ("grads mean", "two calls"),
+    ("dW transposed", "dW of h_t"),
+    ("dW of h_t", "last step"),
+    ("last loss", "truncated"),
+    ("loss mean", "loss bits"),
 ]
 
 
@@ -52,6 +60,29 @@ def test_the_reference_is_the_naive_algorithm():
         )
 
 
+@pytest.mark.parametrize(
+    "fault", [*sorted(DERIVABLE), "h_0 ignored", "softmax twice", "log missing", "y read as K indices"]
+)
+def test_of_a_wrong_forward_pass_the_derivative_is_known(fault):
+    """What automatic differentiation gives of it, by numerical differences."""
+    theta, codes, h0 = student.exercise(4, 5, 6)
+    plain = {name: array.squeeze() for name, array in theta.items()}
+    eye = np.eye(5)
+    problem = Problem(plain, eye[codes[0, :-1], None], eye[codes[0, 1:], None], h0.T, mean=True)
+    at = forward(problem, (fault,))
+    back = signals(problem, at, (fault, DERIVED))
+    for name in NAMES:
+        expected = np.empty_like(plain[name])
+        for index in np.ndindex(expected.shape):
+            losses = []
+            for step in (1e-5, -1e-5):
+                other = plain[name].copy()
+                other[index] += step
+                losses.append(forward(problem.with_theta({**plain, name: other}), (fault,)).loss)
+            expected[index] = (losses[0] - losses[1]) / 2e-5
+        np.testing.assert_allclose(gradient(name, problem, at, back), expected, atol=1e-7, rtol=1e-6)
+
+
 @pytest.mark.parametrize(("fault", "cause"), SINGLE.items(), ids=list(SINGLE))
 def test_a_single_fault_is_named(fault, cause):
     for layout, one_hot in (("column", False), ("row", True)):
@@ -79,8 +110,19 @@ def test_of_two_faults_both_are_named(pair):
     assert set(report.causes) == {SINGLE[fault] for fault in pair}
 
 
-def test_right_programs_are_right():
-    for seed in range(100):
+def test_a_gradient_that_nothing_is_added_to():
+    given = arrays()
+    given["grads_b"][:] = 0
+    (finding,) = check(given).findings
+    assert finding.cause == "zero"
+    assert "grads_b: 0 everywhere" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    "seeds", [range(24), pytest.param(range(24, 100), marks=pytest.mark.slow)], ids=["few", "many"]
+)
+def test_right_programs_are_right(seeds):
+    for seed in seeds:
         m, K, T, B = (
             int(np.random.default_rng(seed).choice(n)) for n in ((2, 5, 8), (3, 5), (2, 5, 9), (1, 2))
         )
@@ -120,6 +162,12 @@ def test_faults_of_the_smooth_loss(fault):
     given = {"losses": losses, "smooth_loss": student.smoothed(losses, 25, fault)}
     report = check(given, seq_length=25)
     assert report.causes == ([student.SERIES[fault]] if fault else [])
+
+
+def test_indices_that_look_like_one_hot_vectors():
+    """Two windows of two characters of two."""
+    for seed in range(8):
+        assert check(arrays(layout="row", m=6, K=2, T=2, B=2, seed=seed)).is_right
 
 
 def test_a_batch_that_is_summed():
@@ -163,6 +211,8 @@ SPELLINGS = [
     ("rnn.weight_hh_l0", "rnn.weight_hh_l0.grad"),
     ("W", "dL_dW"),
     ("params:W", "gradW"),
+    ("Waa", "dWaa"),
+    ("h2h.weight", "gradient_W"),
 ]
 
 
@@ -173,6 +223,27 @@ def test_spellings(parameter, gradient):
     report = check(given)
     assert report.is_right
     assert gradient in [row.name for row in report.rows]
+
+
+def test_numbers_that_are_not_finite_are_wrong():
+    for number in (np.nan, np.inf):
+        given = arrays()
+        given["grads_U"][1, 2] = given["H"][0, 3] = number
+        report = check({**given, "loss": np.array(number)})
+        assert [finding.arrays for finding in report.findings] == [("H",), ("loss",), ("U",)]
+        assert "only in row 2" in report.findings[2].sentence
+
+
+def test_what_is_no_probability():
+    given = arrays()
+    report = check({**given, "P": np.log(given["P"])})
+    assert report.causes == ["log P for P"]
+
+
+def test_of_parameters_after_a_step_the_shape_is_told():
+    given = {**arrays(), "W_after": np.zeros((4, 4))}
+    (finding,) = check(given).findings
+    assert "W_after has the shape (4, 4), W has (5, 5)" in finding.sentence
 
 
 def test_what_cannot_be_checked():
@@ -188,6 +259,9 @@ def test_what_cannot_be_checked():
         ({"U": np.ones((3, 3))}, "no network has parameters of these shapes"),
         ({"W": np.full((5, 5), np.nan)}, "not finite"),
         ({"h0": np.ones(4)}, "no state of 5 units"),
+        ({"h0": np.full(5, np.inf)}, "h0 holds numbers that are not finite"),
+        ({"x": np.zeros((7, 10)), "y": np.eye(7, 10)}, "x: 10 of 10 vectors are not one-hot"),
+        ({"U": np.full((5, 7), 1e200), "V": np.full((7, 5), 1e308)}, "loss is no finite number"),
         ({"RNN.W": np.ones((5, 5))}, "both taken for W"),
         ({"P": np.array([{}])}, "object array"),
     ]:
