@@ -3,6 +3,7 @@
 import io
 import multiprocessing
 import multiprocessing.forkserver
+import os
 import signal
 import subprocess
 import sys
@@ -11,11 +12,11 @@ from pathlib import Path
 import pytest
 import typer
 from harness import Child, Done, command, made_up_text, no_pictures
+from kernels import kept_together
 
 from nbrnn.cli.main import app
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
-from nbrnn.network import compiled
 from nbrnn.runs.run import run
 
 # A shell starts what it puts into the background with SIGINT ignored, as all that we start would be.
@@ -28,7 +29,15 @@ sys.path.append(str(TESTS.parent))  # bench/ is not installed; nbrnn/ is found b
 @pytest.fixture(scope="session", autouse=True)
 def kernels_on_disk():
     """Load from disk, and keep there, also the kernels that tests call themselves."""
-    with compiled.sound_cache():
+    with kept_together():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody_pulls_the_plug():
+    """Let this process not wait for the disk; those that are killed do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
         yield
 
 
@@ -62,6 +71,12 @@ def without_pictures():
     """Let runs draw no picture of their loss."""
     with no_pictures():
         yield
+
+
+@pytest.fixture
+def without_figures(monkeypatch):
+    """Let reports have no figures, which take longer than all else of them."""
+    monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: ())
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from nbrnn.reports.answers import ANSWER_METHOD, answers
 from nbrnn.reports.figures import caption
@@ -27,10 +28,9 @@ from nbrnn.reports.tables import Results
 MOST_SAMPLES = 12  # configurations whose samples are on the page; samples.md has all
 
 
-def page(
-    results: Results, pictures: Mapping[str, str], samples: Mapping[str, Samples], refresh: int
-) -> str:
-    """Return the page with everything, which needs no other file."""
+@cache
+def template() -> Template:
+    """Return the template of the page; to compile it takes longer than to fill it."""
     environment = Environment(
         loader=PackageLoader("nbrnn.reports", "."),
         autoescape=True,
@@ -38,6 +38,13 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    return environment.get_template("page.html")
+
+
+def page(
+    results: Results, pictures: Mapping[str, str], samples: Mapping[str, Samples], refresh: int
+) -> str:
+    """Return the page with everything, which needs no other file."""
     statuses = results.runs["status"].value_counts()
     columns = [
         *("setting", "seed", "status", "updates", "smooth_loss_best", "smooth_loss_final"),
@@ -51,7 +58,7 @@ def page(
         ),
     ]
     corpora = results.runs[["corpus", "corpus_sha256"]].drop_duplicates()
-    return environment.get_template("page.html").render(
+    return template().render(
         title=" and ".join(corpora["corpus"].unique()[:3]),
         counts=", ".join(f"{count:,} {status}" for status, count in statuses.items()),
         configurations_count=len(results.configurations),

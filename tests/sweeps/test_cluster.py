@@ -23,6 +23,8 @@ from nbrnn.sweeps.cluster import Cluster
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import plan, sweep
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 PRELOAD = Path(__file__).with_name("dask_worker.py")
 
 

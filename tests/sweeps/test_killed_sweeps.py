@@ -14,7 +14,7 @@ from nbrnn.sweeps import process
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import plan, sweep
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
 
 
 def test_ten_kills_at_random_moments_change_nothing(corpus, text_file, tmp_path, fork):
