@@ -26,6 +26,11 @@ TESTS = Path(__file__).parent
 sys.path.append(str(TESTS.parent))  # bench/ is not installed; nbrnn/ is found before
 
 
+def pytest_collection_modifyitems(items):
+    """Let slow tests come first, so that several processes end at about the same time."""
+    items.sort(key=lambda item: "slow" not in item.keywords)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def kernels_on_disk():
     """Load from disk, and keep there, also the kernels that tests call themselves."""

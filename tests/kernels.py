@@ -19,7 +19,7 @@ from nbrnn.network.optimizers import OPTIMIZERS
 GROUPS = [
     ("float64", True, list(OPTIMIZERS)),
     ("float64", False, list(OPTIMIZERS)),
-    ("float32", True, ["adagrad"]),
+    ("float32", True, ["adam"]),
     ("float32", False, ["adagrad", "adam", "sgd"]),
 ]
 OF_SEVERAL = ("train_windows", "windows_gradient")  # the kernels that are others for several windows
