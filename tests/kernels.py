@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from numba.core.caching import Cache
 
-from nbrnn.network import compiled
+from nbrnn.network import compiled, elementary, loops, optimizers, products, rnn
 from nbrnn.network.optimizers import OPTIMIZERS
 
 # Precision, one window or several, optimizers: float64 is what is compared with slow programs.
@@ -23,18 +23,27 @@ GROUPS = [
     ("float32", False, ["adagrad", "adam", "sgd"]),
 ]
 OF_SEVERAL = ("train_windows", "windows_gradient")  # the kernels that are others for several windows
+# What tests call that Python otherwise does not.
+PARTS = [
+    *(elementary.exp, elementary.tanh, loops.draw, optimizers.update_parameters),
+    *(rnn.softmax_loss, rnn.backward),
+    *(products.matmul, products.add_matmul, products.add_matvecs, products.add_vecmat),
+    *(products.add_outer_products, products.transpose),
+]
 
 
 @contextmanager
 def kept_together():
-    """Let several processes keep kernels in one cache, each of which is recorded at once.
+    """Let several processes keep kernels and their parts in one cache, each recorded at once.
 
-    The next process to look would take a kernel that is not recorded yet for damage, and delete all.
+    The next process to look would take one that is not recorded yet for damage, and delete all.
     """
     folder, save = compiled.cache_folder(), Cache.save_overload
     if folder is None:
         yield
         return
+    for part in PARTS:
+        part.enable_caching()
 
     def save_and_record(cache, *kernel):
         with FileLock(folder / "tests.lock"):
