@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbrnn.assignment.report
 import nbrnn.cli.watch
+import nbrnn.corpus
 import nbrnn.reports.report
 import nbrnn.sweeps.job
 from nbrnn.cli.main import app
@@ -165,6 +166,13 @@ def program(pipe, arguments, folder):
         os.dup2(stream.fileno(), descriptor)
         setattr(sys, name, stream)
     app([str(argument) for argument in arguments])
+
+
+def program_on_beginnings(pipe, arguments, folder):
+    """Run the program as `program` does, on the first 100,000 characters of each text with a name."""
+    whole = nbrnn.corpus.read_named
+    nbrnn.corpus.read_named = lambda name: whole(name).decode()[:100_000].encode()
+    program(pipe, arguments, folder)
 
 
 def program_with_checkpoints(pipe, arguments, folder):

@@ -3,6 +3,7 @@
 import io
 import multiprocessing
 import multiprocessing.forkserver
+import os
 import signal
 import subprocess
 import sys
@@ -11,11 +12,11 @@ from pathlib import Path
 import pytest
 import typer
 from harness import Child, Done, command, made_up_text, no_pictures
+from kernels import kept_together
 
 from nbrnn.cli.main import app
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
-from nbrnn.network import compiled
 from nbrnn.runs.run import run
 
 # A shell starts what it puts into the background with SIGINT ignored, as all that we start would be.
@@ -25,10 +26,23 @@ TESTS = Path(__file__).parent
 sys.path.append(str(TESTS.parent))  # bench/ is not installed; nbrnn/ is found before
 
 
+def pytest_collection_modifyitems(items):
+    """Let slow tests come first, so that several processes end at about the same time."""
+    items.sort(key=lambda item: "slow" not in item.keywords)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def kernels_on_disk():
     """Load from disk, and keep there, also the kernels that tests call themselves."""
-    with compiled.sound_cache():
+    with kept_together():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody_pulls_the_plug():
+    """Let this process not wait for the disk; those that are killed do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
         yield
 
 
@@ -62,6 +76,13 @@ def without_pictures():
     """Let runs draw no picture of their loss."""
     with no_pictures():
         yield
+
+
+@pytest.fixture
+def without_figures(monkeypatch):
+    """Let reports have no figures, which take longer than all else of them."""
+    monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: ())
+    monkeypatch.setattr("nbrnn.assignment.report.drawings", lambda facts: ())
 
 
 @pytest.fixture(scope="session")

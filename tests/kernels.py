@@ -4,28 +4,66 @@ Done once, in two processes, before several processes of pytest would each do it
 """
 
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 
-from nbrnn.network import compiled
+import pytest
+from filelock import FileLock
+from numba.core.caching import Cache
+
+from nbrnn.network import compiled, elementary, loops, optimizers, products, rnn
 from nbrnn.network.optimizers import OPTIMIZERS
 
-LONGEST = ["train_windows"]  # to compile: as long as all others together
-OTHERS = [name for name in compiled.ENTRY_POINTS if name not in LONGEST]
-# Of the optimizers, for one window and for several: float64, in which they are compared with slow ones.
-VARIANTS = [("float32", "adagrad", False)] + [
-    ("float64", optimizer, several) for optimizer in OPTIMIZERS for several in (False, True)
+# Precision, one window or several, optimizers: float64 is what is compared with slow programs.
+# What the kernels of a group call is the same, and compiled once; the longest group comes first.
+GROUPS = [
+    ("float64", True, list(OPTIMIZERS)),
+    ("float64", False, list(OPTIMIZERS)),
+    ("float32", True, ["adam"]),
+    ("float32", False, ["adagrad", "adam", "sgd"]),
+]
+OF_SEVERAL = ("train_windows", "windows_gradient")  # the kernels that are others for several windows
+# What tests call that Python otherwise does not.
+PARTS = [
+    *(elementary.exp, elementary.tanh, loops.draw, optimizers.update_parameters),
+    *(rnn.softmax_loss, rnn.backward),
+    *(products.matmul, products.add_matmul, products.add_matvecs, products.add_vecmat),
+    *(products.add_outer_products, products.transpose),
 ]
 
 
-def keep(kernels):
-    """Compile kernels; only they are kept, as no two processes may write the same index."""
-    for kernel in kernels:
-        getattr(compiled.ENTRY_POINTS[kernel], kernel).enable_caching()
-    for kernel in kernels:
-        for dtype, optimizer, several in VARIANTS:
-            compiled.call(kernel, dtype, optimizer, several=several)
+@contextmanager
+def kept_together():
+    """Let several processes keep kernels and their parts in one cache, each recorded at once.
+
+    The next process to look would take one that is not recorded yet for damage, and delete all.
+    """
+    folder, save = compiled.cache_folder(), Cache.save_overload
+    if folder is None:
+        yield
+        return
+    for part in PARTS:
+        part.enable_caching()
+
+    def save_and_record(cache, *kernel):
+        with FileLock(folder / "tests.lock"):
+            save(cache, *kernel)
+            compiled.record(folder)
+
+    with compiled.sound_cache(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cache, "save_overload", save_and_record)
+        yield
+
+
+def keep(group):
+    """Compile the kernels of a group."""
+    dtype, several, optimizers = group
+    with kept_together():
+        for optimizer in optimizers:
+            for kernel in OF_SEVERAL if several else compiled.ENTRY_POINTS:
+                compiled.call(kernel, dtype, optimizer, several)
 
 
 if __name__ == "__main__":
-    with compiled.sound_cache(), ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        list(pool.map(keep, [LONGEST, OTHERS]))
+    with kept_together(), ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        list(pool.map(keep, GROUPS))

@@ -43,7 +43,7 @@ def test_every_command_of_the_tour_works(tmp_path, fork):
         if name != "nbrnn":
             subprocess.run([name, *arguments], cwd=tmp_path, check=True)
             continue
-        child = fork(children.program, arguments, tmp_path)
+        child = fork(children.program_on_beginnings, arguments, tmp_path)
         assert child.wait() == 0, f"{command}: {(tmp_path / 'stderr').read_text()}"
 
 

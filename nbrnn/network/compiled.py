@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -32,6 +33,7 @@ log = logging.getLogger("nbrnn")
 
 HASHES = "nbrnn-hashes.json"
 MOST_BYTES = 2**26  # of a file in the cache; Numba's have some hundred thousand
+PATIENCE = 1.0  # seconds that a process may take to record what it has kept
 # Of the whole wing: one file too many costs a compilation, one too few would run old code. As they were
 # imported, whatever is written into them while kernels compile.
 SOURCES = {
@@ -91,21 +93,38 @@ def hashes(folder: Path) -> dict[str, str]:
     return SOURCES | {file.name: fingerprint(file) for file in cached(folder)}
 
 
-def discard_damaged(folder: Path) -> None:
-    """Delete all files if one is not as it was written: an index may point to it."""
+def recorded(folder: Path) -> dict[str, str]:
+    """Return the hashes on record, which anybody may have written."""
     try:
-        recorded = json.loads(content(folder / HASHES))
+        found = json.loads(content(folder / HASHES))
     except (OSError, ValueError, RecursionError):
-        recorded = {}
-    if not isinstance(recorded, dict):
-        recorded = {}
-    if any(not sha256 or recorded.get(name) != sha256 for name, sha256 in hashes(folder).items()):
-        for file in cached(folder):
-            file.unlink(missing_ok=True)
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_sound(folder: Path) -> bool:
+    """Whether each file is as it was written."""
+    before = recorded(folder)
+    return all(sha256 and before.get(name) == sha256 for name, sha256 in hashes(folder).items())
+
+
+def discard_damaged(folder: Path) -> None:
+    """Delete all files if one is not as it was written: an index may point to it.
+
+    It may also be one that another process has just kept, and will have recorded in a moment.
+    """
+    end = time.monotonic() + PATIENCE
+    while cached(folder) and not is_sound(folder):
+        if time.monotonic() >= end:
+            for file in cached(folder):
+                file.unlink(missing_ok=True)
+        time.sleep(PATIENCE / 20)
 
 
 def record(folder: Path) -> None:
-    """Record the hashes of all files as they are now."""
+    """Record the hashes of all files as they are now, unless they are on record."""
+    if is_sound(folder):
+        return  # what another process keeps at this moment would be left out
     partial = folder / f"{HASHES}.{secrets.token_hex(8)}.tmp"
     try:
         with partial.open("x") as file:  # which follows no link

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from nbrnn.errors import NbrnnError
@@ -37,6 +37,20 @@ NUMBER = re.compile(r"(?:< )?([-+]?[\d,.]+(?:e[-+]?\d+)?)(?![\w.])")  # at the b
 HIDING = re.compile(r"<(?=!--|script|/script)", re.IGNORECASE)
 
 
+@cache
+def template() -> Template:
+    """Return the template of the page; to compile it takes longer than to fill it."""
+    environment = Environment(
+        loader=PackageLoader("nbrnn.reports", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    return environment.get_template("page.html")
+
+
 def page(
     results: Results,
     pictures: Mapping[str, bytes],
@@ -49,19 +63,11 @@ def page(
     The only script that a browser runs in it is ours, by its hash: whatever a name holds, and would
     escaping fail.
     """
-    environment = Environment(
-        loader=PackageLoader("nbrnn.reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
     statuses = results.runs["status"].value_counts()
     texts = {table.name: table.texts(results) for table in TABLES}
     hints = tips(results)
     captions = {name: caption(results, name) for name in pictures}
-    return environment.get_template("page.html").render(
+    return template().render(
         title=title(results),
         fixed=fixed(results),
         commands=wanted.commands,

@@ -25,7 +25,11 @@ pytestmark = pytest.mark.usefixtures("without_pictures")
 def trained(tmp_path_factory):
     """Return the folder of a run whose network has learned something, and a text."""
     folder, text = tmp_path_factory.mktemp("export") / "run", made_up_text(LENGTH + 1)
-    run(RunConfig(updates=500, hidden=24, batch=2), Corpus.from_text(text, "made-up"), folder)
+    run(
+        RunConfig(updates=500, hidden=24, batch=2, optimizer="adam"),
+        Corpus.from_text(text, "made-up"),
+        folder,
+    )
     return folder, text
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 import strange
-from harness import run_program
+from harness import DEADLINE, run_program
 
 from nbrnn.network import compiled
 
@@ -23,8 +23,9 @@ def cut_short(path):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
     """Return the folder of a cache whose files have made-up content, and a record of it."""
+    monkeypatch.setattr(compiled, "PATIENCE", 0)
     for name in (
         "loops.train-1.py311.nbi",
         "loops.train-1.py311.1.nbc",
@@ -57,6 +58,20 @@ def test_one_damaged_file_is_enough_to_begin_anew(folder, damage, number):
 def test_a_file_that_is_not_recorded_is_no_better(folder):
     (folder / "loops.train-1.py311.2.nbc").write_bytes(b"of a process that was killed")
     assert_discarded(folder)
+
+
+def test_a_file_that_is_recorded_in_a_moment_is_kept(folder, monkeypatch):
+    (folder / "loops.train-1.py311.2.nbc").write_bytes(b"of a process that is at work")
+    monkeypatch.setattr(compiled, "PATIENCE", DEADLINE)
+    monkeypatch.setattr(compiled.time, "sleep", lambda seconds: compiled.record(folder))
+    compiled.discard_damaged(folder)
+    assert len(compiled.cached(folder)) == 4
+
+
+def test_what_is_on_record_is_not_recorded_again(folder):
+    before = (folder / compiled.HASHES).stat().st_mtime_ns
+    compiled.record(folder)
+    assert (folder / compiled.HASHES).stat().st_mtime_ns == before
 
 
 NO_DAMAGE = ("hard link", "unreadable file")  # the latter to root

@@ -6,18 +6,12 @@ import pytest
 from setups import in_order
 
 from nbrnn.network import loops, optimizers
-from nbrnn.network.jit import jit
 from nbrnn.network.optimizers import RULES, SGD, AdaGrad, RMSProp
 from nbrnn.network.params import NAMES, Carry, History, Layout
 
 CLIP = 0.5
 NUMBERS = {"eta": 0.1, "beta1": 0.75, "beta2": 0.875, "epsilon": 0.01}
 KINDS = pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.__name__)
-
-
-@jit
-def update(optimizer, clip, theta, memory, gradient, touched):
-    optimizers.update_parameters(optimizer, clip, theta, memory, gradient, touched)
 
 
 def expected_step(kind, theta, memory, g, t):
@@ -66,7 +60,9 @@ def test_every_step_is_that_of_numpy(kind, dtype, m, K):
             expected[name] = expected_step(kind, *expected[name], np.array(g, float), t)
         now = optimizers.at(settings(kind, dtype), real(NUMBERS["eta"]), t, real)
         assert {type(number) for number in now} == {real}
-        update(now, real(CLIP), theta, buffers.memory, gradient, buffers.work.touched)
+        optimizers.update_parameters(
+            now, real(CLIP), theta, buffers.memory, gradient, buffers.work.touched
+        )
         assert not buffers.work.touched.any()
     tolerance = {"float64": 1e-13, "float32": 1e-5}[dtype]
     for name in NAMES:
@@ -85,7 +81,9 @@ def test_without_a_gradient_and_memory_nothing_moves(kind, dtype):
     if "epsilon" in kind._fields:
         optimizer = optimizer._replace(epsilon=real(1e-12))
     now = optimizers.at(optimizer, real(0.1), 1, real)
-    update(now, real(CLIP), theta, buffers.memory, buffers.gradient, buffers.work.touched)
+    optimizers.update_parameters(
+        now, real(CLIP), theta, buffers.memory, buffers.gradient, buffers.work.touched
+    )
     assert np.array_equal(theta.flat, before)
     assert not any(memory.any() for memory in buffers.memory)
 

@@ -15,15 +15,10 @@ from nbrnn.runs.folders import LOCK
 DATA = Path(__file__).parents[1] / "data" / "0.1"
 KINDS = pytest.mark.parametrize("kind", strange.KINDS)
 
-pytestmark = pytest.mark.timeout(60)  # which only a hang takes
-
-
-@pytest.fixture(autouse=True)
-def without_figures(monkeypatch):
-    """Draw nothing, which takes a second."""
-    monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: ())
-    monkeypatch.setattr("nbrnn.assignment.report.drawings", lambda facts: ())
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+pytestmark = [
+    pytest.mark.timeout(60),  # which only a hang takes
+    pytest.mark.usefixtures("without_figures"),
+]
 
 
 @pytest.fixture

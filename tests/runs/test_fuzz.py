@@ -1,7 +1,6 @@
 """Valid JSON and CSV with wrong values: each command works, or says in one line what is wrong."""
 
 import json
-import os
 import random
 import shutil
 import warnings
@@ -57,7 +56,7 @@ COMMANDS = {
 COMMANDS["interrupted"] = [[part.replace("run", "interrupted") if part == "run" else part
                             for part in command] for command in COMMANDS["run"]]  # fmt: skip
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
+pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
 
 
 def places(value, place=()):
@@ -105,10 +104,7 @@ def mutate(path, rng):
     "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))]
 )
 @pytest.mark.timeout(120)
-def test_wrong_values(seed, nbrnn, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: ())
-    monkeypatch.setattr("nbrnn.assignment.report.drawings", lambda facts: ())
+def test_wrong_values(seed, nbrnn, tmp_path):
     rng = random.Random(seed)
     for _ in range(30):
         name = rng.choice(["run", "run", "interrupted", "interrupted", "sweep"])

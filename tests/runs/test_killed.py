@@ -14,14 +14,14 @@ from nbrnn.errors import StoreError
 from nbrnn.runs.run import run
 from nbrnn.runs.store import RunFolder
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(corpus, tmp_path_factory):
     """Return the folder of a run of 120 updates."""
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    run(RunConfig(updates=120, **SMALL), corpus, folder, draw=False)
+    run(RunConfig(updates=120, **SMALL), corpus, folder)
     return folder
 
 
@@ -101,7 +101,7 @@ def test_an_extension_that_is_killed_at_each_step_goes_on_the_next_time(
         folder = shutil.copytree(begun, tmp_path / str(step))
         child = fork(children.train_until_step, str(text_file), folder, 120, step)
         died = child.wait() == -signal.SIGKILL
-        run(RunConfig(updates=120, **SMALL), corpus, folder, draw=False)
+        run(RunConfig(updates=120, **SMALL), corpus, folder)
         assert bits(folder) == bits(undisturbed), f"killed at step {step}"
         step += 1
     assert step > 20

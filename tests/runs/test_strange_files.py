@@ -18,7 +18,7 @@ from nbrnn.runs.store import RUN_FILES, RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 
 pytestmark = [
-    pytest.mark.usefixtures("without_pictures"),
+    pytest.mark.usefixtures("without_pictures", "without_figures"),
     pytest.mark.skipif(os.name != "posix", reason="needs POSIX"),
 ]
 
@@ -50,7 +50,6 @@ def outside(tmp_path):
 @pytest.fixture
 def one_line(nbrnn, monkeypatch):
     """Return a function that calls the program, which succeeds or says in one line why not."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody pulls the plug here
     monkeypatch.setattr(memory, "available", lambda: 2**30)
     monkeypatch.setattr(corpus, "WRITER_SECONDS", 0.1)
 

@@ -25,6 +25,8 @@ from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import sweep
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 PRELOAD = Path(__file__).with_name("dask_worker.py")
 
 

@@ -15,7 +15,7 @@ from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import sweep
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
 
 
 def test_ten_kills_at_random_moments_change_nothing(corpus, text_file, tmp_path, fork):

@@ -53,6 +53,7 @@ def test_jobs_and_backends_change_nothing(corpus, tmp_path, alone, options):
         ).read_bytes()
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
 def test_each_run_keeps_the_command_that_the_user_typed(corpus, tmp_path, monkeypatch, backend):
     typed = ["nbrnn", "sweep", "a text.txt"]
