@@ -25,15 +25,15 @@ def dynamics(model: Checkpoint, codes: Array, clip: float) -> Dynamics:
     codes = np.roll(codes, -model.position)
     largest = largest_elements(model, codes[: WINDOWS * model.config.seq_length + 1])
     return Dynamics(
-        spectral_radius=spectral_radius(model),
+        spectral_radius=spectral_radius(model.theta["W"]),
         lyapunov_exponent=lyapunov_exponent(model, codes[: SETTLING + STEPS]),
         clipped=float(np.mean(largest > clip)),
     )
 
 
-def spectral_radius(model: Checkpoint) -> float:
-    """Return the largest absolute value of an eigenvalue of W."""
-    return float(np.abs(np.linalg.eigvals(model.theta["W"])).max())
+def spectral_radius(W: Array) -> float:
+    """Return the largest absolute value of an eigenvalue."""
+    return float(np.abs(np.linalg.eigvals(W)).max())
 
 
 def lyapunov_exponent(model: Checkpoint, codes: Array) -> float:

@@ -58,7 +58,7 @@ def kept_together():
 def keep(group):
     """Compile the kernels of a group."""
     dtype, several, optimizers = group
-    with kept_together():
+    with kept_together(), compiled.no_collections():
         for optimizer in optimizers:
             for kernel in OF_SEVERAL if several else compiled.ENTRY_POINTS:
                 compiled.call(kernel, dtype, optimizer, several)
