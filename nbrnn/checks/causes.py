@@ -33,21 +33,25 @@ SENTENCES = {
     "loss after the step": "the loss is that of the parameters after the step, not of those before",
     "softmax twice": "softmax is applied twice: the loss takes probabilities for logits",
     "log missing": "the logarithm is missing: the loss adds up -p_t[y_t] instead of -log p_t[y_t]",
-    "next step missing": "the next step's term is missing in back-propagation: dL/dh_t = V^T do_t "
-    "+ W^T da_{t+1}, here without W^T da_{t+1}",
-    "tanh' missing": "the derivative of tanh is missing: da_t is (1 - h_t^2) dh_t, here dh_t",
+    "next step missing": "the next step's term is missing in back-propagation: dL/dh_t should be "
+    "V^T do_t + W^T da_{t+1}, here W^T da_{t+1} is left out",
+    "tanh' missing": "the derivative of tanh is missing: da_t should be (1 - h_t^2) dh_t, "
+    "here it is dh_t",
     "tanh' missing in the next step's term": "what goes back to the step before is W^T dh_t instead of "
     "W^T da_t: the factor (1 - h_t^2) is missing in it",
-    "tanh' without the square": "the derivative of tanh is 1 - h_t^2, here it is 1 - h_t",
-    "tanh' of a": "the derivative of tanh is 1 - h_t^2 with h_t = tanh(a_t), here it is 1 - a_t^2",
-    "tanh' of tanh(h)": "the derivative of tanh is 1 - h_t^2, here tanh is taken of h_t once more",
-    "W for its transpose": "W takes the place of its transpose in back-propagation: dL/dh_t = V^T do_t "
-    "+ W^T da_{t+1}",
+    "tanh' without the square": "the derivative of tanh should be 1 - h_t^2, here it is 1 - h_t",
+    "tanh' of a": "the derivative of tanh should be 1 - h_t^2 with h_t = tanh(a_t), "
+    "here it is 1 - a_t^2",
+    "tanh' of tanh(h)": "the derivative of tanh should be 1 - h_t^2, "
+    "here tanh is taken of h_t once more",
+    "W for its transpose": "W takes the place of its transpose in back-propagation: dL/dh_t should be "
+    "V^T do_t + W^T da_{t+1}, here it has W da_{t+1}",
     "only the last loss": "only the loss of the last step is propagated back",
     "softmax' missing": "do_t is -y_t / p_t, the derivative by p_t; through softmax it is p_t - y_t",
     "softmax' applied twice": "the derivative of softmax is taken twice: it is in p_t - y_t already",
     "transposed": "{it} is transposed",
-    "h_t for h_{t-1}": "{it} uses the state of the wrong step: dW has da_t h_{t-1}^T, dV has do_t h_t^T",
+    "h_t for h_{t-1}": "{it} uses the state of the wrong step: dW should have da_t h_{t-1}^T, "
+    "with h_0 in the first, and dV do_t h_t^T",
     "h_0 ignored in it": "{it} leaves out h_0: the first step's da_1 h_0^T is missing",
     "y for x": "{it} uses the targets y_t instead of the inputs x_t",
     "only the last step": "{it} has only the last step instead of the sum over all",
@@ -63,10 +67,11 @@ SENTENCES = {
     "clipped by norm": "the gradients are clipped by their norm, not each number to [-{clip}, {clip}]",
     "eta twice": "eta is multiplied in twice",
     "stepped twice": "the step is twice as long: is it taken twice?",
-    "no bias correction": "the bias correction is missing: m / (1 - beta1^t), v / (1 - beta2^t)",
+    "no bias correction": "the bias correction is missing: it should be m / (1 - beta1^t), "
+    "v / (1 - beta2^t)",
     "no bias correction of the mean": "the bias correction of m is missing: m / (1 - beta1^t)",
     "no bias correction of the square": "the bias correction of v is missing: v / (1 - beta2^t)",
-    "t off by one": "t in the bias correction is one too large: the first step has t = 1",
+    "t off by one": "t in the bias correction is one too large: the first step uses t = 2 instead of 1",
     "t stays at 1": "t in the bias correction stays at 1: it counts the steps",
     "memory not kept": "the optimizer's memory is not kept: it starts from zero at each step",
     "memory of the gradient, not of its square": "the memory adds up |g| instead of g * g",

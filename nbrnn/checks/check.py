@@ -62,7 +62,9 @@ def check(
     settings = {**of_case, **{name: value for name, value in settings.items() if name in USED}}
     with np.errstate(all="ignore"):  # what is wrong may overflow
         best = best_of(found, settings, after)
-    best.examination.notes[:0] = notes(best.reading, best.config, exercise, found)
+    best.examination.notes[:0] = notes(
+        best.reading, best.config, exercise, found, by_numbers="loss" not in settings
+    )
     if exercise is not None and best.reading is not None:
         changed_in_place(best.examination, exercise)
     done = best.examination
@@ -159,9 +161,13 @@ def may_be_scaled(done: Examination) -> bool:
 
 
 def notes(
-    reading: Reading | None, config: RunConfig, exercise: Mapping[str, Any] | None, found: Sorted
+    reading: Reading | None,
+    config: RunConfig,
+    exercise: Mapping[str, Any] | None,
+    found: Sorted,
+    by_numbers: bool,
 ) -> list[str]:
-    """Return how the arrays were understood."""
+    """Return how the arrays were understood; `by_numbers`: the loss was not told, but found."""
     said = []
     if exercise is not None:
         said.append(f"the exercise with seed {exercise.get('seed')} from {exercise.get('corpus')}")
@@ -172,9 +178,13 @@ def notes(
         if reading.problem is not None:
             T, B, _ = reading.problem.X.shape
             state = "" if Role("input", "h0") in found.by_role else "; there is no h0, it is 0"
+            found_so = ", by its numbers" * by_numbers
             said.append(
-                f"T = {T}{f', B = {B}' * (B > 1)}, the loss of a window is the {config.loss}{state}"
+                f"T = {T}{f', B = {B}' * (B > 1)}, the loss of a window is the "
+                f"{config.loss}{found_so}{state}"
             )
+    if any(role.kind == "after" for role in found.by_role):
+        said.append(f"the step is that of {config.optimizer}, eta {config.eta:g}, clip {config.clip}")
     if found.unknown:
         said.append(f"not understood, and not looked at: {shown(found.unknown)}")
     return said

@@ -69,8 +69,10 @@ class Report:
         """Return the answer in a sentence."""
         if self.is_right:
             return f"right: {counted(len(self.rows), 'array')} agree" + "s" * (len(self.rows) == 1)
-        wrong = sum(not row.is_right for row in self.rows)
-        return f"WRONG: {wrong} of {counted(len(self.rows), 'array')}, most basic fault first"
+        faults, wrong = len(self.findings), sum(not row.is_right for row in self.rows)
+        order = ", the most basic first" if faults > 1 else ""
+        seen = f"seen in {wrong} of {counted(len(self.rows), 'array')}"
+        return f"WRONG: {counted(faults, 'fault')}{order}, {seen}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""

@@ -39,6 +39,10 @@ def check(
 
     FILE has its parameters W U V b c, inputs x, y (or X, Y) and h0, and any of its answers: loss, P, H,
     gradients (grads_W or dW ...), parameters after a step (W_after ...), losses and smooth.
+
+    An exercise by nbrnn case knows its own settings. In the table "largest error" is the largest
+    difference as a share of the largest number there should be, "of norms" the norm of all
+    differences as a share of the norm.
     """
     given = {
         "optimizer": optimizer,
