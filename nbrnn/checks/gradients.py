@@ -13,7 +13,7 @@ import numpy as np
 from nbrnn.checks.answers import Answer
 from nbrnn.checks.forwards import UNEXPLAINED, Forward
 from nbrnn.checks.matching import Tolerance, norm
-from nbrnn.checks.multiples import ZERO, Scaling, Scalings, named_factors, scalings
+from nbrnn.checks.multiples import Scaling, Scalings, named_factors, scalings
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import (
     ASSEMBLY_FAULTS,
@@ -198,7 +198,7 @@ class Search:
             found += [
                 Own(said, how) for how in scalings(same_shape, expected, floor, tolerance, self.factors)
             ]
-            if found and found[-1].parts in ((), (ZERO,)):
+            if found and not found[-1].parts:
                 return found[-1:]
         fewest = min((len(each.parts) for each in found), default=0)
         return sorted((each for each in found if len(each.parts) == fewest), key=likelihood)
@@ -212,7 +212,7 @@ class Search:
 
 def likelihood(own: Own) -> bool:
     """Return by what explanations with equally many mistakes are sorted: factors with reasons first."""
-    return any(scaling.kind != "factor" for scaling in own.scalings)
+    return any(scaling.kind not in ("factor", "zero") for scaling in own.scalings)
 
 
 def agreed(found: Mapping[str, list[Own]]) -> dict[str, Own | None]:

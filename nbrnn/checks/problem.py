@@ -151,6 +151,8 @@ def windows_of(found: Sorted, m: int, K: int) -> Iterator[tuple[Array, Array, Ar
             fits = True
             yield X, Y, np.asarray(h0, float)
     if not fits and state is not None:
+        for each in (*given["x"], *given["y"]):
+            refuse_broken(each.name, np.asarray(each.array), K)
         raise CheckError(f"{state.name} {state.array.shape} is no state of {m} units")
 
 
@@ -180,17 +182,16 @@ def one_hot_of(given: list[Named], K: int, start: int, vectors: bool) -> list[Ar
         if not np.isfinite(array).all() or (array != np.floor(array)).any():
             raise CheckError(f"{each.name} holds numbers that are neither indices nor one-hot vectors")
         one_hot = from_one_hot(array, K) if vectors else []
-        if vectors and not one_hot and array.ndim == 2 and K in array.shape and K > 2:
-            refuse_broken(each.name, array, K)
         ways.append(one_hot or from_indices(each.name, array, K, start))
     return [X for X in ways[0] if all(any(np.array_equal(X, Z) for Z in way) for way in ways[1:])]
 
 
 def refuse_broken(name: str, array: Array, K: int) -> None:
     """Raise CheckError for vectors of 0 and 1 some of which have not just one 1."""
-    if ((array == 0) | (array == 1)).all():
+    if array.ndim == 2 and K in array.shape and ((array == 0) | (array == 1)).all():
         ones = array.sum(array.shape.index(K))
-        raise CheckError(f"{name}: {(ones != 1).sum()} of {ones.size} vectors are not one-hot")
+        if (ones != 1).any():
+            raise CheckError(f"{name}: {(ones != 1).sum()} of {ones.size} vectors are not one-hot")
 
 
 def from_one_hot(array: Array, K: int) -> list[Array]:

@@ -168,6 +168,10 @@ def test_indices_that_look_like_one_hot_vectors():
     """Two windows of two characters of two."""
     for seed in range(8):
         assert check(arrays(layout="row", m=6, K=2, T=2, B=2, seed=seed)).is_right
+    theta, _, h0 = student.exercise(4, 3, 3, 2, seed=1)
+    codes = np.array([[2, 0, 1, 1], [0, 1, 0, 0]])  # of which y looks like broken vectors
+    given = student.saved(theta, codes, h0, student.run(theta, codes, h0))
+    assert check(given).is_right
 
 
 def test_a_batch_that_is_summed():
