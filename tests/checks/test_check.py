@@ -79,6 +79,7 @@ def test_of_two_faults_both_are_named(pair):
     assert set(report.causes) == {SINGLE[fault] for fault in pair}
 
 
+@pytest.mark.slow
 def test_right_programs_are_right():
     for seed in range(100):
         m, K, T, B = (

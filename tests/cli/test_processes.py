@@ -133,8 +133,8 @@ FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/fu
 def run_without_progress(*arguments):
     """Run the program where nothing can be written to stderr; it is to succeed."""
     with open("/dev/full", "w") as full:
-        options = {"stdout": subprocess.PIPE, "stderr": full, "check": True}
-        assert subprocess.run(command(*arguments), **options).stdout
+        done = subprocess.run(command(*arguments), stdout=subprocess.PIPE, stderr=full, check=True)
+    assert done.stdout
 
 
 @FULL
