@@ -4,6 +4,7 @@ import io
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 sys.path.append(str(TESTS.parent))  # bench/ is not installed; nbrnn/ is found before
+
+
+def pytest_configure():
+    """Write what tests write into memory, where there is enough: a disk needs a minute to delete it."""
+    shared = Path("/dev/shm")
+    if shared.is_dir() and shutil.disk_usage(shared).free > 2**32:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(shared))
 
 
 def pytest_collection_modifyitems(items):

@@ -5,6 +5,8 @@ import shutil
 import socket
 import stat
 
+import pytest
+
 SPARSE = 3 * 2**30  # bytes that a file claims, and that the disk does not hold
 
 
@@ -136,6 +138,11 @@ if os.name != "posix":  # without pipes and devices
     KINDS = {name: KINDS[name] for name in ("folder", "empty file", "text file", "deep file", "missing")}
 elif os.geteuid() != 0:
     del KINDS["device"]
+
+QUICK = ("link outside", "pipe", "sparse file")
+BY_KIND = pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+)
 
 
 def everything_in(folder):

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -222,6 +223,20 @@ def test_the_table_of_settings_is_that_of_the_results():
     for epsilon in (1e-8, 1):
         cells = " | ".join(f"{means[epsilon, sigma]:.2f}" for sigma in (0.01, 0.03, 0.1, 0.3))
         assert f"| {cells} |" in README
+
+
+def test_the_table_of_warm_ups_is_that_of_the_results():
+    losses = {}
+    for row in rows("edge/brontes-warmup/runs.csv"):
+        losses.setdefault((float(row["eta"]), int(row["warmup"])), []).append(
+            float(row["validation_best"])
+        )
+    for warmup in (0, 300):
+        of_etas = [losses[eta, warmup] for eta in (0.05, 0.07, 0.1, 0.14, 0.2)]
+        cells = " | ".join(f"{statistics.median(of):.3f} ({max(of):.3f})" for of in of_etas)
+        assert f"| {cells} |" in README
+    without = [loss for (_, warmup), of in losses.items() if warmup == 0 for loss in of]
+    assert max(losses[0.1, 300]) < min(without)
 
 
 @pytest.mark.parametrize(

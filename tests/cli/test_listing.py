@@ -10,6 +10,8 @@ from harness import one_line_error
 
 from nbrnn.runs.store import RunFolder
 
+pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
+
 FAST = ["--hidden", "5", "--updates", "200"]
 
 

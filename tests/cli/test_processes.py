@@ -130,18 +130,26 @@ def test_a_full_device_as_stdout(run_folder):
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 
 
+def run_without_progress(*arguments):
+    """Run the program where nothing can be written to stderr; it is to succeed."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command(*arguments), stdout=subprocess.PIPE, stderr=full, check=True)
+    assert done.stdout
+
+
 @FULL
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_progress_that_cannot_be_written_stops_no_sweep(text_file, tmp_path, backend):
     sweep = ["sweep", text_file, *FAST, "--seeds", "0:3", "--backend", backend, "--out", tmp_path / "s"]
-    train = ["train", text_file, *FAST, "--out", tmp_path / "run"]
-    with open("/dev/full", "w") as full:
-        for words in (sweep, ["report", tmp_path / "s"], train):
-            assert subprocess.run(
-                command(*words), stdout=subprocess.PIPE, stderr=full, check=True
-            ).stdout
+    run_without_progress(*sweep)
     statuses = [run.read_summary().status for run in SweepFolder(tmp_path / "s").runs()]
     assert statuses == ["finished"] * 4
+
+
+@FULL
+def test_nor_any_other_command(text_file, tmp_path):
+    run_without_progress("train", text_file, *FAST, "--out", tmp_path / "run")
+    run_without_progress("report", tmp_path / "run", "--out", tmp_path / "report")
 
 
 @FULL

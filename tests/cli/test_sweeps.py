@@ -77,6 +77,7 @@ def test_a_report_that_cannot_be_written_costs_nothing_else(nbrnn, text_file, tm
     assert "no report is written" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_failures_are_exit_code_1_with_a_line_that_names_them(nbrnn, text_file):
     done = nbrnn("sweep", text_file, "--eta", "0.1,1e30", *FAST, "--name", "s", code=1)
     last = done.stderr.splitlines()[-1]

@@ -13,7 +13,6 @@ from nbrnn.reports.report import report
 from nbrnn.runs.folders import LOCK
 
 DATA = Path(__file__).parents[1] / "data" / "0.1"
-KINDS = pytest.mark.parametrize("kind", strange.KINDS)
 
 pytestmark = [
     pytest.mark.timeout(60),  # which only a hang takes
@@ -73,7 +72,7 @@ def test_a_report_that_was_not_written_to_its_end_is_renewed(run, tmp_path, monk
     assert report([run], tmp_path / "out").page.exists()
 
 
-@KINDS
+@strange.BY_KIND
 def test_the_folder_of_a_report(kind, nbrnn, run, outside):
     strange.KINDS[kind](run / "report", outside)
     before = strange.everything_in(outside)
@@ -85,7 +84,7 @@ def test_the_folder_of_a_report(kind, nbrnn, run, outside):
 @pytest.mark.parametrize(
     "name", ["index.html", "runs.csv", "settings.md", "heat.png", "gradcheck.json", LOCK]
 )
-@KINDS
+@strange.BY_KIND
 def test_a_file_of_a_report(kind, name, nbrnn, run, outside):
     report([run])
     strange.KINDS[kind](run / "report" / name, outside)

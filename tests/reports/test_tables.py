@@ -256,6 +256,7 @@ def test_what_is_damaged_or_unfinished_is_shown_as_such(corpus, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize(
     ("name", "content"),
     [

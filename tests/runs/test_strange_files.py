@@ -30,12 +30,6 @@ SWEEP += ["--sample-length", "40", "--sigma", "0.01,0.1", "--seeds", "0", "--job
 RUN = "moor-m5-eta0.1-sigma0.1-300updates-seed0-cc8ec8ca"
 OTHER = "moor-m5-eta0.1-sigma0.01-300updates-seed0-9aeb9f2c"
 
-QUICK = ("link outside", "pipe", "sparse file")
-KINDS = pytest.mark.parametrize(
-    "kind",
-    [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in strange.KINDS],
-)
-
 
 @pytest.fixture
 def outside(tmp_path):
@@ -65,7 +59,7 @@ def one_line(nbrnn, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [*RUN_FILES, LOCK, UNFINISHED])
-@KINDS
+@strange.BY_KIND
 def test_a_file_of_a_run(kind, name, outside, one_line, tmp_path):
     shutil.copytree(DATA / "run", tmp_path / "run")
     strange.KINDS[kind](tmp_path / "run" / name, outside)
@@ -82,7 +76,7 @@ def test_a_file_of_a_run(kind, name, outside, one_line, tmp_path):
 
 
 @pytest.mark.parametrize("name", RUN_FILES)
-@KINDS
+@strange.BY_KIND
 def test_what_goes_to_a_cluster(kind, name, outside, tmp_path):
     shutil.copytree(DATA / "run", tmp_path / "run")
     strange.KINDS[kind](tmp_path / "run" / name, outside)
@@ -94,7 +88,7 @@ def test_what_goes_to_a_cluster(kind, name, outside, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["sweep.json", "runs", f"runs/{RUN}", f"runs/{RUN}/{LOCK}", LOCK])
-@KINDS
+@strange.BY_KIND
 def test_a_part_of_a_sweep(kind, name, outside, one_line, tmp_path):
     shutil.copytree(DATA / "sweep", tmp_path / "sweep")
     shutil.rmtree(tmp_path / "sweep" / "runs" / OTHER)  # which is left to do
@@ -110,7 +104,7 @@ def test_a_part_of_a_sweep(kind, name, outside, one_line, tmp_path):
         read_runs(tmp_path / "sweep")
 
 
-@KINDS
+@strange.BY_KIND
 def test_a_text(kind, outside, one_line, tmp_path):
     shutil.copy(DATA / "moor.txt", tmp_path / "text")
     strange.KINDS[kind](tmp_path / "text", outside)
