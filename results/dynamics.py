@@ -17,17 +17,22 @@ class Dynamics(NamedTuple):
 
     spectral_radius: float  # of W
     lyapunov_exponent: float  # nats a step: how fast a small change of the state grows, or dies
+    saturated: float  # share of the states beyond -0.99 and 0.99
+    gradient_norm: float  # median over windows, before the clipping
     clipped: float  # share of windows with an element of the gradient beyond the clip
 
 
 def dynamics(model: Checkpoint, codes: Array, clip: float) -> Dynamics:
     """Measure the last model of a run on the text that it was trained on, from its position on."""
     codes = np.roll(codes, -model.position)
-    largest = largest_elements(model, codes[: WINDOWS * model.config.seq_length + 1])
+    gradients = gradients_of(model, codes[: WINDOWS * model.config.seq_length + 1])
+    exponent, saturated = along(model, codes[: SETTLING + STEPS])
     return Dynamics(
         spectral_radius=spectral_radius(model.theta["W"]),
-        lyapunov_exponent=lyapunov_exponent(model, codes[: SETTLING + STEPS]),
-        clipped=float(np.mean(largest > clip)),
+        lyapunov_exponent=exponent,
+        saturated=saturated,
+        gradient_norm=float(np.median(np.linalg.norm(gradients, axis=1))),
+        clipped=float(np.mean(np.abs(gradients).max(axis=1) > clip)),
     )
 
 
@@ -36,29 +41,33 @@ def spectral_radius(W: Array) -> float:
     return float(np.abs(np.linalg.eigvals(W)).max())
 
 
-def lyapunov_exponent(model: Checkpoint, codes: Array) -> float:
-    """Return the largest one along a text, by the growth of a tangent vector (Benettin et al. 1980)."""
+def along(model: Checkpoint, codes: Array) -> tuple[float, float]:
+    """Return the largest Lyapunov exponent along a text, and the share of states that are saturated.
+
+    By the growth of a tangent vector (Benettin et al., Meccanica 15, 1980).
+    """
     W, U, b = (model.theta[name].astype(np.float64) for name in "WUb")
     h = np.zeros(b.size) if model.h_prev is None else model.h_prev.astype(np.float64)
-    tangent, growth = np.random.default_rng(0).standard_normal(b.size), []
+    tangent, growth, saturated = np.random.default_rng(0).standard_normal(b.size), [], []
     for x in codes:
         h = np.tanh(W @ h + U[:, x] + b)
         tangent = (1 - h * h) * (W @ tangent)
         size = np.linalg.norm(tangent)
         tangent /= size
         growth.append(np.log(size))
-    return float(np.mean(growth[SETTLING:]))
+        saturated.append(np.mean(np.abs(h) > 0.99))
+    return float(np.mean(growth[SETTLING:])), float(np.mean(saturated[SETTLING:]))
 
 
-def largest_elements(model: Checkpoint, codes: Array) -> Array:
-    """Return the largest absolute element of the gradient of each window."""
+def gradients_of(model: Checkpoint, codes: Array) -> Array:
+    """Return the gradient of each window, flat."""
     T, layout = model.config.seq_length, Layout(model.config.hidden, len(model.alphabet), np.dtype("d"))
     theta, gradient, work = layout.pack(model.theta), layout.gradient(T), layout.work(T)
     if model.h_prev is not None:
         work.h[0, : layout.m] = model.h_prev
-    largest = []
+    found = []
     for start in range(0, codes.size - T, T):
         loops.loss_gradient(theta, gradient, work, codes, np.array([start]), 1.0)
-        largest.append(np.abs(gradient.flat).max())
+        found.append(gradient.flat.copy())
         work.h[0] = work.h[-1]
-    return np.array(largest)
+    return np.array(found)
