@@ -1,7 +1,8 @@
 """Find where AdaGrad's learning rate is too large, why, and what helps: `tox -e results`.
 
-Up to ten learning rates by epsilon and sigma on two texts, 2 epochs each, 10 seeds near the edge; six learning rates by the length of a warm-up, 10 seeds; then 8 seeds for 20 epochs of a text of
-1.1 million characters: three quarters of an hour on two cores.
+Up to ten learning rates by epsilon and sigma on two texts, 2 epochs each, 10 seeds near the edge; six
+learning rates by the length of a warm-up, 10 seeds; then 8 seeds for 20 epochs of a text of 1.1 million
+characters: half an hour on two cores.
 """
 
 from collections import defaultdict
