@@ -112,7 +112,7 @@ def of_a_command(error: Any, arguments: Sequence[str], command: Any) -> str | No
 
 def unknown_option(error: Any) -> str | None:
     """Return the option that a command does not have, if that is the error."""
-    return error.option_name if hasattr(error, "possibilities") else None
+    return getattr(error, "option_name", None) if hasattr(error, "possibilities") else None
 
 
 def options_of(command: Any) -> set[str]:
