@@ -11,7 +11,7 @@ from recorded import falling, record
 from nbrnn.plots import BLACK, BLUE, GREEN, GREY, ORANGE
 from nbrnn.reports.catalogue import TABLES
 from nbrnn.reports.curves import Curves, spread
-from nbrnn.reports.figures import default_of, figures
+from nbrnn.reports.figures import default_of, figures, tips
 from nbrnn.reports.heading import Asked, asked, fixed, progress, title
 from nbrnn.reports.latex import latex, latex_table
 from nbrnn.reports.markdown import markdown
@@ -141,6 +141,17 @@ def test_three_settings_have_facets_and_a_random_search_lines():
     rng = np.random.default_rng(0)
     drawn_ = [record(rng.normal(), sigma=s, eta=e) for s, e in rng.uniform(0.01, 1, (12, 2)).tolist()]
     assert {"parallel"} == {"heat", "parallel"} & set(dict(figures(results_of(drawn_, []))))
+
+
+def test_a_curve_tells_its_own_configuration_where_others_have_none():
+    runs = [*sweep_over(0.1), *(record(30.0, sigma=0.01, seed=seed) for seed in range(3))]
+    results = results_of([*runs, *sweep_over(0.2, seconds=2.0)], [])
+    assert results.configurations["setting"].tolist() == ["sigma 0.01", "sigma 0.1", "sigma 0.2"]
+    told, drawn_ = tips(results), dict(figures(results))
+    for name in ("loss", "seconds"):
+        curves = [line for line in drawn_[name].axes[0].lines if line.get_gid()]
+        assert len(curves) == 2
+        assert all(told[line.get_gid()] == line.get_label() for line in curves)
 
 
 def test_names_do_not_overlap_and_stay_inside():
