@@ -31,7 +31,8 @@ MOST_ROWS = 400  # of a table on the page; its files have all
 MOST_OTHERS = 100  # of one by a measure that does not rank
 LIBRARY = "itables/html/dt_bundle"  # DataTables, in a package that carries it
 EXPORTS = re.compile(r"export\s*\{[^}]*?(\w+) as default[^}]*\};?")  # of which we need one
-NUMBER = re.compile(r"(?:< )?([-+]?[\d,.]+(?:e[-+]?\d+)?)(?![\w.])")  # at the beginning of a cell
+# At the beginning of a cell; that of a fraction, a date or a name is no number of its own.
+NUMBER = re.compile(r"(?:< )?([-+]?[\d,.]+(?:e[-+]?\d+)?)(?![\w.,/-])")
 # Inside of a script element these would hide its end, and within JavaScript they are in texts only:
 # https://html.spec.whatwg.org/multipage/scripting.html#restrictions-for-contents-of-script-elements
 HIDING = re.compile(r"<(?=!--|script|/script)", re.IGNORECASE)

@@ -177,7 +177,8 @@ def test_a_picture_in_the_page_follows_its_colours_and_has_ids_of_its_own():
 @pytest.mark.parametrize(
     ("cell", "value"),
     [("42.7", "42.7"), ("1e-08", "1e-08"), ("195,223", "195223"), ("< 0.001", "0.001"), ("-", ""),
-     ("-1.5 to 2", "-1.5"), ("0.97 (0.9 to 1)", "0.97"), ("adam", ""), ("0a3f", ""), ("12%", "12")],
+     ("-1.5 to 2", "-1.5"), ("0.97 (0.9 to 1)", "0.97"), ("adam", ""), ("0a3f", ""), ("12%", "12"),
+     ("1/8 of the updates", ""), ("2024-notes", ""), ("1,000/2", "")],
 )  # fmt: skip
 def test_cells_are_sorted_by_the_number_that_they_begin_with(cell, value):
     assert number(cell) == value
