@@ -95,6 +95,7 @@ def page(
         more_samples=max(0, len(samples) - MOST_SAMPLES),
         kinds_of=kinds_of,
         style=Markup(library("css")),
+        has_data_tables=bool(data_tables()),
         script=script(),
         policy=policy(script()),
         refresh=refresh,
@@ -146,9 +147,16 @@ def library(suffix: str) -> str:
 
 
 @cache
+def data_tables() -> str:
+    """Return the library as it defines DataTable; empty if it is one that exports otherwise."""
+    text, exports = EXPORTS.subn(r"const DataTable = \1;", library("js"))
+    return text if exports == 1 else ""
+
+
+@cache
 def script() -> Markup:
     """Return the only script of the page: the library, and what makes tables of it."""
-    module = EXPORTS.sub(r"const DataTable = \1;", library("js"))
+    module = data_tables() or "const DataTable = null;"
     own = files("nbrnn.reports").joinpath("page.js").read_text(encoding="utf-8")
     return Markup(HIDING.sub(r"\\x3C", f"{module}\n{own}"))
 

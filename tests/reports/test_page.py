@@ -15,7 +15,7 @@ from nbrnn.reports.figures import default_of, figures, tips
 from nbrnn.reports.heading import Asked, asked, fixed, progress, title
 from nbrnn.reports.latex import latex, latex_table
 from nbrnn.reports.markdown import markdown
-from nbrnn.reports.page import number, page
+from nbrnn.reports.page import data_tables, number, page, script
 from nbrnn.reports.pictures import inline
 from nbrnn.reports.report import drawn
 from nbrnn.reports.tables import results_of
@@ -88,6 +88,26 @@ def test_nothing_that_a_file_says_is_markup():
     assert evil not in text
     assert "<b onclick" not in text
     assert text.count("<script") == 1
+
+
+@pytest.fixture
+def another_library(monkeypatch):
+    """Let the package of the library have one that exports otherwise."""
+    made = (data_tables, script)
+    monkeypatch.setattr("nbrnn.reports.page.library", lambda suffix: "export default function f() {}")
+    for function in made:
+        function.cache_clear()
+    yield
+    for function in made:
+        function.cache_clear()
+
+
+def test_the_page_does_without_a_library_that_exports_otherwise(another_library):
+    text = page(results_of(sweep_over(0.1, 0.2), []), {}, {}, NOTHING, 0)
+    assert '<script type="module">const DataTable = null;' in text
+    assert "export" not in script()
+    assert "Tables do not sort" in text
+    assert "Tables by DataTables" not in text
 
 
 # ---------------------------------------------------------------- pictures
