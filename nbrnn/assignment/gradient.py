@@ -17,7 +17,6 @@ from nbrnn.network.gradcheck import Difference, gradcheck
 from nbrnn.reports.reading import Progress
 from nbrnn.runs.files import read_json
 
-FILE = "gradcheck.json"
 TOLERANCE = 1e-6
 SMALL, LARGE = 5, 100  # hidden units that are checked
 LONGEST, MOST_WINDOWS = 25, 2

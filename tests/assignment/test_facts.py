@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from nbrnn.assignment import gradient
-from nbrnn.assignment.gradient import FILE, configs_of, gradient_check
+from nbrnn.assignment.gradient import configs_of, gradient_check
 from nbrnn.assignment.losses import baselines, losses_in, losses_of
 from nbrnn.assignment.report import report
 from nbrnn.assignment.texts import evolution
 from nbrnn.config import RunConfig
 from nbrnn.network.gradcheck import gradcheck
+from nbrnn.reports.writing import GRADIENT
 from nbrnn.runs.records import Sample, Summary
 from nbrnn.runs.score import bigram_loss, unigram_loss
 from nbrnn.runs.store import RunFolder
@@ -61,7 +62,7 @@ def test_losses_from_zero_are_those_of_the_summary(run_folder, corpus):
 
 def test_the_check_is_that_of_nbrnn_gradcheck(run_folder, corpus, tmp_path):
     config, described = RunFolder(run_folder).read_config()
-    check = gradient_check(config, described, corpus, tmp_path / FILE, None)
+    check = gradient_check(config, described, corpus, tmp_path / GRADIENT, None)
     assert check.hidden == [5, 20]
     expected = [d for m in (5, 20) for d in gradcheck(corpus, replace(config, hidden=m))]
     assert check.differences == expected
@@ -79,7 +80,7 @@ def test_a_check_is_kept_and_not_made_again(run_folder, tmp_path, monkeypatch):
     assert report(run_folder, tmp_path / "out").facts.gradient == first
     for other in ({"seed": 1}, {"sigma": 0.2}, {"seq_length": 24}, {"loss": "mean"}):
         config, described = RunFolder(run_folder).read_config()
-        kept = tmp_path / "out" / FILE
+        kept = tmp_path / "out" / GRADIENT
         assert gradient_check(replace(config, **other), described, None, kept, None) is None
     for damaged in (b"", b"{", b'{"nbrnn": 1}'):
         kept.write_bytes(damaged)
