@@ -14,7 +14,7 @@ from nbrnn.reports.curves import Curves, spread
 from nbrnn.reports.figures import default_of, figures, tips
 from nbrnn.reports.heading import Asked, asked, fixed, progress, title
 from nbrnn.reports.latex import latex, latex_table
-from nbrnn.reports.markdown import markdown
+from nbrnn.reports.markdown import markdown, markdown_table
 from nbrnn.reports.page import data_tables, number, page, script
 from nbrnn.reports.pictures import inline
 from nbrnn.reports.report import drawn
@@ -218,6 +218,14 @@ def test_every_table_is_there_in_latex_and_markdown():
         assert in_latex.count(r"\begin{") == in_latex.count(r"\end{") >= len(texts)
         rows = [line for line in in_markdown.splitlines() if line.startswith("| ")]
         assert [line[2:-2].replace("&lt;", "<").split(" | ") for line in rows] == cells
+
+
+def test_markdown_escapes_what_it_would_read():
+    cells = ["*a* **b** `c`", "![x](http://example.org/x.png)", "_d_ e_f <i>|", r"\*"]
+    row = markdown_table(["text"] * 4, [cells]).splitlines()[-1]
+    assert row == (
+        r"| \*a\* \*\*b\*\* \`c\` | !\[x\](http://example.org/x.png) | \_d\_ e_f &lt;i&gt;\| | \\\* |"
+    )
 
 
 def test_latex_escapes_what_it_would_read():
