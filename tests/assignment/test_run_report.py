@@ -91,7 +91,20 @@ def test_the_page_needs_no_other_file_and_is_light(page):
     sources = re.findall(r"""(?:src|href)=["']?([^"'\s>]+)""", page)
     assert all(source.startswith("data:") for source in sources)
     assert "<details" not in page
-    assert "http" not in re.sub(r"base64,[^\"]+", "", page)
+    assert "http" not in re.sub(r"base64,[^\"]+|http-equiv", "", page)
+
+
+def test_the_page_may_load_and_run_nothing(page):
+    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
+    allowed = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert allowed.pop("default-src") == "'none'"
+    assert allowed == {
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    assert page.index(policy) < page.index("<style>")
 
 
 def test_texts_on_the_page_are_those_of_the_run(page, run_folder, text):
