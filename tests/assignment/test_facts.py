@@ -1,14 +1,17 @@
 """What is gathered of a run: which samples, which losses, and a gradient check that is kept."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from nbrnn.assignment import gradient
 from nbrnn.assignment.gradient import configs_of, gradient_check
 from nbrnn.assignment.losses import baselines, losses_in, losses_of
 from nbrnn.assignment.report import report
+from nbrnn.assignment.sections import verdict
 from nbrnn.assignment.texts import evolution
 from nbrnn.config import RunConfig
 from nbrnn.network.gradcheck import gradcheck
@@ -86,6 +89,16 @@ def test_a_check_is_kept_and_not_made_again(run_folder, tmp_path, monkeypatch):
         kept.write_bytes(damaged)
         with pytest.raises(AssertionError, match="kept"):
             report(run_folder, tmp_path / "out")
+
+
+def test_a_check_with_nan_fails(run_folder, corpus, tmp_path):
+    config, described = RunFolder(run_folder).read_config()
+    check = gradient_check(replace(config, hidden=2), described, corpus, tmp_path / GRADIENT, None)
+    first, *rest = check.differences
+    for differences in ([*rest, replace(first, largest=np.nan)], [replace(first, largest=np.nan), *rest]):
+        facts = SimpleNamespace(gradient=structs.replace(check, differences=differences))
+        assert verdict(facts)[0].startswith("FAILED")
+    assert verdict(SimpleNamespace(gradient=check))[0].startswith("Passed")
 
 
 def test_large_networks_are_checked_at_a_size_that_is_soon_done():
