@@ -8,13 +8,12 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 from msgspec import Struct, structs
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import StoreError
-from nbrnn.network.gradcheck import Difference, gradcheck
+from nbrnn.network.gradcheck import Difference, gradcheck, worst
 from nbrnn.reports.reading import Progress
 from nbrnn.runs.files import read_json
 
@@ -42,7 +41,7 @@ class GradientCheck(Struct, frozen=True, kw_only=True):
     @property
     def largest(self) -> float:
         """The largest relative error of any weight; NaN, which no tolerance allows, if one is."""
-        return float(np.max([difference.largest for difference in self.differences]))
+        return worst(self.differences)
 
 
 def gradient_check(

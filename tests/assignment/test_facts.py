@@ -95,7 +95,8 @@ def test_a_check_with_nan_fails(run_folder, corpus, tmp_path):
     config, described = RunFolder(run_folder).read_config()
     check = gradient_check(replace(config, hidden=2), described, corpus, tmp_path / GRADIENT, None)
     first, *rest = check.differences
-    for differences in ([*rest, replace(first, largest=np.nan)], [replace(first, largest=np.nan), *rest]):
+    unknown = replace(first, largest=np.nan)
+    for differences in ([*rest, unknown], [unknown, *rest]):
         facts = SimpleNamespace(gradient=structs.replace(check, differences=differences))
         assert verdict(facts)[0].startswith("FAILED")
     assert verdict(SimpleNamespace(gradient=check))[0].startswith("Passed")
