@@ -48,6 +48,13 @@ def test_the_title_says_text_and_what_was_swept(tmp_path):
     assert title(results_of(sweep_over(0.1), [])) == "a: one configuration"
 
 
+def test_runs_without_settings_share_none():
+    imported = record(None, "imported", curves=(([],) * 4, {"score_best": 2.0}), name="a")
+    results = results_of([imported], [])
+    assert "Fixed: " not in page(results, {}, {}, NOTHING, 0)
+    assert "Fixed: " in page(results_of(sweep_over(0.1), []), {}, {}, NOTHING, 0)
+
+
 def test_commands_and_all_runs_are_those_of_the_sweep(tmp_path, corpus):
     folder = SweepFolder(tmp_path)
     for number_, words in enumerate((["nbrnn", "sweep", "my text"], ["nbrnn", "sweep"])):
