@@ -55,7 +55,7 @@ agree.
 **What happens there.** AdaGrad's first step moves each weight by the learning rate itself, however
 small its gradient, as long as that is well above the root of epsilon; the next steps by a good part
 of it. All weights of W together then move far: at 0.1 the spectral radius of W, 1 at the start with
-sigma = 0.1, is at 7 after ten updates, before the network has learnt anything. And since AdaGrad's
+sigma = 0.1, is at 7 after ten updates, before the network has learned anything. And since AdaGrad's
 steps only shrink, there it stays. Such a network is not chaotic, on the contrary: its units are
 saturated, a small change of its state dies faster (the Lyapunov exponent falls). Among single runs
 the spectral radius tells who is beyond the edge. After some of these runs a start from h = 0 even
