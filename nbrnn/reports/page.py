@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from nbrnn.errors import NbrnnError
@@ -41,15 +41,26 @@ HIDING = re.compile(r"<(?=!--|script|/script)", re.IGNORECASE)
 @cache
 def template() -> Template:
     """Return the template of the page; to compile it takes longer than to fill it."""
-    environment = Environment(
-        loader=PackageLoader("nbrnn.reports", "."),
+    environment = templates("nbrnn.reports")
+    environment.filters["number"] = number
+    return environment.get_template("page.html")
+
+
+def templates(*packages: str) -> Environment:
+    """Return the templates of pages in these packages; of two of one name that in the first."""
+    return Environment(
+        loader=ChoiceLoader([PackageLoader(package, ".") for package in packages]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
-    return environment.get_template("page.html")
+
+
+def made() -> dict[str, str]:
+    """Return what each page says of itself: when it was made, and by which version."""
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return {"made": now, "version": version("nbrnn")}
 
 
 def page(
@@ -99,8 +110,7 @@ def page(
         script=script(),
         policy=policy(script()),
         refresh=refresh,
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=version("nbrnn"),
+        **made(),
     )
 
 
