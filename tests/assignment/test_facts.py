@@ -9,7 +9,7 @@ from msgspec import structs
 
 from nbrnn.assignment import gradient
 from nbrnn.assignment.gradient import configs_of, gradient_check
-from nbrnn.assignment.losses import baselines, losses_in, losses_of
+from nbrnn.assignment.losses import losses_in, losses_of
 from nbrnn.assignment.report import report
 from nbrnn.assignment.sections import verdict
 from nbrnn.assignment.texts import evolution
@@ -17,7 +17,7 @@ from nbrnn.config import RunConfig
 from nbrnn.network.gradcheck import gradcheck
 from nbrnn.reports.writing import GRADIENT
 from nbrnn.runs.records import Sample, Summary
-from nbrnn.runs.score import bigram_loss, unigram_loss
+from nbrnn.runs.score import baselines, bigram_loss, unigram_loss
 from nbrnn.runs.store import RunFolder
 
 
