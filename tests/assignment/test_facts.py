@@ -11,7 +11,7 @@ from nbrnn.assignment import gradient
 from nbrnn.assignment.gradient import configs_of, gradient_check
 from nbrnn.assignment.losses import losses_in, losses_of
 from nbrnn.assignment.report import report
-from nbrnn.assignment.sections import verdict
+from nbrnn.assignment.sections import attractor, verdict
 from nbrnn.assignment.texts import evolution
 from nbrnn.config import RunConfig
 from nbrnn.network.gradcheck import gradcheck
@@ -58,6 +58,13 @@ def test_losses_from_zero_are_those_of_the_summary(run_folder, corpus):
     assert row.unigram == from_file.unigram
     assert row.kept not in (None, row.zero)
     assert losses_in(Summary(status="running")) == []
+
+
+def test_a_model_that_is_lost_from_zero_is_told_in_digits_that_differ():
+    lost = Summary(status="finished", score_best=2.31, score_unigram=2.28, nats_per_character_best=1.5)
+    (said,) = attractor(SimpleNamespace(summary=lost))
+    assert "loses 2.31 nats per character, a unigram model only 2.28: training" in said
+    assert attractor(SimpleNamespace(summary=structs.replace(lost, score_best=2.0))) == []
 
 
 # ---------------------------------------------------------------- the gradient check
