@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from nbrnn.assignment.copying import Copying, copying
 from nbrnn.assignment.gradient import GradientCheck, gradient_check
-from nbrnn.assignment.losses import HELD_OUT, Losses, baselines, losses_in, losses_of
+from nbrnn.assignment.losses import HELD_OUT, Losses, losses_in, losses_of
 from nbrnn.assignment.texts import LONG, evolution, long_texts
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Description, encode, load
@@ -21,6 +21,7 @@ from nbrnn.runs.checkpoint import Checkpoint
 from nbrnn.runs.outcome import TEXT_LENGTH
 from nbrnn.runs.records import Sample, Start, Summary
 from nbrnn.runs.sample import sample
+from nbrnn.runs.score import baselines
 from nbrnn.runs.store import RunFolder
 
 T = TypeVar("T")

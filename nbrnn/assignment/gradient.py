@@ -13,11 +13,10 @@ from msgspec import Struct, structs
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import StoreError
-from nbrnn.network.gradcheck import Difference, gradcheck
+from nbrnn.network.gradcheck import Difference, gradcheck, worst
 from nbrnn.reports.reading import Progress
 from nbrnn.runs.files import read_json
 
-FILE = "gradcheck.json"
 TOLERANCE = 1e-6
 SMALL, LARGE = 5, 100  # hidden units that are checked
 LONGEST, MOST_WINDOWS = 25, 2
@@ -41,8 +40,8 @@ class GradientCheck(Struct, frozen=True, kw_only=True):
 
     @property
     def largest(self) -> float:
-        """The largest relative error of any weight."""
-        return max(difference.largest for difference in self.differences)
+        """The largest relative error of any weight; NaN, which no tolerance allows, if one is."""
+        return worst(self.differences)
 
 
 def gradient_check(

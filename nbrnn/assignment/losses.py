@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
-
 from nbrnn.corpus import Corpus
 from nbrnn.network.params import Array
 from nbrnn.runs.checkpoint import Checkpoint
@@ -61,19 +59,3 @@ def losses_in(summary: Summary) -> list[Losses]:
         best = summary.validation_best
         rows.append(Losses(HELD_OUT, summary.validation_characters, best, None, *counted))
     return rows
-
-
-def baselines(ngrams: Mapping[str, Array]) -> dict[str, float]:
-    """Return the losses on the training text of models that count in it, in nats per character.
-
-    The bigram model's counts are one more than they are, as in `nbrnn score`.
-    """
-    characters, counts = ngrams["characters"], ngrams["pair_counts"]
-    share = characters[characters > 0] / characters.sum()
-    before = ngrams["pairs"][:, 0]
-    follows = np.bincount(before, counts, minlength=characters.size)
-    likelihoods = (counts + 1) / (follows[before] + characters.size)
-    return {
-        "unigram": float(-(share * np.log(share)).sum()),
-        "bigram": float(-(counts * np.log(likelihoods)).sum() / counts.sum()),
-    }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Sequence
 
 from nbrnn.assignment.gather import Facts
 from nbrnn.assignment.sections import Section, Text, captions, heading, status
-from nbrnn.reports.markdown import markdown_table, text_table
+from nbrnn.reports.markdown import escaped, markdown_table, text_table
 from nbrnn.visible import one_line
 
 MOST_BESIDE = 3  # texts that have room side by side
@@ -16,14 +15,14 @@ MOST_BESIDE = 3  # texts that have room side by side
 
 def markdown(facts: Facts, sections: Sequence[Section]) -> str:
     """Return report.md."""
-    parts = [f"# {shown(heading(facts))}", f"{shown(status(facts)).capitalize()}."]
-    parts += [f"Not here: {shown(one_line(line))}." for line in facts.missing]
+    parts = [f"# {escaped(heading(facts))}", f"{escaped(status(facts)).capitalize()}."]
+    parts += [f"Not here: {escaped(one_line(line))}." for line in facts.missing]
     for section in sections:
-        parts += [f"## {section.title}", *map(shown, section.sentences)]
+        parts += [f"## {section.title}", *map(escaped, section.sentences)]
         for name, caption in captions(section):
             parts += [f"![{caption}]({name}.png)", caption]
         for table in filter(None, section.tables):
-            parts += [markdown_table(table.columns, table.rows), shown(table.caption)]
+            parts += [markdown_table(table.columns, table.rows), escaped(table.caption)]
         for texts in section.texts:
             if 1 < len(texts) <= MOST_BESIDE:
                 parts.append(text_table([text.head for text in texts], [("", [t.whole for t in texts])]))
@@ -31,11 +30,6 @@ def markdown(facts: Facts, sections: Sequence[Section]) -> str:
             for text in texts:
                 parts += [f"### {text.head.capitalize()}", fenced(text)]
     return "\n\n".join(parts) + "\n"
-
-
-def shown(text: str) -> str:
-    """Return a text of one line that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]])", r"\\\1", html.escape(text, quote=False))
 
 
 def fenced(text: Text) -> str:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from nbrnn.assignment.drawings import CAPTIONS, drawings
+from nbrnn.assignment.drawings import drawings
 from nbrnn.assignment.gather import Facts, gather
-from nbrnn.assignment.gradient import FILE
 from nbrnn.assignment.latex import floating
 from nbrnn.assignment.markdown import markdown
 from nbrnn.assignment.page import page
@@ -20,12 +18,9 @@ from nbrnn.assignment.sections import sections
 from nbrnn.assignment.tables import GRAMS, tables_of
 from nbrnn.reports.reading import Progress
 from nbrnn.reports.report import PATIENCE
-from nbrnn.reports.report import file_names as files_of_several
-from nbrnn.reports.writing import KINDS, PAGE, Content, drawn, encoded, place_of, write_files
+from nbrnn.reports.writing import GRADIENT, KINDS, PAGE, Content, drawn, encoded, place_of, write_files
 from nbrnn.runs.folders import locked
 from nbrnn.runs.store import RunFolder
-
-TABLES = ("setup", "gradcheck-max", "gradcheck-norm", "smooth", "losses", "copying", "passages")
 
 
 @dataclass(frozen=True)
@@ -88,16 +83,10 @@ def report(
     out, folder = place_of(run, out), RunFolder(run)
     folder.read_config()  # before a folder is made for nothing
     with locked(out, PATIENCE):
-        facts = gather(folder, text, out / FILE, progress)
+        facts = gather(folder, text, out / GRADIENT, progress)
         contents = contents_of(facts, refresh)
-        write_files(out, contents, [*file_names(), *files_of_several()])
+        write_files(out, contents)
         return RunReport(out, facts, list(contents))
-
-
-def file_names() -> Iterator[str]:
-    """Return the names that files of such a report may have, but for the kept gradient check."""
-    yield from (f"{name}.{kind}" for name in CAPTIONS for kind in KINDS)
-    yield from (f"{name}.tex" for name in TABLES)
 
 
 def contents_of(facts: Facts, refresh: int) -> dict[str, bytes]:
@@ -111,7 +100,7 @@ def contents_of(facts: Facts, refresh: int) -> dict[str, bytes]:
     found = sections(facts, list(pictures))
     contents |= {f"{table.name}.tex": floating(table) for table in tables_of(facts)}
     if facts.gradient is not None:
-        contents[FILE] = msgspec.json.format(msgspec.json.encode(facts.gradient)) + b"\n"
+        contents[GRADIENT] = msgspec.json.format(msgspec.json.encode(facts.gradient)) + b"\n"
     contents["report.md"] = markdown(facts, found)
     contents[PAGE] = page(facts, found, pictures, refresh)
     return {name: encoded(content) for name, content in contents.items()}

@@ -13,6 +13,7 @@ from nbrnn.assignment.gradient import TOLERANCE
 from nbrnn.assignment.tables import Table
 from nbrnn.assignment.texts import NUCLEI, TEMPERATURES
 from nbrnn.naming import title
+from nbrnn.reports.tables import lost_from_zero
 from nbrnn.runs.records import Sample
 from nbrnn.visible import one_line, visible
 
@@ -73,7 +74,7 @@ def sections(facts: Facts, pictures: Sequence[str]) -> list[Section]:
         Section("Gradient check", verdict(facts), tables.gradient_tables(facts)),
         Section(
             "Loss",
-            lost_from_zero(facts),
+            attractor(facts),
             [tables.smooth_table(facts), tables.loss_table(facts)],
             [name for name in pictures if name == "loss"],
         ),
@@ -109,15 +110,12 @@ def verdict(facts: Facts) -> list[str]:
     ]
 
 
-def lost_from_zero(facts: Facts) -> list[str]:
+def attractor(facts: Facts) -> list[str]:
     """Return a warning where the best model needs the state that it was trained in."""
-    summary = facts.summary
-    if not summary.is_lost_from_zero:
+    if not facts.summary.is_lost_from_zero:
         return []
-    return [
-        f"From h = 0 the best model loses {summary.score_best:.2f} nats per character, a unigram model "
-        f"only {summary.score_unigram:.2f}: training followed another attractor of its dynamics."
-    ]
+    lost = lost_from_zero(facts.summary, "the best model")
+    return [f"{lost}: training followed another attractor of its dynamics."]
 
 
 def evolved(sample: Sample) -> Text:

@@ -26,7 +26,7 @@ WORDS = {  # for settings whose names say little
     "sample_every": "updates between samples",
     "sample_length": "characters of a sample",
 }
-SETUP_CAPTION = "The text, the network, its training and how far that went."
+SETUP_CAPTION = "The text, the network, its training and how far it got."
 LARGEST_CAPTION = (
     "The gradient ga against numerical differences gn: the largest relative error "
     "|ga - gn| / max(1e-6, |ga| + |gn|) of any weight, from h0 = 0, from a random h0, and in the second "
@@ -190,7 +190,7 @@ def passages_table(facts: Facts) -> Table | None:
         [name, quoted(facts.passages[name]), f"{found.longest:,}", f"{found.place + 1:,}"]
         for name, found in facts.copying.items()
     ]
-    columns = ["text", "longest passage", "characters", "from"]
+    columns = ["text", "longest passage", "characters", "begins at"]
     caption = "These passages, and at which character of the training text each first begins."
     return Table("passages", caption, columns, rows, has_numbers=False)
 

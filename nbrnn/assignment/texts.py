@@ -27,7 +27,7 @@ NUCLEI: dict[str, dict[str, Any]] = {
 def evolution(samples: Sequence[Sample]) -> list[Sample]:
     """Return the samples before training and every 10,000 updates, to 100,000.
 
-    Of a run that is too short for two of these as many, evenly spread.
+    A run too short for two of these gives as many, evenly spaced.
     """
     wanted = [each for each in samples if each.update % EVERY == 0 and each.update <= LAST]
     if len(wanted) > 1 or not samples:

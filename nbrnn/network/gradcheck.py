@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Lock
@@ -40,6 +40,11 @@ class Difference:
     case: str
     largest: float
     norm: float
+
+
+def worst(differences: Sequence[Difference]) -> float:
+    """Return the largest relative error of any weight; NaN if one is."""
+    return float(np.max([difference.largest for difference in differences]))
 
 
 @dataclass

@@ -50,15 +50,16 @@ def curves_figure(
     """Return the mean loss of each configuration, best first, with a band of one standard error.
 
     Those that stand out are named at their ends. `axis` says what losses are drawn against. The curve of
-    the i-th configuration has the gid `curve-i`.
+    the i-th configuration in `colours`, which has those without a curve too, has the gid `curve-i`.
     """
     with mpl.rc_context(FONT):
         figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
         axes = bare_axes(figure)
-        for rank, (name, curve) in reversed(list(enumerate(curves.items()))):
+        gids = {name: f"curve-{i}" for i, name in enumerate(colours)}
+        for name, curve in reversed(list(curves.items())):
             colour, mean = colours[name], curve.mean
             bold = stands_out(colour)
-            (line,) = axes.plot(curve.x, mean, color=colour, label=name, gid=f"curve-{rank}")
+            (line,) = axes.plot(curve.x, mean, color=colour, label=name, gid=gids[name])
             line.set(linewidth=1.6 if bold else 0.7, alpha=1 if bold else 0.6, markersize=3)
             line.set_marker("o" if bold and len(curve.x) <= FEW_POINTS else "none")
             if bold and len(curve.losses) > 1:

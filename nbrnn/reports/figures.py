@@ -83,8 +83,7 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
 def figures_of_best(results: Results, colours: dict[str, str]) -> Iterator[tuple[str, Figure]]:
     """Return the pictures of the measure that ranks configurations."""
     column, label = results.best.column, f"{results.best.words} ({results.unit_of(results.best)})"
-    table = results.configurations
-    finished = table[table[f"{column}_mean"].notna()]
+    finished = finished_configurations(results)
     runs = best_runs(results)
     losses = {name: runs.loc[[name], column].to_numpy(float) for name in finished["setting"]}
     means, lows, highs = (
@@ -120,10 +119,16 @@ def tips(results: Results) -> dict[str, str | list[str]]:
     names = results.configurations["setting"].tolist()
     found: dict[str, str | list[str]] = {f"curve-{i}": name for i, name in enumerate(names)}
     column, runs = results.best.column, best_runs(results)
-    for row, name in enumerate(results.findings.names[: drawings.MOST_ROWS]):
+    for row, name in enumerate(finished_configurations(results)["setting"][: drawings.MOST_ROWS]):
         its = runs.loc[[name], [column, "seed", "run_id"]].itertuples(index=False)
         found[f"runs-{row}"] = [f"{value:.5g}, seed {seed}: {name}\n{run}" for value, seed, run in its]
     return found
+
+
+def finished_configurations(results: Results) -> pd.DataFrame:
+    """Return the rows of the configurations that have a finished run, as they are drawn."""
+    table = results.configurations
+    return table[table[f"{results.best.column}_mean"].notna()]
 
 
 def best_runs(results: Results) -> pd.DataFrame:
@@ -138,7 +143,7 @@ def everywhere(results: Results) -> list[str]:
 
     Not those that some lack: epochs, where others count updates.
     """
-    table = results.configurations[results.configurations[f"{results.best.column}_mean"].notna()]
+    table = finished_configurations(results)
     columns = [column_of(name) for name in results.swept]
     return [c for c in columns if table[c].notna().all() and table[c].nunique() > 1]
 

@@ -11,19 +11,26 @@ from nbrnn.reports.catalogue import IN_ANSWER, TABLES, Table
 from nbrnn.reports.samples import Samples
 from nbrnn.reports.tables import Results
 
+SPECIAL = re.compile(r"[\\`*\[\]]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is none
+
+
+def escaped(text: str) -> str:
+    """Return a text of one line that Markdown shows as it is."""
+    return SPECIAL.sub(r"\\\g<0>", html.escape(text, quote=False))
+
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table in Markdown, all columns but the first to the right."""
     lines = ["| " + " | ".join(columns) + " |", "|---|" + "--:|" * (len(columns) - 1)]
     for row in rows:
-        cells = (html.escape(cell, quote=False).replace("|", "\\|") for cell in row)
+        cells = (escaped(cell).replace("|", "\\|") for cell in row)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def markdown(table: Table, results: Results) -> str:
     """Return a table of the catalogue as a document."""
-    notes = [html.escape(note, quote=False) for note in table.notes(results)]
+    notes = [escaped(note) for note in table.notes(results)]
     return "\n\n".join([f"# {table.title}", *notes, *parts(table, results)]) + "\n"
 
 
@@ -41,7 +48,7 @@ def parts(table: Table, results: Results) -> list[str]:
 
 def listed(texts: Iterable[str]) -> str:
     """Return a list."""
-    return "\n".join(f"- {html.escape(text, quote=False)}" for text in texts)
+    return "\n".join(f"- {escaped(text)}" for text in texts)
 
 
 def answer_markdown(results: Results) -> str:
@@ -57,7 +64,7 @@ def samples_markdown(samples: Mapping[str, Samples]) -> str:
     """Return samples.md: a table for each configuration."""
     found = ["# What the configurations write"]
     for configuration, (heads, rows) in samples.items():
-        found += [f"## {html.escape(configuration, quote=False)}", text_table(heads, rows)]
+        found += [f"## {escaped(configuration)}", text_table(heads, rows)]
     return "\n\n".join(found) + "\n"
 
 

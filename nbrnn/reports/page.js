@@ -3,12 +3,12 @@ const last = sign => (a, b) => {
   const [x, y] = [a, b].map(Number.isFinite);
   return x && y ? sign * (a - b) : y - x;
 };
-Object.assign(DataTable.ext.type.order, {"num-asc": last(1), "num-desc": last(-1)});
+if (DataTable) Object.assign(DataTable.ext.type.order, {"num-asc": last(1), "num-desc": last(-1)});
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const follow = () => document.documentElement.classList.toggle("dark", dark.matches);
 dark.addEventListener("change", follow);
 follow();
-for (const table of document.querySelectorAll("table.sortable"))
+for (const table of DataTable ? document.querySelectorAll("table.sortable") : [])
   new DataTable(table, {
     autoWidth: false,
     columnDefs: [{targets: "number", type: "num"}],

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from nbrnn.errors import NbrnnError
@@ -31,7 +31,8 @@ MOST_ROWS = 400  # of a table on the page; its files have all
 MOST_OTHERS = 100  # of one by a measure that does not rank
 LIBRARY = "itables/html/dt_bundle"  # DataTables, in a package that carries it
 EXPORTS = re.compile(r"export\s*\{[^}]*?(\w+) as default[^}]*\};?")  # of which we need one
-NUMBER = re.compile(r"(?:< )?([-+]?[\d,.]+(?:e[-+]?\d+)?)(?![\w.])")  # at the beginning of a cell
+# At the beginning of a cell; that of a fraction, a date or a name is no number of its own.
+NUMBER = re.compile(r"(?:< )?([-+]?[\d,.]+(?:e[-+]?\d+)?)(?![\w.,/-])")
 # Inside of a script element these would hide its end, and within JavaScript they are in texts only:
 # https://html.spec.whatwg.org/multipage/scripting.html#restrictions-for-contents-of-script-elements
 HIDING = re.compile(r"<(?=!--|script|/script)", re.IGNORECASE)
@@ -40,15 +41,26 @@ HIDING = re.compile(r"<(?=!--|script|/script)", re.IGNORECASE)
 @cache
 def template() -> Template:
     """Return the template of the page; to compile it takes longer than to fill it."""
-    environment = Environment(
-        loader=PackageLoader("nbrnn.reports", "."),
+    environment = templates("nbrnn.reports")
+    environment.filters["number"] = number
+    return environment.get_template("page.html")
+
+
+def templates(*packages: str) -> Environment:
+    """Return the templates of pages in these packages; of two of one name that in the first."""
+    return Environment(
+        loader=ChoiceLoader([PackageLoader(package, ".") for package in packages]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
-    return environment.get_template("page.html")
+
+
+def made() -> dict[str, str]:
+    """Return what each page says of itself: when it was made, and by which version."""
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return {"made": now, "version": version("nbrnn")}
 
 
 def page(
@@ -94,11 +106,11 @@ def page(
         more_samples=max(0, len(samples) - MOST_SAMPLES),
         kinds_of=kinds_of,
         style=Markup(library("css")),
+        has_data_tables=bool(data_tables()),
         script=script(),
         policy=policy(script()),
         refresh=refresh,
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=version("nbrnn"),
+        **made(),
     )
 
 
@@ -145,9 +157,16 @@ def library(suffix: str) -> str:
 
 
 @cache
+def data_tables() -> str:
+    """Return the library as it defines DataTable; empty if it is one that exports otherwise."""
+    text, exports = EXPORTS.subn(r"const DataTable = \1;", library("js"))
+    return text if exports == 1 else ""
+
+
+@cache
 def script() -> Markup:
     """Return the only script of the page: the library, and what makes tables of it."""
-    module = EXPORTS.sub(r"const DataTable = \1;", library("js"))
+    module = data_tables() or "const DataTable = null;"
     own = files("nbrnn.reports").joinpath("page.js").read_text(encoding="utf-8")
     return Markup(HIDING.sub(r"\\x3C", f"{module}\n{own}"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from nbrnn.reports.writing import KINDS, PAGE, Content, drawn, encoded, place_of
 from nbrnn.runs.folders import locked
 
 PATIENCE = 60.0  # seconds that another report into the same folder may take
-TEXTS = ("answer", "samples")
 
 
 @dataclass
@@ -69,15 +68,8 @@ def report(
 def write(results: Results, wanted: Asked, out: Path, refresh: int, progress: Progress | None) -> Report:
     """Write all files of a report."""
     contents = contents_of(results, wanted, refresh, progress)
-    write_files(out, contents, file_names())
+    write_files(out, contents)
     return Report(out, results, list(contents))
-
-
-def file_names() -> Iterator[str]:
-    """Return the names that files of a report may have, but for the page."""
-    yield from (f"{table.name}.{kind}" for table in TABLES for kind in ("csv", "md", "tex"))
-    yield from (f"{name}.md" for name in TEXTS)
-    yield from (f"{name}.{kind}" for name in CAPTIONS for kind in KINDS)
 
 
 def contents_of(

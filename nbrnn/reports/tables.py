@@ -24,7 +24,7 @@ from nbrnn.reports.reading import (
     read_each,
     read_records,
 )
-from nbrnn.runs.records import COMPLETE, DROPPED, FAILURES
+from nbrnn.runs.records import COMPLETE, DROPPED, FAILURES, Summary
 from nbrnn.runs.store import RunFolder
 from nbrnn.statistics.stats import interquartile_mean, mean_of
 from nbrnn.visible import one_line
@@ -58,9 +58,7 @@ class Results:
     def lost_from_zero(self) -> list[str]:
         """Return a sentence for each run whose best model is worse than a unigram model from h = 0."""
         return [
-            f"From h = 0 the best model of {name}, seed {record.config.seed} loses "
-            f"{record.summary.score_best:.1f} nats per character, a unigram model only "
-            f"{record.summary.score_unigram:.1f}."
+            f"{lost_from_zero(record.summary, f'the best model of {name}, seed {record.config.seed}')}."
             for record, name in zip(self.records, self.runs["setting"], strict=True)
             if record.summary.is_lost_from_zero
         ]
@@ -75,6 +73,14 @@ class Results:
         finished = self.runs[self.runs["status"].isin(COMPLETE)].sort_values(self.best.column)
         groups = finished.groupby("setting", sort=False).groups
         return {str(name): rows.tolist() for name, rows in groups.items()}
+
+
+def lost_from_zero(summary: Summary, model: str) -> str:
+    """Return a sentence, but for its end, on a best model worse than a unigram one from h = 0."""
+    return (
+        f"From h = 0 {model} loses {summary.score_best:.3g} nats per character, a unigram model only "
+        f"{summary.score_unigram:.3g}"
+    )
 
 
 def read(paths: Iterable[Path], progress: Progress | None = None, paired: bool = False) -> Results:

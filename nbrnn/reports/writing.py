@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from nbrnn import plots
 from nbrnn.errors import StoreError
+from nbrnn.reports.catalogue import TABLES
+from nbrnn.reports.figures import CAPTIONS
 from nbrnn.runs.files import (
     MOST_LINES,
     delete,
@@ -26,6 +28,10 @@ Content = bytes | str  # of a file
 
 PAGE = "index.html"
 KINDS: tuple[plots.Kind, ...] = ("png", "svg", "pdf")  # of each picture
+TEXTS = ("answer", "samples")
+GRADIENT = "gradcheck.json"  # the check that a report of one run keeps
+TABLES_OF_ONE = ("setup", "gradcheck-max", "gradcheck-norm", "smooth", "losses", "copying", "passages")
+PICTURES_OF_ONE = ("loss", "copying")
 MARK = b"Made by nbrnn"  # in the page of every report
 
 
@@ -51,14 +57,29 @@ def is_ours(folder: Path) -> bool:
     return is_there(folder / PAGE) and MARK in read_bytes(folder / PAGE, MOST_LINES)
 
 
-def write_files(out: Path, contents: Mapping[str, bytes], of_older: Iterable[str]) -> None:
+def files_of_several() -> Iterator[str]:
+    """Return the names that files of a report of several runs may have, but for the page."""
+    yield from (f"{table.name}.{kind}" for table in TABLES for kind in ("csv", "md", "tex"))
+    yield from (f"{name}.md" for name in TEXTS)
+    yield from (f"{name}.{kind}" for name in CAPTIONS for kind in KINDS)
+
+
+def files_of_one() -> Iterator[str]:
+    """Return the names that files of the report of one run may have, but for the page."""
+    yield from ("report.md", GRADIENT)
+    yield from (f"{name}.tex" for name in TABLES_OF_ONE)
+    yield from (f"{name}.{kind}" for name in PICTURES_OF_ONE for kind in KINDS)
+
+
+def write_files(out: Path, contents: Mapping[str, bytes]) -> None:
     """Write all files of a report: the page first, by which the folder is known as ours.
 
-    Those that an older report may have left, and this one has not, are deleted. Raises WriteError.
+    Those that an older report, of one run or of several, may have left, and this one has not, are
+    deleted. Raises WriteError.
     """
     for name in sorted(contents, key=lambda name: name != PAGE):
         write_bytes(out / name, contents[name])
-    for name in of_older:
+    for name in (*files_of_several(), *files_of_one()):
         if name not in contents:
             delete(out / name)
     delete_unfinished(out, contents)

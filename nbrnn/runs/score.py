@@ -75,21 +75,44 @@ def probabilities(model: Checkpoint, codes: Array) -> Array:
 
 
 def unigram_loss(codes: Array, ngrams: Mapping[str, Array]) -> float:
-    """Return the mean loss of a model that knows how often characters occur, in nats per character.
-
-    Each counts once more where one of the alphabet was never met, as may be before held-out text.
-    """
-    characters = ngrams["characters"]
-    characters = characters + (characters == 0).any()
-    return float(-np.log(characters[codes[1:]] / characters.sum()).mean())
+    """Return the mean loss of a model that knows how often characters occur, in nats per character."""
+    return float(unigram_losses(ngrams)[codes[1:]].mean())
 
 
 def bigram_loss(codes: Array, ngrams: Mapping[str, Array]) -> float:
     """Return the mean loss of a model that knows how often pairs do, in nats per character."""
     K, pairs = ngrams["characters"].size, ngrams["pairs"]
     keys = pairs[:, 0] * K + pairs[:, 1]
-    follows = np.bincount(pairs[:, 0], ngrams["pair_counts"], minlength=K)
     wanted = codes[:-1].astype(np.int64) * K + codes[1:]
     place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
-    count = np.where(keys[place] == wanted, ngrams["pair_counts"][place], 0)
-    return float(-np.log((count + 1) / (follows[codes[:-1]] + K)).mean())
+    counts = np.where(keys[place] == wanted, ngrams["pair_counts"][place], 0)
+    return float(bigram_losses(ngrams, codes[:-1], counts).mean())
+
+
+def baselines(ngrams: Mapping[str, Array]) -> dict[str, float]:
+    """Return the losses of both on the text that they counted in, in nats per character."""
+    characters, counts = ngrams["characters"], ngrams["pair_counts"]
+    pairs = bigram_losses(ngrams, ngrams["pairs"][:, 0], counts)
+    return {
+        "unigram": float(characters @ unigram_losses(ngrams) / characters.sum()),
+        "bigram": float(counts @ pairs / counts.sum()),
+    }
+
+
+def unigram_losses(ngrams: Mapping[str, Array]) -> Array:
+    """Return -log p of each character, (K,).
+
+    Each counts once more where one of the alphabet was never met, as may be before held-out text.
+    """
+    characters = ngrams["characters"]
+    characters = characters + (characters == 0).any()
+    losses: Array = -np.log(characters / characters.sum())
+    return losses
+
+
+def bigram_losses(ngrams: Mapping[str, Array], before: Array, counts: Array) -> Array:
+    """Return -log p of pairs (n,) that begin with the characters `before` and occur so many times."""
+    K = ngrams["characters"].size
+    follows = np.bincount(ngrams["pairs"][:, 0], ngrams["pair_counts"], minlength=K)
+    losses: Array = -np.log((counts + 1) / (follows[before] + K))
+    return losses

@@ -1,19 +1,23 @@
 """What is gathered of a run: which samples, which losses, and a gradient check that is kept."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from nbrnn.assignment import gradient
-from nbrnn.assignment.gradient import FILE, configs_of, gradient_check
-from nbrnn.assignment.losses import baselines, losses_in, losses_of
+from nbrnn.assignment.gradient import configs_of, gradient_check
+from nbrnn.assignment.losses import losses_in, losses_of
 from nbrnn.assignment.report import report
+from nbrnn.assignment.sections import attractor, verdict
 from nbrnn.assignment.texts import evolution
 from nbrnn.config import RunConfig
 from nbrnn.network.gradcheck import gradcheck
+from nbrnn.reports.writing import GRADIENT
 from nbrnn.runs.records import Sample, Summary
-from nbrnn.runs.score import bigram_loss, unigram_loss
+from nbrnn.runs.score import baselines, bigram_loss, unigram_loss
 from nbrnn.runs.store import RunFolder
 
 
@@ -56,12 +60,19 @@ def test_losses_from_zero_are_those_of_the_summary(run_folder, corpus):
     assert losses_in(Summary(status="running")) == []
 
 
+def test_a_model_that_is_lost_from_zero_is_told_in_digits_that_differ():
+    lost = Summary(status="finished", score_best=2.31, score_unigram=2.28, nats_per_character_best=1.5)
+    (said,) = attractor(SimpleNamespace(summary=lost))
+    assert "loses 2.31 nats per character, a unigram model only 2.28: training" in said
+    assert attractor(SimpleNamespace(summary=structs.replace(lost, score_best=2.0))) == []
+
+
 # ---------------------------------------------------------------- the gradient check
 
 
 def test_the_check_is_that_of_nbrnn_gradcheck(run_folder, corpus, tmp_path):
     config, described = RunFolder(run_folder).read_config()
-    check = gradient_check(config, described, corpus, tmp_path / FILE, None)
+    check = gradient_check(config, described, corpus, tmp_path / GRADIENT, None)
     assert check.hidden == [5, 20]
     expected = [d for m in (5, 20) for d in gradcheck(corpus, replace(config, hidden=m))]
     assert check.differences == expected
@@ -79,12 +90,23 @@ def test_a_check_is_kept_and_not_made_again(run_folder, tmp_path, monkeypatch):
     assert report(run_folder, tmp_path / "out").facts.gradient == first
     for other in ({"seed": 1}, {"sigma": 0.2}, {"seq_length": 24}, {"loss": "mean"}):
         config, described = RunFolder(run_folder).read_config()
-        kept = tmp_path / "out" / FILE
+        kept = tmp_path / "out" / GRADIENT
         assert gradient_check(replace(config, **other), described, None, kept, None) is None
     for damaged in (b"", b"{", b'{"nbrnn": 1}'):
         kept.write_bytes(damaged)
         with pytest.raises(AssertionError, match="kept"):
             report(run_folder, tmp_path / "out")
+
+
+def test_a_check_with_nan_fails(run_folder, corpus, tmp_path):
+    config, described = RunFolder(run_folder).read_config()
+    check = gradient_check(replace(config, hidden=2), described, corpus, tmp_path / GRADIENT, None)
+    first, *rest = check.differences
+    unknown = replace(first, largest=np.nan)
+    for differences in ([*rest, unknown], [unknown, *rest]):
+        facts = SimpleNamespace(gradient=structs.replace(check, differences=differences))
+        assert verdict(facts)[0].startswith("FAILED")
+    assert verdict(SimpleNamespace(gradient=check))[0].startswith("Passed")
 
 
 def test_large_networks_are_checked_at_a_size_that_is_soon_done():

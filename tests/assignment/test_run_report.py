@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from harness import made_up_text, one_line_error
 
-from nbrnn.assignment.drawings import loss_figure
+from nbrnn.assignment.drawings import CAPTIONS, loss_figure
 from nbrnn.assignment.gather import WRITTEN, gather
 from nbrnn.assignment.report import report
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
+from nbrnn.reports.writing import PICTURES_OF_ONE, files_of_one, files_of_several
+from nbrnn.runs.folders import LOCK
 from nbrnn.runs.run import run
 from nbrnn.runs.sample import sample
 from nbrnn.runs.store import RunFolder
@@ -89,7 +91,20 @@ def test_the_page_needs_no_other_file_and_is_light(page):
     sources = re.findall(r"""(?:src|href)=["']?([^"'\s>]+)""", page)
     assert all(source.startswith("data:") for source in sources)
     assert "<details" not in page
-    assert "http" not in re.sub(r"base64,[^\"]+", "", page)
+    assert "http" not in re.sub(r"base64,[^\"]+|http-equiv", "", page)
+
+
+def test_the_page_may_load_and_run_nothing(page):
+    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
+    allowed = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert allowed.pop("default-src") == "'none'"
+    assert allowed == {
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    assert page.index(policy) < page.index("<style>")
 
 
 def test_texts_on_the_page_are_those_of_the_run(page, run_folder, text):
@@ -272,6 +287,16 @@ def test_only_one_run_has_this_report(nbrnn, run_folder, tmp_path, monkeypatch):
     nbrnn("report", "a", "-q")
     assert not (tmp_path / "a" / "report" / "runs.csv").exists()
     assert (tmp_path / "a" / "report" / "report.md").exists()
+    names = {path.name for path in (tmp_path / "a" / "report").iterdir()}
+    assert names <= {"index.html", LOCK, *files_of_one()}
+    nbrnn("report", "a", run_folder, "-q")
+    names = {path.name for path in (tmp_path / "a" / "report").iterdir()}
+    assert names <= {"index.html", LOCK, *files_of_several()}
+
+
+def test_all_names_of_files_are_known_to_other_reports():
+    assert {"index.html", *files_of_one()} == FILES
+    assert set(CAPTIONS) == set(PICTURES_OF_ONE)
 
 
 def test_a_hostile_text_is_shown_as_characters(no_drawings, tmp_path):

@@ -11,11 +11,11 @@ from recorded import falling, record
 from nbrnn.plots import BLACK, BLUE, GREEN, GREY, ORANGE
 from nbrnn.reports.catalogue import TABLES
 from nbrnn.reports.curves import Curves, spread
-from nbrnn.reports.figures import default_of, figures
+from nbrnn.reports.figures import default_of, figures, tips
 from nbrnn.reports.heading import Asked, asked, fixed, progress, title
 from nbrnn.reports.latex import latex, latex_table
-from nbrnn.reports.markdown import markdown
-from nbrnn.reports.page import number, page
+from nbrnn.reports.markdown import markdown, markdown_table
+from nbrnn.reports.page import data_tables, number, page, script
 from nbrnn.reports.pictures import inline
 from nbrnn.reports.report import drawn
 from nbrnn.reports.tables import results_of
@@ -46,6 +46,13 @@ def test_the_title_says_text_and_what_was_swept(tmp_path):
     assert shared["seq_length"] == "25"
     assert not {"sigma", "hidden", "seed", "beta1", "updates"} & set(shared)
     assert title(results_of(sweep_over(0.1), [])) == "a: one configuration"
+
+
+def test_runs_without_settings_share_none():
+    imported = record(None, "imported", curves=(([],) * 4, {"score_best": 2.0}), name="a")
+    results = results_of([imported], [])
+    assert "Fixed: " not in page(results, {}, {}, NOTHING, 0)
+    assert "Fixed: " in page(results_of(sweep_over(0.1), []), {}, {}, NOTHING, 0)
 
 
 def test_commands_and_all_runs_are_those_of_the_sweep(tmp_path, corpus):
@@ -88,6 +95,26 @@ def test_nothing_that_a_file_says_is_markup():
     assert evil not in text
     assert "<b onclick" not in text
     assert text.count("<script") == 1
+
+
+@pytest.fixture
+def another_library(monkeypatch):
+    """Let the package of the library have one that exports otherwise."""
+    made = (data_tables, script)
+    monkeypatch.setattr("nbrnn.reports.page.library", lambda suffix: "export default function f() {}")
+    for function in made:
+        function.cache_clear()
+    yield
+    for function in made:
+        function.cache_clear()
+
+
+def test_the_page_does_without_a_library_that_exports_otherwise(another_library):
+    text = page(results_of(sweep_over(0.1, 0.2), []), {}, {}, NOTHING, 0)
+    assert '<script type="module">const DataTable = null;' in text
+    assert "export" not in script()
+    assert "Tables do not sort" in text
+    assert "Tables by DataTables" not in text
 
 
 # ---------------------------------------------------------------- pictures
@@ -143,6 +170,17 @@ def test_three_settings_have_facets_and_a_random_search_lines():
     assert {"parallel"} == {"heat", "parallel"} & set(dict(figures(results_of(drawn_, []))))
 
 
+def test_a_curve_tells_its_own_configuration_where_others_have_none():
+    runs = [*sweep_over(0.1), *(record(30.0, sigma=0.01, seed=seed) for seed in range(3))]
+    results = results_of([*runs, *sweep_over(0.2, seconds=2.0)], [])
+    assert results.configurations["setting"].tolist() == ["sigma 0.01", "sigma 0.1", "sigma 0.2"]
+    told, drawn_ = tips(results), dict(figures(results))
+    for name in ("loss", "seconds"):
+        curves = [line for line in drawn_[name].axes[0].lines if line.get_gid()]
+        assert len(curves) == 2
+        assert all(told[line.get_gid()] == line.get_label() for line in curves)
+
+
 def test_names_do_not_overlap_and_stay_inside():
     places = spread([0.1, 0.11, 0.12, 0.99], [0.1, 0.1, 0.2, 0.1])
     assert places == pytest.approx([0.1, 0.2, 0.35, 0.95])
@@ -166,7 +204,8 @@ def test_a_picture_in_the_page_follows_its_colours_and_has_ids_of_its_own():
 @pytest.mark.parametrize(
     ("cell", "value"),
     [("42.7", "42.7"), ("1e-08", "1e-08"), ("195,223", "195223"), ("< 0.001", "0.001"), ("-", ""),
-     ("-1.5 to 2", "-1.5"), ("0.97 (0.9 to 1)", "0.97"), ("adam", ""), ("0a3f", ""), ("12%", "12")],
+     ("-1.5 to 2", "-1.5"), ("0.97 (0.9 to 1)", "0.97"), ("adam", ""), ("0a3f", ""), ("12%", "12"),
+     ("1/8 of the updates", ""), ("2024-notes", ""), ("1,000/2", "")],
 )  # fmt: skip
 def test_cells_are_sorted_by_the_number_that_they_begin_with(cell, value):
     assert number(cell) == value
@@ -186,6 +225,14 @@ def test_every_table_is_there_in_latex_and_markdown():
         assert in_latex.count(r"\begin{") == in_latex.count(r"\end{") >= len(texts)
         rows = [line for line in in_markdown.splitlines() if line.startswith("| ")]
         assert [line[2:-2].replace("&lt;", "<").split(" | ") for line in rows] == cells
+
+
+def test_markdown_escapes_what_it_would_read():
+    cells = ["*a* **b** `c`", "![x](http://example.org/x.png)", "_d_ e_f <i>|", r"\*"]
+    row = markdown_table(["text"] * 4, [cells]).splitlines()[-1]
+    assert row == (
+        r"| \*a\* \*\*b\*\* \`c\` | !\[x\](http://example.org/x.png) | \_d\_ e_f &lt;i&gt;\| | \\\* |"
+    )
 
 
 def test_latex_escapes_what_it_would_read():

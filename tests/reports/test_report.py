@@ -16,7 +16,8 @@ from harness import DEADLINE, LISTS, no_pictures, one_line_error, wait_until
 from msgspec import structs
 
 from nbrnn.reports.page import library
-from nbrnn.reports.report import file_names, report
+from nbrnn.reports.report import report
+from nbrnn.reports.writing import files_of_several
 from nbrnn.runs.records import MetricsRow
 from nbrnn.runs.series import GROWING, METRICS
 from nbrnn.runs.store import RunFolder
@@ -65,7 +66,7 @@ def written(folder):
 def test_all_files_are_there(folder, written):
     expected = [*TABLES, *pictures("loss", "best", "heat"), "index.html"]
     assert written.files == expected
-    assert set(expected) <= {"index.html", *file_names()}  # which a report of one run deletes
+    assert set(expected) <= {"index.html", *files_of_several()}  # which a report of one run deletes
     assert sorted(path.name for path in (folder / "report").iterdir()) == sorted([".lock", *expected])
     for name in expected:
         data = (folder / "report" / name).read_bytes()
