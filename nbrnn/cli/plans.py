@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from nbrnn.cli.console import note
+from nbrnn.cli.console import note, span
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
@@ -49,11 +49,9 @@ class Planned:
             print(f"{status:<11} {name_of(job.config, with_seed=True)}")
         print(f"{len(self.jobs):,} runs, {sum(map(self.is_left, self.statuses)):,} to do")
         if self.ladder is not None:
-            (first, count), *others = self.ladder.counts()
-            parts = [f"{count:,} configurations to 1/{1 / first:.0f} of their updates"]
-            parts += [
-                f"{n:,} to {f'1/{1 / share:.0f}' if share < 1 else 'the end'}" for share, n in others
-            ]
+            (first, count), *between, (_, last) = self.ladder.counts()
+            parts = [f"{count:,} configurations to {span(first)} updates"]
+            parts += [f"{n:,} to {span(lengths)}" for lengths, n in between] + [f"{last:,} to the end"]
             print(", then the best ".join(parts[:2]) + "".join(f", {part}" for part in parts[2:]))
 
     def is_left(self, status: str) -> bool:

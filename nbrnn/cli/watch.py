@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from rich.table import Column
 from rich.text import Text
 
-from nbrnn.cli.console import Unfailing
+from nbrnn.cli.console import Unfailing, span
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.naming import PER_CHARACTER, namer, unit_of
@@ -249,8 +249,8 @@ class SweepWatcher(Screen, SweepObserver):
             self.runs_in_round = sum(len(standing.runs) for standing in decided.kept)
             self.bars.update(self.whole, total=self.total)
         kept, compared = len(decided.kept), len(decided.kept) + len(decided.dropped)
-        share = f"1/{1 / decided.share:.0f} of their updates"
-        self.say(f"After {share} {kept:,} of {compared:,} configurations go on.")
+        updates = span([standing.update for standing in (*decided.kept, *decided.dropped)])
+        self.say(f"After {updates} updates {kept:,} of {compared:,} configurations go on.")
 
     def ready(self) -> None:
         """From here on a signal has to wait for checkpoints."""

@@ -79,17 +79,18 @@ class Ladder:
     def kept(self) -> dict[int, int]:
         """How many configurations go on after each round, by its number, the first round first.
 
-        Rounds in which all runs have the same lengths, because of their looks, are one.
+        Rounds in which all runs have the same lengths, because of their looks, are one, after which one
+        in `rate` goes on as after any other.
         """
-        rate, least = self.halving.rate, self.halving.start or 0
-        sizes = [len(self.configurations)]
-        while sizes[-1] > 1 and rate ** -len(sizes) >= least:
-            sizes.append(math.ceil(sizes[-1] / rate))
-        return {
-            number: size
-            for number, size in zip(range(len(sizes) - 1, 0, -1), sizes[1:], strict=True)
-            if self.lengths(number) != self.lengths(number - 1)
-        }
+        rate, least, rounds = self.halving.rate, self.halving.start or 0, 0
+        size = len(self.configurations)
+        while size > 1 and rate ** -(rounds + 1) >= least:
+            size, rounds = math.ceil(size / rate), rounds + 1
+        size, kept = len(self.configurations), {}
+        for number in range(rounds, 0, -1):
+            if self.lengths(number) != self.lengths(number - 1):
+                size = kept[number] = math.ceil(size / rate)
+        return kept
 
     @property
     def rounds(self) -> list[int]:
@@ -145,10 +146,10 @@ class Ladder:
             found[job.run_id] = summary
         return found
 
-    def counts(self) -> list[tuple[float, int]]:
-        """Return to which shares of their updates how many configurations go."""
-        shares = [self.halving.rate**-number for number in (*self.kept, 0)]
-        return list(zip(shares, (len(self.configurations), *self.kept.values()), strict=True))
+    def counts(self) -> list[tuple[list[int], int]]:
+        """Return the lengths of all rounds and the last one, and how many configurations go so far."""
+        lengths = [self.lengths(number) for number in (*self.kept, 0)]
+        return list(zip(lengths, (len(self.configurations), *self.kept.values()), strict=True))
 
     def expected(self) -> list[Job]:
         """Return runs as long as those will be, if configurations are dropped from the last one on."""

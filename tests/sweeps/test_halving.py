@@ -236,7 +236,8 @@ def test_reports_do_not_rank_what_was_dropped(halved):
 
 def test_the_rounds_of_configurations_and_lengths(corpus):
     def ladder(rate=2, start=None, **lists):
-        wanted = grid({"updates": "1000", "eta": "lin:0.1:1.6:16", "seed": "0", **lists})
+        length = {} if "epochs" in lists else {"updates": "1000"}
+        wanted = grid({**length, "eta": "lin:0.1:1.6:16", "seed": "0", **lists})
         jobs = plan(wanted, corpus, SweepFolder("nowhere"))
         return Ladder(jobs, Halving(rate=rate, start=start), len(corpus))
 
@@ -250,9 +251,12 @@ def test_the_rounds_of_configurations_and_lengths(corpus):
     assert updates(ladder(warmup="250")) == [300, 500]
     assert updates(ladder(validation="0.1", validate_every="400")) == [400, 800]
     assert updates(ladder(eta="0.1,0.2,0.3")) == [300, 500]
-    assert ladder(eta="0.1,0.2,0.3").counts() == [(0.25, 3), (0.5, 2), (1.0, 1)]
+    assert ladder(eta="0.1,0.2,0.3").counts() == [([300] * 3, 3), ([500] * 3, 2), ([1000] * 3, 1)]
     one_look = ladder(validation="0.1", updates="700", validate_every="400")
-    assert (updates(one_look), one_look.counts()) == ([400], [(0.5, 16), (1.0, 1)])
+    assert (updates(one_look), one_look.kept) == ([400], {1: 8})  # the better half, on one look
+    assert list(ladder(validation="0.1", epochs="4").kept.values()) == [8, 4]
+    assert list(ladder(validation="0.1", epochs="2").kept.values()) == [8]
+    assert list(ladder(validation="0.1", epochs="4", rate=4).kept.values()) == [4]
     lengths = [job.config.updates for job in ladder(eta="0.1,0.2,0.3").expected()]
     assert sorted(lengths) == [300, 500, 1000]
     with pytest.raises(ConfigError, match="too short"):
@@ -283,12 +287,12 @@ def test_the_command_says_what_it_does(nbrnn, text_file, monkeypatch):
     monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: [])
     lists = ["--updates", "400", "--eta", "0.05,0.1,0.2", "--hidden", "5", "--seeds", "0"]
     command = ["sweep", text_file, *lists, "--halving", "2", "--out", "s"]
-    rounds = "3 configurations to 1/4 of their updates, then the best 2 to 1/2, 1 to the end"
+    rounds = "3 configurations to 100 updates, then the best 2 to 200, 1 to the end"
     planned = nbrnn(*command, "--dry-run").stdout.splitlines()
     assert planned[-2:] == ["3 runs, 3 to do", rounds]
     done = nbrnn(*command)
     assert done.stdout.startswith("s: 1 of 3 runs finished, 2 dropped\n")
-    assert "After 1/4 of their updates 2 of 3 configurations go on." in done.stderr.splitlines()
+    assert "After 100 updates 2 of 3 configurations go on." in done.stderr.splitlines()
     document = json.loads(nbrnn(*command, "--json").stdout)
     assert (document["finished"], document["dropped"], document["done_before"]) == (1, 2, 3)
     assert sorted(row["status"] for row in document["runs"]) == ["dropped", "dropped", "finished"]
