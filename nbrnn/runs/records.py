@@ -131,7 +131,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     """How a configuration stood in a round: the mean of the best losses of its runs after `update`.
 
     In nats per character, held-out where all runs hold text out, else smooth; None where a run has none,
-    because it diverged or failed.
+    because it diverged.
     """
 
     runs: list[str]

@@ -14,7 +14,7 @@ from functools import cached_property
 from msgspec import structs
 
 from nbrnn.config import RunConfig, check_range
-from nbrnn.errors import ConfigError, StoreError
+from nbrnn.errors import ConfigError
 from nbrnn.runs.records import DROPPED, Halving, Round, Standing, Summary
 from nbrnn.runs.series import Validation, best_after
 from nbrnn.runs.store import RunFolder
@@ -160,7 +160,10 @@ class Ladder:
         return jobs + [job for runs in left for job in runs]
 
     def decide(self, number: int) -> Round:
-        """Compare the configurations that are left, at the end of a round; say which of them go on."""
+        """Compare the configurations that are left, at the end of a round; say which of them go on.
+
+        Raises StoreError where a run cannot be read.
+        """
         held_out = all(job.config.validation for job in self.jobs)
         dropped, standings = self.last_rounds, []
         for jobs in self.configurations:
@@ -186,18 +189,15 @@ class Ladder:
 def loss_after(job: Job, update: int, held_out: bool, characters: int) -> float | None:
     """Return the best loss of a run after so many updates, in nats per character, however long it is.
 
-    None for one that has not come so far: it diverged or failed.
+    None for one that has not come so far: it diverged. Raises StoreError.
     """
     folder, scale = RunFolder(job.folder), 1 if held_out else job.config.characters_in_loss
-    try:
-        summary, (config, _) = folder.read_summary(), folder.read_config()
-        if summary.status == "finished" and summary.updates <= update <= config.length(characters):
-            best = summary.validation_best if held_out else summary.smooth_loss_best
-        else:
-            series = folder.read_validation() if held_out else folder.read_metrics()
-            losses = series.loss if isinstance(series, Validation) else series.smooth_loss
-            came_so_far = series.update.max(initial=0) >= update
-            best = best_after(series.update, losses, update) if came_so_far else None
-    except StoreError:  # of a run that failed before it wrote anything
-        return None
+    summary, (config, _) = folder.read_summary(), folder.read_config()
+    if summary.status == "finished" and summary.updates <= update <= config.length(characters):
+        best = summary.validation_best if held_out else summary.smooth_loss_best
+    else:
+        series = folder.read_validation() if held_out else folder.read_metrics()
+        losses = series.loss if isinstance(series, Validation) else series.smooth_loss
+        came_so_far = series.update.max(initial=0) >= update
+        best = best_after(series.update, losses, update) if came_so_far else None
     return None if best is None else best / scale

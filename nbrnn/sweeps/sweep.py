@@ -101,6 +101,7 @@ class Outcome:
     jobs: list[Job]
     summaries: dict[str, Summary] = field(default_factory=dict)  # by run id
     done_before: int = 0
+    undecided: bool = False  # whether successive halving waits for runs that failed
     seconds: float = 0.0  # that the runs took together, by the clock on the wall
 
     def count(self, *statuses: str) -> int:
@@ -247,7 +248,10 @@ class Sweeping:
         return too_many or self.fatal is not None or self.stop()
 
     def climb(self, ladder: Ladder, request: SweepRequest, where: Place, slots: int) -> None:
-        """Do the rounds of successive halving; what one decides is kept before the next begins."""
+        """Do the rounds of successive halving; what one decides is kept before the next begins.
+
+        Where a run fails, nothing is decided: it is tried again by the same command.
+        """
         summaries = self.outcome.summaries
         if self.force:  # what was decided before, too
             self.folder.replace_request(request)
@@ -256,13 +260,17 @@ class Sweeping:
         summaries |= ladder.dropped_of(summaries)
         for number in ladder.rounds[len(ladder.halving.rounds) :]:
             ended: dict[str, Summary] = {}
+            now: dict[str, Summary] = {}
             jobs = ladder.left(number)
             if not self.force:
                 before = {job.run_id: begun_before(self.folder, job, ladder.characters) for job in jobs}
                 ended = {run_id: summary for run_id, summary in before.items() if summary}
-            self.go([job for job in jobs if job.run_id not in ended], where, slots, ended)
+            self.go([job for job in jobs if job.run_id not in ended], where, slots, now)
             self.force = False  # the rounds to come go on from here
-            if self.stopping():
+            ended |= now
+            # a run that failed may do better the next time
+            self.outcome.undecided = any(one.status == "failed" for one in now.values())
+            if self.stopping() or self.outcome.undecided:
                 summaries |= {name: one for name, one in ended.items() if one.status != "finished"}
                 return
             decided = ladder.decide(number)

@@ -11,14 +11,16 @@ import pytest
 from harness import Events, no_pictures, one_line_error, sweep_bits
 from msgspec import structs
 
+from nbrnn.cli.sweeps import did_not_finish
 from nbrnn.corpus import load
 from nbrnn.errors import ConfigError
 from nbrnn.reports.answers import answers
 from nbrnn.reports.tables import read
-from nbrnn.runs.records import Halving
+from nbrnn.runs.records import Halving, Summary
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.halving import Ladder, halving_of
+from nbrnn.sweeps.job import run_job
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import sweep as sweep_all
 
@@ -161,6 +163,28 @@ def test_stopped_anywhere_it_goes_on_with_what_was_decided(corpus, tmp_path, hal
     assert not {run_id for one in before for run_id in one.dropped_runs} & {
         run_id for run_id, _ in events.starts
     }
+    assert sweep_bits(tmp_path) == sweep_bits(halved)
+
+
+def test_a_run_that_failed_is_tried_again_before_anything_is_decided(
+    corpus, tmp_path, halved, monkeypatch
+):
+    victim = rounds_of(halved)[0][-1].kept[0].runs[1]  # of the best configuration
+
+    def without_memory(job, *arguments):
+        if job.run_id == victim:
+            return Summary(status="failed", reason="no memory")
+        return run_job(job, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nbrnn.sweeps.sweep.run_job", without_memory)
+        outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
+    assert (outcome.undecided, outcome.failures()[victim]) == (True, "failed: no memory")
+    assert rounds_of(tmp_path) == [[]]
+    assert "nothing is dropped before" in did_not_finish(outcome)
+    outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
+    assert not outcome.undecided
+    assert rounds_of(tmp_path) == rounds_of(halved)
     assert sweep_bits(tmp_path) == sweep_bits(halved)
 
 
