@@ -17,9 +17,10 @@ from nbrnn.errors import ConfigError
 from nbrnn.reports.answers import answers
 from nbrnn.reports.tables import read
 from nbrnn.runs.records import Halving, Summary
+from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
-from nbrnn.sweeps.halving import Ladder, halving_of
+from nbrnn.sweeps.halving import Ladder, halving_of, loss_after
 from nbrnn.sweeps.job import run_job
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import sweep as sweep_all
@@ -139,6 +140,16 @@ def test_kept_runs_are_whole_ones_and_dropped_ones_become_so(corpus, tmp_path, w
     assert not (read([folder]).runs["status"] == "dropped").any()
 
 
+def test_a_beginning_is_worth_what_a_short_run_is(corpus, tmp_path):
+    losses = []
+    for updates in (200, 800):
+        lists = {**LISTS, "eta": "3", "sigma": "0.1", "seed": "0", "updates": str(updates)}
+        (job,) = sweep(lists, corpus, tmp_path / str(updates)).jobs
+        losses.append(loss_after(job, 200, False, len(corpus)))
+    first = RunFolder(job.folder).read_metrics().smooth_loss[0] / job.config.characters_in_loss
+    assert losses[0] == losses[1] == first  # nothing was learned, and the first model is the best
+
+
 @pytest.mark.parametrize(
     "options",
     [{"jobs": 3}, pytest.param({"jobs": 2, "backend": "loky"}, marks=pytest.mark.slow)],
@@ -251,6 +262,7 @@ def test_reports_do_not_rank_what_was_dropped(halved):
     assert len(results.findings.names) == 1
     assert results.lengths.empty
     said = answers(results)
+    assert said[0].startswith("Best of what was kept: eta ")
     assert said[1] == (
         "Dropped, and not ranked: 5 of 8 configurations, 2 after 12.5 %, 2 after 25 %, 1 after 50 % "
         "of their updates."
