@@ -5,12 +5,14 @@ import math
 import random
 import shutil
 import signal
+from pathlib import Path
 
 import children
 import pytest
 from harness import Events, no_pictures, one_line_error, sweep_bits
 from msgspec import structs
 
+from nbrnn.assignment.gather import gather
 from nbrnn.cli.sweeps import did_not_finish
 from nbrnn.corpus import load
 from nbrnn.errors import ConfigError
@@ -268,6 +270,19 @@ def test_reports_do_not_rank_what_was_dropped(halved):
         "of their updates."
     )
     assert any("dropped with both seeds" in text for text in results.comparison["sentence"])
+
+
+def test_a_run_that_was_dropped_is_so_wherever_it_is_shown(halved, nbrnn, monkeypatch):
+    runs = read([halved]).runs
+    one, other = runs["run_id"][runs["status"] == "dropped"][:2]
+    shown = json.loads(nbrnn("show", halved / "runs" / one, "--json").stdout)
+    assert shown["summary"]["status"] == "dropped"
+    facts = gather(SweepFolder(halved).run(one), None, halved / "none")
+    assert facts.summary.status == "dropped"
+    monkeypatch.chdir(halved / "runs")
+    assert [record.summary.status for record in read([Path(one), Path(other)]).records] == [
+        "dropped"
+    ] * 2
 
 
 def test_the_rounds_of_configurations_and_lengths(corpus):
