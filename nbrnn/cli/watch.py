@@ -239,14 +239,17 @@ class SweepWatcher(Screen, SweepObserver):
         self.total = sum(self.length(job) for job in left)
         self.whole = self.bars.add_task("", total=self.total, numbers=self.numbers())
 
+    def entered(self, runs: int, done: int) -> None:
+        """Count the runs of a round of successive halving."""
+        with self.lock:
+            self.runs_ended, self.runs_in_round = done, runs
+
     def decided(self, decided: Round) -> None:
         """Say how many configurations go on, and what need not be done any more."""
         with self.lock:
             lengths = {job.run_id: self.length(job) for job in self.outcome.jobs}
             saved = sum(lengths[run_id] - self.updates.get(run_id, 0) for run_id in decided.dropped_runs)
             self.total -= saved
-            self.runs_ended = 0
-            self.runs_in_round = sum(len(standing.runs) for standing in decided.kept)
             self.bars.update(self.whole, total=self.total)
         kept, compared = len(decided.kept), len(decided.kept) + len(decided.dropped)
         updates = span([standing.update for standing in (*decided.kept, *decided.dropped)])

@@ -33,6 +33,8 @@ def halving_of(rate: int | None, start: float | None) -> Halving | None:
         raise ConfigError(f"--halving must be a whole number, not {rate!r}")
     check_range("--halving", rate, 2)
     if start is not None:
+        if isinstance(start, bool) or not isinstance(start, int | float):
+            raise ConfigError(f"--halving-from must be a number, not {start!r}")
         check_range("--halving-from", start, 0, 1 / rate, exclusive=True)
     return Halving(rate=rate, start=start)
 
@@ -152,9 +154,11 @@ class Ladder:
         return list(zip(lengths, (len(self.configurations), *self.kept.values()), strict=True))
 
     def expected(self) -> list[Job]:
-        """Return runs as long as those will be, if configurations are dropped from the last one on."""
-        left, jobs = self.configurations, []
-        for number, count in self.kept.items():
+        """Return runs as long as they will be, if what is undecided drops the last configurations."""
+        last, jobs = self.last_rounds, self.dropped()
+        left = [runs for runs in self.configurations if runs[0].run_id not in last]
+        for number in self.rounds[len(self.halving.rounds) :]:
+            count = self.kept[number]
             jobs += [self.at(job, number) for runs in left[count:] for job in runs]
             left = left[:count]
         return jobs + [job for runs in left for job in runs]

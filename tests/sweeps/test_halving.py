@@ -13,7 +13,9 @@ from harness import Events, no_pictures, one_line_error, sweep_bits
 from msgspec import structs
 
 from nbrnn.assignment.gather import gather
+from nbrnn.cli.plans import Planned
 from nbrnn.cli.sweeps import did_not_finish
+from nbrnn.cli.watch import SweepWatcher
 from nbrnn.corpus import load
 from nbrnn.errors import ConfigError
 from nbrnn.reports.answers import answers
@@ -21,6 +23,7 @@ from nbrnn.reports.tables import read
 from nbrnn.runs.records import Halving, Summary
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.sweeps.estimate import Estimate
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.halving import Ladder, halving_of, loss_after
 from nbrnn.sweeps.job import run_job
@@ -201,12 +204,44 @@ def test_a_run_that_failed_is_tried_again_before_anything_is_decided(
     assert sweep_bits(tmp_path) == sweep_bits(halved)
 
 
-def test_decisions_are_those_on_disk(corpus, tmp_path, halved):
+def test_a_round_that_goes_on_counts_what_was_done_before(corpus, tmp_path):
+    class Counting(SweepWatcher):
+        def decided(self, decided):
+            counts.append((self.runs_ended, self.runs_in_round))
+            super().decided(decided)
+
+    events, counts = Events(), []
+    stop = lambda: len(events.starts) >= 19  # noqa: E731 (in the second round)
+    sweep(LISTS, corpus, tmp_path, halving=HALVING, observer=events, stop=stop, jobs=1)
+    assert len(rounds_of(tmp_path)[0]) == 1
+    with Counting("", corpus, quiet=True) as watcher:
+        sweep(LISTS, corpus, tmp_path, halving=HALVING, observer=watcher)
+    assert counts == [(8, 8), (4, 4)]
+    assert (watcher.runs_ended, watcher.runs_in_round) == (2, 2)
+
+
+def test_decisions_are_those_on_disk(corpus, tmp_path, halved, monkeypatch):
     folder = SweepFolder(shutil.copytree(halved, tmp_path / "copy"))
     (request,) = folder.read_requests()
     first, *_ = request.halving.rounds
     other = structs.replace(first, kept=first.dropped, dropped=first.kept)
     folder.replace_request(structs.replace(request, halving=structs.replace(HALVING, rounds=[other])))
+    decided = structs.replace(HALVING, rounds=[other])
+    ladder = Ladder(plan(grid(LISTS), corpus, folder), decided, len(corpus))
+    lengths = {job.run_id: job.config.updates for job in ladder.expected()}
+    assert {run_id for run_id, length in lengths.items() if length == 100} == other.dropped_runs
+    assert sorted(lengths.values()) == [100] * 8 + [200] * 4 + [400] * 2 + [800] * 2
+    estimated = []
+
+    def estimate(jobs, *_):
+        estimated.append({job.run_id for job in jobs})
+        return Estimate(len(jobs), 1, 1, 1)
+
+    monkeypatch.setattr("nbrnn.sweeps.estimate.estimate", estimate)
+    for force in (False, True):
+        Planned(grid(LISTS), corpus, folder, HALVING).note_estimate(1, force)
+    going_on = {run_id for standing in other.kept if standing.loss for run_id in standing.runs}
+    assert estimated == [going_on, set(lengths)]
     sweep(LISTS, corpus, folder.path, halving=HALVING)
     (rounds,) = rounds_of(folder.path)
     assert rounds[0] == other
@@ -365,3 +400,6 @@ def test_from_python(corpus, tmp_path):
     for value in (2.0, True, "2"):
         with pytest.raises(ConfigError, match="whole number"):
             halving_of(value, None)
+    for value in ("a", True, [0.1]):
+        with pytest.raises(ConfigError, match="must be a number"):
+            halving_of(2, value)
