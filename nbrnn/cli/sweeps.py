@@ -65,7 +65,7 @@ def sweep(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Share of the updates before any is dropped  [default: so that 1 is left]",
+            help="Share of the updates before any is dropped  [default: so that 1 is left, if it can]",
         ),
     ] = None,
     dry_run: Annotated[

@@ -232,7 +232,8 @@ def short_runs(results: Results) -> list[str]:
         said = rows_of(ordered[:1])
     sentences = []
     for row in said:
-        rho = with_range(*(f"{row['spearman' + end]:.2f}" for end in ("", "_low", "_high")))
+        value, low, high = (f"{row['spearman' + end]:.2f}" for end in ("", "_low", "_high"))
+        rho = with_range(value, low, high, "by new seeds ")
         half, one = lost_of(row, "half"), lost_of(row, "best")
         sentences.append(
             f"Ranked after {after(row)}: rank correlation with the end {rho}; keeping the better half "

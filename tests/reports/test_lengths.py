@@ -63,7 +63,7 @@ def test_the_answer_and_the_report_say_so(results, monkeypatch):
     (sentence,) = (text for text in answers(results) if text.startswith("Ranked after"))
     row = results.lengths.iloc[1]
     expected = f"Ranked after 100 of 800 updates: rank correlation with the end {row['spearman']:.2f}"
-    assert sentence.startswith(expected)
+    assert sentence.startswith(f"{expected} (by new seeds {row['spearman_low']:.2f} to ")
     monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: [])
     written = report([results.records[0].folder.path.parents[1]])
     assert "lengths.csv" in written.files
@@ -72,6 +72,7 @@ def test_the_answer_and_the_report_say_so(results, monkeypatch):
     assert heading in written.page.read_text()
     lines = (written.folder / "answer.md").read_text().partition(heading)[2].splitlines()
     assert sum(line.startswith("| ") for line in lines) == 7
+    assert any("Spearman (by new seeds)" in line for line in lines)
 
 
 def test_held_out_losses_have_a_history_too(corpus, tmp_path):
