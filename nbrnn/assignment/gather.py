@@ -16,7 +16,7 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Description, encode, load
 from nbrnn.errors import CorpusError, StoreError
 from nbrnn.network.params import Array
-from nbrnn.reports.reading import Progress
+from nbrnn.reports.reading import Progress, read_summary
 from nbrnn.runs.checkpoint import Checkpoint
 from nbrnn.runs.outcome import TEXT_LENGTH
 from nbrnn.runs.records import Sample, Start, Summary
@@ -73,7 +73,7 @@ def gather(
     Raises StoreError if not even its config and its summary can be read.
     """
     config, described = folder.read_config()
-    facts = Facts(folder, config, described, folder.read_summary())
+    facts = Facts(folder, config, described, read_summary(folder))
     with suppress(StoreError):  # it only informs
         facts.start = folder.read_env()
     model = facts.attempt("the best model", lambda: model_of(folder, described))

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
@@ -177,3 +177,8 @@ def surviving_closed_stdout() -> Iterator[None]:
 def close_stdout() -> None:
     """Send what is still to be printed to nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def span(lengths: Collection[int]) -> str:
+    """Return one length of runs, or from which to which they are."""
+    return "-".join(f"{length:,}" for length in sorted({min(lengths), max(lengths)}))

@@ -104,11 +104,12 @@ def existing_run(path: Path) -> RunFolder:
 
 def model_of(folder: RunFolder, checkpoint: Literal["best", "last"]) -> Checkpoint:
     """Return a model of a run; say which one it is where the run may yet find a better one."""
+    from nbrnn.reports.reading import read_summary
     from nbrnn.runs.records import DONE
 
     model = folder.read_model(checkpoint)
     with suppress(StoreError):  # the model is whole, whatever the summary is
-        status = folder.read_summary().status
+        status = read_summary(folder).status
         if status not in DONE:
             note(f"{folder} is {status}: its {checkpoint} model so far is of update {model.update:,}")
     return model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from nbrnn.cli.console import note
+from nbrnn.cli.console import note, span
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
@@ -22,7 +22,7 @@ class Planned:
 
     def __init__(self, grid: Grid, corpus: Corpus, folder: SweepFolder, halving: Halving | None) -> None:
         from nbrnn.sweeps.halving import Ladder, check_grid
-        from nbrnn.sweeps.planning import check_lengths, plan, status_before
+        from nbrnn.sweeps.planning import check_lengths, plan, request_of, status_before
 
         self.corpus, self.ladder = corpus, None
         self.jobs = plan(grid, corpus, folder)
@@ -30,6 +30,8 @@ class Planned:
         if halving is not None:
             check_grid(grid)
             self.ladder = Ladder(self.jobs, halving, len(corpus))
+            request = request_of(grid, corpus, self.jobs, halving)
+            self.decided = folder.with_decisions(request).halving or halving
         wanted = folder.wanted()
         self.statuses = [status_before(job, wanted.get(job.run_id)) for job in self.jobs]
 
@@ -49,11 +51,9 @@ class Planned:
             print(f"{status:<11} {name_of(job.config, with_seed=True)}")
         print(f"{len(self.jobs):,} runs, {sum(map(self.is_left, self.statuses)):,} to do")
         if self.ladder is not None:
-            (first, count), *others = self.ladder.counts()
-            parts = [f"{count:,} configurations to 1/{1 / first:.0f} of their updates"]
-            parts += [
-                f"{n:,} to {f'1/{1 / share:.0f}' if share < 1 else 'the end'}" for share, n in others
-            ]
+            (first, count), *between, (_, last) = self.ladder.counts()
+            parts = [f"{count:,} configurations to {span(first)} updates"]
+            parts += [f"{n:,} to {span(lengths)}" for lengths, n in between] + [f"{last:,} to the end"]
             print(", then the best ".join(parts[:2]) + "".join(f", {part}" for part in parts[2:]))
 
     def is_left(self, status: str) -> bool:
@@ -69,7 +69,11 @@ class Planned:
         from nbrnn.sweeps.estimate import estimate
 
         status = dict(zip((job.run_id for job in self.jobs), self.statuses, strict=True))
-        jobs = self.jobs if self.ladder is None else self.ladder.expected()
+        jobs = self.jobs
+        if self.ladder is not None:
+            if not force:
+                self.ladder.halving = self.decided
+            jobs = self.ladder.expected()
         left = [job for job in jobs if force or self.is_left(status[job.run_id])]
         cores = joblib.cpu_count()
         expected = estimate(left, self.corpus, min(slots, cores) if slots > 0 else cores)

@@ -91,8 +91,10 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     """Print one run."""
     import msgspec
 
+    from nbrnn.reports.reading import read_summary
+
     config, corpus = folder.read_config()
-    summary, samples = folder.read_summary(), folder.read_samples()
+    summary, samples = read_summary(folder), folder.read_samples()
     last = samples[-1] if samples else None
     if as_json:
         document = {

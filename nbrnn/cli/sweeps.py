@@ -65,7 +65,7 @@ def sweep(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Share of the updates before any is dropped  [default: so that 1 is left]",
+            help="Share of the updates before any is dropped  [default: so that 1 is left, if it can]",
         ),
     ] = None,
     dry_run: Annotated[
@@ -180,7 +180,8 @@ def did_not_finish(outcome: Outcome) -> str:
     named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
     more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
     is_whole = len(outcome.summaries) == total and not outcome.count("interrupted")
-    stopped = "" if is_whole else "; stopped by --max-failures"
+    why = "nothing is dropped before the same command has tried again what failed"
+    stopped = "" if is_whole else f"; {why if outcome.undecided else 'stopped by --max-failures'}"
     return f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}"
 
 

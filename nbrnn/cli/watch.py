@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from rich.table import Column
 from rich.text import Text
 
-from nbrnn.cli.console import Unfailing
+from nbrnn.cli.console import Unfailing, span
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.naming import PER_CHARACTER, namer, unit_of
@@ -239,18 +239,21 @@ class SweepWatcher(Screen, SweepObserver):
         self.total = sum(self.length(job) for job in left)
         self.whole = self.bars.add_task("", total=self.total, numbers=self.numbers())
 
+    def entered(self, runs: int, done: int) -> None:
+        """Count the runs of a round of successive halving."""
+        with self.lock:
+            self.runs_ended, self.runs_in_round = done, runs
+
     def decided(self, decided: Round) -> None:
         """Say how many configurations go on, and what need not be done any more."""
         with self.lock:
             lengths = {job.run_id: self.length(job) for job in self.outcome.jobs}
             saved = sum(lengths[run_id] - self.updates.get(run_id, 0) for run_id in decided.dropped_runs)
             self.total -= saved
-            self.runs_ended = 0
-            self.runs_in_round = sum(len(standing.runs) for standing in decided.kept)
             self.bars.update(self.whole, total=self.total)
         kept, compared = len(decided.kept), len(decided.kept) + len(decided.dropped)
-        share = f"1/{1 / decided.share:.0f} of their updates"
-        self.say(f"After {share} {kept:,} of {compared:,} configurations go on.")
+        updates = span([standing.update for standing in (*decided.kept, *decided.dropped)])
+        self.say(f"After {updates} updates {kept:,} of {compared:,} configurations go on.")
 
     def ready(self) -> None:
         """From here on a signal has to wait for checkpoints."""

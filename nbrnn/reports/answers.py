@@ -11,7 +11,7 @@ import numpy as np
 
 from nbrnn.naming import PER_CHARACTER, short_texts
 from nbrnn.reports.comparison import SURE, digits
-from nbrnn.reports.rows import after, figure_of, interval_of, lost_of, rows_of, with_interval
+from nbrnn.reports.rows import after, figure_of, interval_of, lost_of, rows_of, with_range
 from nbrnn.reports.tables import Results
 from nbrnn.runs.records import DROPPED
 from nbrnn.statistics.best import LEAST_P
@@ -42,7 +42,8 @@ ANSWER_METHOD = (
     "for variance in machine learning benchmarks, 2021). Seeds that would tell a difference: with a "
     "power of 80 %, at 5 %. Whether rankings by shorter runs hold: Spearman's and Kendall's rank "
     "correlations of means, and by how much the best mean of what is kept is higher than the best of "
-    "all; intervals by the bootstrap over each configuration's runs."
+    "all, which is above 0 also where all are equal; between the numbers given with it rankings by as "
+    "many new seeds would fall, by the bootstrap over each configuration's runs."
 )
 
 
@@ -70,7 +71,8 @@ def best(results: Results) -> str:
     if abs(skewed) > 2 * error:
         middle = figure_of(interquartile_mean(losses), unit)
         facts.append(f"skewed by {skewed:+.1f}, interquartile mean {middle}")
-    return f"Best: {name}: {measure.words} {figure_of(mean.mean, unit)} {unit} ({', '.join(facts)})."
+    what = "Best of what was kept" if dropped(results) else "Best"
+    return f"{what}: {name}: {measure.words} {figure_of(mean.mean, unit)} {unit} ({', '.join(facts)})."
 
 
 def dropped(results: Results) -> list[str]:
@@ -230,7 +232,8 @@ def short_runs(results: Results) -> list[str]:
         said = rows_of(ordered[:1])
     sentences = []
     for row in said:
-        rho = with_interval(*(f"{row['spearman' + end]:.2f}" for end in ("", "_low", "_high")))
+        value, low, high = (f"{row['spearman' + end]:.2f}" for end in ("", "_low", "_high"))
+        rho = with_range(value, low, high, "by new seeds ")
         half, one = lost_of(row, "half"), lost_of(row, "best")
         sentences.append(
             f"Ranked after {after(row)}: rank correlation with the end {rho}; keeping the better half "

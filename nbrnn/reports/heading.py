@@ -11,7 +11,7 @@ from pathlib import Path
 from nbrnn.errors import StoreError
 from nbrnn.naming import short_texts
 from nbrnn.reports.tables import Results
-from nbrnn.runs.records import COMPLETE, FAILURES
+from nbrnn.runs.records import COMPLETE, DROPPED, FAILURES
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 
@@ -90,15 +90,16 @@ def fixed(results: Results) -> str:
 
 
 def progress(results: Results, wanted: Asked) -> Progress:
-    """Return how far the runs are."""
+    """Return how far the runs are, apart from those that cannot be read."""
     under_way = []
     for record, name in zip(results.records, results.runs["setting"], strict=True):
         config, summary = record.config, record.summary
-        if summary.status not in (*COMPLETE, *FAILURES):
+        if summary.status not in (*COMPLETE, *FAILURES, DROPPED):
             length = config.length(record.corpus.characters)
             run = f"{name}, seed {config.seed}"
             under_way.append(UnderWay(run, summary.status, summary.updates, length))
-    runs = len(wanted.runs | set(results.runs["run_id"]))
+    runs = len(wanted.runs | set(results.runs["run_id"])) - len(results.unreadable)
+    runs = max(runs, len(results.records))  # of unreadable ones some may not have been asked for here
     ended = len(results.records) - len(under_way)
     done = ended + sum(run.updates / max(1, run.length) for run in under_way)
     return Progress(ended, runs, done, under_way)

@@ -56,8 +56,9 @@ class LengthRun:
         record, until = self.record, share * self.updates
         if measure == HELD_OUT:
             return best_after(record.looks, record.held_out_losses, until)
-        looks = record.updates > 1  # the first update tells nothing
-        best = best_after(record.updates[looks], record.smooth_losses[looks], until)
+        if not ((record.updates > 1) & (record.updates <= until)).any():
+            return None  # the first update alone tells nothing
+        best = best_after(record.updates, record.smooth_losses, until)
         return None if best is None else best * self.scale
 
 
@@ -77,11 +78,14 @@ def lengths_table(
     to by `scales`. `by` says what `short` and `long` are: epochs or updates, of runs that differ in
     nothing else, or shares of the updates, for a ranking by the beginnings of the same runs. That is
     made where the learning rate does not depend on a run's length, and no run was dropped by it.
+    Configurations of which a run diverged, which halving keeps last, are left out.
     """
+    diverged = {key_of(record) for record in records if record.summary.status == "diverged"}
     runs = [
-        LengthRun((apart_from_length(record.config), record.corpus.sha256), record, loss, scale)
+        LengthRun(key, record, loss, scale)
         for record, loss, scale in zip(records, losses, scales, strict=True)
         if record.summary.status in COMPLETE and not record.is_imported and np.isfinite(loss)
+        if (key := key_of(record)) not in diverged
     ]
     dropped = any(record.summary.status == DROPPED for record in records)
     found = [*by_lists(runs), *(by_history(runs, measure) if not dropped else ())]
@@ -93,9 +97,9 @@ def lengths_table(
     return pd.DataFrame(rows, columns=LENGTHS_COLUMNS)
 
 
-def apart_from_length(config: RunConfig) -> RunConfig:
+def key_of(record: RunRecord) -> tuple[RunConfig, str]:
     """Return what experiments have in common that differ in length and seed."""
-    return replace(config, epochs=None, updates=0, seed=0)
+    return replace(record.config, epochs=None, updates=0, seed=0), record.corpus.sha256
 
 
 def by_lists(runs: Sequence[LengthRun]) -> Iterator[tuple[str, float, float, Samples]]:

@@ -14,7 +14,7 @@ from nbrnn.corpus import Description
 from nbrnn.errors import StoreError
 from nbrnn.naming import run_id
 from nbrnn.network.params import Array
-from nbrnn.runs.halved import Wanted
+from nbrnn.runs.halved import Wanted, summary_seen
 from nbrnn.runs.records import COMPLETE, DONE, Summary
 from nbrnn.runs.series import METRICS, VALIDATION
 from nbrnn.runs.store import CONFIG, RunFolder
@@ -120,12 +120,22 @@ def read_each(
 
 def wanted_in(folders: Iterable[RunFolder]) -> dict[Path, Wanted]:
     """Return by folder what the sweeps around these runs want of them, where that may be longer."""
-    sweeps = {folder.path.parent.parent for folder in folders if folder.path.parent.name == RUNS}
-    return {
-        SweepFolder(path).run(run_id).path: wanted
-        for path in sweeps
-        for run_id, wanted in SweepFolder(path).wanted().items()
-    }
+    sweeps: dict[Path, dict[str, Wanted]] = {}
+    found = {}
+    for folder in folders:
+        path = folder.path.resolve()  # that of a run may be given from within its sweep
+        if path.parent.name == RUNS:
+            sweep = path.parent.parent
+            if sweep not in sweeps:
+                sweeps[sweep] = SweepFolder(sweep).wanted()
+            if path.name in sweeps[sweep]:
+                found[folder.path] = sweeps[sweep][path.name]
+    return found
+
+
+def read_summary(folder: RunFolder) -> Summary:
+    """Return the summary of a run as the sweep around it, if any, sees it. Raises StoreError."""
+    return summary_seen(folder, wanted_in([folder]).get(folder.path))
 
 
 def read_record(folder: RunFolder, wanted: Wanted | None = None) -> RunRecord:

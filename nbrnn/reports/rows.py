@@ -15,6 +15,7 @@ from nbrnn.reports.tables import Results, column_of
 
 MOST_SENTENCES = 30
 CONFIGURATION = "configuration"
+NEW_SEEDS = "(by new seeds)"  # a range that is no confidence interval
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -200,15 +201,15 @@ def tries_rows(results: Results) -> tuple[list[str], list[list[str]]]:
 def length_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows of the table of how rankings by shorter runs hold."""
     kept = {"half": "better half", "quarter": "better quarter", "best": "best one"}
-    columns = ["ranked after", "configurations", "Spearman", "Kendall"]
+    columns = ["ranked after", "configurations", *(f"{n} {NEW_SEEDS}" for n in ("Spearman", "Kendall"))]
     rows = []
     for row in rows_of(results.lengths):
         cells = [after(row), str(row["configurations"])]
         for name in ("spearman", "kendall"):
-            cells.append(with_interval(*(f"{row[name + end]:.2f}" for end in ("", "_low", "_high"))))
+            cells.append(with_range(*(f"{row[name + end]:.2f}" for end in ("", "_low", "_high"))))
         cells += [lost_of(row, name) for name in kept]
         rows.append(cells)
-    return columns + [f"lost by the {words}" for words in kept.values()], rows
+    return columns + [f"lost by the {words} {NEW_SEEDS}" for words in kept.values()], rows
 
 
 def after(row: Mapping[str, Any]) -> str:
@@ -219,14 +220,14 @@ def after(row: Mapping[str, Any]) -> str:
 
 
 def lost_of(row: Mapping[str, Any], kept: str) -> str:
-    """Return what was lost by keeping the best few, with its interval."""
+    """Return what was lost by keeping the best few, and what would be by new seeds."""
     ends = ("", "_low", "_high")
-    return with_interval(*(figure_of(row[f"{kept}_lost{end}"], row["unit"]) for end in ends))
+    return with_range(*(figure_of(row[f"{kept}_lost{end}"], row["unit"]) for end in ends))
 
 
-def with_interval(value: str, low: str, high: str) -> str:
-    """Return a number with its interval, if there is one."""
-    return value if low in ("-", "nan") else f"{value} ({low} to {high})"
+def with_range(value: str, low: str, high: str, of: str = "") -> str:
+    """Return a number with the range, of something, in which it would fall, if there is one."""
+    return value if low in ("-", "nan") else f"{value} ({of}{low} to {high})"
 
 
 def text_of(value: Any) -> str:

@@ -131,7 +131,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     """How a configuration stood in a round: the mean of the best losses of its runs after `update`.
 
     In nats per character, held-out where all runs hold text out, else smooth; None where a run has none,
-    because it diverged or failed.
+    because it diverged.
     """
 
     runs: list[str]
@@ -140,7 +140,10 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 class Round(Struct, frozen=True, kw_only=True):
-    """What successive halving decided after a share of the updates, the lowest loss first."""
+    """What successive halving decided, the lowest loss first.
+
+    `share` of the updates is what was aimed at: the next look of each run is the `update` of a standing.
+    """
 
     share: float
     kept: list[Standing]
@@ -157,7 +160,7 @@ class Halving(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     In each round the best of them, one in `rate`, go on to `rate` times as many updates. `start` is the
     smallest share of the updates after which any are dropped; without it as many rounds come before the
-    last one as leave a single configuration.
+    last one as leave a single configuration, where runs are looked at often enough.
     """
 
     rate: int

@@ -39,7 +39,10 @@ class Metrics(NamedTuple):
 
 
 def best_after(updates: Array, losses: Array, until: float) -> float | None:
-    """Return the lowest of the losses (looks,) up to an update; None before the first look."""
+    """Return the best loss of a run that ends after an update, of the losses (rows,) of a longer one.
+
+    As in its summary, the first update counts, whose model may be the best. None before the first row.
+    """
     before = losses[updates <= until]
     return float(before.min()) if before.size else None
 

@@ -17,8 +17,11 @@ MOST_DIFFERENCES = 10**8  # in all resamples, of which there are fewer for many 
 SHARES = {"best": 0.0, "quarter": 1 / 4, "half": 1 / 2}
 
 
-class Interval(NamedTuple):
-    """A number with its confidence interval, which is NaN where nothing is known of chance."""
+class Ranged(NamedTuple):
+    """A number with the range in which it would fall by new seeds; NaN where nothing is known of chance.
+
+    That is no confidence interval: of clear rankings the number itself may be above the range.
+    """
 
     value: float
     low: float
@@ -31,12 +34,13 @@ class Agreement:
 
     `spearman` and `kendall` (tau-b) are rank correlations of means. `regrets` has, by the names of
     SHARES, by how much the best mean of what is kept by the first ranking is higher in the second one
-    than the best of all, and `keeps_best` how often nothing is lost, over the resamples.
+    than the best of all, and `keeps_best` how often nothing is lost, over the resamples. The best of all
+    means is lower than its expectation, so that regrets are above 0 also where all are equal.
     """
 
-    spearman: Interval
-    kendall: Interval
-    regrets: dict[str, Interval]
+    spearman: Ranged
+    kendall: Ranged
+    regrets: dict[str, Ranged]
     keeps_best: dict[str, float]
 
 
@@ -44,7 +48,7 @@ def agreement(short: Sequence[Array], long: Sequence[Array]) -> Agreement:
     """Return how the means of configurations rank by short runs and by long ones.
 
     short, long: the losses of each configuration's runs, those of one run at the same place in both.
-    Intervals are those of rankings by as many seeds: the percentile bootstrap over the runs of each
+    Ranges are those of rankings by as many new seeds: the percentile bootstrap over the runs of each
     configuration, whose deviations are stretched by sqrt(n / (n - 1)) to be as large as those of new
     runs (Davison and Hinkley, Bootstrap methods and their application, 1997, section 2.3). NaN where a
     configuration has one run only.
@@ -57,28 +61,28 @@ def agreement(short: Sequence[Array], long: Sequence[Array]) -> Agreement:
     if min(map(len, short)) < 2:
         nothing = math.nan, math.nan
         return Agreement(
-            Interval(spearman, *nothing),
-            Interval(kendall, *nothing),
-            {name: Interval(value, *nothing) for name, value in lost.items()},
+            Ranged(spearman, *nothing),
+            Ranged(kendall, *nothing),
+            {name: Ranged(value, *nothing) for name, value in lost.items()},
             dict.fromkeys(SHARES, math.nan),
         )
     drawn = resampled(short, long)
     correlations = np.array([rank_correlations(a, b) for a, b in zip(*drawn, strict=True)])
     lost_by = {name: regret(drawn[0], drawn[1], share) for name, share in SHARES.items()}
     return Agreement(
-        interval(spearman, correlations[:, 0]),
-        interval(kendall, correlations[:, 1]),
-        {name: interval(lost[name], values) for name, values in lost_by.items()},
+        ranged(spearman, correlations[:, 0]),
+        ranged(kendall, correlations[:, 1]),
+        {name: ranged(lost[name], values) for name, values in lost_by.items()},
         {name: float((values == 0).mean()) for name, values in lost_by.items()},
     )
 
 
-def interval(value: float, drawn: Array) -> Interval:
+def ranged(value: float, drawn: Array) -> Ranged:
     """Return a number with the percentiles of its resamples, which need not all have one."""
     if math.isnan(value):
-        return Interval(value, math.nan, math.nan)
+        return Ranged(value, math.nan, math.nan)
     low, high = np.nanquantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    return Interval(value, float(low), float(high))
+    return Ranged(value, float(low), float(high))
 
 
 def resampled(short: Sequence[Array], long: Sequence[Array]) -> Array:

@@ -14,7 +14,7 @@ from functools import cached_property
 from msgspec import structs
 
 from nbrnn.config import RunConfig, check_range
-from nbrnn.errors import ConfigError, StoreError
+from nbrnn.errors import ConfigError
 from nbrnn.runs.records import DROPPED, Halving, Round, Standing, Summary
 from nbrnn.runs.series import Validation, best_after
 from nbrnn.runs.store import RunFolder
@@ -33,6 +33,8 @@ def halving_of(rate: int | None, start: float | None) -> Halving | None:
         raise ConfigError(f"--halving must be a whole number, not {rate!r}")
     check_range("--halving", rate, 2)
     if start is not None:
+        if isinstance(start, bool) or not isinstance(start, int | float):
+            raise ConfigError(f"--halving-from must be a number, not {start!r}")
         check_range("--halving-from", start, 0, 1 / rate, exclusive=True)
     return Halving(rate=rate, start=start)
 
@@ -79,17 +81,18 @@ class Ladder:
     def kept(self) -> dict[int, int]:
         """How many configurations go on after each round, by its number, the first round first.
 
-        Rounds in which all runs have the same lengths, because of their looks, are one.
+        Rounds in which all runs have the same lengths, because of their looks, are one, after which one
+        in `rate` goes on as after any other.
         """
-        rate, least = self.halving.rate, self.halving.start or 0
-        sizes = [len(self.configurations)]
-        while sizes[-1] > 1 and rate ** -len(sizes) >= least:
-            sizes.append(math.ceil(sizes[-1] / rate))
-        return {
-            number: size
-            for number, size in zip(range(len(sizes) - 1, 0, -1), sizes[1:], strict=True)
-            if self.lengths(number) != self.lengths(number - 1)
-        }
+        rate, least, rounds = self.halving.rate, self.halving.start or 0, 0
+        size = len(self.configurations)
+        while size > 1 and rate ** -(rounds + 1) >= least:
+            size, rounds = math.ceil(size / rate), rounds + 1
+        size, kept = len(self.configurations), {}
+        for number in range(rounds, 0, -1):
+            if self.lengths(number) != self.lengths(number - 1):
+                size = kept[number] = math.ceil(size / rate)
+        return kept
 
     @property
     def rounds(self) -> list[int]:
@@ -145,21 +148,26 @@ class Ladder:
             found[job.run_id] = summary
         return found
 
-    def counts(self) -> list[tuple[float, int]]:
-        """Return to which shares of their updates how many configurations go."""
-        shares = [self.halving.rate**-number for number in (*self.kept, 0)]
-        return list(zip(shares, (len(self.configurations), *self.kept.values()), strict=True))
+    def counts(self) -> list[tuple[list[int], int]]:
+        """Return the lengths of all rounds and the last one, and how many configurations go so far."""
+        lengths = [self.lengths(number) for number in (*self.kept, 0)]
+        return list(zip(lengths, (len(self.configurations), *self.kept.values()), strict=True))
 
     def expected(self) -> list[Job]:
-        """Return runs as long as those will be, if configurations are dropped from the last one on."""
-        left, jobs = self.configurations, []
-        for number, count in self.kept.items():
+        """Return runs as long as they will be, if what is undecided drops the last configurations."""
+        last, jobs = self.last_rounds, self.dropped()
+        left = [runs for runs in self.configurations if runs[0].run_id not in last]
+        for number in self.rounds[len(self.halving.rounds) :]:
+            count = self.kept[number]
             jobs += [self.at(job, number) for runs in left[count:] for job in runs]
             left = left[:count]
         return jobs + [job for runs in left for job in runs]
 
     def decide(self, number: int) -> Round:
-        """Compare the configurations that are left, at the end of a round; say which of them go on."""
+        """Compare the configurations that are left, at the end of a round; say which of them go on.
+
+        Raises StoreError where a run cannot be read.
+        """
         held_out = all(job.config.validation for job in self.jobs)
         dropped, standings = self.last_rounds, []
         for jobs in self.configurations:
@@ -185,18 +193,15 @@ class Ladder:
 def loss_after(job: Job, update: int, held_out: bool, characters: int) -> float | None:
     """Return the best loss of a run after so many updates, in nats per character, however long it is.
 
-    None for one that has not come so far: it diverged or failed.
+    None for one that has not come so far: it diverged. Raises StoreError.
     """
     folder, scale = RunFolder(job.folder), 1 if held_out else job.config.characters_in_loss
-    try:
-        summary, (config, _) = folder.read_summary(), folder.read_config()
-        if summary.status == "finished" and summary.updates <= update <= config.length(characters):
-            best = summary.validation_best if held_out else summary.smooth_loss_best
-        else:
-            series = folder.read_validation() if held_out else folder.read_metrics()
-            losses = series.loss if isinstance(series, Validation) else series.smooth_loss
-            came_so_far = series.update.max(initial=0) >= update
-            best = best_after(series.update, losses, update) if came_so_far else None
-    except StoreError:  # of a run that failed before it wrote anything
-        return None
+    summary, (config, _) = folder.read_summary(), folder.read_config()
+    if summary.status == "finished" and summary.updates <= update <= config.length(characters):
+        best = summary.validation_best if held_out else summary.smooth_loss_best
+    else:
+        series = folder.read_validation() if held_out else folder.read_metrics()
+        losses = series.loss if isinstance(series, Validation) else series.smooth_loss
+        came_so_far = series.update.max(initial=0) >= update
+        best = best_after(series.update, losses, update) if came_so_far else None
     return None if best is None else best / scale

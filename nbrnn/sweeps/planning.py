@@ -10,7 +10,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
 from nbrnn.naming import run_id
 from nbrnn.runs.halved import Wanted, summary_seen
-from nbrnn.runs.records import Summary
+from nbrnn.runs.records import Halving, Summary, SweepRequest
 from nbrnn.runs.run import check_length, done_summary
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
@@ -26,6 +26,17 @@ def plan(grid: Grid, corpus: Corpus, folder: SweepFolder) -> list[Job]:
         name = run_id(config, corpus.name, corpus.sha256)
         jobs.append(Job(name, config, folder.run(name).path, command))
     return jobs
+
+
+def request_of(grid: Grid, corpus: Corpus, jobs: Iterable[Job], halving: Halving | None) -> SweepRequest:
+    """Return what sweep.json is to say of a sweep."""
+    return SweepRequest(
+        corpus=corpus.describe(),
+        **grid.describe(),
+        runs=[job.run_id for job in jobs],
+        command=sys.argv,
+        halving=halving,
+    )
 
 
 def check_lengths(jobs: Iterable[Job], corpus: Corpus) -> None:

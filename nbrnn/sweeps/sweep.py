@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -25,7 +24,7 @@ from nbrnn.runs.training import make_ready
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.halving import Ladder, check_grid
 from nbrnn.sweeps.job import Job, run_job
-from nbrnn.sweeps.planning import begun_before, check_lengths, done_before, plan
+from nbrnn.sweeps.planning import begun_before, check_lengths, done_before, plan, request_of
 
 Backend = Literal["threading", "loky", "dask"]
 
@@ -46,6 +45,9 @@ class SweepObserver:
 
     def ended(self, job: Job, summary: Summary) -> None:
         """A run has ended: finished, diverged, failed or interrupted."""
+
+    def entered(self, runs: int, done: int) -> None:
+        """A round of successive halving begins, of so many runs, some of which are as far already."""
 
     def decided(self, decided: Round) -> None:
         """A round of successive halving has ended, and the worse configurations are dropped."""
@@ -101,6 +103,7 @@ class Outcome:
     jobs: list[Job]
     summaries: dict[str, Summary] = field(default_factory=dict)  # by run id
     done_before: int = 0
+    undecided: bool = False  # whether successive halving waits for runs that failed
     seconds: float = 0.0  # that the runs took together, by the clock on the wall
 
     def count(self, *statuses: str) -> int:
@@ -150,13 +153,7 @@ def sweep(
     check_lengths(planned, corpus)
     ladder = Ladder(planned, halving, len(corpus)) if halving is not None else None
     with folder.locked():
-        request = SweepRequest(
-            corpus=corpus.describe(),
-            **grid.describe(),
-            runs=[job.run_id for job in planned],
-            command=sys.argv,
-            halving=halving,
-        )
+        request = request_of(grid, corpus, planned, halving)
         outcome = Outcome(planned)
         if ladder is not None and not force:
             ladder.halving = folder.with_decisions(request).halving or ladder.halving
@@ -247,7 +244,10 @@ class Sweeping:
         return too_many or self.fatal is not None or self.stop()
 
     def climb(self, ladder: Ladder, request: SweepRequest, where: Place, slots: int) -> None:
-        """Do the rounds of successive halving; what one decides is kept before the next begins."""
+        """Do the rounds of successive halving; what one decides is kept before the next begins.
+
+        Where a run fails, nothing is decided: it is tried again by the same command.
+        """
         summaries = self.outcome.summaries
         if self.force:  # what was decided before, too
             self.folder.replace_request(request)
@@ -256,20 +256,28 @@ class Sweeping:
         summaries |= ladder.dropped_of(summaries)
         for number in ladder.rounds[len(ladder.halving.rounds) :]:
             ended: dict[str, Summary] = {}
+            now: dict[str, Summary] = {}
             jobs = ladder.left(number)
             if not self.force:
                 before = {job.run_id: begun_before(self.folder, job, ladder.characters) for job in jobs}
                 ended = {run_id: summary for run_id, summary in before.items() if summary}
-            self.go([job for job in jobs if job.run_id not in ended], where, slots, ended)
+            self.observer.entered(len(jobs), len(ended))
+            self.go([job for job in jobs if job.run_id not in ended], where, slots, now)
             self.force = False  # the rounds to come go on from here
-            if self.stopping():
+            ended |= now
+            # a run that failed may do better the next time
+            self.outcome.undecided = any(one.status == "failed" for one in now.values())
+            if self.stopping() or self.outcome.undecided:
                 summaries |= {name: one for name, one in ended.items() if one.status != "finished"}
                 return
             decided = ladder.decide(number)
             self.folder.replace_request(structs.replace(request, halving=ladder.halving))
             self.observer.decided(decided)
             summaries |= ladder.dropped_of(ended)
-        self.go([job for job in ladder.left(0) if job.run_id not in summaries], where, slots, summaries)
+        jobs = ladder.left(0)
+        left = [job for job in jobs if job.run_id not in summaries]
+        self.observer.entered(len(jobs), len(jobs) - len(left))
+        self.go(left, where, slots, summaries)
 
     def go(self, jobs: list[Job], where: Place, slots: int, summaries: dict[str, Summary]) -> None:
         """Run jobs, so many at once, and put down the summaries of those that end."""

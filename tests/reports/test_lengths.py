@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import recorded
 from harness import no_pictures
 
 from nbrnn.reports.answers import answers
 from nbrnn.reports.report import report
-from nbrnn.reports.tables import read
+from nbrnn.reports.tables import read, results_of
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
@@ -62,7 +63,7 @@ def test_the_answer_and_the_report_say_so(results, monkeypatch):
     (sentence,) = (text for text in answers(results) if text.startswith("Ranked after"))
     row = results.lengths.iloc[1]
     expected = f"Ranked after 100 of 800 updates: rank correlation with the end {row['spearman']:.2f}"
-    assert sentence.startswith(expected)
+    assert sentence.startswith(f"{expected} (by new seeds {row['spearman_low']:.2f} to ")
     monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: [])
     written = report([results.records[0].folder.path.parents[1]])
     assert "lengths.csv" in written.files
@@ -71,6 +72,7 @@ def test_the_answer_and_the_report_say_so(results, monkeypatch):
     assert heading in written.page.read_text()
     lines = (written.folder / "answer.md").read_text().partition(heading)[2].splitlines()
     assert sum(line.startswith("| ") for line in lines) == 7
+    assert any("Spearman (by new seeds)" in line for line in lines)
 
 
 def test_held_out_losses_have_a_history_too(corpus, tmp_path):
@@ -85,6 +87,21 @@ def test_held_out_losses_have_a_history_too(corpus, tmp_path):
     long = held_out.runs.groupby("eta")["validation_best"].mean().sort_index().to_numpy()
     expected = np.corrcoef(short.argsort().argsort(), long.argsort().argsort())[0, 1]
     assert table["spearman"].iloc[0] == pytest.approx(expected)
+
+
+def test_configurations_with_a_diverged_run_are_left_out():
+    def table(status):
+        runs = [
+            recorded.record(loss, curves=recorded.falling(loss, 4), sigma=sigma, seed=seed, updates=400)
+            for sigma in (0.1, 0.2, 0.3, 0.4, 0.5)
+            for seed in (0, 1)
+            for loss in [40 + 10 * sigma + seed]
+        ]
+        other = recorded.record(None, status, sigma=0.5, seed=2, updates=400)
+        return results_of([*runs, other], []).lengths
+
+    assert table("diverged")["configurations"].tolist() == [4, 4, 4]
+    assert table("interrupted")["configurations"].tolist() == [5, 5, 5]
 
 
 def test_nothing_is_said_of_few_configurations_or_of_rates_that_know_the_end(corpus, tmp_path):

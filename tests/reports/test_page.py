@@ -86,6 +86,16 @@ def test_progress_counts_runs_that_have_not_begun():
     assert "<h2>Progress" not in page(results_of(runs[:2], []), {}, {}, NOTHING, 0)
 
 
+def test_dropped_and_unreadable_runs_are_not_waited_for():
+    dropped = record(None, "dropped", curves=(([],) * 4, {"updates": 25}), sigma=0.3, updates=100)
+    results = results_of([*sweep_over(0.1, 0.2, seeds=1), dropped], ["one is damaged"])
+    ids = set(results.runs["run_id"])
+    found = progress(results, Asked([], {*ids, "damaged"}))
+    assert (found.ended, found.runs, found.waiting, found.under_way) == (3, 3, 0, [])
+    assert progress(results, Asked([], {*ids, "damaged", "later"})).waiting == 1
+    assert progress(results, NOTHING).waiting == 0
+
+
 def test_nothing_that_a_file_says_is_markup():
     evil = "<script>alert(1)</script><b onclick=x>"
     runs = [record(1.0, name=evil, sigma=s) for s in (0.1, 0.2)]

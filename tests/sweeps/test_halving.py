@@ -5,20 +5,28 @@ import math
 import random
 import shutil
 import signal
+from pathlib import Path
 
 import children
 import pytest
 from harness import Events, no_pictures, one_line_error, sweep_bits
 from msgspec import structs
 
+from nbrnn.assignment.gather import gather
+from nbrnn.cli.plans import Planned
+from nbrnn.cli.sweeps import did_not_finish
+from nbrnn.cli.watch import SweepWatcher
 from nbrnn.corpus import load
 from nbrnn.errors import ConfigError
 from nbrnn.reports.answers import answers
 from nbrnn.reports.tables import read
-from nbrnn.runs.records import Halving
+from nbrnn.runs.records import Halving, Summary
+from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.sweeps.estimate import Estimate
 from nbrnn.sweeps.grid import grid
-from nbrnn.sweeps.halving import Ladder, halving_of
+from nbrnn.sweeps.halving import Ladder, halving_of, loss_after
+from nbrnn.sweeps.job import run_job
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import sweep as sweep_all
 
@@ -137,6 +145,16 @@ def test_kept_runs_are_whole_ones_and_dropped_ones_become_so(corpus, tmp_path, w
     assert not (read([folder]).runs["status"] == "dropped").any()
 
 
+def test_a_beginning_is_worth_what_a_short_run_is(corpus, tmp_path):
+    losses = []
+    for updates in (200, 800):
+        lists = {**LISTS, "eta": "3", "sigma": "0.1", "seed": "0", "updates": str(updates)}
+        (job,) = sweep(lists, corpus, tmp_path / str(updates)).jobs
+        losses.append(loss_after(job, 200, False, len(corpus)))
+    first = RunFolder(job.folder).read_metrics().smooth_loss[0] / job.config.characters_in_loss
+    assert losses[0] == losses[1] == first  # nothing was learned, and the first model is the best
+
+
 @pytest.mark.parametrize(
     "options",
     [{"jobs": 3}, pytest.param({"jobs": 2, "backend": "loky"}, marks=pytest.mark.slow)],
@@ -164,12 +182,66 @@ def test_stopped_anywhere_it_goes_on_with_what_was_decided(corpus, tmp_path, hal
     assert sweep_bits(tmp_path) == sweep_bits(halved)
 
 
-def test_decisions_are_those_on_disk(corpus, tmp_path, halved):
+def test_a_run_that_failed_is_tried_again_before_anything_is_decided(
+    corpus, tmp_path, halved, monkeypatch
+):
+    victim = rounds_of(halved)[0][-1].kept[0].runs[1]  # of the best configuration
+
+    def without_memory(job, *arguments):
+        if job.run_id == victim:
+            return Summary(status="failed", reason="no memory")
+        return run_job(job, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nbrnn.sweeps.sweep.run_job", without_memory)
+        outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
+    assert (outcome.undecided, outcome.failures()[victim]) == (True, "failed: no memory")
+    assert rounds_of(tmp_path) == [[]]
+    assert "nothing is dropped before" in did_not_finish(outcome)
+    outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
+    assert not outcome.undecided
+    assert rounds_of(tmp_path) == rounds_of(halved)
+    assert sweep_bits(tmp_path) == sweep_bits(halved)
+
+
+def test_a_round_that_goes_on_counts_what_was_done_before(corpus, tmp_path):
+    class Counting(SweepWatcher):
+        def decided(self, decided):
+            counts.append((self.runs_ended, self.runs_in_round))
+            super().decided(decided)
+
+    events, counts = Events(), []
+    stop = lambda: len(events.starts) >= 19  # noqa: E731 (in the second round)
+    sweep(LISTS, corpus, tmp_path, halving=HALVING, observer=events, stop=stop, jobs=1)
+    assert len(rounds_of(tmp_path)[0]) == 1
+    with Counting("", corpus, quiet=True) as watcher:
+        sweep(LISTS, corpus, tmp_path, halving=HALVING, observer=watcher)
+    assert counts == [(8, 8), (4, 4)]
+    assert (watcher.runs_ended, watcher.runs_in_round) == (2, 2)
+
+
+def test_decisions_are_those_on_disk(corpus, tmp_path, halved, monkeypatch):
     folder = SweepFolder(shutil.copytree(halved, tmp_path / "copy"))
     (request,) = folder.read_requests()
     first, *_ = request.halving.rounds
     other = structs.replace(first, kept=first.dropped, dropped=first.kept)
     folder.replace_request(structs.replace(request, halving=structs.replace(HALVING, rounds=[other])))
+    decided = structs.replace(HALVING, rounds=[other])
+    ladder = Ladder(plan(grid(LISTS), corpus, folder), decided, len(corpus))
+    lengths = {job.run_id: job.config.updates for job in ladder.expected()}
+    assert {run_id for run_id, length in lengths.items() if length == 100} == other.dropped_runs
+    assert sorted(lengths.values()) == [100] * 8 + [200] * 4 + [400] * 2 + [800] * 2
+    estimated = []
+
+    def estimate(jobs, *_):
+        estimated.append({job.run_id for job in jobs})
+        return Estimate(len(jobs), 1, 1, 1)
+
+    monkeypatch.setattr("nbrnn.sweeps.estimate.estimate", estimate)
+    for force in (False, True):
+        Planned(grid(LISTS), corpus, folder, HALVING).note_estimate(1, force)
+    going_on = {run_id for standing in other.kept if standing.loss for run_id in standing.runs}
+    assert estimated == [going_on, set(lengths)]
     sweep(LISTS, corpus, folder.path, halving=HALVING)
     (rounds,) = rounds_of(folder.path)
     assert rounds[0] == other
@@ -227,6 +299,7 @@ def test_reports_do_not_rank_what_was_dropped(halved):
     assert len(results.findings.names) == 1
     assert results.lengths.empty
     said = answers(results)
+    assert said[0].startswith("Best of what was kept: eta ")
     assert said[1] == (
         "Dropped, and not ranked: 5 of 8 configurations, 2 after 12.5 %, 2 after 25 %, 1 after 50 % "
         "of their updates."
@@ -234,9 +307,23 @@ def test_reports_do_not_rank_what_was_dropped(halved):
     assert any("dropped with both seeds" in text for text in results.comparison["sentence"])
 
 
+def test_a_run_that_was_dropped_is_so_wherever_it_is_shown(halved, nbrnn, monkeypatch):
+    runs = read([halved]).runs
+    one, other = runs["run_id"][runs["status"] == "dropped"][:2]
+    shown = json.loads(nbrnn("show", halved / "runs" / one, "--json").stdout)
+    assert shown["summary"]["status"] == "dropped"
+    facts = gather(SweepFolder(halved).run(one), None, halved / "none")
+    assert facts.summary.status == "dropped"
+    monkeypatch.chdir(halved / "runs")
+    assert [record.summary.status for record in read([Path(one), Path(other)]).records] == [
+        "dropped"
+    ] * 2
+
+
 def test_the_rounds_of_configurations_and_lengths(corpus):
     def ladder(rate=2, start=None, **lists):
-        wanted = grid({"updates": "1000", "eta": "lin:0.1:1.6:16", "seed": "0", **lists})
+        length = {} if "epochs" in lists else {"updates": "1000"}
+        wanted = grid({**length, "eta": "lin:0.1:1.6:16", "seed": "0", **lists})
         jobs = plan(wanted, corpus, SweepFolder("nowhere"))
         return Ladder(jobs, Halving(rate=rate, start=start), len(corpus))
 
@@ -250,9 +337,12 @@ def test_the_rounds_of_configurations_and_lengths(corpus):
     assert updates(ladder(warmup="250")) == [300, 500]
     assert updates(ladder(validation="0.1", validate_every="400")) == [400, 800]
     assert updates(ladder(eta="0.1,0.2,0.3")) == [300, 500]
-    assert ladder(eta="0.1,0.2,0.3").counts() == [(0.25, 3), (0.5, 2), (1.0, 1)]
+    assert ladder(eta="0.1,0.2,0.3").counts() == [([300] * 3, 3), ([500] * 3, 2), ([1000] * 3, 1)]
     one_look = ladder(validation="0.1", updates="700", validate_every="400")
-    assert (updates(one_look), one_look.counts()) == ([400], [(0.5, 16), (1.0, 1)])
+    assert (updates(one_look), one_look.kept) == ([400], {1: 8})  # the better half, on one look
+    assert list(ladder(validation="0.1", epochs="4").kept.values()) == [8, 4]
+    assert list(ladder(validation="0.1", epochs="2").kept.values()) == [8]
+    assert list(ladder(validation="0.1", epochs="4", rate=4).kept.values()) == [4]
     lengths = [job.config.updates for job in ladder(eta="0.1,0.2,0.3").expected()]
     assert sorted(lengths) == [300, 500, 1000]
     with pytest.raises(ConfigError, match="too short"):
@@ -283,12 +373,12 @@ def test_the_command_says_what_it_does(nbrnn, text_file, monkeypatch):
     monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: [])
     lists = ["--updates", "400", "--eta", "0.05,0.1,0.2", "--hidden", "5", "--seeds", "0"]
     command = ["sweep", text_file, *lists, "--halving", "2", "--out", "s"]
-    rounds = "3 configurations to 1/4 of their updates, then the best 2 to 1/2, 1 to the end"
+    rounds = "3 configurations to 100 updates, then the best 2 to 200, 1 to the end"
     planned = nbrnn(*command, "--dry-run").stdout.splitlines()
     assert planned[-2:] == ["3 runs, 3 to do", rounds]
     done = nbrnn(*command)
     assert done.stdout.startswith("s: 1 of 3 runs finished, 2 dropped\n")
-    assert "After 1/4 of their updates 2 of 3 configurations go on." in done.stderr.splitlines()
+    assert "After 100 updates 2 of 3 configurations go on." in done.stderr.splitlines()
     document = json.loads(nbrnn(*command, "--json").stdout)
     assert (document["finished"], document["dropped"], document["done_before"]) == (1, 2, 3)
     assert sorted(row["status"] for row in document["runs"]) == ["dropped", "dropped", "finished"]
@@ -310,3 +400,6 @@ def test_from_python(corpus, tmp_path):
     for value in (2.0, True, "2"):
         with pytest.raises(ConfigError, match="whole number"):
             halving_of(value, None)
+    for value in ("a", True, [0.1]):
+        with pytest.raises(ConfigError, match="must be a number"):
+            halving_of(2, value)
