@@ -70,7 +70,8 @@ def gather(
     """Return what is known of a run, also of an unfinished or a damaged one.
 
     text: a file with its text, where that has moved. kept_check: a file with an older gradient check.
-    Raises StoreError if not even its config and its summary can be read.
+    Raises StoreError if not even its config and its summary can be read, CorpusError if `text` is not
+    its text.
     """
     config, described = folder.read_config()
     facts = Facts(folder, config, described, read_summary(folder))
@@ -78,7 +79,10 @@ def gather(
         facts.start = folder.read_env()
     model = facts.attempt("the best model", lambda: model_of(folder, described))
     what = "the text, and what needs it: the gradient check, the kept state's loss, and copies"
-    corpus = facts.attempt(what, lambda: corpus_of(described, text))
+    if text is None:
+        corpus = facts.attempt(what, lambda: corpus_of(described))
+    else:
+        corpus = named(text, described)
     ngrams = facts.attempt("models that count", folder.read_ngrams) or {}
     facts.baselines = baselines(ngrams) if ngrams else {}
     if not facts.is_imported:
@@ -105,15 +109,27 @@ def model_of(folder: RunFolder, described: Description) -> Checkpoint:
     return model
 
 
-def corpus_of(described: Description, text: Path | None) -> Corpus:
+def corpus_of(described: Description) -> Corpus:
     """Return the text of a run. Raises CorpusError if it is not at hand, or no longer the same."""
-    if text is None and described.source == "-":
+    if described.source == "-":
         raise CorpusError("it came from standard input (--text FILE names it)")
-    source = described.source if text is None else str(text)
-    corpus = load(source, described.encoding)
-    if (corpus.sha256, corpus.alphabet) != (described.sha256, described.alphabet):
-        raise CorpusError(f"{source} is another text by now (--text FILE names the right one)")
+    corpus = load(described.source, described.encoding)
+    if not is_of(corpus, described):
+        raise CorpusError(f"{corpus.source} is another text by now (--text FILE names the right one)")
     return corpus
+
+
+def named(text: Path, described: Description) -> Corpus:
+    """Return the text that a user has named. Raises CorpusError if it is not that of the run."""
+    corpus = load(str(text), described.encoding)
+    if not is_of(corpus, described):
+        raise CorpusError(f"{text} is not the text of this run")
+    return corpus
+
+
+def is_of(corpus: Corpus, described: Description) -> bool:
+    """Whether this is the text that a run describes."""
+    return (corpus.sha256, corpus.alphabet) == (described.sha256, described.alphabet)
 
 
 def samples_of(folder: RunFolder, config: RunConfig) -> list[Sample]:

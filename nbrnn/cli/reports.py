@@ -250,5 +250,5 @@ def compare(
     print_finished(results)
     print_answer(results, f"nbrnn report {' '.join(map(str, folders))}")
     print_notes(results)
-    if results.comparison.empty:
+    if len(results.configurations) == 1:
         print("There is one configuration only.")

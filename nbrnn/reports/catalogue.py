@@ -103,7 +103,7 @@ def about_configurations(results: Results) -> list[str]:
 
 def about_differences(results: Results) -> list[str]:
     """Return how differences are made."""
-    if results.comparison.empty:
+    if len(results.configurations) == 1:
         return ["There is one configuration only."]
     return [f"{method(results)} {units(results).capitalize()}."]
 

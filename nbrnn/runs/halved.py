@@ -55,6 +55,6 @@ def wanted_of(requests: Iterable[SweepRequest]) -> dict[str, Wanted]:
             wanted |= {run_id: wanted[run_id]._replace(dropped=False) for run_id in again}
             continue
         dropped = {run_id for one in request.halving.rounds for run_id in one.dropped_runs}
-        epochs, updates = (request.settings.get(name, [None])[0] for name in ("epochs", "updates"))
+        epochs, updates = ((request.settings.get(name) or [None])[0] for name in ("epochs", "updates"))
         wanted |= {run_id: Wanted(epochs, updates, run_id in dropped) for run_id in request.runs}
     return wanted

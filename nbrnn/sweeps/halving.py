@@ -22,6 +22,8 @@ from nbrnn.runs.training import LOOK_EVERY
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job
 
+MOST_RATE = 10_000  # more configurations than anybody lists
+
 
 def halving_of(rate: int | None, start: float | None) -> Halving | None:
     """Return how to drop configurations, if they are to be dropped. Raises ConfigError."""
@@ -31,7 +33,7 @@ def halving_of(rate: int | None, start: float | None) -> Halving | None:
         return None
     if isinstance(rate, bool) or not isinstance(rate, int):
         raise ConfigError(f"--halving must be a whole number, not {rate!r}")
-    check_range("--halving", rate, 2)
+    check_range("--halving", rate, 2, MOST_RATE)
     if start is not None:
         if isinstance(start, bool) or not isinstance(start, int | float):
             raise ConfigError(f"--halving-from must be a number, not {start!r}")

@@ -214,8 +214,11 @@ def test_a_text_that_is_not_at_hand_is_said_and_may_be_given(nbrnn, no_drawings,
 def test_another_text_is_none(nbrnn, no_drawings, tmp_path):
     shutil.copytree(OLD / "run", tmp_path / "run")
     (tmp_path / "other.txt").write_text(made_up_text(5000, seed=3))
-    told = json.loads(nbrnn("report", "run", "--text", "other.txt", "--json").stdout)
-    assert "other.txt is another text by now" in told["missing"][0]
+    line = one_line_error(nbrnn("report", "run", "--text", "other.txt", "--json", code=2))
+    assert "other.txt is not the text of this run" in line
+    line = one_line_error(nbrnn("report", "run", "--text", "none.txt", code=2))
+    assert "none.txt: no such file" in line
+    assert not (tmp_path / "run" / "report" / "index.html").exists()
     line = one_line_error(nbrnn("report", OLD / "sweep", "--text", "other.txt", code=2))
     assert "--text is for the report of one run" in line
 

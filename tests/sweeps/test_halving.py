@@ -220,6 +220,13 @@ def test_a_round_that_goes_on_counts_what_was_done_before(corpus, tmp_path):
     assert (watcher.runs_ended, watcher.runs_in_round) == (2, 2)
 
 
+def test_a_request_without_a_length_wants_the_default(tmp_path, halved):
+    folder = SweepFolder(shutil.copytree(halved, tmp_path / "copy"))
+    (request,) = folder.read_requests()
+    folder.replace_request(structs.replace(request, settings={**request.settings, "updates": []}))
+    assert {(wanted.epochs, wanted.updates) for wanted in folder.wanted().values()} == {(None, None)}
+
+
 def test_decisions_are_those_on_disk(corpus, tmp_path, halved, monkeypatch):
     folder = SweepFolder(shutil.copytree(halved, tmp_path / "copy"))
     (request,) = folder.read_requests()
@@ -353,6 +360,7 @@ def test_the_rounds_of_configurations_and_lengths(corpus):
     ("options", "says"),
     [
         (["--halving", "1"], "at least 2"),
+        (["--halving", "1" + 320 * "0"], "at most 10000"),
         (["--halving-from", "0.2"], "--halving-from goes with --halving"),
         (["--halving", "2", "--halving-from", "0.7"], "at most 0.5"),
         (["--halving", "2", "--schedule", "constant,cosine"], "--schedule cosine does not allow"),
