@@ -223,7 +223,7 @@ def test_a_round_that_goes_on_counts_what_was_done_before(corpus, tmp_path):
 def test_a_request_without_a_length_wants_the_default(tmp_path, halved):
     folder = SweepFolder(shutil.copytree(halved, tmp_path / "copy"))
     (request,) = folder.read_requests()
-    folder.replace_request(structs.replace(request, settings={**request.settings, "updates": []}))
+    folder.write_requests([structs.replace(request, settings={**request.settings, "updates": []})])
     assert {(wanted.epochs, wanted.updates) for wanted in folder.wanted().values()} == {(None, None)}
 
 
