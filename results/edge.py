@@ -164,7 +164,10 @@ def early_radii(corpus: Corpus, config: RunConfig) -> list[float]:
 
 def part(text: str) -> list[str]:
     """Return the page's part about one text."""
-    found = measured(text, swept("edge", text, *GRIDS[text]))
+    report = swept("edge", text, *GRIDS[text])
+    for name in ("comparison.csv", "comparison.md", "samples.md"):  # of up to 1,770 pairs, and of none
+        (report / name).unlink()
+    found = measured(text, report)
     drawn(found, HERE / text / "edge.png")
     return [
         "",
