@@ -190,6 +190,7 @@ def test_runs_go_on_where_another_backend_left_them_and_come_back_when_interrupt
         assert 0 < folder.run(run_id).read_summary().updates < 300
     machines.gate.unlink()
     outcome = sweep(grid({**LISTS, "eta": "0.1,1e30"}), corpus, folder, **options)
+    assert [one.reason for one in outcome.summaries.values() if one.status == "failed"] == []
     assert (outcome.count("finished"), outcome.count("diverged")) == (4, 4)
     assert min(update for run_id, update in events.starts if run_id == first.run_id) >= left_at
     assert sweep_bits(folder.path) == alone
