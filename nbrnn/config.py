@@ -254,6 +254,10 @@ class RunConfig:
         """Return how many batches of windows, each with a successor, fit into what is trained on."""
         return (self.trained_on(characters) - 1) // (self.seq_length * self.batch)
 
+    def updates_per_look(self, characters: int) -> int:
+        """Return the number of updates between two looks at the held-out loss: by default an epoch."""
+        return self.validate_every or self.updates_per_epoch(characters)
+
     def length(self, characters: int) -> int:
         """Return the number of updates of the whole run, on a text of so many characters."""
         if self.updates is not None:

@@ -225,6 +225,17 @@ def test_the_table_of_settings_is_that_of_the_results():
         assert f"| {cells} |" in README
 
 
+def test_the_table_of_editions_is_that_of_the_results():
+    shown = {
+        (row["optimizer"], row["warmup"]): "{:.3f} ({:.3f} to {:.3f})".format(
+            *(float(row[f"validation_best_{what}"]) for what in ("mean", "ci_low", "ci_high"))
+        )
+        for row in rows("editions/shakespeare/settings.csv")
+    }
+    columns = [shown[place] for place in (("adagrad", "0"), ("adagrad", "300"), ("adam", "0"))]
+    assert f"| {' | '.join(columns)} |" in README.replace("*", "")
+
+
 def test_the_table_of_warm_ups_is_that_of_the_results():
     losses = {}
     for row in rows("edge/brontes-warmup/runs.csv"):

@@ -39,9 +39,7 @@ class Facts:
     summary: Summary
     start: Start | None = None
     gradient: GradientCheck | None = None
-    baselines: Mapping[str, float] = field(
-        default_factory=dict
-    )  # nats per character of the training text
+    baselines: Mapping[str, float] = field(default_factory=dict)  # in nats, on the training text
     samples: Sequence[Sample] = ()
     text: str | None = None  # by the best model
     long_texts: Mapping[str, str] = field(default_factory=dict)

@@ -137,7 +137,7 @@ class Training:
     @property
     def validate_every(self) -> int:
         """The number of updates between two looks at the held-out loss."""
-        return self.config.validate_every or self.updates_per_epoch
+        return self.config.updates_per_look(len(self.corpus))
 
     def validate(self) -> ValidationRow | None:
         """Look at the held-out loss: the model with the lowest is the best.

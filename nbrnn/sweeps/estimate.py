@@ -89,7 +89,7 @@ def held_out_looks(config: RunConfig, characters: int) -> int:
     """Return how often a run looks at its held-out loss; it may run out of patience before."""
     if not config.validation:
         return 0
-    return config.length(characters) // (config.validate_every or config.updates_per_epoch(characters))
+    return config.length(characters) // config.updates_per_look(characters)
 
 
 def shape_of(config: RunConfig) -> Shape:
@@ -100,7 +100,8 @@ def shape_of(config: RunConfig) -> Shape:
 def trials_of(configs: Sequence[RunConfig], corpus: Corpus) -> Mapping[Shape, Trial]:
     """Return a trial of each shape; of those beyond MOST_SHAPES, one reckoned from the most similar."""
     K = len(corpus.alphabet)
-    one_of = {shape_of(config): config for config in configs}
+    # of one shape a config that holds text out, where there is one: its trial shows more
+    one_of = {shape_of(config): config for config in sorted(configs, key=lambda c: c.validation)}
     shapes = sorted(one_of, key=lambda shape: shape.work(K))
     places = np.linspace(0, len(shapes) - 1, min(len(shapes), MOST_SHAPES)).round().astype(int)
     timed = {shapes[place]: trial_of(one_of[shapes[place]], corpus) for place in places}

@@ -110,7 +110,7 @@ class Ladder:
         full = config.length(self.characters)
         every = LOOK_EVERY
         if config.validation:
-            every = config.validate_every or config.updates_per_epoch(self.characters) or 1
+            every = config.updates_per_look(self.characters) or 1
         wanted: int = max(math.ceil(full / self.halving.rate**number), config.warmup)
         return min(full, every * math.ceil(wanted / every))
 

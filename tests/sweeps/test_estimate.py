@@ -73,6 +73,16 @@ def test_a_trial_reads_only_where_text_is_held_out(corpus, jobs, monkeypatch):
     assert estimating.trial_of(job.config, corpus).reading == 0
 
 
+def test_runs_of_one_shape_share_a_trial_that_reads_if_one_of_them_holds_text_out(
+    jobs, corpus, monkeypatch
+):
+    tried = []
+    monkeypatch.setattr(estimating, "trial_of", lambda config, _: tried.append(config) or Trial(0, 3))
+    for shares in ("0,0.1", "0.1,0"):
+        trials_of([job.config for job in jobs(hidden="10", updates="100", validation=shares)], corpus)
+    assert [config.validation for config in tried] == [0.1, 0.1]
+
+
 def test_only_some_of_many_shapes_are_timed(corpus, jobs, microseconds):
     configs = [job.config for job in jobs(hidden="1:100", updates="1")]
     trials = trials_of(configs, corpus)
