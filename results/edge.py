@@ -18,7 +18,7 @@ from nbrnn.plots import COLOURS, DASHES, plain, save
 from nbrnn.runs.store import RunFolder
 from nbrnn.runs.training import Training, make_ready
 from results.dynamics import dynamics, spectral_radius
-from results.question import ROOT, rows, sentences, swept, table
+from results.question import ROOT, markdown, rows, sentences, swept, table
 
 HERE = ROOT / "edge"
 HELD_OUT = ("--validation", "0.1", "--sample-every", "0")
@@ -86,11 +86,6 @@ def drawn(found: dict[Place, Array], file: Path) -> None:
     figure.supxlabel("learning rate")
     with file.open("wb") as picture:
         save(figure, picture, "png")
-
-
-def markdown(head: list[str], lines: list[list[str]]) -> list[str]:
-    """Return a table of numbers."""
-    return ["| " + " | ".join(cells) + " |" for cells in (head, ["--:"] * len(head), *lines)]
 
 
 def grid_table(found: dict[Place, Array]) -> list[str]:

@@ -54,6 +54,11 @@ def table(report: Path, measure: str = "Held-out loss of the best model") -> str
     return text.partition(f"## {measure}\n\n")[2].partition("\n\n")[0]
 
 
+def markdown(head: list[str], lines: list[list[str]]) -> list[str]:
+    """Return a table of numbers."""
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["--:"] * len(head), *lines)]
+
+
 def sentences(
     report: Path, pairs: Sequence[tuple[str, str]], measure: str = "validation_best"
 ) -> list[str]:
