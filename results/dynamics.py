@@ -6,7 +6,7 @@ import numpy as np
 
 from nbrnn.network import loops
 from nbrnn.network.params import Array, Layout
-from nbrnn.runs.checkpoint import Checkpoint
+from nbrnn.storage.checkpoint import Checkpoint
 
 SETTLING, STEPS = 200, 2000  # characters that are read before growth is measured, and while it is
 WINDOWS = 200

@@ -15,8 +15,8 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
 from nbrnn.network.params import Array
 from nbrnn.plots import COLOURS, DASHES, plain, save
-from nbrnn.runs.store import RunFolder
 from nbrnn.runs.training import Training, make_ready
+from nbrnn.storage.run_store import RunFolder
 from results.dynamics import dynamics, spectral_radius
 from results.question import ROOT, markdown, rows, sentences, swept, table
 

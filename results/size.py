@@ -110,11 +110,11 @@ def main() -> None:
         "# How much does a larger network gain?",
         "",
         "Vanilla networks of 50 to 500 hidden units: the course's network since 2025 "
-        "(`--preset dd2424-2025`), 16 windows of 50 characters in a batch, Adam with a learning rate that "
-        "falls in a line to 0, 10 epochs, the last tenth of the text held out. The learning rate is, for "
-        "each size, the best of three or four with the seed 0; losses are means over the seeds 1 to 3, "
-        "which had no part in that choice, in nats per character. Times are of one core with nothing "
-        "running beside it. Made by `tox -e results`.",
+        "(`--preset dd2424-2025`), 16 windows of 50 characters in a batch, Adam with a learning rate "
+        "that falls in a line to 0, 10 epochs, the last tenth of the text held out. The learning rate "
+        "is, for each size, the best of three or four with the seed 0; losses are means over the seeds "
+        "1 to 3, which had no part in that choice, in nats per character. Times are of one core with "
+        "nothing running beside it. Made by `tox -e results`.",
         "",
         "![Losses over the number of hidden units](size.png)",
     ]

@@ -20,12 +20,12 @@ from nbrnn.cli.main import app
 from nbrnn.config import RunConfig
 from nbrnn.corpus import load
 from nbrnn.network import compiled
-from nbrnn.runs import sealed
 from nbrnn.runs.progress import Observer
-from nbrnn.runs.records import Halving
 from nbrnn.runs.run import run
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage import sealed
+from nbrnn.storage.records import Halving
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps import process
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.job import Messenger

@@ -18,7 +18,7 @@ import typer
 
 from bench.report import speed_table
 from nbrnn.cli.main import app
-from nbrnn.runs import store
+from nbrnn.storage import run_store
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -184,7 +184,7 @@ def test_every_command_and_every_file_of_a_run_is_mentioned(nbrnn):
     assert len(commands) >= 6
     for command in commands:
         assert f"nbrnn {command}" in README
-    for name in store.RUN_FILES:
+    for name in run_store.RUN_FILES:
         assert f"`{name}`" in README
 
 

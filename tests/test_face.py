@@ -19,7 +19,7 @@ from nbrnn.cli.signals import Interrupt
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, CorpusError, StoreError
 from nbrnn.naming import run_id
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import Grid, grid, grid_of
 from nbrnn.sweeps.sweep import sweep
 

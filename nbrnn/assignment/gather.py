@@ -17,12 +17,12 @@ from nbrnn.corpus import Corpus, Description, encode, load
 from nbrnn.errors import CorpusError, StoreError
 from nbrnn.network.params import Array
 from nbrnn.reports.reading import Progress, read_summary
-from nbrnn.runs.checkpoint import Checkpoint
 from nbrnn.runs.outcome import TEXT_LENGTH
-from nbrnn.runs.records import Sample, Start, Summary
 from nbrnn.runs.sample import sample
 from nbrnn.runs.score import baselines
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.checkpoint import Checkpoint
+from nbrnn.storage.records import Sample, Start, Summary
+from nbrnn.storage.run_store import RunFolder
 
 T = TypeVar("T")
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from nbrnn.corpus import Corpus
 from nbrnn.network.params import Array
-from nbrnn.runs.checkpoint import Checkpoint
-from nbrnn.runs.records import Summary
 from nbrnn.runs.score import bigram_loss, mean_loss, unigram_loss
+from nbrnn.storage.checkpoint import Checkpoint
+from nbrnn.storage.records import Summary
 
 MOST_READ = 200_000  # characters of the training text
 BEGINNING, HELD_OUT = "training text, beginning", "held-out text"

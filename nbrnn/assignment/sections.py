@@ -14,7 +14,7 @@ from nbrnn.assignment.tables import Table
 from nbrnn.assignment.texts import NUCLEI, TEMPERATURES
 from nbrnn.naming import title
 from nbrnn.reports.tables import lost_from_zero
-from nbrnn.runs.records import Sample
+from nbrnn.storage.records import Sample
 from nbrnn.visible import one_line, visible
 
 BESIDE = 300  # characters of texts that stand side by side

@@ -15,7 +15,7 @@ import numpy as np
 from nbrnn.errors import CheckError
 from nbrnn.exchange import formats
 from nbrnn.network.params import Array
-from nbrnn.runs.files import write_bytes
+from nbrnn.storage.files import write_bytes
 
 NUMBERS = "biuf"  # the kinds of numpy.dtype that are numbers
 

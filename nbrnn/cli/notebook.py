@@ -17,8 +17,8 @@ from nbrnn.corpus import DEFAULT, Corpus, load
 from nbrnn.naming import run_id
 from nbrnn.runs.model import Model
 from nbrnn.runs.run import run as train
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid_of
 from nbrnn.sweeps.halving import halving_of
 from nbrnn.sweeps.sweep import Backend

@@ -9,8 +9,8 @@ from nbrnn.cli.console import note, span
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
-    from nbrnn.runs.records import Halving
-    from nbrnn.runs.sweep_store import SweepFolder
+    from nbrnn.storage.records import Halving
+    from nbrnn.storage.sweep_store import SweepFolder
     from nbrnn.sweeps.grid import Grid
 
 
@@ -58,7 +58,7 @@ class Planned:
 
     def is_left(self, status: str) -> bool:
         """Whether a run with this status is to be done, or done further."""
-        from nbrnn.runs.records import DONE, DROPPED
+        from nbrnn.storage.records import DONE, DROPPED
 
         return status not in DONE and not (status == DROPPED and self.ladder is not None)
 

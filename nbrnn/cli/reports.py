@@ -34,8 +34,8 @@ REFRESH = 10  # seconds between two reports of a sweep that goes on
 
 def writer(paths: Sequence[Path], text: Path | None) -> Callable[..., Report | RunReport]:
     """Return what writes a report: of one run the assignment's. Raises ConfigError."""
-    from nbrnn.runs.store import RunFolder
-    from nbrnn.runs.sweep_store import SweepFolder
+    from nbrnn.storage.run_store import RunFolder
+    from nbrnn.storage.sweep_store import SweepFolder
 
     if len(paths) == 1 and RunFolder(paths[0]).is_run() and not SweepFolder(paths[0]).is_sweep():
         from nbrnn.assignment.report import report as write_about_run
@@ -59,7 +59,7 @@ def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Repor
 
 def print_finished(results: Results) -> None:
     """Print how many runs are finished, where that is not all."""
-    from nbrnn.runs.records import COMPLETE
+    from nbrnn.storage.records import COMPLETE
 
     statuses = results.runs["status"]
     finished = int(statuses.isin(COMPLETE).sum())
@@ -106,7 +106,7 @@ def print_configurations(results: Results) -> None:
 def print_notes(results: Results) -> None:
     """Print which runs did not finish, were left out, or have a model that needs its state."""
     from nbrnn.reports.comparison import endings
-    from nbrnn.runs.records import DROPPED
+    from nbrnn.storage.records import DROPPED
 
     others = results.runs[results.runs["status"] != DROPPED]  # of which the answer speaks
     notes = [f"{name}: {how}" for name, how in endings(others).items()]
@@ -179,7 +179,7 @@ def report(
     --out.
     """
     from nbrnn.cli.watch import Screen
-    from nbrnn.runs.sweep_store import SweepFolder
+    from nbrnn.storage.sweep_store import SweepFolder
 
     paths = [existing(folder) for folder in folders]
     write = writer(paths, text)

@@ -28,7 +28,7 @@ from nbrnn.naming import unit_of
 from nbrnn.visible import visible
 
 if TYPE_CHECKING:
-    from nbrnn.runs.store import RunFolder
+    from nbrnn.storage.run_store import RunFolder
 
 
 def score(
@@ -78,7 +78,7 @@ def show(
 
     Of a run its settings, its loss, its last sample and its files; of a sweep its runs.
     """
-    from nbrnn.runs.store import RunFolder
+    from nbrnn.storage.run_store import RunFolder
 
     path = existing(folder)
     if RunFolder(path).is_run():

@@ -29,7 +29,7 @@ from nbrnn.sweeps.grid import MOST_VALUES, grid
 
 if TYPE_CHECKING:
     from nbrnn.reports.report import Report
-    from nbrnn.runs.sweep_store import SweepFolder
+    from nbrnn.storage.sweep_store import SweepFolder
     from nbrnn.sweeps.sweep import Outcome
 
 # What a command needs is imported inside of it: `nbrnn --help` is to be instant.
@@ -95,7 +95,7 @@ def sweep(
         text = load(corpus, encoding)
 
         from nbrnn.cli.watch import SweepWatcher
-        from nbrnn.runs.sweep_store import SweepFolder
+        from nbrnn.storage.sweep_store import SweepFolder
         from nbrnn.sweeps.halving import halving_of
         from nbrnn.sweeps.sweep import sweep as run_all
 

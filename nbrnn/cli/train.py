@@ -34,8 +34,8 @@ from nbrnn.visible import visible
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
-    from nbrnn.runs.records import Summary
-    from nbrnn.runs.store import RunFolder
+    from nbrnn.storage.records import Summary
+    from nbrnn.storage.run_store import RunFolder
 
 
 @config_options
@@ -76,7 +76,7 @@ def train(
 
         from nbrnn.cli.watch import Watcher
         from nbrnn.runs.run import copy_run, run
-        from nbrnn.runs.store import RunFolder
+        from nbrnn.storage.run_store import RunFolder
 
         new = RunFolder(out or RESULTS / run_id(config, text.name, text.sha256))
         folder = there if there and resume else new

@@ -20,7 +20,7 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.naming import PER_CHARACTER, namer, unit_of
 from nbrnn.runs.progress import Observer, Progress
-from nbrnn.runs.records import FAILURES, Round, Sample, Summary
+from nbrnn.storage.records import FAILURES, Round, Sample, Summary
 from nbrnn.sweeps.job import Job
 from nbrnn.sweeps.sweep import Outcome, SweepObserver
 from nbrnn.visible import one_line, visible

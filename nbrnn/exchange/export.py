@@ -15,9 +15,9 @@ from nbrnn.exchange.formats import write_mat, write_npz
 from nbrnn.exchange.onnx_graph import write_onnx
 from nbrnn.exchange.weights import Orientation
 from nbrnn.network.params import Array
-from nbrnn.runs.checkpoint import Checkpoint, initial_state
-from nbrnn.runs.files import write_atomically
-from nbrnn.runs.sealed import write_safetensors
+from nbrnn.storage.checkpoint import Checkpoint, initial_state
+from nbrnn.storage.files import write_atomically
+from nbrnn.storage.sealed import write_safetensors
 
 
 def export(model: Checkpoint, path: Path, layout: Orientation | None = None) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.exchange import matlab
 from nbrnn.network.params import Array
-from nbrnn.runs.files import NONSENSE, read_bytes, write_atomically
+from nbrnn.storage.files import NONSENSE, read_bytes, write_atomically
 
 MOST_BYTES = 2**31  # of a file, and of what is packed in it
 SAVE_NUMPY = "numpy.savez('model.npz', W=W, U=U, V=V, b=b, c=c)"

@@ -17,15 +17,15 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.exchange.formats import read
 from nbrnn.exchange.weights import Orientation, Weights, alphabet_in, weights_in
-from nbrnn.runs import ngrams
-from nbrnn.runs.checkpoint import Checkpoint
 from nbrnn.runs.environment import start_of
 from nbrnn.runs.outcome import with_scores, write_text
-from nbrnn.runs.records import Sample, Summary
 from nbrnn.runs.sample import sample
 from nbrnn.runs.score import mean_loss
-from nbrnn.runs.series import GROWING, METRICS, SAMPLES
-from nbrnn.runs.store import CHECKPOINTS, NGRAMS, RunFolder
+from nbrnn.storage import ngrams
+from nbrnn.storage.checkpoint import Checkpoint
+from nbrnn.storage.records import Sample, Summary
+from nbrnn.storage.run_store import CHECKPOINTS, NGRAMS, RunFolder
+from nbrnn.storage.series import GROWING, METRICS, SAMPLES
 
 TRIED = 10_001  # characters of the text by which the likelier of two readings is told
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nbrnn.errors import ConfigError
 from nbrnn.network.params import Array
-from nbrnn.runs.files import write_bytes
+from nbrnn.storage.files import write_bytes
 
 # Old enough for runtimes of the last years: https://onnx.ai/onnx/operators/onnx__RNN.html, version 14.
 OPSET, IR_VERSION = 14, 8

@@ -16,7 +16,7 @@ import numpy as np
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.exchange.formats import SAVE_NUMPY, Contents
 from nbrnn.network.params import NAMES, Array, shapes
-from nbrnn.runs.files import NONSENSE
+from nbrnn.storage.files import NONSENSE
 
 Orientation = Literal["column", "row"]  # h_t = W h_{t-1} + U x_t + b, or the transpose of it all
 

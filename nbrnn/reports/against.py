@@ -15,9 +15,9 @@ from nbrnn.naming import PER_CHARACTER, PER_WINDOW, namer, unit_of
 from nbrnn.reports.comparison import SURE, digits, row_of_pair
 from nbrnn.reports.measures import compared
 from nbrnn.reports.reading import Progress, RunRecord, find_runs, read_records
-from nbrnn.runs.records import COMPLETE, Start
 from nbrnn.statistics.cells import cells_of, combined
 from nbrnn.statistics.stats import Array, Mean, holm
+from nbrnn.storage.records import COMPLETE, Start
 from nbrnn.visible import one_line
 
 MOST_NAMED = 5  # configurations

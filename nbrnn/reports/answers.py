@@ -13,11 +13,11 @@ from nbrnn.naming import PER_CHARACTER, short_texts
 from nbrnn.reports.comparison import SURE, digits
 from nbrnn.reports.rows import after, figure_of, interval_of, lost_of, rows_of, with_range
 from nbrnn.reports.tables import Results
-from nbrnn.runs.records import DROPPED
 from nbrnn.statistics.best import LEAST_P
 from nbrnn.statistics.chances import MEANINGFUL
 from nbrnn.statistics.effects import Effect, Interaction
 from nbrnn.statistics.stats import Mean, interquartile_mean, mean_of, skewness
+from nbrnn.storage.records import DROPPED
 
 MOST_NAMED = 3  # configurations, values or interactions in one sentence
 MOST_EFFECTS = 4

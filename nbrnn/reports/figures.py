@@ -16,7 +16,7 @@ from nbrnn.reports.curves import Curves, curves_figure
 from nbrnn.reports.reading import RunRecord
 from nbrnn.reports.rows import rows_of, setting_cells
 from nbrnn.reports.tables import Results, column_of
-from nbrnn.runs.records import COMPLETE, DROPPED
+from nbrnn.storage.records import COMPLETE, DROPPED
 
 MOST_TRIED = 5  # configurations in the picture of the expected best
 FEWEST_TRIES = 3  # 1, 2 and 3 runs, of twelve

@@ -12,10 +12,10 @@ import pandas as pd
 
 from nbrnn.config import RunConfig
 from nbrnn.reports.reading import RunRecord
-from nbrnn.runs.records import COMPLETE, DROPPED
-from nbrnn.runs.series import best_after
 from nbrnn.statistics.rankings import SHARES, agreement
 from nbrnn.statistics.stats import Array
+from nbrnn.storage.records import COMPLETE, DROPPED
+from nbrnn.storage.series import best_after
 
 FEWEST = 4  # configurations whose ranking says something
 MOST = 1000  # beyond which all their pairs take too long

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nbrnn.errors import StoreError
-from nbrnn.runs.halved import Wanted, summary_seen
-from nbrnn.runs.records import COMPLETE, Summary
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.halved import Wanted, summary_seen
+from nbrnn.storage.records import COMPLETE, Summary
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 
 DEEPEST = 3  # folders below the one that is listed
 

@@ -14,11 +14,11 @@ from nbrnn.corpus import Description
 from nbrnn.errors import StoreError
 from nbrnn.naming import run_id
 from nbrnn.network.params import Array
-from nbrnn.runs.halved import Wanted, summary_seen
-from nbrnn.runs.records import COMPLETE, DONE, Summary
-from nbrnn.runs.series import METRICS, VALIDATION
-from nbrnn.runs.store import CONFIG, RunFolder
-from nbrnn.runs.sweep_store import RUNS, SweepFolder
+from nbrnn.storage.halved import Wanted, summary_seen
+from nbrnn.storage.records import COMPLETE, DONE, Summary
+from nbrnn.storage.run_store import CONFIG, RunFolder
+from nbrnn.storage.series import METRICS, VALIDATION
+from nbrnn.storage.sweep_store import RUNS, SweepFolder
 
 
 @dataclass(frozen=True)

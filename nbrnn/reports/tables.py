@@ -24,9 +24,9 @@ from nbrnn.reports.reading import (
     read_each,
     read_records,
 )
-from nbrnn.runs.records import COMPLETE, DROPPED, FAILURES, Summary
-from nbrnn.runs.store import RunFolder
 from nbrnn.statistics.stats import interquartile_mean, mean_of
+from nbrnn.storage.records import COMPLETE, DROPPED, FAILURES, Summary
+from nbrnn.storage.run_store import RunFolder
 from nbrnn.visible import one_line
 
 

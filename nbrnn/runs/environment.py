@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nbrnn.runs.records import Start
+from nbrnn.storage.records import Start
 
 
 def start_of(command: Sequence[str]) -> Start:

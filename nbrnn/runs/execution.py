@@ -15,14 +15,14 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError, WriteError
 from nbrnn.runs.behind import WriteBehind
-from nbrnn.runs.checkpoint import Checkpoint, HeldOut, Kind
 from nbrnn.runs.environment import start_of
 from nbrnn.runs.outcome import with_scores
 from nbrnn.runs.progress import Observer, Progress
-from nbrnn.runs.records import MetricsRow, Sample, Status, Summary, ValidationRow, finite, in_units
-from nbrnn.runs.series import GROWING, METRICS, SAMPLES, VALIDATION, growing
-from nbrnn.runs.store import RunFolder
 from nbrnn.runs.training import Training, looks, make_ready
+from nbrnn.storage.checkpoint import Checkpoint, HeldOut, Kind
+from nbrnn.storage.records import MetricsRow, Sample, Status, Summary, ValidationRow, finite, in_units
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.series import GROWING, METRICS, SAMPLES, VALIDATION, growing
 
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints
 CHUNK_SECONDS = 0.1  # of training in one call of the kernel: how long a signal may have to wait

@@ -9,12 +9,12 @@ from typing import Any
 from nbrnn.config import RunConfig
 from nbrnn.corpus import encode
 from nbrnn.network.params import Array
-from nbrnn.runs.checkpoint import Kind, State
 from nbrnn.runs.outcome import loss_figure_of
-from nbrnn.runs.records import Summary
 from nbrnn.runs.sample import sample
 from nbrnn.runs.score import probabilities, score
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.checkpoint import Kind, State
+from nbrnn.storage.records import Summary
+from nbrnn.storage.run_store import RunFolder
 
 
 class Model:

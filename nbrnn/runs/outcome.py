@@ -9,11 +9,11 @@ from msgspec import structs
 
 from nbrnn.corpus import Corpus
 from nbrnn.naming import title, unit_of
-from nbrnn.runs.checkpoint import Checkpoint
-from nbrnn.runs.records import Summary
 from nbrnn.runs.sample import sample
 from nbrnn.runs.score import bigram_loss, mean_loss, unigram_loss
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.checkpoint import Checkpoint
+from nbrnn.storage.records import Summary
+from nbrnn.storage.run_store import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nbrnn.runs.records import Sample
+from nbrnn.storage.records import Sample
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError
 from nbrnn.network import compiled, loops
 from nbrnn.network.params import Array, Sampling, generator
-from nbrnn.runs.checkpoint import Checkpoint, State, initial_state
+from nbrnn.storage.checkpoint import Checkpoint, State, initial_state
 
 PIECE = 1000  # characters in one call of the kernel
 COLDEST = 1e-6  # below that float32 cannot divide by the temperature

@@ -11,8 +11,8 @@ import numpy as np
 from nbrnn.errors import CorpusError
 from nbrnn.network import compiled, loops, rnn
 from nbrnn.network.params import Array, Layout, Parameters
-from nbrnn.runs.checkpoint import Checkpoint, State, initial_state
-from nbrnn.runs.records import in_units
+from nbrnn.storage.checkpoint import Checkpoint, State, initial_state
+from nbrnn.storage.records import in_units
 
 
 def score(

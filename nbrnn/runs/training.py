@@ -13,10 +13,10 @@ from nbrnn.corpus import Corpus
 from nbrnn.network import compiled, loops
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
 from nbrnn.network.params import Array, Carry, History, Layout, Parameters, Plan, Sampling, generator
-from nbrnn.runs.checkpoint import Checkpoint, HeldOut, TrainingState
 from nbrnn.runs.order import Windows, learning_rates
-from nbrnn.runs.records import MetricsRow, Sample, ValidationRow, finite
 from nbrnn.runs.score import loss_from
+from nbrnn.storage.checkpoint import Checkpoint, HeldOut, TrainingState
+from nbrnn.storage.records import MetricsRow, Sample, ValidationRow, finite
 
 LOOK_EVERY = 100  # updates between two looks at the smooth loss: for the metrics and the best model
 

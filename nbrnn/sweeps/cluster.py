@@ -21,10 +21,10 @@ from distributed.comm.core import CommClosedError
 
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ClusterError
-from nbrnn.runs.folders import locked
 from nbrnn.runs.progress import Observer
-from nbrnn.runs.records import Summary
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.folders import locked
+from nbrnn.storage.records import Summary
+from nbrnn.storage.run_store import RunFolder
 from nbrnn.sweeps.job import PATIENCE, Job, Messenger, deliver, failed, record_failure, run_job
 
 CONNECT_SECONDS = 4.0  # to wait for the scheduler, and then for its first worker

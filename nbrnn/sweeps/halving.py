@@ -15,10 +15,10 @@ from msgspec import structs
 
 from nbrnn.config import RunConfig, check_range
 from nbrnn.errors import ConfigError
-from nbrnn.runs.records import DROPPED, Halving, Round, Standing, Summary
-from nbrnn.runs.series import Validation, best_after
-from nbrnn.runs.store import RunFolder
 from nbrnn.runs.training import LOOK_EVERY
+from nbrnn.storage.records import DROPPED, Halving, Round, Standing, Summary
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.series import Validation, best_after
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job
 

@@ -9,11 +9,11 @@ from contextlib import suppress
 from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
 from nbrnn.naming import run_id
-from nbrnn.runs.halved import Wanted, summary_seen
-from nbrnn.runs.records import Halving, Summary, SweepRequest
 from nbrnn.runs.run import check_length, done_summary
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.halved import Wanted, summary_seen
+from nbrnn.storage.records import Halving, Summary, SweepRequest
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job
 

@@ -18,7 +18,7 @@ import loky.backend.synchronize  # loky does so late, when there may be no file 
 
 from nbrnn.corpus import Corpus
 from nbrnn.runs.progress import Observer
-from nbrnn.runs.records import Summary
+from nbrnn.storage.records import Summary
 from nbrnn.sweeps.job import Job, Messenger, deliver, record_failure, run_job
 
 # The processes are loky's: safe beside threads, as fork is not; without importing the user's script

@@ -17,10 +17,10 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError
 from nbrnn.runs.outcome import draw_loss
 from nbrnn.runs.progress import Observer, Progress
-from nbrnn.runs.records import DONE, DROPPED, FAILURES, Halving, Round, Summary, SweepRequest
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.runs.training import make_ready
+from nbrnn.storage.records import DONE, DROPPED, FAILURES, Halving, Round, Summary, SweepRequest
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.halving import Ladder, check_grid
 from nbrnn.sweeps.job import Job, run_job

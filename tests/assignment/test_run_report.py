@@ -17,10 +17,10 @@ from nbrnn.assignment.report import report
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
 from nbrnn.reports.writing import PICTURES_OF_ONE, files_of_one, files_of_several
-from nbrnn.runs.folders import LOCK
 from nbrnn.runs.run import run
 from nbrnn.runs.sample import sample
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.folders import LOCK
+from nbrnn.storage.run_store import RunFolder
 
 OLD = Path(__file__).parents[1] / "data" / "0.1"
 FILES = {

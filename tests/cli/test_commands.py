@@ -9,7 +9,7 @@ import sys
 from harness import one_line_error
 from msgspec import structs
 
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.run_store import RunFolder
 
 
 def test_sample_prints_the_text_alone(nbrnn, run_folder):

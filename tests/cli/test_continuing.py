@@ -9,8 +9,8 @@ from msgspec import structs
 from nbrnn.config import RunConfig
 from nbrnn.reports.tables import read
 from nbrnn.runs.run import run
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 
 SMALL = ["--hidden", "5", "--sample-every", "0", "--quiet"]
 

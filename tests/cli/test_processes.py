@@ -22,8 +22,8 @@ from harness import (
     wait_until,
 )
 
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 
 pytestmark = pytest.mark.slow
 

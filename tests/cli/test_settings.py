@@ -9,7 +9,7 @@ from harness import one_line_error
 from nbrnn.config import SETTINGS, RunConfig, option_name
 from nbrnn.errors import ConfigError
 from nbrnn.presets import PRESETS, with_preset
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.run_store import RunFolder
 
 TINY = ["--hidden", "5", "--seq-length", "10", "--updates", "20", "--sample-every", "0", "-q"]
 

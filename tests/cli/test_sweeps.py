@@ -10,7 +10,7 @@ from harness import one_line_error
 
 from nbrnn.cli.plans import duration
 from nbrnn.reports.report import report
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.run_store import RunFolder
 
 FAST = ["--hidden", "5", "--updates", "200", "--seeds", "0:1"]
 

@@ -11,8 +11,8 @@ from nbrnn.cli.watch import Screen, SweepWatcher, Watcher
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.runs.progress import Progress
-from nbrnn.runs.records import Summary
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.records import Summary
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import Outcome

@@ -12,8 +12,8 @@ from nbrnn.reports.figures import figures
 from nbrnn.reports.report import report
 from nbrnn.reports.tables import read
 from nbrnn.runs.outcome import loss_figure_of
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
 

@@ -18,10 +18,10 @@ from msgspec import structs
 from nbrnn.reports.page import library
 from nbrnn.reports.report import report
 from nbrnn.reports.writing import files_of_several
-from nbrnn.runs.records import MetricsRow
-from nbrnn.runs.series import GROWING, METRICS
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.records import MetricsRow
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.series import GROWING, METRICS
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
 

@@ -10,7 +10,7 @@ from harness import one_line_error
 
 from nbrnn.errors import WriteError
 from nbrnn.reports.report import report
-from nbrnn.runs.folders import LOCK
+from nbrnn.storage.folders import LOCK
 
 DATA = Path(__file__).parents[1] / "data" / "0.1"
 

@@ -14,7 +14,7 @@ from nbrnn.errors import CorpusError, StoreError
 from nbrnn.network.params import Layout, generator
 from nbrnn.runs.order import Windows, learning_rates
 from nbrnn.runs.run import run
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.run_store import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 

@@ -12,7 +12,7 @@ from harness import SERIES, bits
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError
 from nbrnn.runs.run import run
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.run_store import RunFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
 

@@ -16,8 +16,8 @@ from nbrnn.corpus import load
 from nbrnn.naming import run_id
 from nbrnn.reports.tables import read
 from nbrnn.runs.run import run
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
 

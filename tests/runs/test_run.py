@@ -15,8 +15,8 @@ from nbrnn.errors import CorpusError, StoreError
 from nbrnn.network.params import Layout, generator
 from nbrnn.runs.progress import Observer
 from nbrnn.runs.run import run
-from nbrnn.runs.store import RunFolder
 from nbrnn.runs.training import looks
+from nbrnn.storage.run_store import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 

@@ -4,7 +4,7 @@ import pytest
 
 from nbrnn.errors import ConfigError, CorpusError
 from nbrnn.runs.sample import sample
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.run_store import RunFolder
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from nbrnn.corpus import encode
 from nbrnn.errors import CorpusError
 from nbrnn.runs.score import score
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.run_store import RunFolder
 
 OTHER = "Jane stood on the old moor; it was so old, the house!"
 

@@ -14,11 +14,11 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
 from nbrnn.network.params import Layout, generator
-from nbrnn.runs.records import Summary
 from nbrnn.runs.run import run
 from nbrnn.runs.sample import sample
 from nbrnn.runs.score import mean_loss
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.records import Summary
+from nbrnn.storage.run_store import RunFolder
 
 CONFIG = RunConfig(updates=450, hidden=5, dtype="float64", sample_every=0)
 

@@ -18,8 +18,8 @@ import pytest
 from harness import DEADLINE, LISTS, Events, one_line_error, sweep_bits, wait_until
 
 from nbrnn.errors import ClusterError, SweepError
-from nbrnn.runs.records import Halving
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.records import Halving
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.cluster import Cluster
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan

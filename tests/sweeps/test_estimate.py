@@ -5,7 +5,7 @@ import pytest
 
 from nbrnn.config import RunConfig
 from nbrnn.runs.run import run
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps import estimate as estimating
 from nbrnn.sweeps.estimate import Trial, estimate, trials_of
 from nbrnn.sweeps.grid import grid

@@ -20,9 +20,9 @@ from nbrnn.corpus import load
 from nbrnn.errors import ConfigError
 from nbrnn.reports.answers import answers
 from nbrnn.reports.tables import read
-from nbrnn.runs.records import Halving, Summary
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.records import Halving, Summary
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.estimate import Estimate
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.halving import Ladder, halving_of, loss_after

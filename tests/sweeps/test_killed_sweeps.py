@@ -9,7 +9,7 @@ import psutil
 import pytest
 from harness import LISTS, Events, all_end, sweep_bits
 
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps import process
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan

@@ -13,8 +13,8 @@ from harness import LISTS, Events, begin_sweep, sweep_bits
 from nbrnn.config import RunConfig
 from nbrnn.errors import LockedError, StoreError
 from nbrnn.runs.run import run
-from nbrnn.runs.store import RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import sweep

@@ -12,12 +12,12 @@ from safetensors.numpy import load_file
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError, WriteError
-from nbrnn.runs import files, sealed, store
-from nbrnn.runs.checkpoint import Checkpoint, TrainingState, read_checkpoint
-from nbrnn.runs.records import MetricsRow, Sample, ValidationRow
 from nbrnn.runs.run import run
-from nbrnn.runs.series import GROWING, METRICS, SAMPLES, VALIDATION
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage import files, run_store, sealed
+from nbrnn.storage.checkpoint import Checkpoint, TrainingState, read_checkpoint
+from nbrnn.storage.records import MetricsRow, Sample, ValidationRow
+from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.series import GROWING, METRICS, SAMPLES, VALIDATION
 
 M, ALPHABET = 3, "\n\x1faé𝄞"
 K = len(ALPHABET)
@@ -306,7 +306,7 @@ def test_a_copy_of_a_run_in_progress_has_what_grows_from_after_its_checkpoint(
             run(config, corpus, folder.path, draw=False)
         return data
 
-    monkeypatch.setattr(store, "read_bytes", read_while_it_goes_on)
+    monkeypatch.setattr(run_store, "read_bytes", read_while_it_goes_on)
     contents = folder.contents()
     monkeypatch.undo()
     copy = RunFolder(tmp_path / "copy")

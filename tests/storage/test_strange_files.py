@@ -12,10 +12,10 @@ import strange
 from nbrnn import corpus, memory
 from nbrnn.errors import NbrnnError
 from nbrnn.reports.tables import read_runs
-from nbrnn.runs.files import append
-from nbrnn.runs.folders import LOCK
-from nbrnn.runs.store import RUN_FILES, RunFolder
-from nbrnn.runs.sweep_store import SweepFolder
+from nbrnn.storage.files import append
+from nbrnn.storage.folders import LOCK
+from nbrnn.storage.run_store import RUN_FILES, RunFolder
+from nbrnn.storage.sweep_store import SweepFolder
 
 pytestmark = [
     pytest.mark.usefixtures("without_pictures", "without_figures"),

@@ -15,9 +15,9 @@ from msgspec import Struct
 from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.network.params import NAMES, Array, Layout, shapes
-from nbrnn.runs.files import NONSENSE
-from nbrnn.runs.records import Count
-from nbrnn.runs.sealed import ArrayTypes, read_sealed
+from nbrnn.storage.files import NONSENSE
+from nbrnn.storage.records import Count
+from nbrnn.storage.sealed import ArrayTypes, read_sealed
 
 Kind = Literal["last", "best"]
 State = Literal["kept", "zero"]  # that a model is started from

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nbrnn.errors import LockedError, StoreError, WriteError
-from nbrnn.runs.files import is_there, is_unfinished
+from nbrnn.storage.files import is_there, is_unfinished
 
 LOCK = ".lock"
 NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)  # errors of a name that no folder can have

@@ -10,7 +10,7 @@ import numpy as np
 from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import StoreError
 from nbrnn.network.params import Array
-from nbrnn.runs.sealed import ArrayTypes, read_sealed, write_sealed
+from nbrnn.storage.sealed import ArrayTypes, read_sealed, write_sealed
 
 
 def write(path: Path, corpus: Corpus, length: int) -> None:

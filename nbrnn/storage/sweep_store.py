@@ -9,11 +9,11 @@ import msgspec
 
 from nbrnn.config import SCHEMA
 from nbrnn.errors import LockedError, NbrnnError, StoreError
-from nbrnn.runs.files import delete_unfinished, is_there, read_json, write_json
-from nbrnn.runs.folders import LOCK, check_folders, is_empty_but_for, locked
-from nbrnn.runs.halved import Wanted, wanted_of
-from nbrnn.runs.records import SweepFile, SweepRequest
-from nbrnn.runs.store import RunFolder
+from nbrnn.storage.files import delete_unfinished, is_there, read_json, write_json
+from nbrnn.storage.folders import LOCK, check_folders, is_empty_but_for, locked
+from nbrnn.storage.halved import Wanted, wanted_of
+from nbrnn.storage.records import SweepFile, SweepRequest
+from nbrnn.storage.run_store import RunFolder
 
 SWEEP = "sweep.json"
 RUNS = "runs"

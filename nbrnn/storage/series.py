@@ -13,8 +13,8 @@ import numpy as np
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError
 from nbrnn.network.params import Array
-from nbrnn.runs.files import MOST_LINES, NONSENSE, read_bytes, read_lines, write_bytes
-from nbrnn.runs.records import MetricsRow, Sample, ValidationRow
+from nbrnn.storage.files import MOST_LINES, NONSENSE, read_bytes, read_lines, write_bytes
+from nbrnn.storage.records import MetricsRow, Sample, ValidationRow
 
 METRICS = "metrics.csv"
 VALIDATION = "validation.csv"

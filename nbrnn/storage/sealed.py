@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.network.params import Array
-from nbrnn.runs.files import NONSENSE, opened, write_atomically
+from nbrnn.storage.files import NONSENSE, opened, write_atomically
 
 ArrayTypes = Mapping[str, tuple[str, tuple[int, ...]]]  # name: safetensors' dtype, shape
 

@@ -19,9 +19,9 @@ from nbrnn.config import SCHEMA, RunConfig
 from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.network.params import Array
-from nbrnn.runs import ngrams
-from nbrnn.runs.checkpoint import Checkpoint, Kind, read_checkpoint
-from nbrnn.runs.files import (
+from nbrnn.storage import ngrams
+from nbrnn.storage.checkpoint import Checkpoint, Kind, read_checkpoint
+from nbrnn.storage.files import (
     MOST_LINES,
     MOST_SEALED,
     NONSENSE,
@@ -37,10 +37,10 @@ from nbrnn.runs.files import (
     write_bytes,
     write_json,
 )
-from nbrnn.runs.folders import is_empty_but_for, locked
-from nbrnn.runs.records import Sample, Start, Summary
-from nbrnn.runs.sealed import write_sealed
-from nbrnn.runs.series import (
+from nbrnn.storage.folders import is_empty_but_for, locked
+from nbrnn.storage.records import Sample, Start, Summary
+from nbrnn.storage.sealed import write_sealed
+from nbrnn.storage.series import (
     GROWING,
     METRICS,
     SAMPLES,
