@@ -179,10 +179,12 @@ def report(
     --out.
     """
     from nbrnn.cli.watch import Screen
+    from nbrnn.reports.writing import place_of
     from nbrnn.storage.sweep_store import SweepFolder
 
     paths = [existing(folder) for folder in folders]
     write = writer(paths, text)
+    place_of(paths[0], out)  # says that nothing may be written there before anybody waits
     with Signals() as signals:
         if watch:
             signals.defer()

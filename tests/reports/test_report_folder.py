@@ -44,6 +44,13 @@ def test_a_stranger_loses_nothing(nbrnn, run, tmp_path, name):
     assert strange.everything_in(theirs) == {name: b"a stranger's"}
 
 
+def test_watching_begins_only_where_a_report_may_be_written(nbrnn, outside, monkeypatch):
+    monkeypatch.setattr("nbrnn.storage.sweep_store.SweepFolder.is_at_work", lambda sweep: True)
+    (outside / "index.html").unlink()
+    line = one_line_error(nbrnn("report", DATA / "sweep", "--out", outside, "--watch", code=2))
+    assert "holds other files" in line
+
+
 def test_a_report_is_renewed_beside_what_others_put_there(run, tmp_path):
     out = tmp_path / "out"
     report([run], out)
