@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"nbrnn", "tests", "bench", "results"}
+CALLED = {"sklearn": "scikit-learn"}  # where it is not installed
 BY_HAND = {"torch", "onnxruntime"}  # installed by those who want to compare with it
 
 
@@ -46,7 +47,7 @@ def imported(folder):
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("nbrnn", ["corpora", "dask", "jupyter", "onnx"]),
+        ("nbrnn", ["corpora", "dask", "importance", "jupyter", "onnx"]),
         ("tests", ["test"]),
         ("bench", ["bench"]),
         ("results", []),
@@ -59,7 +60,8 @@ def test_what_is_imported_is_declared(folder, extras):
     undeclared = {
         name
         for name in names
-        if not {canonical(found) for found in distributions.get(name, [name])} & declared(*extras)
+        if not {canonical(found) for found in distributions.get(name, [CALLED.get(name, name)])}
+        & declared(*extras)
     }
     assert undeclared == set()
 
@@ -68,7 +70,11 @@ def test_the_lowest_versions_are_the_declared_ones():
     extras = PROJECT["optional-dependencies"]
     requirements = [
         *PROJECT["dependencies"],
-        *(line for name in ("corpora", "dask", "jupyter", "nojit", "test") for line in extras[name]),
+        *(
+            line
+            for name in ("corpora", "dask", "importance", "jupyter", "nojit", "test")
+            for line in extras[name]
+        ),
     ]
     lowest = {}
     for requirement in map(Requirement, requirements):

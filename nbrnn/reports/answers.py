@@ -16,6 +16,7 @@ from nbrnn.reports.tables import Results
 from nbrnn.statistics.best import LEAST_P
 from nbrnn.statistics.chances import MEANINGFUL
 from nbrnn.statistics.effects import Effect, Interaction
+from nbrnn.statistics.importance import FEWEST, ROUGH
 from nbrnn.statistics.stats import Mean, interquartile_mean, mean_of, skewness
 from nbrnn.storage.records import DROPPED
 
@@ -23,6 +24,7 @@ MOST_NAMED = 3  # configurations, values or interactions in one sentence
 MOST_EFFECTS = 4
 GAIN = 0.05  # by which pairing must shorten intervals to be spoken of
 TRIES = 5  # that somebody can afford
+LEAST_TOGETHER = 0.1  # of the variance of ranks, from which two settings are told of
 SHORT_SHARE = 1 / 4  # of the updates, after which a ranking is spoken of
 
 ANSWER_METHOD = (
@@ -36,14 +38,18 @@ ANSWER_METHOD = (
     "Munk (Journal of the American Statistical Association 92, 1997), corrected for their number "
     "after Holm. Where combinations are missing, effects that add up are fitted by least squares, "
     "and where there are too few for that, the ranks of configurations are tested after Kruskal and "
-    "Wallis; interactions are then not looked at. The expected best of n runs: Dodge et al., Show "
-    "your work, 2019, with bootstrap intervals. The probability that a run of one configuration "
-    f"beats one of another counts as meaningful from {MEANINGFUL} on (Bouthillier et al., Accounting "
-    "for variance in machine learning benchmarks, 2021). Seeds that would tell a difference: with a "
-    "power of 80 %, at 5 %. Whether rankings by shorter runs hold: Spearman's and Kendall's rank "
-    "correlations of means, and by how much the best mean of what is kept is higher than the best of "
-    "all, which is above 0 also where all are equal; between the numbers given with it rankings by as "
-    "many new seeds would fall, by the bootstrap over each configuration's runs."
+    "Wallis, one setting at a time. Their shares and interactions are then told by functional analysis "
+    "of variance of these ranks over a random forest (fANOVA: Hutter, Hoos and Leyton-Brown, ICML "
+    "2014), if scikit-learn is installed and the forest foretells configurations that it has not seen "
+    "(out-of-bag R² above 0). With few configurations these shares are too alike, and of what two "
+    "settings do only together most is found from a hundred on. The expected best of n runs: Dodge "
+    "et al., Show your work, 2019, with bootstrap intervals. The probability that a run of one "
+    f"configuration beats one of another counts as meaningful from {MEANINGFUL} on (Bouthillier et "
+    "al., Accounting for variance in machine learning benchmarks, 2021). Seeds that would tell a "
+    "difference: with a power of 80 %, at 5 %. Whether rankings by shorter runs hold: Spearman's and "
+    "Kendall's rank correlations of means, and by how much the best mean of what is kept is higher "
+    "than the best of all, which is above 0 also where all are equal; between the numbers given with "
+    "it rankings by as many new seeds would fall, by the bootstrap over each configuration's runs."
 )
 
 
@@ -119,9 +125,9 @@ def effects(results: Results) -> list[str]:
     if len(found.main) < 2:
         return []  # of a single setting the configurations are the values
     main = sorted(found.main, key=lambda effect: -effect.share)
-    if found.method == "ranks":
+    if found.method in ("ranks", "fanova"):
         shares = listed(main, importance, MOST_EFFECTS)
-        return [f"Of the ranks of configurations {shares}; interactions are not looked at."]
+        return [f"Of the ranks of configurations {shares}; {forest(results)}."]
     how = "on average" if found.method == "grid" else "if effects add up"
     said = [main_effect(effect, how) for effect in main[:MOST_EFFECTS]]
     pairs = sorted((one for one in found.interactions if one.p <= SURE), key=lambda one: one.p)
@@ -152,6 +158,22 @@ def importance(effect: Effect) -> str:
     text = words_of(effect.levels)[effect.levels[0]]
     where = f"{text} best" if not chance else f"p = {effect.p:.2f}"
     return f"{named(effect.setting)} explains {effect.share:.0%} ({where}{chance})"
+
+
+def forest(results: Results) -> str:
+    """Say which settings matter together, and how good the forest is that says so."""
+    effects, count = results.findings.effects, len(results.findings.names)
+    if (found := effects.importance) is None:
+        how = "" if count < FEWEST else ": that takes fANOVA (pip install 'nbrnn[importance]')"
+        return f"interactions are not looked at{how}"
+    trees = f"a random forest over {count:,} configurations (out-of-bag R² {found.foretold:.2f})"
+    if effects.method == "ranks":
+        return f"fANOVA tells no more, as {trees} foretells nothing"
+    pairs = [(names, share) for names, share in effects.together if share >= LEAST_TOGETHER]
+    together = listed(pairs, lambda pair: f"{' with '.join(map(named, pair[0]))} {pair[1]:.0%}")
+    more = f"beyond each alone {together}; " if pairs else ""
+    rough = ", rough with so few" if count < ROUGH else ""
+    return f"{more}fANOVA by {trees}{rough}"
 
 
 def interaction(pair: Interaction, measure: str) -> str:

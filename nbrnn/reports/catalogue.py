@@ -108,6 +108,19 @@ def about_differences(results: Results) -> list[str]:
     return [f"{method(results)} {units(results).capitalize()}."]
 
 
+def about_effects(results: Results) -> list[str]:
+    """Return what shares of a random search are."""
+    effects = results.findings.effects
+    if effects.importance is None or effects.method != "fanova":
+        return []
+    found = effects.importance
+    return [
+        f"Of the ranks of {found.configurations:,} configurations: shares by fANOVA over a random "
+        f"forest (out-of-bag R² {found.foretold:.2f}), those of two settings beyond each alone; p after "
+        "Kruskal and Wallis."
+    ]
+
+
 def units(results: Results) -> str:
     """Return in which units losses are."""
     measures = measures_of(results)
@@ -129,7 +142,13 @@ TABLES = (
         differences,
         about_differences,
     ),
-    Table("effects", "What each setting does", lambda results: effects_table(results.findings), effects),
+    Table(
+        "effects",
+        "What each setting does",
+        lambda results: effects_table(results.findings),
+        effects,
+        about_effects,
+    ),
     Table("tries", "The expected best of several runs", lambda results: results.findings.tries, tries),
     Table("lengths", "Whether rankings by shorter runs hold", attrgetter("lengths"), lengths),
 )

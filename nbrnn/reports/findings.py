@@ -184,7 +184,8 @@ def effects_table(findings: Findings) -> pd.DataFrame:
     """Return a row for each value of each setting that was swept, and two for each interaction.
 
     `difference` is that from the best value, with its interval, or for an interaction what going from
-    one value to the other does at another setting's value `at`.
+    one value to the other does at another setting's value `at`. With the method `fanova` interactions
+    have one row and their share alone.
     """
     effects, rows = findings.effects, []
     for effect in effects.main:
@@ -203,6 +204,9 @@ def effects_table(findings: Findings) -> pd.DataFrame:
         for at, change in zip(pair.at, pair.change, strict=True):
             row = {"kind": "interaction", "name": name, "value": value, "at": at, "p_holm": pair.p}
             rows.append({**row, "method": effects.method, **difference_columns(change)})
+    for (one, other), share in effects.together:
+        row = {"kind": "interaction", "name": f"{one} by {other}"}
+        rows.append({**row, "method": effects.method, "share": share})
     return pd.DataFrame(rows, columns=EFFECTS_COLUMNS).assign(unit=findings.unit)
 
 

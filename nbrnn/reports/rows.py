@@ -177,7 +177,7 @@ def effect_rows(results: Results) -> tuple[list[str], list[list[str]]]:
                 figure_of(row["mean"], row["unit"]),
                 figure_of(row["difference"], row["unit"]),
                 interval_of(row["ci_low"], row["ci_high"], row["unit"]),
-                p_of(row["p_holm"] if row["method"] != "ranks" else row["p"]),
+                p_of(row["p"] if row["method"] in ("ranks", "fanova") else row["p_holm"]),
                 "-" if np.isnan(share) else f"{share:.0%}",
             ]
         )

@@ -2,6 +2,6 @@
 
 `stats` has means with confidence intervals and corrected p-values; `cells` the runs of each combination
 of settings. `best` says which combinations may be the best, `effects` what each setting does and which
-of them interact, `chances` how likely one run beats another and what the best of several is, `rankings`
-whether a ranking by short runs holds.
+of them interact, `importance` their shares in what a random search shows, `chances` how likely one run
+beats another and what the best of several is, `rankings` whether a ranking by short runs holds.
 """

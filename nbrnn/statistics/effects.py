@@ -12,9 +12,10 @@ import numpy as np
 from scipy.special import chdtrc, fdtrc
 
 from nbrnn.statistics.cells import Cells, combined
-from nbrnn.statistics.stats import Array, Mean, holm
+from nbrnn.statistics.importance import Importance, importance_of
+from nbrnn.statistics.stats import Array, Mean, holm, ranks
 
-Method = Literal["grid", "additive", "ranks"]
+Method = Literal["grid", "additive", "fanova", "ranks"]
 THIRDS = ("low", "middle", "high")
 
 
@@ -25,8 +26,8 @@ class Effect:
     `levels` are its values, best first, `means` the means at each of them, averaged over the other
     settings, `behind` how far each is from the best one (the first is 0), with `p_holm` corrected for
     all pairs of levels. `p` is that of no effect at all, `share` of 0 to 1 how much of the variance
-    between configurations, or of their ranks, it accounts for. With the method `ranks` there are no
-    means.
+    between configurations, or with the methods `ranks` and `fanova` of their ranks, it accounts for.
+    There are no means with these.
     """
 
     setting: str
@@ -64,6 +65,14 @@ class Effects:
     method: Method
     main: list[Effect] = field(default_factory=list)
     interactions: list[Interaction] = field(default_factory=list)
+    importance: Importance | None = None  # with the method `ranks` that of a forest that is no good
+
+    @property
+    def together(self) -> list[tuple[tuple[str, str], float]]:
+        """The pairs of settings with their shares beyond each alone, largest first, of `fanova`."""
+        if self.importance is None or self.method != "fanova":
+            return []
+        return sorted(self.importance.together.items(), key=lambda pair: -pair[1])
 
 
 def effects_of(values: Mapping[str, Sequence[Any]], cells: Cells) -> Effects:
@@ -73,7 +82,9 @@ def effects_of(values: Mapping[str, Sequence[Any]], cells: Cells) -> Effects:
     combinations, as of the analysis of variance of type III, however many seeds each has, and each
     configuration has a variance of its own. Where some combinations are missing, or all have one seed
     only, a sum of effects is fitted by least squares, and its errors grow by what it leaves over. Where
-    there are too few for that, as in a random search, only ranks are looked at.
+    there are too few for that, as in a random search, only ranks are looked at: one setting at a time,
+    and their shares by a random forest, where that is installed and foretells anything. Losses
+    themselves would let one that is far off decide what matters.
     """
     values = {name: list(column) for name, column in values.items() if len(set(column)) > 1}
     levels = {name: sorted(set(column), key=order) for name, column in values.items()}
@@ -87,9 +98,7 @@ def effects_of(values: Mapping[str, Sequence[Any]], cells: Cells) -> Effects:
         pairs = [interaction(a, b, values, levels, cells) for a, b in combinations(values, 2)]
         p = holm([pair.p for pair in pairs])
         return Effects("grid", main, [replace(pair, p=q) for pair, q in zip(pairs, p, strict=True)])
-    additive = additive_effects(values, levels, cells)
-    ranked = [rank_effect(name, column, cells.means) for name, column in values.items()]
-    return additive or Effects("ranks", [effect for effect in ranked if not math.isnan(effect.p)])
+    return additive_effects(values, levels, cells) or ranked_effects(values, cells.means)
 
 
 def order(value: Any) -> tuple[str, Any]:
@@ -208,6 +217,17 @@ def additive_effects(
     return Effects("additive", main)
 
 
+def ranked_effects(values: Mapping[str, Sequence[Any]], means: Array) -> Effects:
+    """Return what settings have to do with the ranks of means."""
+    ranked = [rank_effect(name, column, means) for name, column in values.items()]
+    main = [effect for effect in ranked if not math.isnan(effect.p)]
+    found = importance_of({effect.setting: values[effect.setting] for effect in main}, ranks(means))
+    if found is None or not found.foretold > 0:
+        return Effects("ranks", main, importance=found)
+    shared = [replace(one, method="fanova", share=found.alone[one.setting]) for one in main]
+    return Effects("fanova", shared, importance=found)
+
+
 def rank_effect(name: str, column: Sequence[Any], means: Array) -> Effect:
     """Return how much of the ranks of means a setting accounts for.
 
@@ -236,9 +256,3 @@ def rank_effect(name: str, column: Sequence[Any], means: Array) -> Effect:
     best_first = [levels[place] for place in by_mean]
     p = float(chdtrc(len(levels) - 1, h))
     return Effect(name, "ranks", best_first, [], [], [], p, max(0.0, share))
-
-
-def ranks(values: Sequence[Any] | Array) -> Array:
-    """Return the ranks of numbers from 1; those that are equal share theirs."""
-    _, place, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[place]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,3 +115,9 @@ def holm(p: Sequence[float], comparisons: int = 0) -> list[float]:
         largest = max(largest, min(1.0, (count - rank) * p[i]))
         adjusted[i] = largest
     return adjusted
+
+
+def ranks(values: Sequence[Any] | Array) -> Array:
+    """Return the ranks of numbers from 1; those that are equal share theirs."""
+    _, place, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]

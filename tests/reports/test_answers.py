@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ from nbrnn.cli.reports import MOST_LINES, print_first_lines
 from nbrnn.errors import StoreError
 from nbrnn.reports.against import changes_of
 from nbrnn.reports.answers import answers
+from nbrnn.reports.catalogue import TABLES
 from nbrnn.reports.figures import figures
+from nbrnn.reports.findings import effects_table
+from nbrnn.reports.markdown import markdown
 from nbrnn.reports.tables import results_of
 
 DATA = Path(__file__).parents[1] / "data" / "0.1"
+EFFECTS = next(table for table in TABLES if table.name == "effects")
 SIGMA = Path(__file__).parents[2] / "results" / "sigma" / "7-epochs" / "runs.csv"
 
 
@@ -163,3 +168,70 @@ def test_compare_against(nbrnn, tmp_path):
     summary.write_text(json.dumps({**content, "smooth_loss_best": content["smooth_loss_best"] + 1}))
     rows = json.loads(nbrnn("compare", "new", "--against", "old", "--json").stdout)
     assert sorted(row["same"] for row in rows)[0] is False
+
+
+def search(count):
+    """Return runs of so many configurations at random, best in the middle of eta; sigma does nothing."""
+    rng = np.random.default_rng(0)
+    return [
+        record(40 + 9 * abs(np.log10(eta) + 1) + rng.normal(0, 0.1), eta=eta, sigma=sigma, seed=seed)
+        for eta, sigma in zip(10 ** rng.uniform(-2, 0, count), rng.uniform(0, 1, count), strict=True)
+        for seed in range(2)
+    ]
+
+
+def test_of_a_random_search_a_forest_tells_shares():
+    pytest.importorskip("sklearn")
+    results = results_of(search(60), [])
+    (line,) = (line for line in answers(results) if "ranks of configurations" in line)
+    share, foretold = re.fullmatch(
+        r"Of the ranks of configurations eta explains (\d+)% \(middle best\); sigma explains \d+% "
+        r"\(p = 0\.\d\d, perhaps by chance\); fANOVA by a random forest over 60 configurations "
+        r"\(out-of-bag R² (0\.\d\d)\)\.",
+        line,
+    ).groups()
+    assert min(int(share) / 100, float(foretold)) > 0.9
+    table = effects_table(results.findings)
+    assert set(table["method"]) == {"fanova"}
+    assert table["kind"].tolist() == ["main effect"] * 6 + ["interaction"]
+    assert (table["name"].iloc[-1], table["share"].iloc[-1] < 0.1) == ("eta by sigma", True)
+    note, *_, last = (line for line in markdown(EFFECTS, results).splitlines()[2:] if line)
+    assert note.startswith(
+        "Of the ranks of 60 configurations: shares by fANOVA over a random forest (out-"
+    )
+    assert re.fullmatch(r"\| eta by sigma( \| -){6} \| \d% \|", last)
+    (line,) = (line for line in said(search(40)) if "ranks of configurations" in line)
+    assert line.endswith(", rough with so few.")
+
+
+def test_without_scikit_learn_a_random_search_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
+    (line,) = (line for line in said(search(20)) if "ranks of configurations" in line)
+    assert line.startswith("Of the ranks of configurations eta explains ")
+    assert line.endswith(
+        "interactions are not looked at: that takes fANOVA (pip install 'nbrnn[importance]')."
+    )
+    (line,) = (line for line in said(search(8)) if "ranks of configurations" in line)
+    assert line.endswith("interactions are not looked at.")
+
+
+def test_a_forest_that_foretells_nothing_tells_no_shares():
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(1)
+    runs = [record(rng.normal(), eta=eta, sigma=rng.uniform(), seed=0) for eta in rng.uniform(1, 2, 30)]
+    (line,) = (line for line in said(runs) if "ranks of configurations" in line)
+    assert "; fANOVA tells no more, as a random forest over 30 configurations (out-of-bag R² -0." in line
+    assert line.endswith(") foretells nothing.")
+
+
+def test_two_settings_that_matter_together_are_named():
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(2)
+    runs = [
+        record(40 + eta * sigma, eta=1.5 + eta, sigma=1.5 + sigma, seed=0)
+        for eta, sigma in rng.uniform(-1, 1, (60, 2))
+    ]
+    (line,) = (line for line in said(runs) if "ranks of configurations" in line)
+    assert re.search(
+        r"; beyond each alone eta with sigma \d\d%; fANOVA by a random forest over 60 ", line
+    )

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -179,7 +180,8 @@ def test_what_is_missing_in_a_grid():
     assert found.main[2].p_holm[1] > 0.05
 
 
-def test_of_a_random_search_the_ranks_tell_what_matters():
+def test_of_a_random_search_the_ranks_tell_what_matters(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
     rng = np.random.default_rng(4)
     eta, sigma = rng.uniform(size=(2, 30)).tolist()
     losses = [10 * (one - 0.5) ** 2 + rng.normal(0, 0.3, 2) for one in eta]  # best in the middle
