@@ -40,7 +40,7 @@ ANSWER_METHOD = (
     "and where there are too few for that, the ranks of configurations are tested after Kruskal and "
     "Wallis, one setting at a time. Their shares and interactions are then told by functional analysis "
     "of variance of these ranks over a random forest (fANOVA: Hutter, Hoos and Leyton-Brown, ICML "
-    "2014), if scikit-learn is installed and the forest foretells configurations that it has not seen "
+    "2014), if scikit-learn is installed and the forest predicts configurations that it has not seen "
     "(out-of-bag R² above 0). With few configurations these shares are too alike, and of what two "
     "settings do only together most is found from a hundred on. The expected best of n runs: Dodge "
     "et al., Show your work, 2019, with bootstrap intervals. The probability that a run of one "
@@ -166,9 +166,9 @@ def forest(results: Results) -> str:
     if (found := effects.importance) is None:
         how = "" if count < FEWEST else ": that takes fANOVA (pip install 'nbrnn[importance]')"
         return f"interactions are not looked at{how}"
-    trees = f"a random forest over {count:,} configurations (out-of-bag R² {found.foretold:.2f})"
+    trees = f"a random forest over {count:,} configurations (out-of-bag R² {found.r_squared:.2f})"
     if effects.method == "ranks":
-        return f"fANOVA tells no more, as {trees} foretells nothing"
+        return f"fANOVA tells no more, as {trees} predicts nothing"
     pairs = [(names, share) for names, share in effects.together if share >= LEAST_TOGETHER]
     together = listed(pairs, lambda pair: f"{' with '.join(map(named, pair[0]))} {pair[1]:.0%}")
     more = f"beyond each alone {together}; " if pairs else ""

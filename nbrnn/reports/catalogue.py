@@ -116,8 +116,8 @@ def about_effects(results: Results) -> list[str]:
     found = effects.importance
     return [
         f"Of the ranks of {found.configurations:,} configurations: shares by fANOVA over a random "
-        f"forest (out-of-bag R² {found.foretold:.2f}), those of two settings beyond each alone; p after "
-        "Kruskal and Wallis."
+        f"forest (out-of-bag R² {found.r_squared:.2f}), those of two settings beyond each alone; p "
+        "after Kruskal and Wallis."
     ]
 
 

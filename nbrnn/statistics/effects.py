@@ -83,7 +83,7 @@ def effects_of(values: Mapping[str, Sequence[Any]], cells: Cells) -> Effects:
     configuration has a variance of its own. Where some combinations are missing, or all have one seed
     only, a sum of effects is fitted by least squares, and its errors grow by what it leaves over. Where
     there are too few for that, as in a random search, only ranks are looked at: one setting at a time,
-    and their shares by a random forest, where that is installed and foretells anything. Losses
+    and their shares by a random forest, where that is installed and predicts anything. Losses
     themselves would let one that is far off decide what matters.
     """
     values = {name: list(column) for name, column in values.items() if len(set(column)) > 1}
@@ -222,7 +222,7 @@ def ranked_effects(values: Mapping[str, Sequence[Any]], means: Array) -> Effects
     ranked = [rank_effect(name, column, means) for name, column in values.items()]
     main = [effect for effect in ranked if not math.isnan(effect.p)]
     found = importance_of({effect.setting: values[effect.setting] for effect in main}, ranks(means))
-    if found is None or not found.foretold > 0:
+    if found is None or not found.r_squared > 0:
         return Effects("ranks", main, importance=found)
     shared = [replace(one, method="fanova", share=found.alone[one.setting]) for one in main]
     return Effects("fanova", shared, importance=found)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nbrnn.statistics.stats import Array, ranks
 
-FEWEST = 10  # configurations, with which a forest foretells anything
+FEWEST = 10  # configurations, with which a forest predicts anything
 ROUGH = 50  # below which a share that should be 1 may be found 0.1 too small and more
 TREES = 64  # as Optuna has
 MOST_DRAWN = 500  # configurations for one tree
@@ -24,13 +24,13 @@ NOT_A_SPLIT = -1
 class Importance:
     """The shares of settings in the variance of heights, each from 0 to 1.
 
-    `together` is what two settings account for beyond what each does alone. `foretold` is the
+    `together` is what two settings account for beyond what each does alone. `r_squared` is the
     coefficient of determination R² of the forest for configurations that it has not seen: what is not
     above 0 says nothing.
     """
 
     configurations: int
-    foretold: float
+    r_squared: float
     alone: dict[str, float]
     together: dict[tuple[str, str], float]
 

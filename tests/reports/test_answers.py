@@ -184,13 +184,13 @@ def test_of_a_random_search_a_forest_tells_shares():
     pytest.importorskip("sklearn")
     results = results_of(search(60), [])
     (line,) = (line for line in answers(results) if "ranks of configurations" in line)
-    share, foretold = re.fullmatch(
+    share, r_squared = re.fullmatch(
         r"Of the ranks of configurations eta explains (\d+)% \(middle best\); sigma explains \d+% "
         r"\(p = 0\.\d\d, perhaps by chance\); fANOVA by a random forest over 60 configurations "
         r"\(out-of-bag R² (0\.\d\d)\)\.",
         line,
     ).groups()
-    assert min(int(share) / 100, float(foretold)) > 0.9
+    assert min(int(share) / 100, float(r_squared)) > 0.9
     table = effects_table(results.findings)
     assert set(table["method"]) == {"fanova"}
     assert table["kind"].tolist() == ["main effect"] * 6 + ["interaction"]
@@ -215,13 +215,13 @@ def test_without_scikit_learn_a_random_search_names_the_extra(monkeypatch):
     assert line.endswith("interactions are not looked at.")
 
 
-def test_a_forest_that_foretells_nothing_tells_no_shares():
+def test_a_forest_that_predicts_nothing_tells_no_shares():
     pytest.importorskip("sklearn")
     rng = np.random.default_rng(1)
     runs = [record(rng.normal(), eta=eta, sigma=rng.uniform(), seed=0) for eta in rng.uniform(1, 2, 30)]
     (line,) = (line for line in said(runs) if "ranks of configurations" in line)
     assert "; fANOVA tells no more, as a random forest over 30 configurations (out-of-bag R² -0." in line
-    assert line.endswith(") foretells nothing.")
+    assert line.endswith(") predicts nothing.")
 
 
 def test_two_settings_that_matter_together_are_named():

@@ -68,7 +68,7 @@ def test_of_a_known_function_the_shares_are_its_own():
     assert list(found.alone.values()) == pytest.approx(alone, abs=0.04)
     assert list(found.together.values()) == pytest.approx(together, abs=0.04)
     assert min(alone[0], together[2]) > 0.15  # it is about something
-    assert (found.configurations, found.foretold > 0.9) == (432, True)
+    assert (found.configurations, found.r_squared > 0.9) == (432, True)
 
 
 def test_neither_order_nor_scale_changes_a_share():
@@ -110,7 +110,7 @@ def test_a_forest_says_what_a_random_search_knows():
     (pair, share), *_ = two.together
     assert (pair, share > 0.3) == (("a", "b"), True)  # it is 1, of which a forest finds the larger part
     none = drawn(50, lambda a, b, noise: noise)
-    assert (none.method, none.importance.foretold < 0, none.together) == ("ranks", True, [])
+    assert (none.method, none.importance.r_squared < 0, none.together) == ("ranks", True, [])
     far = drawn(50, lambda a, b, noise: (a - 0.5) ** 2 + 100 * (b > 0.98))  # one loss is far off
     assert far.main[0].share > 0.7
     assert far.main[1].share < 0.2
