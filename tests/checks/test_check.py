@@ -186,7 +186,7 @@ def test_a_batch_that_is_summed():
 
 
 def test_what_fits_no_cause_says_where_it_begins():
-    given = arrays()
+    given = arrays(T=6)
     given["H"][2, 4] += 0.5
     given["grads_U"][3] *= np.linspace(1, 2, 7)
     report = check(given)
@@ -236,7 +236,7 @@ def test_spellings(parameter, gradient):
 
 def test_numbers_that_are_not_finite_are_wrong():
     for number in (np.nan, np.inf):
-        given = arrays()
+        given = arrays(T=5)
         given["grads_U"][1, 2] = given["H"][0, 3] = number
         report = check({**given, "loss": np.array(number)})
         assert [finding.arrays for finding in report.findings] == [("H",), ("loss",), ("U",)]
