@@ -26,7 +26,7 @@ OF_SEVERAL = ("train_windows", "windows_gradient")  # the kernels that are other
 # What tests call that Python otherwise does not.
 PARTS = [
     *(elementary.exp, elementary.tanh, loops.draw, optimizers.update_parameters),
-    *(rnn.softmax_loss, rnn.backward),
+    rnn.softmax_loss,
     *(products.matmul, products.add_matmul, products.add_matvecs, products.add_vecmat),
     *(products.add_outer_products, products.transpose),
 ]

@@ -14,6 +14,9 @@ from nbrnn.network.jit import jit_expand
 from nbrnn.network.products import add_matmul, add_outer_products, transpose
 from nbrnn.network.simd import add_row_sums, lanes, load, maximum, reduce_max, store, sum_rows, zeros
 
+# The first row. To Numba a literal 0 is a type of its own, for which it compiles a product once more.
+FIRST = np.intp(0)
+
 
 @jit_expand
 def read_windows(work, codes, starts):
@@ -45,7 +48,7 @@ def batch_forward(theta, work):
         bias = load(work.c, 0, k, 1, 1)
         for row in range(o.shape[0]):
             store(bias, o, row, k)
-    add_matmul(o, 0, h, B, o.shape[0], work.VT)
+    add_matmul(o, FIRST, h, B, o.shape[0], work.VT)
 
 
 @jit_expand
@@ -95,7 +98,7 @@ def batch_backward_states(theta, work):
     rows, one = T * B, work.da.dtype.type(1)
     h, da = work.h.reshape(rows + B, M), work.da.reshape(rows, M)
     clear(da.ravel())
-    add_matmul(da, 0, work.p, 0, rows, theta.V)
+    add_matmul(da, FIRST, work.p, FIRST, rows, theta.V)
     for first in range(rows - B, -1, -B):
         if first < rows - B:
             add_matmul(da, first, da, first + B, B, theta.W)
@@ -119,8 +122,8 @@ def batch_backward(theta, gradient, work):
     h, da = work.h.reshape(rows + B, M), work.da.reshape(rows, M)
     clear(dV.ravel())
     clear(dW.ravel())
-    add_outer_products(dV, do, 0, h, B, rows)
-    add_outer_products(dW, da, 0, h, 0, rows)
+    add_outer_products(dV, do, FIRST, h, B, rows)
+    add_outer_products(dW, da, FIRST, h, FIRST, rows)
     for u in gradient.rows:
         clear(dU[u])
     for row in range(rows):

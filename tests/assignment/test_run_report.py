@@ -224,7 +224,8 @@ def test_another_text_is_none(nbrnn, no_drawings, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["interrupted", "resumed"])
-def test_old_and_unfinished_runs_are_reported(nbrnn, tmp_path, name):
+def test_old_and_unfinished_runs_are_reported(nbrnn, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("nbrnn.assignment.report.KINDS", ("png", "svg"))
     shutil.copytree(OLD / name, tmp_path / "run")
     told = json.loads(nbrnn("report", "run", "--text", OLD / "moor.txt", "--json").stdout)
     assert len(told["text"]) == 1000

@@ -96,12 +96,17 @@ def test_a_single_fault_is_named(fault, cause):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("m", "K", "T", "layout", "every"),
-    [(10, 10, 10, "column", 1), (10, 12, 25, "row", 1), (100, 80, 25, "column", 4)],
+    ("m", "K", "T", "layout", "seed", "every"),
+    [
+        (10, 10, 10, "column", 11, 4),  # by their shapes arrays may be anything
+        (10, 12, 25, "row", 11, 1),
+        (10, 40, 25, "column", 2, 8),  # indices may count from 1: the text lacks the first character
+        (100, 80, 25, "column", 5, 1),
+    ],
 )
-def test_so_it_is_in_other_sizes(m, K, T, layout, every):
+def test_so_it_is_in_other_sizes(m, K, T, layout, seed, every):
     for fault, cause in list(SINGLE.items())[::every]:
-        assert check(arrays((fault,), layout, m, K, T, seed=m + 1)).causes == [cause], fault
+        assert check(arrays((fault,), layout, m, K, T, seed=seed)).causes == [cause], fault
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=" + ".join)
@@ -181,7 +186,7 @@ def test_a_batch_that_is_summed():
 
 
 def test_what_fits_no_cause_says_where_it_begins():
-    given = arrays()
+    given = arrays(T=6)
     given["H"][2, 4] += 0.5
     given["grads_U"][3] *= np.linspace(1, 2, 7)
     report = check(given)
@@ -231,7 +236,7 @@ def test_spellings(parameter, gradient):
 
 def test_numbers_that_are_not_finite_are_wrong():
     for number in (np.nan, np.inf):
-        given = arrays()
+        given = arrays(T=5)
         given["grads_U"][1, 2] = given["H"][0, 3] = number
         report = check({**given, "loss": np.array(number)})
         assert [finding.arrays for finding in report.findings] == [("H",), ("loss",), ("U",)]

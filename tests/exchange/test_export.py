@@ -15,7 +15,7 @@ from nbrnn.network.params import generator
 from nbrnn.runs.model import Model
 from nbrnn.runs.run import run
 
-LENGTH = 10_000  # characters whose losses are compared
+LENGTH = 3000  # characters whose losses are compared
 SEED, WRITTEN = 5, 300
 
 pytestmark = pytest.mark.usefixtures("without_pictures")

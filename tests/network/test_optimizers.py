@@ -12,6 +12,10 @@ from nbrnn.network.params import NAMES, Carry, History, Layout
 CLIP = 0.5
 NUMBERS = {"eta": 0.1, "beta1": 0.75, "beta2": 0.875, "epsilon": 0.01}
 KINDS = pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.__name__)
+# In float32 the steps are compiled for these tests alone.
+PRECISIONS = pytest.mark.parametrize(
+    "dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)]
+)
 
 
 def expected_step(kind, theta, memory, g, t):
@@ -38,7 +42,7 @@ def settings(kind, dtype):
 
 
 @KINDS
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@PRECISIONS
 @pytest.mark.parametrize(("m", "K"), [(5, 7), (16, 40)])
 def test_every_step_is_that_of_numpy(kind, dtype, m, K):
     layout = Layout(m, K, np.dtype(dtype))
@@ -72,7 +76,7 @@ def test_every_step_is_that_of_numpy(kind, dtype, m, K):
 
 
 @KINDS
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@PRECISIONS
 def test_without_a_gradient_and_memory_nothing_moves(kind, dtype):
     layout = Layout(5, 7, np.dtype(dtype))
     real, theta = layout.dtype.type, layout.initial(np.random.default_rng(0), 0.1)

@@ -1,5 +1,7 @@
 """The products of matrices and vectors against NumPy."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -7,22 +9,41 @@ from nbrnn.network import products
 from nbrnn.network.jit import jit
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 19, 20, 25, 45])
-@pytest.mark.parametrize("inner", [1, 2, 4, 5, 6, 9, 10, 13])
+@jit
+def matmul_of_columns(C, A, B):
+    products.matmul(C, A[:, : B.shape[0]], B)
+
+
+@jit
+def matmul_of_transposed_columns(C, A, B):
+    products.matmul(C, A[:, : C.shape[0]].T, B)
+
+
+SHAPES = [*product((1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 19, 20, 25, 45), (1, 2, 4, 5, 6, 9, 10, 13))]
+
+
 @pytest.mark.parametrize("columns", [16, 32, 112])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-4)])
-def test_products_of_all_remainders(rows, inner, columns, dtype, tolerance):
+def test_products_of_all_remainders(columns, dtype, tolerance):
+    for rows, inner in SHAPES:
+        check_products(rows, inner, columns, dtype, tolerance)
+
+
+def check_products(rows, inner, columns, dtype, tolerance):
     rng = np.random.default_rng(rows * 100 + inner)
 
     def normal(*shape):
         return rng.standard_normal(shape).astype(dtype)
 
     def check(actual, expected):
-        assert np.allclose(actual, expected, rtol=0, atol=tolerance)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance, err_msg=f"{rows} x {inner}")
 
-    A, B, C = normal(rows, inner), normal(inner, columns), normal(rows, columns)
-    products.matmul(C, np.asfortranarray(A), B)
-    check(C, A @ B)
+    A, B, C = normal(rows, inner + 1), normal(inner, columns), normal(rows, columns)
+    matmul_of_columns(C, A, B)
+    check(C, A[:, :inner] @ B)
+    A = normal(inner, rows + 1)
+    matmul_of_transposed_columns(C, A, B)
+    check(C, A[:, :rows].T @ B)
 
     D, E = normal(rows, columns), normal(inner, columns)
     for ascending in (True, False):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from setups import Setup, distance
 
-from nbrnn.network import rnn
+from nbrnn.network import loops
 from nbrnn.network.params import NAMES
 
 
@@ -40,12 +40,13 @@ def test_loss_and_gradients_are_those_of_automatic_differentiation(corpus, m, T)
 
 
 def kernel_gradient(setup, theta, h0, x, y):
-    packed, gradient, work = setup.layout.pack(theta), setup.gradient, setup.work
-    work.h[0, : h0.size] = h0
-    rnn.forward(packed, x, work.h, work.p)
-    rnn.softmax_loss(work.p, y, work.losses, work.p.dtype.type(1))
-    rnn.backward(packed, gradient, x, work.h, work.p, work.da)
-    return work.losses.sum(), setup.named(gradient)
+    """Return the loss of a window, which may be shorter than those before, and its gradient."""
+    T, work = len(x), setup.work
+    window = work._replace(h=work.h[: T + 1], p=work.p[:T], da=work.da[:T], losses=work.losses[:T])
+    window.h[0, : h0.size] = h0
+    codes, packed, scale = np.append(x, y[-1]), setup.layout.pack(theta), work.p.dtype.type(1)
+    loss = loops.loss_gradient(packed, setup.gradient, window, codes, np.zeros(1, int), scale)
+    return loss, setup.named(setup.gradient)
 
 
 def test_the_naive_gradient_is_that_of_the_kernels_too(corpus):
@@ -65,13 +66,8 @@ def test_a_gradient_used_again_holds_nothing_of_the_window_before(corpus, dtype)
     theta, h0 = setup.named(setup.theta), np.full(13, 0.5)
     for start, length in ((0, 9), (50, 9), (200, 4), (90, 9), (300, 1), (17, 9)):
         x, y = (setup.codes[n : n + length] for n in (start, start + 1))
-        setup.work.h[0, :13] = h0
-        h, p, da = setup.work.h[: length + 1], setup.work.p[:length], setup.work.da[:length]
-        rnn.forward(setup.theta, x, h, p)
-        rnn.softmax_loss(p, y, setup.work.losses, p.dtype.type(1))
-        rnn.backward(setup.theta, setup.gradient, x, h, p, da)
+        _, actual = kernel_gradient(setup, theta, h0, x, y)
         _, expected, _ = naive.gradients(theta, x, y, h0)
-        actual = setup.named(setup.gradient)
         others = np.setdiff1d(np.arange(setup.layout.K), x)
         assert not actual["U"][:, others].any()
         assert set(x) <= set(setup.gradient.rows)

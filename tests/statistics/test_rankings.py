@@ -46,7 +46,8 @@ def test_what_is_lost_is_what_counting_says():
         assert found.keeps_best["best"] <= found.keeps_best["quarter"] <= found.keeps_best["half"] <= 1
 
 
-def test_ranges_hold_rankings_by_other_seeds():
+def test_ranges_hold_rankings_by_other_seeds(monkeypatch):
+    monkeypatch.setattr("nbrnn.statistics.rankings.RESAMPLES", 500)
     rng = np.random.default_rng(2)
     for common, runs in ((0.9, 3), (0.9, 10), (0, 5)):
         means = np.array([np.arange(8.0), np.arange(8) + rng.normal(size=8)]) / 2
