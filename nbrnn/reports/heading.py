@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +64,16 @@ def asked(paths: Iterable[Path]) -> Asked:
                     runs |= set(request.runs)
             else:
                 commands.append(RunFolder(path).read_env().command)
-    texts = dict.fromkeys(shlex.join(command) for command in commands if command)
+    texts = dict.fromkeys(as_typed(command) for command in commands if command)
     return Asked(list(texts)[-MOST_COMMANDS:], runs)
+
+
+def as_typed(command: Sequence[str]) -> str:
+    """Return a command as somebody would type it, wherever the program lies."""
+    program, *arguments = command
+    *_, folder, name = ("", *Path(program).parts)
+    shown = {"nbrnn": ["nbrnn"], "__main__.py": ["python", "-m", folder]}.get(name, [program])
+    return shlex.join([*shown, *arguments])
 
 
 def title(results: Results) -> str:

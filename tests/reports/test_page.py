@@ -57,7 +57,9 @@ def test_runs_without_settings_share_none():
 
 def test_commands_and_all_runs_are_those_of_the_sweep(tmp_path, corpus):
     folder = SweepFolder(tmp_path)
-    for number_, words in enumerate((["nbrnn", "sweep", "my text"], ["nbrnn", "sweep"])):
+    for number_, words in enumerate(
+        (["/bin/nbrnn", "sweep", "my text"], ["/x/nbrnn/__main__.py"], ["a.py"])
+    ):
         ids = [f"run{number_}", "both"]
         folder.add_request(
             SweepRequest(
@@ -66,7 +68,9 @@ def test_commands_and_all_runs_are_those_of_the_sweep(tmp_path, corpus):
             )
         )  # fmt: skip
     found = asked([tmp_path, tmp_path / "nothing"])
-    assert found == Asked(["nbrnn sweep 'my text'", "nbrnn sweep"], {"run0", "run1", "both"})
+    assert found == Asked(
+        ["nbrnn sweep 'my text'", "python -m nbrnn", "a.py"], {"run0", "run1", "run2", "both"}
+    )
 
 
 def test_progress_counts_runs_that_have_not_begun():
