@@ -14,7 +14,7 @@ from nbrnn.reports.comparison import SURE, digits
 from nbrnn.reports.rows import after, figure_of, interval_of, lost_of, rows_of, with_range
 from nbrnn.reports.tables import Results
 from nbrnn.statistics.best import LEAST_P
-from nbrnn.statistics.chances import MEANINGFUL
+from nbrnn.statistics.chances import MEANINGFUL, expected_best
 from nbrnn.statistics.effects import Effect, Interaction
 from nbrnn.statistics.importance import FEWEST, ROUGH
 from nbrnn.statistics.stats import Mean, interquartile_mean, mean_of, skewness
@@ -55,13 +55,25 @@ ANSWER_METHOD = (
 
 def answers(results: Results) -> list[str]:
     """Return what the runs say by the measure that ranks them, the most important first."""
-    findings = results.findings
-    if not findings.losses:
+    return [*verdict(results), *outlook(results)]
+
+
+def verdict(results: Results) -> list[str]:
+    """Return which configuration is best, which may be as good, and what each setting does."""
+    if not results.findings.losses:
         return ["No run has finished yet."]
     said = [best(results), *dropped(results)]
-    if len(findings.names) > 1:
-        said += [*rivals(results), *open_questions(results), *effects(results), *chances(results)]
-    return said + short_runs(results)
+    if len(results.findings.names) > 1:
+        said += [*rivals(results), *effects(results)]
+    return said
+
+
+def outlook(results: Results) -> list[str]:
+    """Return what more runs would tell, what luck does, and whether shorter runs would have done."""
+    said = short_runs(results)
+    if len(results.findings.names) > 1:
+        said = [*open_questions(results), *chances(results), *said]
+    return said
 
 
 def best(results: Results) -> str:
@@ -76,7 +88,7 @@ def best(results: Results) -> str:
     skewed, error = skewness(losses)
     if abs(skewed) > 2 * error:
         middle = figure_of(interquartile_mean(losses), unit)
-        facts.append(f"skewed by {skewed:+.1f}, interquartile mean {middle}")
+        facts.append(f"skewed: interquartile mean {middle}")
     what = "Best of what was kept" if dropped(results) else "Best"
     return f"{what}: {name}: {measure.words} {figure_of(mean.mean, unit)} {unit} ({', '.join(facts)})."
 
@@ -140,16 +152,16 @@ def main_effect(effect: Effect, how: str) -> str:
     name, (first, *rest) = named(effect.setting), [texts[level] for level in effect.levels]
     told = [i for i, p in enumerate(effect.p_holm) if i and p <= SURE]
     if not told:
-        unsure = f"no other value is surely higher ({rest[-1]}: {signed(effect.behind[-1])})"
-        return f"{name}: {how} {first} is lowest, but {unsure}."
+        unsure = f"surely higher at no other value (at {rest[-1]} by {amount(effect.behind[-1])})"
+        return f"{name}: {how} the loss is lowest at {first}, but {unsure}."
     if len(effect.levels) == 2:
         low, high = effect.behind[1].low, effect.behind[1].high
-        lower = f"{digits(effect.behind[1].mean)} lower than {rest[0]}"
-        return f"{name}: {how} {first} is {lower} (95 % CI {digits(low)} to {digits(high)})."
-    higher = listed(told, lambda i: f"{texts[effect.levels[i]]} by {amount(effect.behind[i])}", 2)
+        lower = f"{digits(effect.behind[1].mean)} lower at {first} than at {rest[0]}"
+        return f"{name}: {how} the loss is {lower} (95 % CI {digits(low)} to {digits(high)})."
+    higher = listed(told, lambda i: f"{amount(effect.behind[i])} at {texts[effect.levels[i]]}", 2)
     unsure = " or ".join([text for i, text in enumerate(rest, 1) if i not in told][:MOST_NAMED])
-    also = f", perhaps no lower than {unsure}" if unsure else ""
-    return f"{name}: {how} {first} is lowest{also}; higher: {higher}."
+    also = f", perhaps no lower than at {unsure}" if unsure else ""
+    return f"{name}: {how} the loss is lowest at {first}{also}; it is higher by {higher}."
 
 
 def importance(effect: Effect) -> str:
@@ -217,32 +229,43 @@ def chances(results: Results) -> list[str]:
     """Say what luck does: the best of several runs, one run against another, common seeds."""
     findings, said = results.findings, []
     if (first := findings.first_in(TRIES)) is not None:
-        name, (value, low, high) = first
-        take = "the same" if name == findings.names[0] else name
-        band = f"{figure_of(value, findings.unit)} ({interval_of(low, high, findings.unit)})"
-        said.append(f"If you can afford {TRIES} runs, take {take}; their best is expected at {band}.")
+        said.append(several_runs(results, *first))
     rows = results.comparison[results.comparison["measure"] == results.best.column]
     other = findings.surely_worse[0] if findings.surely_worse else findings.names[1]
     one = rows[(rows["a"] == findings.names[0]) & (rows["b"] == other)]
     if len(one) and np.isfinite(one["improvement_low"].iloc[0]):
         p, low, high = (float(one[f"improvement{end}"].iloc[0]) for end in ("", "_low", "_high"))
         against = "the nearest surely worse" if findings.surely_worse else "the next"
-        reading = (
-            "a meaningful improvement"
-            if low >= MEANINGFUL
-            else "too little to matter"
-            if high < MEANINGFUL
-            else f"meaningful from {MEANINGFUL} on"
-        )
         said.append(
-            f"P(a run of the best beats one of {against}) = {p:.2f} "
-            f"({low:.2f} to {high:.2f}): {reading}."
+            f"A run of the best beats one of {against} with a probability of {p:.2f} "
+            f"({low:.2f} to {high:.2f}); {meaning(low, high)}."
         )
     correlations = rows["correlation"].dropna()
     if len(correlations):
         paired = bool(rows["paired"].any())
         said.append(common_seeds(float(correlations.mean()), len(correlations), paired))
     return said
+
+
+def several_runs(results: Results, name: str, band: tuple[float, float, float]) -> str:
+    """Say of which configuration the best of several runs is expected to be lowest, and how low."""
+    findings, (value, low, high) = results.findings, band
+    lowest = f"{figure_of(value, findings.unit)} ({interval_of(low, high, findings.unit)})"
+    if name == (best := findings.names[0]):
+        return f"If you can afford {TRIES} runs, take the same: their best is expected at {lowest}."
+    other = figure_of(expected_best(findings.losses[best], TRIES), findings.unit)
+    return (
+        f"If you can afford {TRIES} runs, take {name}: their best is expected at {lowest}, that of "
+        f"{TRIES} of {best} at {other}."
+    )
+
+
+def meaning(low: float, high: float) -> str:
+    """Say whether the probability of an improvement within an interval is meaningful."""
+    if low >= MEANINGFUL:
+        return f"{MEANINGFUL} is enough to be meaningful"
+    much = "too little to be" if high < MEANINGFUL else "perhaps"
+    return f"that is {much} meaningful, as {MEANINGFUL} would be"
 
 
 def short_runs(results: Results) -> list[str]:
@@ -255,11 +278,11 @@ def short_runs(results: Results) -> list[str]:
     sentences = []
     for row in said:
         value, low, high = (f"{row['spearman' + end]:.2f}" for end in ("", "_low", "_high"))
-        rho = with_range(value, low, high, "by new seeds ")
+        rho = with_range(value, low, high, "with new seeds ")
         half, one = lost_of(row, "half"), lost_of(row, "best")
         sentences.append(
-            f"Ranked after {after(row)}: rank correlation with the end {rho}; keeping the better half "
-            f"would have lost {half} {row['unit']}, the best one alone {one}."
+            f"Ranked after {after(row)}: rank correlation with the end {rho}; going on with the better "
+            f"half alone would have lost {half} {row['unit']}, with the best one alone {one}."
         )
     return sentences
 
@@ -270,18 +293,13 @@ def common_seeds(correlation: float, pairs: int, paired: bool) -> str:
     gain = f"shortens intervals by {shorter:.0%}" if shorter >= GAIN else "gains nothing"
     over = f"in the mean of {pairs:,} pairs" if pairs > 1 else "over seeds"
     pairing = "taking differences seed by seed" if paired else "--paired"
-    return f"Runs of one seed correlate by {correlation:.2f} {over}: {pairing} {gain}."
+    return f"Runs with the same seed correlate by {correlation:.2f} {over}: {pairing} {gain}."
 
 
 def listed(items: Sequence[Any], text: Callable[[Any], str], most: int = MOST_NAMED) -> str:
     """Return some items in words, and how many more there are."""
     more = f"; and {len(items) - most:,} more" if len(items) > most else ""
     return "; ".join(map(text, items[:most])) + more
-
-
-def signed(difference: Mean) -> str:
-    """Return a difference with its sign and interval."""
-    return ("+" if difference.mean >= 0 else "") + amount(difference)
 
 
 def amount(difference: Mean) -> str:

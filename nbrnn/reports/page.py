@@ -17,7 +17,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Te
 from markupsafe import Markup
 
 from nbrnn.errors import NbrnnError
-from nbrnn.reports.answers import ANSWER_METHOD, answers
+from nbrnn.reports.answers import ANSWER_METHOD, outlook, verdict
 from nbrnn.reports.catalogue import IN_ANSWER, TABLES, Text
 from nbrnn.reports.figures import caption, tips
 from nbrnn.reports.heading import MOST_UNDER_WAY, Asked, fixed, progress, title
@@ -26,6 +26,7 @@ from nbrnn.reports.rows import method
 from nbrnn.reports.samples import Samples
 from nbrnn.reports.tables import Results
 
+FIRST = "best"  # the picture beside the answer: every run, by configuration
 MOST_SAMPLES = 12  # configurations whose samples are on the page; samples.md has all
 MOST_ROWS = 400  # of a table on the page; its files have all
 MOST_OTHERS = 100  # of one by a measure that does not rank
@@ -79,6 +80,10 @@ def page(
     texts = {table.name: table.texts(results) for table in TABLES}
     hints = tips(results)
     captions = {name: caption(results, name) for name in pictures}
+    shown = {
+        name: (captions[name], inline(svg, name, captions[name], hints))
+        for name, svg in pictures.items()
+    }
     return template().render(
         title=title(results),
         fixed=fixed(results),
@@ -89,9 +94,8 @@ def page(
         configurations_count=len(results.configurations),
         seeds_count=results.runs["seed"].nunique(),
         unit=results.unit,
-        pictures=[
-            (captions[name], inline(svg, name, captions[name], hints)) for name, svg in pictures.items()
-        ],
+        first_picture=shown.pop(FIRST, None),
+        pictures=shown.values(),
         texts=texts,
         in_answer=IN_ANSWER,
         titles={table.name: table.title for table in TABLES},
@@ -100,7 +104,8 @@ def page(
         unreadable=results.unreadable,
         lost=results.lost_from_zero(),
         method=method(results),
-        answers=answers(results),
+        verdict=verdict(results),
+        outlook=outlook(results),
         answer_method=ANSWER_METHOD,
         samples=dict(list(samples.items())[:MOST_SAMPLES]),
         more_samples=max(0, len(samples) - MOST_SAMPLES),

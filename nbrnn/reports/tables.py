@@ -78,8 +78,8 @@ class Results:
 def lost_from_zero(summary: Summary, model: str) -> str:
     """Return a sentence, but for its end, on a best model worse than a unigram one from h = 0."""
     return (
-        f"From h = 0 {model} loses {summary.score_best:.3g} nats per character, a unigram model only "
-        f"{summary.score_unigram:.3g}"
+        f"From h = 0 instead of its own state {model} loses {summary.score_best:.3g} nats per "
+        f"character, more than a unigram model ({summary.score_unigram:.3g})"
     )
 
 
