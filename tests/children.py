@@ -158,13 +158,37 @@ def hold(pipe, folder):
         pipe.recv()
 
 
-def program(pipe, arguments, folder):
-    """Run the program in a folder, its output in files there."""
+STREAMS = ("stdin", "stdout", "stderr")
+
+
+def lead(name, path):
+    """Let a standard stream lead to a file, a pipe or a terminal; without a path it is closed."""
+    descriptor, mode = STREAMS.index(name), "r" if name == "stdin" else "w"
+    if path is None:
+        os.close(descriptor)
+        setattr(sys, name, None)
+        return
+    with Path(path).open(mode) as file:
+        os.dup2(file.fileno(), descriptor)
+    buffering = 1 if name == "stderr" else -1  # as Python has it
+    setattr(sys, name, open(descriptor, mode, buffering, closefd=False))  # noqa: SIM115
+
+
+def program(pipe, arguments, folder, streams=None):
+    """Run the program in a folder, its output in files there, or where other streams lead."""
     os.chdir(folder)
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        stream = (Path(folder) / name).open("w")
-        os.dup2(stream.fileno(), descriptor)
-        setattr(sys, name, stream)
+    for name, path in {"stdout": "stdout", "stderr": "stderr", **(streams or {})}.items():
+        lead(name, path)
+    app([str(argument) for argument in arguments])
+
+
+def program_on_terminal(pipe, arguments, folder, terminal, environment):
+    """Run the program in a folder, all its streams on a terminal; tell when that is open."""
+    os.chdir(folder)
+    os.environ.update(environment)
+    for name in STREAMS:
+        lead(name, terminal)
+    pipe.send("open")
     app([str(argument) for argument in arguments])
 
 
