@@ -182,6 +182,15 @@ def program(pipe, arguments, folder, streams=None):
     app([str(argument) for argument in arguments])
 
 
+def execute(pipe, code, folder):
+    """Do what Python code says in a folder, its output in files there."""
+    os.chdir(folder)
+    lead("stdout", "stdout")
+    lead("stderr", "stderr")
+    sys.path.insert(0, "")  # modules in that folder, too
+    exec(code, {"__name__": "__main__"})
+
+
 def program_on_terminal(pipe, arguments, folder, terminal, environment):
     """Run the program in a folder, all its streams on a terminal; tell when that is open."""
     os.chdir(folder)
@@ -193,9 +202,9 @@ def program_on_terminal(pipe, arguments, folder, terminal, environment):
 
 
 def program_on_beginnings(pipe, arguments, folder):
-    """Run the program as `program` does, on the first 100,000 characters of each text with a name."""
+    """Run the program as `program` does, on the first 30,000 characters of each text with a name."""
     whole = nbrnn.corpus.read_named
-    nbrnn.corpus.read_named = lambda name: whole(name).decode()[:100_000].encode()
+    nbrnn.corpus.read_named = lambda name: whole(name).decode()[:30_000].encode()
     program(pipe, arguments, folder)
 
 
