@@ -181,9 +181,12 @@ def test_a_name_in_a_title_cannot_control_the_terminal(nbrnn, run_folder, text_f
     assert "\x1b" not in done.stdout
 
 
-def test_a_wrong_backend_of_matplotlib_is_none_of_ours(run_folder, tmp_path):
+@pytest.mark.slow
+def test_a_wrong_backend_of_matplotlib_is_none_of_ours(text_file, tmp_path):
     environment = {**os.environ, "MPLBACKEND": "nonsense"}
-    run_program("report", run_folder, "--out", tmp_path, "-q", env=environment)
+    train = ["train", text_file, "--hidden", "2", "--updates", "0", "--out", tmp_path / "run", "-q"]
+    run_program(*train, env=environment)
+    assert (tmp_path / "run" / "loss.png").exists()
 
 
 def test_control_characters_are_escaped_for_eyes():

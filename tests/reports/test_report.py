@@ -99,8 +99,8 @@ def test_csv_and_json_say_the_same(folder, written):
                 assert (float(text) == value) if isinstance(value, float) else text == shown
 
 
-def test_samples_are_those_of_best_median_and_worst_seed(folder):
-    results = report([folder], folder / "report").results
+def test_samples_are_those_of_best_median_and_worst_seed(folder, written):
+    results = written.results
     setting = results.configurations["setting"][0]
     seeds = list(results.finished_by_seed(setting))
     losses = [
@@ -122,6 +122,7 @@ def test_samples_are_those_of_best_median_and_worst_seed(folder):
             assert html.unescape(cell) == sample
 
 
+@pytest.mark.slow
 def test_one_run_and_three_swept_settings(corpus, run_folder, tmp_path):
     assert report([run_folder], tmp_path / "one").files == [
         *TABLES, *pictures("loss", "best"), "index.html"
@@ -147,6 +148,7 @@ def test_names_are_shown_as_they_are(corpus, tmp_path):
     assert html.escape(name).replace("|", "\\|") in (tmp_path / "report" / "settings.md").read_text()
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_blank_lines_in_samples_do_not_end_their_table(corpus, tmp_path):
     sweep(grid({**SMALL, "seed": "0"}), corpus, SweepFolder(tmp_path))
     (run,) = SweepFolder(tmp_path).runs()
@@ -318,6 +320,7 @@ def test_a_name_runs_no_script(folder, written, browser):
 # ---------------------------------------------------------------- the commands
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_report_and_compare(nbrnn, folder, tmp_path):
     done = nbrnn("report", folder, "--out", "here", "--json")
     document = json.loads(done.stdout)

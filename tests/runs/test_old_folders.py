@@ -21,6 +21,8 @@ from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
 
+pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
+
 DATA = Path(__file__).parents[1] / "data" / "0.1"
 
 IDS = {
