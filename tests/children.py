@@ -7,9 +7,10 @@ it begins in milliseconds. Each function takes the pipe to the test first.
 import functools
 import importlib
 import os
-import signal
 import sys
 from pathlib import Path
+
+from workers import checkpoint_often, die, often_here
 
 import nbrnn.assignment.report
 import nbrnn.cli.watch
@@ -28,7 +29,6 @@ from nbrnn.runs.store import RunFolder
 from nbrnn.runs.sweep_store import SweepFolder
 from nbrnn.sweeps import process
 from nbrnn.sweeps.grid import grid
-from nbrnn.sweeps.job import Messenger
 from nbrnn.sweeps.sweep import SweepObserver, sweep
 
 SMALL = {"hidden": 20, "sample_every": 150, "sample_length": 30}
@@ -49,16 +49,6 @@ compiled.ready_to_train("float32", "adagrad", several=False)
 compiled.ready_to_train("float64", "adam", several=True)
 compiled.ready_to_train("float64", "rmsprop", several=False)
 compiled.ready("evaluate", "float64")
-
-
-def die():
-    """End as a crash of the machine would end it."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def checkpoint_often():
-    """Let every run of this process keep a checkpoint after each chunk."""
-    run.__kwdefaults__["checkpoint_seconds"] = 0
 
 
 class Steps:
@@ -226,32 +216,3 @@ def program_that_tells(pipe, arguments, folder, module, name):
 
     setattr(owner, name, telling)
     program(pipe, arguments, folder)
-
-
-# ---------------------------------------------------------------- in the processes of loky
-
-run_in_child = process.run_in_child
-
-
-def often_here(job, force):
-    """Do a run with a checkpoint after each chunk."""
-    checkpoint_often()
-    return run_in_child(job, force)
-
-
-def dying_here(marks, run_id, times, job, force):
-    """Do a run; the one with this id dies in its third chunk, so many times: marks counts them."""
-    chunks, progressed = iter(range(3)), Messenger.progressed
-
-    def deadly(self, report):
-        progressed(self, report)
-        if next(chunks, None) == 2 and len(list(marks.iterdir())) < times:
-            (marks / str(os.getpid())).touch()
-            die()
-
-    if job.run_id == run_id:
-        Messenger.progressed = deadly
-    try:
-        return run_in_child(job, force)
-    finally:
-        Messenger.progressed = progressed
