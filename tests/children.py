@@ -172,6 +172,12 @@ def program(pipe, arguments, folder, streams=None):
     app([str(argument) for argument in arguments])
 
 
+def program_without_figures(pipe, arguments, folder, streams=None):
+    """Run the program as `program` does, but let reports have no figures, which take the longest."""
+    nbrnn.reports.report.figures = lambda results: ()
+    program(pipe, arguments, folder, streams)
+
+
 def execute(pipe, code, folder):
     """Do what Python code says in a folder, its output in files there."""
     os.chdir(folder)

@@ -160,7 +160,10 @@ def without_progress(fork, tmp_path):
     """Return a function that runs the program where nothing can be written to stderr; it succeeds."""
 
     def call(*arguments):
-        assert fork(children.program, arguments, tmp_path, {"stderr": "/dev/full"}).wait() == 0
+        assert (
+            fork(children.program_without_figures, arguments, tmp_path, {"stderr": "/dev/full"}).wait()
+            == 0
+        )
         assert (tmp_path / "stdout").read_text()
 
     return call
@@ -205,17 +208,20 @@ def test_streams_that_nobody_reads_or_that_are_closed(text_file, tmp_path, fork,
     sweep = ["sweep", text_file, "--hidden", "5", "--updates", "200", "--seeds", "0:1", "--jobs", "1"]
     sweep += ["--backend", backend, "--out"]
 
+    def start(folder, **streams):
+        words = [*sweep, folder]
+        return fork(children.program_without_figures, words, tmp_path, streams)
+
     def assert_done(folder, child):
         assert child.wait() == 0
-        statuses = [run.read_summary().status for run in SweepFolder(folder).runs()]
+        statuses = [run.read_summary().status for run in SweepFolder(tmp_path / folder).runs()]
         assert statuses == ["finished", "finished"]
 
-    child = fork(children.program, [*sweep, "a"], tmp_path, {"stdout": os.devnull, "stderr": stderr})
+    child = start("a", stdout=os.devnull, stderr=stderr)
     assert read(1) != ""
-    assert_done(tmp_path / "a", child)
-    for folder, closed in (("b", ["stderr"]), ("c", children.STREAMS)):
-        child = fork(children.program, [*sweep, folder], tmp_path, dict.fromkeys(closed))
-        assert_done(tmp_path / folder, child)
+    assert_done("a", child)
+    assert_done("b", start("b", stderr=None))
+    assert_done("c", start("c", **dict.fromkeys(children.STREAMS)))
 
 
 # ---------------------------------------------------------------- limits

@@ -75,15 +75,16 @@ class Machines:
                 end(process)
             self.processes[1:] = [self.worker(), self.worker()]
         with distributed.Client(self.scheduler, timeout=DEADLINE, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=DEADLINE)
-            wait_until(lambda: len(client.scheduler_info()["workers"]) == 2)
+            alive = {f"worker-{self.started - 1}", f"worker-{self.started}"}
+            wait_until(lambda: {w["name"] for w in client.scheduler_info()["workers"].values()} == alive)
         return self
 
     def worker(self):
         self.started += 1
         return dask(
             *("worker", self.scheduler, "--nthreads", 1, "--no-nanny", "--no-dashboard"),
-            *("--local-directory", self.folder / f"worker-{self.started}", "--preload", PRELOAD),
+            *("--name", f"worker-{self.started}", "--preload", PRELOAD),
+            *("--local-directory", self.folder / f"worker-{self.started}"),
             NBRNN_TEST_GATE=str(self.gate),
         )
 
@@ -225,7 +226,8 @@ def test_without_dask_it_is_told_what_to_install(corpus, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_scheduler_without_workers_is_an_error(corpus):
+def test_a_scheduler_without_workers_is_an_error(corpus, monkeypatch):
+    monkeypatch.setattr("nbrnn.sweeps.cluster.CONNECT_SECONDS", 0.5)
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     process = dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
