@@ -190,6 +190,7 @@ def execute(pipe, code, folder):
 def program_on_terminal(pipe, arguments, folder, terminal, environment):
     """Run the program in a folder, all its streams on a terminal; tell when that is open."""
     os.chdir(folder)
+    os.environ.pop("COLUMNS", None)  # the terminal has as many as it has
     os.environ.update(environment)
     for name in STREAMS:
         lead(name, terminal)

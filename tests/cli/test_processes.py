@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import children
@@ -23,7 +22,6 @@ from harness import (
     run_program,
     wait_until,
 )
-from pexpect import fdpexpect
 
 import nbrnn
 from nbrnn.runs.store import RunFolder
@@ -266,28 +264,6 @@ def test_too_few_file_descriptors_for_so_many_processes(text_file, tmp_path):
 
 # ---------------------------------------------------------------- on a terminal
 
-SIZE = (24, 80)  # lines and columns
-
-
-@pytest.fixture
-def on_terminal(fork, tmp_path):
-    """Return a function that runs the program on a terminal, and returns what is seen there."""
-
-    def call(*arguments, **environment):
-        ours, theirs = os.openpty()
-        termios.tcsetwinsize(theirs, SIZE)
-        terminal = os.ttyname(theirs), {"TERM": "xterm", **environment}
-        child = fork(children.program_on_terminal, arguments, tmp_path, *terminal)
-        child.hear()  # that it has opened the terminal
-        os.close(theirs)
-        with open(ours, "rb") as screen:
-            seen = fdpexpect.fdspawn(screen, timeout=DEADLINE, encoding="utf-8")
-            seen.expect(pexpect.EOF)
-        assert child.wait() == 0
-        return seen.before
-
-    return call
-
 
 def test_the_end_of_a_training_fits_on_a_terminal_with_the_figures_last(text_file, on_terminal):
     seen = on_terminal("train", text_file, "--updates", "3000", "--sample-length", "30", "--out", "run")
@@ -307,7 +283,7 @@ def test_kernels_that_are_compiled_are_announced_once(text_file, tmp_path):
         *(program, train, DEADLINE),
         cwd=str(tmp_path),
         env=environment,
-        dimensions=SIZE,
+        dimensions=(24, 80),
         encoding="utf-8",
     )
     process.expect(pexpect.EOF)
