@@ -7,9 +7,10 @@ it begins in milliseconds. Each function takes the pipe to the test first.
 import functools
 import importlib
 import os
-import signal
 import sys
 from pathlib import Path
+
+from workers import checkpoint_often, die, often_here
 
 import nbrnn.assignment.report
 import nbrnn.cli.watch
@@ -28,7 +29,6 @@ from nbrnn.storage.run_store import RunFolder
 from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps import process
 from nbrnn.sweeps.grid import grid
-from nbrnn.sweeps.job import Messenger
 from nbrnn.sweeps.sweep import SweepObserver, sweep
 
 SMALL = {"hidden": 20, "sample_every": 150, "sample_length": 30}
@@ -49,16 +49,6 @@ compiled.ready_to_train("float32", "adagrad", several=False)
 compiled.ready_to_train("float64", "adam", several=True)
 compiled.ready_to_train("float64", "rmsprop", several=False)
 compiled.ready("evaluate", "float64")
-
-
-def die():
-    """End as a crash of the machine would end it."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def checkpoint_often():
-    """Let every run of this process keep a checkpoint after each chunk."""
-    run.__kwdefaults__["checkpoint_seconds"] = 0
 
 
 class Steps:
@@ -158,20 +148,60 @@ def hold(pipe, folder):
         pipe.recv()
 
 
-def program(pipe, arguments, folder):
-    """Run the program in a folder, its output in files there."""
+STREAMS = ("stdin", "stdout", "stderr")
+
+
+def lead(name, path):
+    """Let a standard stream lead to a file, a pipe or a terminal; without a path it is closed."""
+    descriptor, mode = STREAMS.index(name), "r" if name == "stdin" else "w"
+    if path is None:
+        os.close(descriptor)
+        setattr(sys, name, None)
+        return
+    with Path(path).open(mode) as file:
+        os.dup2(file.fileno(), descriptor)
+    buffering = 1 if name == "stderr" else -1  # as Python has it
+    setattr(sys, name, open(descriptor, mode, buffering, closefd=False))  # noqa: SIM115
+
+
+def program(pipe, arguments, folder, streams=None):
+    """Run the program in a folder, its output in files there, or where other streams lead."""
     os.chdir(folder)
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        stream = (Path(folder) / name).open("w")
-        os.dup2(stream.fileno(), descriptor)
-        setattr(sys, name, stream)
+    for name, path in {"stdout": "stdout", "stderr": "stderr", **(streams or {})}.items():
+        lead(name, path)
+    app([str(argument) for argument in arguments])
+
+
+def program_without_figures(pipe, arguments, folder, streams=None):
+    """Run the program as `program` does, but let reports have no figures, which take the longest."""
+    nbrnn.reports.report.figures = lambda results: ()
+    program(pipe, arguments, folder, streams)
+
+
+def execute(pipe, code, folder):
+    """Do what Python code says in a folder, its output in files there."""
+    os.chdir(folder)
+    lead("stdout", "stdout")
+    lead("stderr", "stderr")
+    sys.path.insert(0, "")  # modules in that folder, too
+    exec(code, {"__name__": "__main__"})
+
+
+def program_on_terminal(pipe, arguments, folder, terminal, environment):
+    """Run the program in a folder, all its streams on a terminal; tell when that is open."""
+    os.chdir(folder)
+    os.environ.pop("COLUMNS", None)  # the terminal has as many as it has
+    os.environ.update(environment)
+    for name in STREAMS:
+        lead(name, terminal)
+    pipe.send("open")
     app([str(argument) for argument in arguments])
 
 
 def program_on_beginnings(pipe, arguments, folder):
-    """Run the program as `program` does, on the first 100,000 characters of each text with a name."""
+    """Run the program as `program` does, on the first 30,000 characters of each text with a name."""
     whole = nbrnn.corpus.read_named
-    nbrnn.corpus.read_named = lambda name: whole(name).decode()[:100_000].encode()
+    nbrnn.corpus.read_named = lambda name: whole(name).decode()[:30_000].encode()
     program(pipe, arguments, folder)
 
 
@@ -193,32 +223,3 @@ def program_that_tells(pipe, arguments, folder, module, name):
 
     setattr(owner, name, telling)
     program(pipe, arguments, folder)
-
-
-# ---------------------------------------------------------------- in the processes of loky
-
-run_in_child = process.run_in_child
-
-
-def often_here(job, force):
-    """Do a run with a checkpoint after each chunk."""
-    checkpoint_often()
-    return run_in_child(job, force)
-
-
-def dying_here(marks, run_id, times, job, force):
-    """Do a run; the one with this id dies in its third chunk, so many times: marks counts them."""
-    chunks, progressed = iter(range(3)), Messenger.progressed
-
-    def deadly(self, report):
-        progressed(self, report)
-        if next(chunks, None) == 2 and len(list(marks.iterdir())) < times:
-            (marks / str(os.getpid())).touch()
-            die()
-
-    if job.run_id == run_id:
-        Messenger.progressed = deadly
-    try:
-        return run_in_child(job, force)
-    finally:
-        Messenger.progressed = progressed

@@ -143,6 +143,7 @@ def forks():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(TESTS), prepend=":")  # the server does not take over sys.path
         patch.setenv("OPENBLAS_NUM_THREADS", "1")
+        patch.setenv("MPLBACKEND", "agg")  # a user's code opens no window
         multiprocessing.forkserver.ensure_running()
     return context
 

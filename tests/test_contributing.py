@@ -29,19 +29,42 @@ def places(heading):
     return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
 
 
+# What is printed by several commands, whose process imports everything once.
+PROGRAM = """
+import io, json, sys
+from nbrnn.cli.main import app
+
+printed = []
+for arguments in json.load(sys.stdin):
+    sys.stdout = io.TextIOWrapper(io.BytesIO())
+    try:
+        app(arguments)
+    except SystemExit as end:
+        if end.code:
+            raise
+    sys.stdout.flush()
+    printed.append(sys.stdout.buffer.getvalue().decode())
+json.dump(printed, sys.__stdout__)
+"""
+
+
 @pytest.fixture
 def package(tmp_path):
-    """Return a copy of the package, and a function that runs the program in it."""
-    shutil.copytree(ROOT / "nbrnn", tmp_path / "nbrnn", ignore=shutil.ignore_patterns("__pycache__"))
+    """Return a copy of the package and its kernels, and a function that runs commands in it."""
+    shutil.copytree(ROOT / "nbrnn", tmp_path / "nbrnn", ignore=shutil.ignore_patterns("*.tmp*"))
 
-    def program(*arguments):
-        command = [sys.executable, "-m", "nbrnn", *map(str, arguments)]
-        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    def program(*commands):
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            [sys.executable, "-c", PROGRAM],
+            input=json.dumps([[str(word) for word in command] for command in commands]),
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": ""},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return json.loads(done.stdout)
 
     return tmp_path, program
 
@@ -53,51 +76,55 @@ def change(file, old, new):
     file.write_text(before.replace(old, new))
 
 
-def report(root, program):
-    """Return the rows of runs.csv and settings.csv, and the page, about an old sweep."""
-    sweep = shutil.copytree(TEXT.parent / "sweep", root / "sweep")
-    program("report", sweep, "--quiet")
-    tables = []
-    for name in ("runs.csv", "settings.csv"):
-        with (sweep / "report" / name).open() as file:
-            tables.append(list(csv.DictReader(file)))
-    return *tables, (sweep / "report" / "index.html").read_text()
+@pytest.fixture
+def old_sweep(tmp_path):
+    """Return the folder of an old sweep, in which one may write."""
+    return shutil.copytree(TEXT.parent / "sweep", tmp_path / "sweep")
+
+
+def rows(table):
+    """Return the rows of a table in CSV."""
+    with table.open() as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.mark.slow
-def test_a_setting(package):
+def test_a_setting(package, old_sweep, nbrnn):
     root, program = package
     (place,) = places("Add a setting")
     field = '    leak: float = setting(float, 0.5, "Of the states.", 0, 1, added="9.9")\n'
     change(root / place, "    seed: int = ", f"{field}    seed: int = ")
-    assert re.search(r"--leak \S+ +Of the states\.\s+\[default: 0\.5\]", program("train", "--help"))
-    assert "--leak" in program("sweep", "--help")
     dry = ["sweep", TEXT, "--seeds", "0", "--updates", "300", "--dry-run", "--json"]
-    other, default = json.loads(program(*dry, "--leak", "0.25,0.5"))
+    train, sweep, dry_run, _ = program(
+        ["train", "--help"],
+        ["sweep", "--help"],
+        [*dry, "--leak", "0.25,0.5"],
+        ["report", old_sweep, "--quiet"],
+    )
+    assert re.search(r"--leak \S+ +Of the states\.\s+\[default: 0\.5\]", train)
+    assert "--leak" in sweep
+    other, default = json.loads(dry_run)
     assert (other["leak"], default["leak"]) == (0.25, 0.5)
     assert other["run_id"] != default["run_id"]
-    before = subprocess.run(
-        [sys.executable, "-m", "nbrnn", *map(str, dry)], capture_output=True, check=True
-    )
-    assert [row["run_id"] for row in json.loads(before.stdout)] == [default["run_id"]]
-    runs, _, _ = report(root, program)
-    assert {row["leak"] for row in runs} == {"0.5"}
+    before = nbrnn(*dry).stdout
+    assert [row["run_id"] for row in json.loads(before)] == [default["run_id"]]
+    assert {row["leak"] for row in rows(old_sweep / "report" / "runs.csv")} == {"0.5"}
 
 
 @pytest.mark.slow
-def test_a_measure(package):
+def test_a_measure(package, old_sweep):
     root, program = package
     (place,) = places("Add a measure")
     row = '    field("perplexity_best", "perplexity of the best model", rank=4),\n'
     change(root / place, "MEASURES = (\n", f"MEASURES = (\n{row}")
-    runs, configurations, page = report(root, program)
-    finished = [row for row in runs if row["status"] == "finished"]
+    _, shown = program(["report", old_sweep, "--quiet"], ["report", old_sweep, "--json"])
+    report = old_sweep / "report"
+    finished = [row for row in rows(report / "runs.csv") if row["status"] == "finished"]
     assert all(float(row["perplexity_best"]) > 1 for row in finished)
-    assert "perplexity_best_mean" in configurations[0]
-    assert "Perplexity of the best model" in page
-    assert "## Perplexity of the best model" in (root / "sweep" / "report" / "comparison.md").read_text()
-    shown = json.loads(program("report", root / "sweep", "--json"))
-    assert "perplexity_best" in shown["runs"][0]
+    assert "perplexity_best_mean" in rows(report / "settings.csv")[0]
+    assert "Perplexity of the best model" in (report / "index.html").read_text()
+    assert "## Perplexity of the best model" in (report / "comparison.md").read_text()
+    assert "perplexity_best" in json.loads(shown)["runs"][0]
 
 
 @pytest.mark.slow
@@ -109,8 +136,9 @@ def test_a_command(package):
     )
     change(root / listed, "    *(train, sample,", "    *(greet, train, sample,")
     change(root / listed, "app = typer", "from nbrnn.cli.greet import greet\n\napp = typer")
-    assert program("greet", "--name", "Jane") == "hello Jane\n"
-    assert re.search(r"greet +Say hello\.", program("--help"))
+    said, help_ = program(["greet", "--name", "Jane"], ["--help"])
+    assert said == "hello Jane\n"
+    assert re.search(r"greet +Say hello\.", help_)
 
 
 MOMENTUM = """
@@ -160,8 +188,7 @@ def test_an_optimizer(package):
     sizes = {"hidden": 5, "seq_length": 4, "dtype": "float64", "sample_every": 0, "clip": "none"}
     options = [word for name, value in sizes.items() for word in (option_name(name), value)]
     command = ["train", TEXT, *options, "--optimizer", "momentum", "-q", "--out", "run"]
-    program(*command, "--updates", 7)
-    program(*command, "--updates", 30)
+    program([*command, "--updates", 7], [*command, "--updates", 30])
     found = load_file(root / "run" / "last.safetensors")
     layout = Layout(5, len(text.alphabet), np.dtype(float))
     start = layout.named(layout.initial(generator(0, "start"), 0.1))

@@ -3,7 +3,6 @@
 import ast
 import csv
 import json
-import os
 import re
 import shlex
 import shutil
@@ -49,9 +48,9 @@ def test_every_command_of_the_tour_works(tmp_path, fork):
 
 
 @pytest.mark.slow
-def test_the_python_example_works(tmp_path):
+def test_the_python_example_works(execute, tmp_path):
     (code,) = blocks("python", README.partition("### From Python\n")[2].partition("\n##")[0])
-    assert 50 < float(python(code, tmp_path)) < 110
+    assert 50 < float(execute(code, tmp_path)) < 110
 
 
 def test_the_example_in_numpy_writes_what_nbrnn_does(nbrnn, tmp_path):
@@ -65,19 +64,25 @@ def test_the_example_in_numpy_writes_what_nbrnn_does(nbrnn, tmp_path):
 # ---------------------------------------------------------------- How do I ...
 
 
-def python(code, folder, **environment):
-    """Run code as a user would, and return what it prints."""
-    environment = {**os.environ, "MPLBACKEND": "agg", **environment}
+def python(code, folder):
+    """Run code that does without nbrnn as a user would, and return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.fixture
+def execute(fork):
+    """Return a function that runs code where nbrnn is imported already, and returns what it prints."""
+
+    def call(code, folder):
+        child = fork(children.execute, code, folder)
+        assert child.wait() == 0, (folder / "stderr").read_text()
+        return (folder / "stdout").read_text()
+
+    return call
 
 
 @pytest.fixture
@@ -115,24 +120,24 @@ def answer(words):
 
 
 @pytest.mark.slow
-def test_pandas(results):
-    printed = python(answer("pandas"), results)
+def test_pandas(execute, results):
+    printed = execute(answer("pandas"), results)
     assert re.search(
         r"^updates 300, eta 0\.1, sigma 0\.01 +\d+\.\d+ +\d+\.\d+ +2$", printed, re.MULTILINE
     ), printed
 
 
 @pytest.mark.slow
-def test_a_cell_of_a_notebook(nbrnn, tmp_path):
-    printed = python(answer("notebook"), tmp_path)
+def test_a_cell_of_a_notebook(execute, nbrnn, tmp_path):
+    printed = execute(answer("notebook"), tmp_path)
     (folder,) = (tmp_path / "results").iterdir()
     written = nbrnn("sample", folder, "--length", "100").stdout
     assert "".join(printed.split()) == "".join(written.split()) != ""
 
 
 @pytest.mark.slow
-def test_latex_and_pdf(results):
-    printed = python(answer("LaTeX"), results)
+def test_latex_and_pdf(execute, results):
+    printed = execute(answer("LaTeX"), results)
     assert printed.startswith("\\begin{tabular}{lrr}")
     assert (results / "loss.pdf").read_bytes().startswith(b"%PDF")
 
@@ -143,11 +148,11 @@ def test_slurm_by_dask_jobqueue():
 
 
 @pytest.mark.slow
-def test_optuna(tmp_path):
+def test_optuna(execute, tmp_path):
     code = answer("Optuna")
     compile(code, "README", "exec")
     pytest.importorskip("optuna")
-    printed = python(code.replace("n_trials=10", "n_trials=2"), tmp_path)
+    printed = execute(code.replace("n_trials=10", "n_trials=2"), tmp_path)
     assert set(ast.literal_eval(printed)) == {"eta", "sigma"}
 
 
@@ -162,11 +167,10 @@ def log_params(params):
 
 
 @pytest.mark.slow
-def test_mlflow(tmp_path):
+def test_mlflow(execute, tmp_path):
     (tmp_path / "mlflow.py").write_text(MLFLOW)
     code = answer("MLflow") + "\nprint(max(mlflow.losses), mlflow.losses[2000])"
-    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
-    last, loss = python(code, tmp_path, PYTHONPATH=path).split()
+    last, loss = execute(code, tmp_path).split()
     summary = json.loads((tmp_path / "results" / "logged" / "summary.json").read_text())
     assert (int(last), float(loss)) == (2000, summary["smooth_loss_final"])
 

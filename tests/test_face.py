@@ -23,6 +23,8 @@ from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import Grid, grid, grid_of
 from nbrnn.sweeps.sweep import sweep
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SMALL = {"hidden": 5, "updates": 200, "sample_every": 0}
 
 
@@ -48,7 +50,11 @@ def test_the_face_is_what_is_promised_and_is_imported_when_used():
     ("words", "absent"),
     [
         (["--help"], ["numpy", "pandas", "matplotlib", "scipy", "numba", "rich.progress"]),
-        (["train", "--updates", "0", "--hidden", "2", "{text}", "--quiet"], ["scipy.special", "pandas"]),
+        pytest.param(
+            ["train", "--updates", "0", "--hidden", "2", "{text}", "--quiet"],
+            ["scipy.special", "pandas"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_commands_import_no_more_than_they_need(here, text_file, words, absent):
@@ -61,8 +67,10 @@ def test_commands_import_no_more_than_they_need(here, text_file, words, absent):
     assert not set(absent) & set(modules)
 
 
-def test_a_run_is_that_of_the_command_line(here, text_file):
-    model = nbrnn.run(nbrnn.RunConfig(**SMALL, seed=3), text_file, quiet=True)
+def test_a_run_is_that_of_the_command_line(here, nbrnn, text_file):
+    from nbrnn import RunConfig, load, run
+
+    model = run(RunConfig(**SMALL, seed=3), text_file, quiet=True)
     options = [
         "--hidden",
         "5",
@@ -76,11 +84,11 @@ def test_a_run_is_that_of_the_command_line(here, text_file):
         "--out",
         "typed",
     ]
-    subprocess.run([sys.executable, "-m", "nbrnn", "train", text_file, *options], check=True)
+    nbrnn("train", text_file, *options)
     assert (model.folder / "last.safetensors").read_bytes() == (
         here / "typed" / "last.safetensors"
     ).read_bytes()
-    name = run_id(model.config, "made-up", nbrnn.load(text_file).sha256)
+    name = run_id(model.config, "made-up", load(text_file).sha256)
     assert str(model.folder) == os.path.join("results", name)
     assert model.summary.status == "finished"
     assert "update 200" in repr(model)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
+from jinja2 import Template
 from markupsafe import Markup
 
 from nbrnn.assignment.gather import Facts
@@ -16,10 +18,15 @@ POLICY = Markup(  # nothing is run or loaded, whatever a text holds
 )
 
 
+@cache
+def template() -> Template:
+    """Return the template of the page; to compile it takes a quarter of the time of a report."""
+    return templates("nbrnn.assignment", "nbrnn.reports").get_template("assignment.html")
+
+
 def page(facts: Facts, sections: Sequence[Section], pictures: Mapping[str, str], refresh: int) -> str:
     """Return the page with everything; pictures: SVGs in base64, by name."""
-    environment = templates("nbrnn.assignment", "nbrnn.reports")
-    return environment.get_template("assignment.html").render(
+    return template().render(
         title=heading(facts),
         status=status(facts),
         missing=[one_line(line) for line in facts.missing],

@@ -104,4 +104,4 @@ def written(
         text = np.empty(decisive.size, np.int32)
         loops.sample(theta, h, start, decisive, sampling, text)
         start = text[-1:]
-        yield "".join(model.alphabet[code] for code in text)
+        yield "".join(model.alphabet[code] for code in text.tolist())

@@ -6,10 +6,13 @@ import shutil
 import subprocess
 import sys
 
+import pytest
 from harness import one_line_error
 from msgspec import structs
 
 from nbrnn.storage.run_store import RunFolder
+
+pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
 
 
 def test_sample_prints_the_text_alone(nbrnn, run_folder):

@@ -12,6 +12,8 @@ from nbrnn.runs.run import run
 from nbrnn.storage.run_store import RunFolder
 from nbrnn.storage.sweep_store import SweepFolder
 
+pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
+
 SMALL = ["--hidden", "5", "--sample-every", "0", "--quiet"]
 
 

@@ -11,6 +11,8 @@ from nbrnn import corpus
 from nbrnn.cli.hints import CORPORA, SYNONYMS
 from nbrnn.cli.main import app
 
+pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
+
 FAST = ["--hidden", "5", "--updates", "300"]
 
 

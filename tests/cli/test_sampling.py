@@ -1,11 +1,8 @@
 """How samples are shown: at once on a terminal, at several temperatures, to a file as they are."""
 
 import json
-import os
 import re
-import sys
 
-import pexpect
 import pytest
 from harness import one_line_error
 
@@ -76,19 +73,12 @@ def test_a_row_is_printed_as_soon_as_it_is_written(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("columns", [40, 100])
-def test_on_a_terminal(run_folder, columns):
+def test_on_a_terminal(on_terminal, run_folder, columns):
     model = Model(run_folder)
-    arguments = ["-m", "nbrnn", "sample", str(run_folder), "--length", "120", "--temperature", "0.5,1"]
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    child = pexpect.spawn(
-        sys.executable, arguments, dimensions=(24, columns), encoding="utf-8", env=environment
-    )
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", child.before.replace("\r\n", "\n"))  # without colours
+    sample = ["sample", run_folder, "--length", "120", "--temperature", "0.5,1"]
+    seen = on_terminal(*sample, columns=columns)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", seen.replace("\r\n", "\n"))  # without colours
     assert (":" in shown.splitlines()[0]) == (columns == 40)
     if columns == 40:
         for temperature in (0.5, 1):

@@ -11,6 +11,8 @@ from nbrnn.errors import ConfigError
 from nbrnn.presets import PRESETS, with_preset
 from nbrnn.storage.run_store import RunFolder
 
+pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
+
 TINY = ["--hidden", "5", "--seq-length", "10", "--updates", "20", "--sample-every", "0", "-q"]
 
 # ---------------------------------------------------------------- presets

@@ -15,6 +15,7 @@ from nbrnn.storage.run_store import RunFolder
 FAST = ["--hidden", "5", "--updates", "200", "--seeds", "0:1"]
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_command_prints_one_json_document_and_writes_a_report(nbrnn, text_file, tmp_path):
     command = ["sweep", text_file, "--sigma", "0.01,0.1", *FAST, "--json"]
     done = nbrnn(*command)
@@ -67,6 +68,7 @@ def test_settings_that_do_not_fit_the_text_are_refused_before_any_run(
     assert not list(tmp_path.glob("results/s/runs*"))
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_report_that_cannot_be_written_costs_nothing_else(nbrnn, text_file, tmp_path):
     (tmp_path / "s").mkdir()
     nbrnn("sweep", text_file, *FAST, "--name", "s", "-q")

@@ -37,11 +37,13 @@ def test_train_prints_one_json_document(nbrnn, text_file, tmp_path):
     assert nbrnn("train", text_file, *FAST, "--force", "-q").stderr == ""
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_quiet_says_nothing(nbrnn, text_file):
     done = nbrnn("train", text_file, *FAST, "--quiet")
     assert (done.stdout, done.stderr) == ("", "")
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_stranger_can_train_from_the_start_that_zero_updates_write(nbrnn, text, text_file, tmp_path):
     options = ["train", text_file, "--hidden", "20", "--dtype", "float64", "--quiet"]
     nbrnn(*options, "--updates", "0", "--out", "a")
@@ -60,6 +62,7 @@ def test_a_stranger_can_train_from_the_start_that_zero_updates_write(nbrnn, text
     nbrnn(*options, "--updates", "300", "--out", "a")  # the longer run goes on from the shorter
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_standard_input(nbrnn, text, text_file, tmp_path):
     nbrnn("train", "-", *FAST, "--out", "piped", "-q", input=text)
     nbrnn("train", text_file, *FAST, "--out", "named", "-q")
@@ -81,6 +84,7 @@ def test_resume_takes_the_length_only(nbrnn, text_file, tmp_path):
     assert bits(tmp_path / "run", anew) == bits(tmp_path / "scratch", anew)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_changed_text_is_noticed(nbrnn, text, tmp_path):
     (tmp_path / "text.txt").write_text(text)
     nbrnn("train", "text.txt", *FAST, "--out", "run", "-q")
@@ -89,6 +93,7 @@ def test_a_changed_text_is_noticed(nbrnn, text, tmp_path):
     assert "another text" in line
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_diverging_is_exit_code_1(nbrnn, text_file):
     done = nbrnn("train", text_file, *FAST, "--eta", "1e30", "--json", code=1)
     document = json.loads(done.stdout)

@@ -6,25 +6,17 @@ import shutil
 import pytest
 from harness import one_line_error, run_program
 
-from nbrnn.cli.main import app
 from nbrnn.visible import visible
 
 FAST = ["--hidden", "5", "--updates", "300"]
 
 
 @pytest.fixture
-def usage_error(capsys, tmp_path, monkeypatch):
+def usage_error(nbrnn, tmp_path):
     """Return a function that calls the program in this process and returns its one-line error."""
-    monkeypatch.chdir(tmp_path)
 
     def call(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            app([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        assert exit_.value.code == 2, captured
-        (line,) = captured.err.splitlines()
-        assert line.startswith("nbrnn: ")
-        assert captured.out == ""
+        line = one_line_error(nbrnn(*arguments, code=2))
         assert os.listdir(tmp_path) == []
         return line
 
@@ -124,23 +116,17 @@ def test_force_deletes_nothing_but_a_run(nbrnn, text_file, tmp_path):
         ("config.json", "[]"), ("config.json", '{"schema": 1, "corpus": {}}'),
     ],
 )  # fmt: skip
-def test_a_damaged_file_is_one_line(run_folder, tmp_path, capsys, name, content):
+def test_a_damaged_file_is_one_line(nbrnn, run_folder, tmp_path, name, content):
     damaged = shutil.copytree(run_folder, tmp_path / "damaged")
     (damaged / name).write_text(content)
-    with pytest.raises(SystemExit) as exit_:
-        app(["show", str(damaged)])
-    assert exit_.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert f"{name} is damaged" in line
+    assert f"{name} is damaged" in one_line_error(nbrnn("show", damaged, code=2))
 
 
-def test_a_name_cannot_control_the_terminal(run_folder, tmp_path, capsys):
+def test_a_name_cannot_control_the_terminal(nbrnn, run_folder, tmp_path):
     hostile = shutil.copytree(run_folder, tmp_path / "hostile")
     config = (hostile / "config.json").read_text()
     (hostile / "config.json").write_text(config.replace('"made-up"', '"\\u001b[31m"'))
-    with pytest.raises(SystemExit):
-        app(["show", str(hostile)])
-    assert "\x1b" not in capsys.readouterr().out
+    assert "\x1b" not in nbrnn("show", hostile).stdout
 
 
 def test_a_damaged_checkpoint_is_one_line(nbrnn, tmp_path, text_file):
@@ -181,9 +167,12 @@ def test_a_name_in_a_title_cannot_control_the_terminal(nbrnn, run_folder, text_f
     assert "\x1b" not in done.stdout
 
 
-def test_a_wrong_backend_of_matplotlib_is_none_of_ours(run_folder, tmp_path):
+@pytest.mark.slow
+def test_a_wrong_backend_of_matplotlib_is_none_of_ours(text_file, tmp_path):
     environment = {**os.environ, "MPLBACKEND": "nonsense"}
-    run_program("report", run_folder, "--out", tmp_path, "-q", env=environment)
+    train = ["train", text_file, "--hidden", "2", "--updates", "0", "--out", tmp_path / "run", "-q"]
+    run_program(*train, env=environment)
+    assert (tmp_path / "run" / "loss.png").exists()
 
 
 def test_control_characters_are_escaped_for_eyes():

@@ -10,7 +10,6 @@ import naive
 import numpy as np
 import pytest
 
-from nbrnn.cli.main import app
 from nbrnn.config import SETTINGS, RunConfig
 from nbrnn.corpus import load
 from nbrnn.naming import run_id
@@ -20,6 +19,8 @@ from nbrnn.storage.run_store import RunFolder
 from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
+
+pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
 
 DATA = Path(__file__).parents[1] / "data" / "0.1"
 
@@ -39,13 +40,6 @@ def moor():
 def folders(tmp_path):
     """Return a copy of all old folders, in which one may write."""
     return shutil.copytree(DATA, tmp_path / "old")
-
-
-def program(*arguments):
-    """Call the program in this process; it must succeed."""
-    with pytest.raises(SystemExit) as exit_:
-        app([str(argument) for argument in arguments])
-    assert exit_.value.code == 0
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -120,12 +114,12 @@ def test_a_sweep_knows_what_it_has_done(folders, moor):
     assert folder.read_requests()[:2] == before
 
 
-def test_old_runs_are_reported_with_new_ones(folders, moor, tmp_path):
+def test_old_runs_are_reported_with_new_ones(nbrnn, folders, moor, tmp_path):
     run(RunConfig(updates=300, hidden=5, seq_length=10, sigma=0.3), moor, tmp_path / "new")
     results = read([folders / "sweep", folders / "run", folders / "resumed", tmp_path / "new"])
     assert results.unreadable == []
     assert sorted(results.runs["status"]) == ["diverged", *["finished"] * 7]
-    program("report", folders / "sweep", "--quiet")
+    nbrnn("report", folders / "sweep", "--quiet")
     with (folders / "sweep" / "report" / "runs.csv").open() as file:
         rows = {row["run_id"]: row for row in csv.DictReader(file)}
     for path in (DATA / "sweep" / "runs").iterdir():
@@ -133,14 +127,12 @@ def test_old_runs_are_reported_with_new_ones(folders, moor, tmp_path):
         assert float(rows[path.name]["smooth_loss_best"]) == summary["smooth_loss_best"]
 
 
-def test_old_runs_are_shown_sampled_and_scored(capsys):
-    program("show", DATA / "run", "--json")
-    shown = json.loads(capsys.readouterr().out)
+def test_old_runs_are_shown_sampled_and_scored(nbrnn):
+    shown = json.loads(nbrnn("show", DATA / "run", "--json").stdout)
     assert shown["summary"] == json.loads((DATA / "run" / "summary.json").read_text())
-    program("sample", DATA / "run", "--length", "200")
-    assert (DATA / "run" / "best.txt").read_text().startswith(capsys.readouterr().out)
-    program("score", DATA / "run", DATA / "moor.txt", "--json")
-    scored = json.loads(capsys.readouterr().out)
+    sampled = nbrnn("sample", DATA / "run", "--length", "200").stdout
+    assert (DATA / "run" / "best.txt").read_text().startswith(sampled)
+    scored = json.loads(nbrnn("score", DATA / "run", DATA / "moor.txt", "--json").stdout)
     model = RunFolder(DATA / "run").read_checkpoint("best")
     theta = {name: array.astype(float) for name, array in model.theta.items()}
     codes = load(str(DATA / "moor.txt")).codes

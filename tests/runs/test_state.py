@@ -20,6 +20,8 @@ from nbrnn.runs.score import mean_loss
 from nbrnn.storage.records import Summary
 from nbrnn.storage.run_store import RunFolder
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 CONFIG = RunConfig(updates=450, hidden=5, dtype="float64", sample_every=0)
 
 

@@ -17,6 +17,8 @@ from nbrnn.storage.sweep_store import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 CONFIG = RunConfig(updates=300, hidden=5, sample_every=100, sample_length=30)
 
 

@@ -377,6 +377,7 @@ def test_what_makes_no_sense_is_refused(nbrnn, text_file, tmp_path, options, say
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("without_pictures", "without_figures")
 def test_the_command_says_what_it_does(nbrnn, text_file, monkeypatch):
     monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: [])
     lists = ["--updates", "400", "--eta", "0.05,0.1,0.2", "--hidden", "5", "--seeds", "0"]

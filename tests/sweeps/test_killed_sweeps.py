@@ -7,6 +7,7 @@ import signal
 import children
 import psutil
 import pytest
+import workers
 from harness import LISTS, Events, all_end, sweep_bits
 
 from nbrnn.storage.sweep_store import SweepFolder
@@ -56,7 +57,7 @@ def deadly(tmp_path, monkeypatch):
     marks.mkdir()
 
     def call(run_id, times):
-        dying = functools.partial(children.dying_here, marks, run_id, times)
+        dying = functools.partial(workers.dying_here, marks, run_id, times)
         monkeypatch.setattr(process, "run_in_child", dying)
         return marks
 
