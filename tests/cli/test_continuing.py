@@ -81,7 +81,8 @@ def test_a_model_that_is_lost_from_zero_is_warned_of(nbrnn, lost, text_file):
 
 
 def test_reports_tell_which_models_are_lost_from_zero(nbrnn, lost):
-    said = "From h = 0 the best model of hidden 5, eta 0.1, sigma 0.1, seed 1 loses 10.9 nats"
+    model = "the best model of hidden 5, eta 0.1, sigma 0.1, seed 1"
+    said = f"From h = 0 instead of its own state {model} loses 10.9 nats"
     assert read([lost.path]).lost_from_zero()[0].startswith(said)
     assert said in nbrnn("compare", lost.path).stdout.replace("\n  ", " ")
     nbrnn("report", lost.path, "-q")

@@ -63,7 +63,7 @@ def test_the_answer_and_the_report_say_so(results, monkeypatch):
     (sentence,) = (text for text in answers(results) if text.startswith("Ranked after"))
     row = results.lengths.iloc[1]
     expected = f"Ranked after 100 of 800 updates: rank correlation with the end {row['spearman']:.2f}"
-    assert sentence.startswith(f"{expected} (by new seeds {row['spearman_low']:.2f} to ")
+    assert sentence.startswith(f"{expected} (with new seeds {row['spearman_low']:.2f} to ")
     monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: [])
     written = report([results.records[0].folder.path.parents[1]])
     assert "lengths.csv" in written.files

@@ -218,7 +218,7 @@ def test_the_pictures_are_in_the_page(folder, written):
         assert inner.get("aria-label")
         drawn = {element.get("id") for element in inner.iter()}
         assert set(re.findall(r"(?:href=\"|url\()#([^\")]*)", picture)) <= drawn
-    loss, best, _ = found
+    best, loss, _ = found
     runs = written.results.runs.query("status == 'finished'")
     tips = [html.unescape(tip) for tip in re.findall(r"<title>(.*?)</title>", best, re.DOTALL)]
     said = {
