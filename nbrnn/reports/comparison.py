@@ -178,4 +178,4 @@ def seeds_of(row: Mapping[str, Any]) -> str:
 
 def digits(value: float) -> str:
     """Return a difference with two digits, or all before the point."""
-    return f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
+    return f"{value:#.2g}" if abs(value) < 9.95 else f"{value:.0f}"

@@ -15,7 +15,7 @@ from nbrnn.reports.tables import Results, column_of
 
 MOST_SENTENCES = 30
 CONFIGURATION = "configuration"
-NEW_SEEDS = "(by new seeds)"  # a range that is no confidence interval
+NEW_SEEDS = "(with new seeds)"  # a range that is no confidence interval
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -220,7 +220,7 @@ def after(row: Mapping[str, Any]) -> str:
 
 
 def lost_of(row: Mapping[str, Any], kept: str) -> str:
-    """Return what was lost by keeping the best few, and what would be by new seeds."""
+    """Return what was lost by keeping the best few, and what would be with new seeds."""
     ends = ("", "_low", "_high")
     return with_range(*(figure_of(row[f"{kept}_lost{end}"], row["unit"]) for end in ends))
 

@@ -51,8 +51,8 @@ def test_the_answer_to_the_400_runs():
     assert effect in text
     (interaction,) = (line for line in text if line.startswith("epsilon and sigma interact"))
     assert interaction == (
-        "epsilon and sigma interact: epsilon 1 instead of 1e-08 lowers the best smooth loss by 3 "
-        "(2.1 to 3.8) at sigma 0.03, but raises it by 1 (0.41 to 1.6) at sigma 0.3."
+        "epsilon and sigma interact: epsilon 1 instead of 1e-08 lowers the best smooth loss by 3.0 "
+        "(2.1 to 3.8) at sigma 0.03, but raises it by 1.0 (0.41 to 1.6) at sigma 0.3."
     )
     assert any("If you can afford 5 runs, take sigma 0.01, epsilon 1" in line for line in text)
     assert any("0.02 in the mean of 28 pairs: --paired gains nothing" in line for line in text)

@@ -72,7 +72,7 @@ def test_the_answer_and_the_report_say_so(results, monkeypatch):
     assert heading in written.page.read_text()
     lines = (written.folder / "answer.md").read_text().partition(heading)[2].splitlines()
     assert sum(line.startswith("| ") for line in lines) == 7
-    assert any("Spearman (by new seeds)" in line for line in lines)
+    assert any("Spearman (with new seeds)" in line for line in lines)
 
 
 def test_held_out_losses_have_a_history_too(corpus, tmp_path):
