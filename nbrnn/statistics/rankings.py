@@ -18,7 +18,7 @@ SHARES = {"best": 0.0, "quarter": 1 / 4, "half": 1 / 2}
 
 
 class Ranged(NamedTuple):
-    """A number with the range in which it would fall with new seeds; NaN where nothing is known of chance.
+    """A number with the range into which new seeds would move it; NaN where nothing is known of chance.
 
     That is no confidence interval: of clear rankings the number itself may be above the range.
     """
