@@ -63,7 +63,7 @@ def test_losses_from_zero_are_those_of_the_summary(run_folder, corpus):
 def test_a_model_that_is_lost_from_zero_is_told_in_digits_that_differ():
     lost = Summary(status="finished", score_best=2.31, score_unigram=2.28, nats_per_character_best=1.5)
     (said,) = attractor(SimpleNamespace(summary=lost))
-    assert "loses 2.31 nats per character, a unigram model only 2.28: training" in said
+    assert "loses 2.31 nats per character, more than a unigram model (2.28): training" in said
     assert attractor(SimpleNamespace(summary=structs.replace(lost, score_best=2.0))) == []
 
 
