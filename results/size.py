@@ -77,6 +77,15 @@ def table(text: str, found: dict[int, list[Row]], times: dict[int, float]) -> li
     return markdown(head, lines)
 
 
+def gains(found: dict[int, list[Row]]) -> str:
+    """Say how much is gained between sizes, and which learning rates might be larger still."""
+    mean = {m: np.mean([held_out(row) for row in runs]) for m, runs in found.items()}
+    first, then = (f"{mean[a] - mean[b]:.3f} from {a} to {b}" for a, b in ((50, 200), (200, 500)))
+    largest = [str(m) for m, runs in found.items() if runs[0]["eta"] == ETAS[m].split(",")[-1]]
+    limit = f" The best learning rate is the largest tried with {', '.join(largest)}." if largest else ""
+    return f"The held-out loss falls by {first} hidden units, and by {then}.{limit}"
+
+
 def drawn(found: dict[str, dict[int, list[Row]]], file: Path) -> None:
     """Draw held-out and training loss over the size, every run and the mean."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
@@ -119,7 +128,7 @@ def main() -> None:
         "![Losses over the number of hidden units](size.png)",
     ]
     for corpus, sizes in found.items():
-        text += ["", f"## {corpus.capitalize()}", "", *table(corpus, sizes, times)]
+        text += ["", f"## {corpus.capitalize()}", "", gains(sizes), "", *table(corpus, sizes, times)]
         text += ["", f"All [runs]({corpus}/runs.csv) and [configurations]({corpus}/settings.md)."]
     (HERE / "README.md").write_text("\n".join(text) + "\n")
 
