@@ -1,5 +1,6 @@
 """What several tests use: a small text, a run in a folder, the program, processes that may be killed."""
 
+import gc
 import io
 import multiprocessing
 import multiprocessing.forkserver
@@ -37,6 +38,12 @@ def pytest_configure():
 def pytest_collection_modifyitems(items):
     """Let slow tests come first, so that several processes end at about the same time."""
     items.sort(key=lambda item: "slow" not in item.keywords)
+
+
+def pytest_collection_finish():
+    """Let the garbage collector pass over all that is imported by now, each time it looks."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

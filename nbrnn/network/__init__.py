@@ -15,7 +15,7 @@ Where to look:
 
     the shapes, and what kernels are handed    params       Layout, Parameters, Gradient, Work, Buffers
     forward, and the loss                      rnn          forward, softmax_loss
-    back-propagation                           rnn          backward
+    back-propagation through time (BPTT)       rnn          backward
     the same for several windows at once       batches      batch_forward, batch_loss, batch_backward
     the windows of one update                  windows      loss_of_one, loss_of_several
     AdaGrad, and how to add an optimizer       optimizers   AdaGrad, adagrad, RULES

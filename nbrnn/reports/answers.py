@@ -14,7 +14,7 @@ from nbrnn.reports.comparison import SURE, digits
 from nbrnn.reports.rows import after, figure_of, interval_of, lost_of, rows_of, with_range
 from nbrnn.reports.tables import Results
 from nbrnn.statistics.best import LEAST_P
-from nbrnn.statistics.chances import MEANINGFUL, expected_best
+from nbrnn.statistics.chances import MEANINGFUL, expected_best_band
 from nbrnn.statistics.effects import Effect, Interaction
 from nbrnn.statistics.importance import FEWEST, ROUGH
 from nbrnn.statistics.stats import Mean, interquartile_mean, mean_of, skewness
@@ -38,12 +38,13 @@ ANSWER_METHOD = (
     "Munk (Journal of the American Statistical Association 92, 1997), corrected for their number "
     "after Holm. Where combinations are missing, effects that add up are fitted by least squares, "
     "and where there are too few for that, the ranks of configurations are tested after Kruskal and "
-    "Wallis, one setting at a time. Their shares and interactions are then told by functional analysis "
-    "of variance of these ranks over a random forest (fANOVA: Hutter, Hoos and Leyton-Brown, ICML "
-    "2014), if scikit-learn is installed and the forest predicts configurations that it has not seen "
-    "(out-of-bag R² above 0). With few configurations these shares are too alike, and of what two "
-    "settings do only together most is found from a hundred on. The expected best of n runs: Dodge "
-    "et al., Show your work, 2019, with bootstrap intervals. The probability that a run of one "
+    "Wallis, one setting at a time. Their shares and interactions are then told by functional "
+    "analysis of variance of what a random forest predicts of these ranks (fANOVA: Hutter, Hoos and "
+    "Leyton-Brown, ICML 2014), if scikit-learn is installed and the forest predicts configurations "
+    "that it has not seen (out-of-bag R² above 0). With few configurations these shares are closer to "
+    "one another than they should be, and of what two settings do only together most is found from a "
+    "hundred on. The expected best of n runs: Dodge et al., Show your work, 2019, with bootstrap "
+    "intervals. The probability that a run of one "
     f"configuration beats one of another counts as meaningful from {MEANINGFUL} on (Bouthillier et "
     "al., Accounting for variance in machine learning benchmarks, 2021). Seeds that would tell a "
     "difference: with a power of 80 %, at 5 %. Whether rankings by shorter runs hold: Spearman's and "
@@ -139,7 +140,8 @@ def effects(results: Results) -> list[str]:
     main = sorted(found.main, key=lambda effect: -effect.share)
     if found.method in ("ranks", "fanova"):
         shares = listed(main, importance, MOST_EFFECTS)
-        return [f"Of the ranks of configurations {shares}; {forest(results)}."]
+        of = "what a random forest predicts of the ranks" if found.method == "fanova" else "the ranks"
+        return [f"Of {of} of configurations {shares}; {forest(results)}."]
     how = "on average" if found.method == "grid" else "if effects add up"
     said = [main_effect(effect, how) for effect in main[:MOST_EFFECTS]]
     pairs = sorted((one for one in found.interactions if one.p <= SURE), key=lambda one: one.p)
@@ -152,8 +154,9 @@ def main_effect(effect: Effect, how: str) -> str:
     name, (first, *rest) = named(effect.setting), [texts[level] for level in effect.levels]
     told = [i for i, p in enumerate(effect.p_holm) if i and p <= SURE]
     if not told:
-        unsure = f"surely higher at no other value (at {rest[-1]} by {amount(effect.behind[-1])})"
-        return f"{name}: {how} the loss is lowest at {first}, but {unsure}."
+        most = f"at {rest[-1]} it is higher by {amount(effect.behind[-1])}"
+        doubt = "not sure among so many comparisons" if len(rest) > 1 else "which is not sure"
+        return f"{name}: {how} the loss is lowest at {first}; {most}, {doubt}."
     if len(effect.levels) == 2:
         low, high = effect.behind[1].low, effect.behind[1].high
         lower = f"{digits(effect.behind[1].mean)} lower at {first} than at {rest[0]}"
@@ -183,8 +186,8 @@ def forest(results: Results) -> str:
         return f"fANOVA tells no more, as {trees} predicts nothing"
     pairs = [(names, share) for names, share in effects.together if share >= LEAST_TOGETHER]
     together = listed(pairs, lambda pair: f"{' with '.join(map(named, pair[0]))} {pair[1]:.0%}")
-    more = f"beyond each alone {together}; " if pairs else ""
-    rough = ", rough with so few" if count < ROUGH else ""
+    more = f"together, beyond each alone, {together}; " if pairs else ""
+    rough = ", rough with so few configurations" if count < ROUGH else ""
     return f"{more}fANOVA by {trees}{rough}"
 
 
@@ -238,7 +241,7 @@ def chances(results: Results) -> list[str]:
         against = "the nearest surely worse" if findings.surely_worse else "the next"
         said.append(
             f"A run of the best beats one of {against} with a probability of {p:.2f} "
-            f"({low:.2f} to {high:.2f}); {meaning(low, high)}."
+            f"({low:.2f} to {high:.2f}): {meaning(low, high)}."
         )
     correlations = rows["correlation"].dropna()
     if len(correlations):
@@ -249,23 +252,26 @@ def chances(results: Results) -> list[str]:
 
 def several_runs(results: Results, name: str, band: tuple[float, float, float]) -> str:
     """Say of which configuration the best of several runs is expected to be lowest, and how low."""
-    findings, (value, low, high) = results.findings, band
-    lowest = f"{figure_of(value, findings.unit)} ({interval_of(low, high, findings.unit)})"
+    findings = results.findings
+
+    def expected(value: float, low: float, high: float) -> str:
+        return f"{figure_of(value, findings.unit)} ({interval_of(low, high, findings.unit)})"
+
     if name == (best := findings.names[0]):
-        return f"If you can afford {TRIES} runs, take the same: their best is expected at {lowest}."
-    other = figure_of(expected_best(findings.losses[best], TRIES), findings.unit)
-    return (
-        f"If you can afford {TRIES} runs, take {name}: their best is expected at {lowest}, that of "
-        f"{TRIES} of {best} at {other}."
-    )
+        take = f"take the same: their best is expected at {expected(*band)}"
+    else:
+        other = expected(*expected_best_band(findings.losses[best], TRIES))
+        take = f"take {name}: their best is expected at {expected(*band)}, that of {best} at {other}"
+    return f"If you can afford {TRIES} runs, {take}."
 
 
 def meaning(low: float, high: float) -> str:
     """Say whether the probability of an improvement within an interval is meaningful."""
     if low >= MEANINGFUL:
-        return f"{MEANINGFUL} is enough to be meaningful"
-    much = "too little to be" if high < MEANINGFUL else "perhaps"
-    return f"that is {much} meaningful, as {MEANINGFUL} would be"
+        return f"meaningful, surely at least {MEANINGFUL}"
+    if high < MEANINGFUL:
+        return f"too little to be meaningful, surely below {MEANINGFUL}"
+    return f"perhaps meaningful, which {MEANINGFUL} and more would be"
 
 
 def short_runs(results: Results) -> list[str]:

@@ -71,8 +71,13 @@ def asked(paths: Iterable[Path]) -> Asked:
 def as_typed(command: Sequence[str]) -> str:
     """Return a command as somebody would type it, wherever the program lies."""
     program, *arguments = command
-    *_, folder, name = ("", *Path(program).parts)
-    shown = {"nbrnn": ["nbrnn"], "__main__.py": ["python", "-m", folder]}.get(name, [program])
+    path = Path(program)
+    if path.name == "nbrnn":
+        shown = ["nbrnn"]
+    elif path.name == "__main__.py" and path.parent.name:
+        shown = ["python", "-m", path.parent.name]
+    else:
+        shown = [program]
     return shlex.join([*shown, *arguments])
 
 

@@ -26,8 +26,8 @@ class Effect:
     `levels` are its values, best first, `means` the means at each of them, averaged over the other
     settings, `behind` how far each is from the best one (the first is 0), with `p_holm` corrected for
     all pairs of levels. `p` is that of no effect at all, `share` of 0 to 1 how much of the variance
-    between configurations, or with the methods `ranks` and `fanova` of their ranks, it accounts for.
-    There are no means with these.
+    between configurations it accounts for, with `ranks` of that of their ranks, with `fanova` of what
+    a forest predicts of these; there are no means then.
     """
 
     setting: str

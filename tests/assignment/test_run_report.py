@@ -107,6 +107,7 @@ def test_the_page_may_load_and_run_nothing(page):
     assert page.index(policy) < page.index("<style>")
 
 
+@pytest.mark.slow
 def test_texts_on_the_page_are_those_of_the_run(page, run_folder, text):
     folder = RunFolder(run_folder)
     model = folder.read_checkpoint("best")
@@ -151,6 +152,7 @@ def test_tables_are_latex_with_booktabs(written):
         assert f"\\label{{tab:{file.stem}}}" in text
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_report_but_for_the_date(written, run_folder, tmp_path):
     again = report(run_folder, tmp_path / "again")
     for name in FILES:
@@ -160,6 +162,7 @@ def test_the_same_run_gives_the_same_report_but_for_the_date(written, run_folder
         assert first == second, name
 
 
+@pytest.mark.slow
 def test_the_picture_shows_where_the_run_learned(run_folder, held_out_run, tmp_path):
     for path in (run_folder, held_out_run):
         folder = RunFolder(path)
@@ -223,6 +226,7 @@ def test_another_text_is_none(nbrnn, no_drawings, tmp_path):
     assert "--text is for the report of one run" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["interrupted", "resumed"])
 def test_old_and_unfinished_runs_are_reported(nbrnn, tmp_path, monkeypatch, name):
     monkeypatch.setattr("nbrnn.assignment.report.KINDS", ("png", "svg"))
@@ -270,6 +274,7 @@ def test_a_run_that_diverged(nbrnn, no_drawings, text_file):
     assert "d: diverged at update" in nbrnn("report", "d").stdout
 
 
+@pytest.mark.slow
 def test_imported_weights(nbrnn, run_folder, text_file, tmp_path):
     nbrnn("export", run_folder, "w.npz")
     nbrnn("import", "w.npz", "--text", text_file, "--out", "i")

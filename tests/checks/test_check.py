@@ -185,6 +185,7 @@ def test_a_batch_that_is_summed():
         assert check(arrays(("windows summed",), layout, B=3)).causes == ["factor B"]
 
 
+@pytest.mark.slow
 def test_what_fits_no_cause_says_where_it_begins():
     given = arrays(T=6)
     given["H"][2, 4] += 0.5
@@ -234,6 +235,7 @@ def test_spellings(parameter, gradient):
     assert gradient in [row.name for row in report.rows]
 
 
+@pytest.mark.slow
 def test_numbers_that_are_not_finite_are_wrong():
     for number in (np.nan, np.inf):
         given = arrays(T=5)

@@ -38,6 +38,7 @@ def test_a_model_of_a_run_in_progress_says_so(nbrnn, run_folder, text_file, tmp_
     )
 
 
+@pytest.mark.slow
 def test_score(nbrnn, run_folder, text_file, tmp_path):
     document = json.loads(nbrnn("score", run_folder, text_file, "--json").stdout)
     assert document["characters"] == 5000

@@ -40,6 +40,7 @@ def test_a_hint_is_the_one_line(nbrnn, tmp_path, words, said):
     assert said in one_line_error(nbrnn(*shlex.split(words), code=2))
 
 
+@pytest.mark.slow
 def test_an_encoding_of_a_known_corpus_is_refused_before_anything_is_read(nbrnn, run_folder):
     score = ["score", run_folder, "federalist", "--replace-unknown", "t", "--json"]
     line = one_line_error(nbrnn(*score, "--encoding", "latin-1", code=2))
@@ -67,6 +68,7 @@ def test_the_known_corpora_are_those_of_the_corpus_module():
     assert CORPORA == corpus.NAMED
 
 
+@pytest.mark.slow
 def test_one_number_is_one_seed(nbrnn, text_file):
     sweep = ["sweep", text_file, *FAST, "--dry-run", "--json"]
     assert "1 seed: 3; for 3 seeds: --seeds 0:2" in nbrnn(*sweep, "--seeds", "3").stderr.splitlines()

@@ -110,6 +110,7 @@ def completed(folder, *lines):
     return told
 
 
+@pytest.mark.slow
 def test_texts_runs_and_folders_are_completed(tmp_path):
     for name in ("results/tour", "results/brontes-s/runs", "books/more"):
         (tmp_path / name).mkdir(parents=True)

@@ -115,6 +115,7 @@ def test_a_run_with_all_kinds_of_options(nbrnn, text_file, tmp_path):
     nbrnn("score", "run", text_file)
 
 
+@pytest.mark.slow
 def test_lists_of_clip_take_none(nbrnn, text_file):
     dry = ["sweep", text_file, "--clip", "none,5", "--seeds", "0", "--dry-run"]
     assert [row["clip"] for row in json.loads(nbrnn(*dry, "--json").stdout)] == ["none", 5.0]

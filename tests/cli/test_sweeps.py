@@ -15,6 +15,7 @@ from nbrnn.storage.run_store import RunFolder
 FAST = ["--hidden", "5", "--updates", "200", "--seeds", "0:1"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_the_command_prints_one_json_document_and_writes_a_report(nbrnn, text_file, tmp_path):
     command = ["sweep", text_file, "--sigma", "0.01,0.1", *FAST, "--json"]
@@ -79,6 +80,7 @@ def test_a_report_that_cannot_be_written_costs_nothing_else(nbrnn, text_file, tm
     assert "no report is written" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_failures_are_exit_code_1_with_a_line_that_names_them(nbrnn, text_file):
     done = nbrnn("sweep", text_file, "--eta", "0.1,1e30", *FAST, "--name", "s", code=1)
@@ -97,6 +99,7 @@ def test_failures_are_exit_code_1_with_a_line_that_names_them(nbrnn, text_file):
     )
 
 
+@pytest.mark.slow
 def test_a_report_tells_how_much_of_it_is_done(run_folder, tmp_path):
     told = []
     report([run_folder], tmp_path / "report", progress=lambda *steps: told.append(steps))

@@ -38,6 +38,7 @@ def test_300_updates_across_an_epochs_end_are_those_of_the_naive_program(corpus,
         assert distance(setup.named_memory()[name], memory[name]) < 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_each_of_300_updates_at_full_size_is_the_naive_one_from_the_same_state(corpus, dtype):
     setup = Setup(corpus, 100, 25, dtype)

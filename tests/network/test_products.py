@@ -22,6 +22,7 @@ def matmul_of_transposed_columns(C, A, B):
 SHAPES = [*product((1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 19, 20, 25, 45), (1, 2, 4, 5, 6, 9, 10, 13))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [16, 32, 112])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-4)])
 def test_products_of_all_remainders(columns, dtype, tolerance):

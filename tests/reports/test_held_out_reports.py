@@ -87,6 +87,7 @@ def test_its_curves_are_drawn(folder, results):
     assert drawn["best"].axes[0].get_xlabel() == "held-out loss of the best model (nats per character)"
 
 
+@pytest.mark.slow
 def test_the_page_and_the_tables_tell(folder, tmp_path):
     written = report([folder], tmp_path / "report")
     assert {"held_out.png", "held_out.svg"} <= set(written.files)

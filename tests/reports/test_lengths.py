@@ -59,6 +59,7 @@ def test_the_numbers_are_those_of_the_runs(results):
     assert (row["measure"], row["unit"]) == ("smooth_loss_best", "nats per window")
 
 
+@pytest.mark.slow
 def test_the_answer_and_the_report_say_so(results, monkeypatch):
     (sentence,) = (text for text in answers(results) if text.startswith("Ranked after"))
     row = results.lengths.iloc[1]
@@ -104,6 +105,7 @@ def test_configurations_with_a_diverged_run_are_left_out():
     assert table("interrupted")["configurations"].tolist() == [5, 5, 5]
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_few_configurations_or_of_rates_that_know_the_end(corpus, tmp_path):
     few = swept({**LISTS, "eta": "0.1,0.2,0.4", "seed": "0"}, corpus, tmp_path / "few")
     assert few.lengths.empty

@@ -58,7 +58,7 @@ def test_runs_without_settings_share_none():
 def test_commands_and_all_runs_are_those_of_the_sweep(tmp_path, corpus):
     folder = SweepFolder(tmp_path)
     for number_, words in enumerate(
-        (["/bin/nbrnn", "sweep", "my text"], ["/x/nbrnn/__main__.py"], ["a.py"])
+        (["/bin/nbrnn", "sweep", "my text"], ["/x/nbrnn/__main__.py"], ["a.py"], [""])
     ):
         ids = [f"run{number_}", "both"]
         folder.add_request(
@@ -69,7 +69,8 @@ def test_commands_and_all_runs_are_those_of_the_sweep(tmp_path, corpus):
         )  # fmt: skip
     found = asked([tmp_path, tmp_path / "nothing"])
     assert found == Asked(
-        ["nbrnn sweep 'my text'", "python -m nbrnn", "a.py"], {"run0", "run1", "run2", "both"}
+        ["nbrnn sweep 'my text'", "python -m nbrnn", "a.py", "''"],
+        {"run0", "run1", "run2", "run3", "both"},
     )
 
 

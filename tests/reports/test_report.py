@@ -78,6 +78,7 @@ def test_all_files_are_there(folder, written):
             assert data.startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_the_same_files_come_out_again(folder, written, tmp_path):
     report([folder], tmp_path)
     for name in written.files:
@@ -136,6 +137,7 @@ def test_one_run_and_three_swept_settings(corpus, run_folder, tmp_path):
     assert files == [*TABLES, *pictures("loss", "best", "heat", "seconds"), "index.html"]
 
 
+@pytest.mark.slow
 def test_names_are_shown_as_they_are(corpus, tmp_path):
     name = "<b>&$x^2$|红</b>"
     strange = type(corpus)(name, "", "utf-8", "0" * 64, corpus.alphabet, corpus.codes)
@@ -331,6 +333,7 @@ def test_a_name_runs_no_script(folder, written, browser):
 # ---------------------------------------------------------------- the commands
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_report_and_compare(nbrnn, folder, tmp_path):
     done = nbrnn("report", folder, "--out", "here", "--json")

@@ -297,6 +297,7 @@ def test_one_text_under_two_names_counts_once(corpus, tmp_path):
     assert results.configurations["n"].tolist() == [3, 3]
 
 
+@pytest.mark.slow
 def test_epochs_beside_updates(corpus, tmp_path):
     for length in ({"epochs": "1"}, {"updates": "100,0"}):
         lists = {"hidden": "2", "seed": "0:1", **length}

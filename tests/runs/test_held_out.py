@@ -49,6 +49,7 @@ def held_out_loss(config, text, updates):
     return naive.loss_per_character(imitate(config, text, updates).theta, text.codes[KEPT:])
 
 
+@pytest.mark.slow
 def test_its_loss_is_that_of_the_naive_program_read_once_from_zero(text, done):
     config, folder, summary = done
     looks = folder.read_validation()

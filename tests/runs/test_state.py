@@ -45,6 +45,7 @@ def naive_model(corpus, updates):
     return theta, naive.train(theta, corpus.codes, updates)[-1]
 
 
+@pytest.mark.slow
 def test_both_checkpoints_hold_the_state_of_their_model(corpus, folder):
     for kind in ("best", "last"):
         model = folder.read_checkpoint(kind)

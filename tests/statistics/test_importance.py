@@ -99,6 +99,7 @@ def drawn(count, loss, seed=0):
     return effects_of(dict(zip("abcd", settings.tolist(), strict=True)), cells_of(losses))
 
 
+@pytest.mark.slow
 def test_a_forest_says_what_a_random_search_knows():
     pytest.importorskip("sklearn")
     one = drawn(50, lambda a, b, noise: (a - 0.5) ** 2 + 1e-3 * noise)

@@ -46,6 +46,7 @@ def test_what_is_lost_is_what_counting_says():
         assert found.keeps_best["best"] <= found.keeps_best["quarter"] <= found.keeps_best["half"] <= 1
 
 
+@pytest.mark.slow
 def test_ranges_hold_rankings_by_other_seeds(monkeypatch):
     monkeypatch.setattr("nbrnn.statistics.rankings.RESAMPLES", 500)
     rng = np.random.default_rng(2)

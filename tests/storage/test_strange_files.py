@@ -104,6 +104,7 @@ def test_a_part_of_a_sweep(kind, name, outside, one_line, tmp_path):
         read_runs(tmp_path / "sweep")
 
 
+@pytest.mark.slow
 @strange.BY_KIND
 def test_a_text(kind, outside, one_line, tmp_path):
     shutil.copy(DATA / "moor.txt", tmp_path / "text")

@@ -82,6 +82,7 @@ def survivors(records, shares, rate, losses_of):
     return kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [2, 3])
 @pytest.mark.parametrize("lists", [LISTS, HELD_OUT], ids=["smooth", "held out"])
 def test_those_are_kept_that_are_best_so_far(corpus, tmp_path, whole, lists, rate):
@@ -124,6 +125,7 @@ def test_the_beginnings_of_whole_runs_lead_to_the_same_decisions(corpus, tmp_pat
     assert [decided] == rounds_of(halved)
 
 
+@pytest.mark.slow
 def test_kept_runs_are_whole_ones_and_dropped_ones_become_so(corpus, tmp_path, whole, halved):
     (rounds,) = rounds_of(halved)
     bits, expected = sweep_bits(halved), sweep_bits(whole)
@@ -165,6 +167,7 @@ def test_jobs_and_backends_change_nothing(corpus, tmp_path, halved, options):
     assert rounds_of(tmp_path) == rounds_of(halved)
 
 
+@pytest.mark.slow
 def test_stopped_anywhere_it_goes_on_with_what_was_decided(corpus, tmp_path, halved):
     for starts in (3, 5, 9, 12):
         events = Events()
@@ -182,6 +185,7 @@ def test_stopped_anywhere_it_goes_on_with_what_was_decided(corpus, tmp_path, hal
     assert sweep_bits(tmp_path) == sweep_bits(halved)
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_is_tried_again_before_anything_is_decided(
     corpus, tmp_path, halved, monkeypatch
 ):
@@ -204,6 +208,7 @@ def test_a_run_that_failed_is_tried_again_before_anything_is_decided(
     assert sweep_bits(tmp_path) == sweep_bits(halved)
 
 
+@pytest.mark.slow
 def test_a_round_that_goes_on_counts_what_was_done_before(corpus, tmp_path):
     class Counting(SweepWatcher):
         def decided(self, decided):
@@ -227,6 +232,7 @@ def test_a_request_without_a_length_wants_the_default(tmp_path, halved):
     assert {(wanted.epochs, wanted.updates) for wanted in folder.wanted().values()} == {(None, None)}
 
 
+@pytest.mark.slow
 def test_decisions_are_those_on_disk(corpus, tmp_path, halved, monkeypatch):
     folder = SweepFolder(shutil.copytree(halved, tmp_path / "copy"))
     (request,) = folder.read_requests()
@@ -257,6 +263,7 @@ def test_decisions_are_those_on_disk(corpus, tmp_path, halved, monkeypatch):
     assert rounds_of(folder.path) == rounds_of(halved)
 
 
+@pytest.mark.slow
 def test_after_a_longer_sweep_that_was_stopped(corpus, tmp_path, halved):
     folder, events = shutil.copytree(halved, tmp_path / "copy"), Events()
     sweep(LISTS, corpus, folder, observer=events, stop=lambda: len(events.reports) > 9, jobs=1)
@@ -377,6 +384,7 @@ def test_what_makes_no_sense_is_refused(nbrnn, text_file, tmp_path, options, say
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures", "without_figures")
 def test_the_command_says_what_it_does(nbrnn, text_file, monkeypatch):
     monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: [])
