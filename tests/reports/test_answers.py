@@ -205,7 +205,7 @@ def test_of_a_random_search_a_forest_tells_shares():
     )
     assert re.fullmatch(r"\| eta by sigma( \| -){6} \| \d% \|", last)
     (line,) = (line for line in said(search(40)) if "ranks of configurations" in line)
-    assert line.endswith(", rough with so few.")
+    assert line.endswith(", rough with so few configurations.")
 
 
 def test_without_scikit_learn_a_random_search_names_the_extra(monkeypatch):
