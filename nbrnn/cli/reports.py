@@ -184,9 +184,9 @@ def report(
 
     paths = [existing(folder) for folder in folders]
     write = writer(paths, text)
-    place_of(paths[0], out)  # says that nothing may be written there before anybody waits
     with Signals() as signals:
         if watch:
+            place_of(paths[0], out)  # before anybody waits for what may not be written there
             signals.defer()
         while watch and any(SweepFolder(path).is_at_work() for path in paths) and not signals.waiting():
             with suppress(StoreError):  # nothing has begun yet
