@@ -6,6 +6,7 @@ on two cores.
 """
 
 import json
+import math
 import tempfile
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nbrnn.corpus import load
+from nbrnn.network.params import shapes
 from nbrnn.plots import COLOURS, plain, save
 from results.question import COURSE, ROOT, TEXTS, markdown, nbrnn, rows, swept
 
 HERE = ROOT / "size"
-NETWORK = (*COURSE, "--batch", "16", "--seq-length", "50", "--schedule", "linear")
+BATCH, LENGTH = 16, 50
+NETWORK = (*COURSE, "--batch", str(BATCH), "--seq-length", str(LENGTH), "--schedule", "linear")
 ETAS = {
     50: "0.004,0.008,0.016",
     100: "0.004,0.008,0.016",
@@ -59,7 +62,7 @@ def microseconds(hidden: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         network = (*NETWORK, "--hidden", str(hidden), "--updates", str(TIMED))
         summary = json.loads(nbrnn("train", "shakespeare", *network, "--out", f"{folder}/run", "--json"))
-    return 1e6 / (summary["updates_per_second"] * 16 * 50)
+    return 1e6 / (summary["updates_per_second"] * BATCH * LENGTH)
 
 
 def table(text: str, found: dict[int, list[Row]], times: dict[int, float]) -> list[str]:
@@ -69,7 +72,7 @@ def table(text: str, found: dict[int, list[Row]], times: dict[int, float]) -> li
         losses = np.array([held_out(row) for row in runs])
         training = np.mean([float(row["epoch_mean_loss_last"]) for row in runs])
         lines.append([
-            f"{m}", f"{m * m + 2 * m * K + m + K:,}", runs[0]["eta"],
+            f"{m}", f"{sum(map(math.prod, shapes(m, K).values())):,}", runs[0]["eta"],
             f"{losses.mean():.3f}", f"{losses.std(ddof=1):.3f}", f"{losses.mean() / np.log(2):.2f}",
             f"{training:.3f}", f"{times[m]:.2f}",
         ])  # fmt: skip

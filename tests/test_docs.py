@@ -237,6 +237,9 @@ def test_the_table_of_sizes_is_that_of_the_results(text, name):
         losses = [float(row["validation_best"]) for row in runs if row["hidden"] == hidden]
         cells.append(f"{statistics.median(losses):.3f} ({max(losses):.3f})")
     assert f"| {name} | {' | '.join(cells)} |" in README
+    page = (ROOT / "results" / "size" / "README.md").read_text()
+    sizes = re.findall(r"^\| \d+ \|.*\| ([\d.]+) \|$", page, re.MULTILINE)[:5]
+    assert f"| µs of training a character | {' | '.join(sizes)} |" in README
 
 
 def test_the_table_of_editions_is_that_of_the_results():
