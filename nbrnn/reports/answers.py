@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,8 @@ from nbrnn.reports.comparison import SURE, digits
 from nbrnn.reports.rows import after, figure_of, interval_of, lost_of, rows_of, with_range
 from nbrnn.reports.tables import Results
 from nbrnn.statistics.best import LEAST_P
-from nbrnn.statistics.chances import MEANINGFUL, expected_best_band
-from nbrnn.statistics.effects import Effect, Interaction
+from nbrnn.statistics.chances import MEANINGFUL
+from nbrnn.statistics.effects import OF_RANKS, Effect, Interaction
 from nbrnn.statistics.importance import FEWEST, ROUGH
 from nbrnn.statistics.stats import Mean, interquartile_mean, mean_of, skewness
 from nbrnn.storage.records import DROPPED
@@ -138,7 +138,7 @@ def effects(results: Results) -> list[str]:
     if len(found.main) < 2:
         return []  # of a single setting the configurations are the values
     main = sorted(found.main, key=lambda effect: -effect.share)
-    if found.method in ("ranks", "fanova"):
+    if found.method in OF_RANKS:
         shares = listed(main, importance, MOST_EFFECTS)
         of = "what a random forest predicts of the ranks" if found.method == "fanova" else "the ranks"
         return [f"Of {of} of configurations {shares}; {forest(results)}."]
@@ -231,8 +231,8 @@ def open_questions(results: Results) -> list[str]:
 def chances(results: Results) -> list[str]:
     """Say what luck does: the best of several runs, one run against another, common seeds."""
     findings, said = results.findings, []
-    if (first := findings.first_in(TRIES)) is not None:
-        said.append(several_runs(results, *first))
+    if bands := findings.bands_in(TRIES):
+        said.append(several_runs(bands, findings.names[0], findings.unit))
     rows = results.comparison[results.comparison["measure"] == results.best.column]
     other = findings.surely_worse[0] if findings.surely_worse else findings.names[1]
     one = rows[(rows["a"] == findings.names[0]) & (rows["b"] == other)]
@@ -250,18 +250,19 @@ def chances(results: Results) -> list[str]:
     return said
 
 
-def several_runs(results: Results, name: str, band: tuple[float, float, float]) -> str:
+def several_runs(bands: Mapping[str, tuple[float, float, float]], best: str, unit: str) -> str:
     """Say of which configuration the best of several runs is expected to be lowest, and how low."""
-    findings = results.findings
 
-    def expected(value: float, low: float, high: float) -> str:
-        return f"{figure_of(value, findings.unit)} ({interval_of(low, high, findings.unit)})"
+    def expected(name: str) -> str:
+        value, low, high = bands[name]
+        return f"{figure_of(value, unit)} ({interval_of(low, high, unit)})"
 
-    if name == (best := findings.names[0]):
-        take = f"take the same: their best is expected at {expected(*band)}"
+    lowest = min(bands, key=lambda name: bands[name][0])
+    if lowest == best:
+        take = f"take the same: their best is expected at {expected(best)}"
     else:
-        other = expected(*expected_best_band(findings.losses[best], TRIES))
-        take = f"take {name}: their best is expected at {expected(*band)}, that of {best} at {other}"
+        first, second = expected(lowest), expected(best)
+        take = f"take {lowest}: their best is expected at {first}, that of {best} at {second}"
     return f"If you can afford {TRIES} runs, {take}."
 
 

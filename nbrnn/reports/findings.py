@@ -83,17 +83,17 @@ class Findings:
         more = seeds_to_tell(difference, float(spread[0]), float(spread[1])) - counts.min()
         return difference, max(1, two_digits(more))
 
-    def first_in(self, tries: int) -> tuple[str, tuple[float, float, float]] | None:
-        """Return the configuration whose best of so many runs is expected lowest; None for few runs."""
+    def bands_in(self, tries: int) -> dict[str, tuple[float, float, float]]:
+        """Return the expected lowest loss of so many runs with its interval, by configuration.
+
+        Empty where one that may be the best has too few runs for an interval.
+        """
         rows = self.tries[(self.tries["tries"] == tries) & self.tries["ci_low"].notna()]
         bands = {
             str(name): (float(value), float(low), float(high))
             for name, value, low, high in rows[["setting", *TRIES_COLUMNS[3:6]]].itertuples(index=False)
         }
-        if not bands or not set(self.may_be_best) <= set(bands):
-            return None
-        name = min(bands, key=lambda name: bands[name][0])
-        return name, bands[name]
+        return bands if set(self.may_be_best) <= set(bands) else {}
 
 
 def rounded_down(value: float) -> float:

@@ -12,6 +12,7 @@ from nbrnn.naming import PER_CHARACTER, short_texts
 from nbrnn.reports.findings import effects_table
 from nbrnn.reports.measures import Measure
 from nbrnn.reports.tables import Results, column_of
+from nbrnn.statistics.effects import OF_RANKS
 
 MOST_SENTENCES = 30
 CONFIGURATION = "configuration"
@@ -177,7 +178,7 @@ def effect_rows(results: Results) -> tuple[list[str], list[list[str]]]:
                 figure_of(row["mean"], row["unit"]),
                 figure_of(row["difference"], row["unit"]),
                 interval_of(row["ci_low"], row["ci_high"], row["unit"]),
-                p_of(row["p"] if row["method"] in ("ranks", "fanova") else row["p_holm"]),
+                p_of(row["p"] if row["method"] in OF_RANKS else row["p_holm"]),
                 "-" if np.isnan(share) else f"{share:.0%}",
             ]
         )

@@ -16,6 +16,7 @@ from nbrnn.statistics.importance import Importance, importance_of
 from nbrnn.statistics.stats import Array, Mean, holm, ranks
 
 Method = Literal["grid", "additive", "fanova", "ranks"]
+OF_RANKS: tuple[Method, ...] = ("ranks", "fanova")  # those that look at ranks of means alone
 THIRDS = ("low", "middle", "high")
 
 
