@@ -12,7 +12,7 @@ import msgspec
 
 from bench.report import write
 from bench.sections import FULL, LONG, QUICK, SECTIONS, checks, chosen
-from nbrnn.runs.environment import start_of
+from nbrnn.runs.provenance import start_of
 
 RESULTS = Path(__file__).parent.parent / "results" / "bench"  # of everything, measured in full
 

@@ -16,11 +16,11 @@ import numpy as np
 
 from bench.c_loop import build
 from bench.problem import Problem
-from nbrnn.network import loops, rnn
-from nbrnn.network.blocks import VECTOR_BYTES
-from nbrnn.network.jit import jit
+from nbrnn.network import rnn, training_kernels
+from nbrnn.network.layout import Carry, History, Layout, Plan, zeros
 from nbrnn.network.optimizers import AdaGrad, update_parameters
-from nbrnn.network.params import Carry, History, Layout, Plan, zeros
+from nbrnn.network.simd.jit import jit
+from nbrnn.network.simd.vector_types import VECTOR_BYTES
 
 TURNS = 15
 WHOLE = "whole update"
@@ -152,7 +152,11 @@ def measure(problem: Problem) -> dict[str, Any]:
         "AdaGrad": lambda: repeat_update(n, optimizer, clip, theta, memory, gradient, work.touched),
     }
     trained = layout.buffers(layout.pack(problem.theta), T, memory=1)
-    whole = {WHOLE: lambda: loops.train(trained, optimizer, clip, scale, codes, plan, Carry(), history)}
+    whole = {
+        WHOLE: lambda: training_kernels.train(
+            trained, optimizer, clip, scale, codes, plan, Carry(), history
+        )
+    }
     core_loops = peaks(layout, dense)
     seconds = medians({**{name: loop.call for name, loop in core_loops.items()}, **phases, **whole})
     core = {name: loop.amount / seconds[name] for name, loop in core_loops.items()}

@@ -3,16 +3,16 @@
 import numpy as np
 
 from bench.problem import Problem
-from nbrnn.network import compiled, loops
+from nbrnn.network import kernel_cache, training_kernels
+from nbrnn.network.layout import Carry, History, Layout, Plan
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
-from nbrnn.network.params import Carry, History, Layout, Plan
 
 
 def start(problem: Problem):
     """Return a function that does the next updates and returns their losses."""
     T, B, per_epoch = problem.T, problem.batch, problem.updates_per_epoch
     codes, first_characters = problem.codes, problem.first_characters
-    compiled.ready("train_windows", problem.dtype, problem.optimizer, several=B > 1)
+    kernel_cache.ready("train_windows", problem.dtype, problem.optimizer, several=B > 1)
     layout = Layout(problem.m, problem.K, np.dtype(problem.dtype))
     real = layout.dtype.type
     kind = OPTIMIZERS[problem.optimizer]
@@ -28,7 +28,7 @@ def start(problem: Problem):
         eta = np.full(updates, problem.eta, layout.dtype)
         plan = Plan(numbers * T + first_characters, fresh, eta)
         history = History.empty(updates)
-        carry = loops.train(buffers, optimizer, clip, scale, codes, plan, carry, history)
+        carry = training_kernels.train(buffers, optimizer, clip, scale, codes, plan, carry, history)
         return history.losses
 
     return train

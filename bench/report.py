@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator
 
 from nbrnn.plots import BLUE, COLOURS, GREY, plain, save
 from nbrnn.reports.markdown import markdown_table
-from nbrnn.storage.files import write_atomically
+from nbrnn.storage.atomic_files import write_atomically
 
 Row = Mapping[str, Any]
 

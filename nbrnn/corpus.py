@@ -20,7 +20,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from nbrnn import memory
+from nbrnn import available_memory
 from nbrnn.errors import CorpusError
 
 DEFAULT = "brontes"
@@ -251,7 +251,7 @@ def read_all(file: IO[bytes], label: str, size: int = 0) -> bytearray:
 
     Raises CorpusError before the memory ends.
     """
-    most = memory.available() / MEMORY_PER_BYTE
+    most = available_memory.available() / MEMORY_PER_BYTE
     data = bytearray()
     while max(size, len(data)) <= most:
         piece = file.read(PIECE)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json
-from nbrnn.visible import one_line
+from nbrnn.escaping import one_line
 
 PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
 LONGEST_CORPUS = 40  # characters of its name in a folder's

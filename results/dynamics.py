@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nbrnn.network import loops
-from nbrnn.network.params import Array, Layout
+from nbrnn.network import training_kernels
+from nbrnn.network.layout import Layout
 from nbrnn.storage.checkpoint import Checkpoint
+from nbrnn.typing import Array
 
 SETTLING, STEPS = 200, 2000  # characters that are read before growth is measured, and while it is
 WINDOWS = 200
@@ -67,7 +68,7 @@ def gradients_of(model: Checkpoint, codes: Array) -> Array:
         work.h[0, : layout.m] = model.h_prev
     found = []
     for start in range(0, codes.size - T, T):
-        loops.loss_gradient(theta, gradient, work, codes, np.array([start]), 1.0)
+        training_kernels.loss_gradient(theta, gradient, work, codes, np.array([start]), 1.0)
         found.append(gradient.flat.copy())
         work.h[0] = work.h[-1]
     return np.array(found)

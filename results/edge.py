@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
-from nbrnn.network.params import Array
 from nbrnn.plots import COLOURS, DASHES, plain, save
-from nbrnn.runs.training import Training, make_ready
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.runs.training_state import Training, make_ready
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.typing import Array
 from results.dynamics import dynamics, spectral_radius
 from results.question import ROOT, markdown, rows, sentences, swept, table
 

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nbrnn.corpus import load
-from nbrnn.network.params import shapes
+from nbrnn.network.layout import shapes
 from nbrnn.plots import COLOURS, plain, save
 from results.question import COURSE, ROOT, TEXTS, markdown, nbrnn, rows, swept
 

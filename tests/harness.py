@@ -12,8 +12,8 @@ import numpy as np
 import psutil
 import pytest
 
-from nbrnn.storage.records import SweepRequest
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.schemas import SweepRequest
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.sweep import SweepObserver
 
 DEADLINE = 240  # seconds for any event: only what hangs takes so long, also on a busy machine

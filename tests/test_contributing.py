@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from nbrnn.config import option_name
 from nbrnn.corpus import load
-from nbrnn.network.params import Layout, generator
+from nbrnn.network.layout import Layout, generator
 
 ROOT = Path(__file__).parents[1]
 TEXT = ROOT / "tests" / "data" / "0.1" / "moor.txt"

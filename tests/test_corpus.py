@@ -244,7 +244,7 @@ print(peak() - before)
 
 
 def test_a_text_that_is_too_long_for_the_memory_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr("nbrnn.memory.available", lambda: 20_000)
+    monkeypatch.setattr("nbrnn.available_memory.available", lambda: 20_000)
     monkeypatch.setattr("nbrnn.corpus.PIECE", 100)
     (tmp_path / "text").write_text("ab" * 500)
     assert len(load(str(tmp_path / "text"))) == 1000

@@ -19,7 +19,7 @@ from nbrnn.cli.signals import Interrupt
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, CorpusError, StoreError
 from nbrnn.naming import run_id
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import Grid, grid, grid_of
 from nbrnn.sweeps.sweep import sweep
 
@@ -230,7 +230,7 @@ def test_read_runs_finds_all_below_a_folder(here, corpus):
 
 @pytest.mark.parametrize("many", [False, True])
 def test_an_interrupt_leaves_checkpoints_and_is_raised(here, corpus, monkeypatch, many):
-    from nbrnn.cli.watch import SweepWatcher, Watcher
+    from nbrnn.cli.progress_bars import SweepWatcher, Watcher
 
     sent = []
 

@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from nbrnn.plots import loss_figure, save
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
 
 
 def test_the_curve_the_best_point_and_both_axes(run_folder):

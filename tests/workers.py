@@ -4,10 +4,10 @@ import os
 import signal
 
 from nbrnn.runs.run import run
-from nbrnn.sweeps import process
+from nbrnn.sweeps import loky_backend
 from nbrnn.sweeps.job import Messenger
 
-run_in_child = process.run_in_child
+run_in_child = loky_backend.run_in_child
 
 
 def die():

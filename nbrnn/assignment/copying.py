@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nbrnn.network import compiled, passages
-from nbrnn.network.params import Array
+from nbrnn.network import kernel_cache, suffix_automaton
+from nbrnn.typing import Array
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,10 @@ def copying(texts: Mapping[str, Array], other: Array, K: int) -> dict[str, Copyi
     between = np.array([K], np.int32)  # occurs nowhere: no passage goes from one text into the next
     sample = np.concatenate([part for text in texts.values() for part in (text, between)])
     lengths = np.empty(sample.size, np.int32)
-    compiled.ready("copied_lengths", "float32")
-    passages.copied_lengths(passages.Automaton.empty(sample.size, K + 1), sample, other, lengths)
+    kernel_cache.ready("copied_lengths", "float32")
+    suffix_automaton.copied_lengths(
+        suffix_automaton.Automaton.empty(sample.size, K + 1), sample, other, lengths
+    )
     found, start = {}, 0
     for name, text in texts.items():
         found[name] = copying_of(text, lengths[start : start + text.size], other)

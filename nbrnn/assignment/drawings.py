@@ -11,7 +11,7 @@ from nbrnn.assignment.losses import HELD_OUT
 from nbrnn.assignment.texts import NUCLEI, PLAIN, TEMPERATURES
 from nbrnn.errors import StoreError
 from nbrnn.plots import AMBER, BLACK, BLUE, DASHES, GREEN, ORANGE, PINK, SKY, plain, show_learning
-from nbrnn.runs.outcome import loss_figure_of
+from nbrnn.runs.finalize import loss_figure_of
 
 LONGEST = 30  # characters of a passage
 

@@ -15,14 +15,14 @@ from nbrnn.assignment.texts import LONG, evolution, long_texts
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Description, encode, load
 from nbrnn.errors import CorpusError, StoreError
-from nbrnn.network.params import Array
 from nbrnn.reports.reading import Progress, read_summary
-from nbrnn.runs.outcome import TEXT_LENGTH
-from nbrnn.runs.sample import sample
-from nbrnn.runs.score import baselines
+from nbrnn.runs.evaluation import baselines
+from nbrnn.runs.finalize import TEXT_LENGTH
+from nbrnn.runs.sampling import sample
 from nbrnn.storage.checkpoint import Checkpoint
-from nbrnn.storage.records import Sample, Start, Summary
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import Sample, Start, Summary
+from nbrnn.typing import Array
 
 T = TypeVar("T")
 

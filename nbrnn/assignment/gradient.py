@@ -15,7 +15,7 @@ from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import StoreError
 from nbrnn.network.gradcheck import Difference, gradcheck, worst
 from nbrnn.reports.reading import Progress
-from nbrnn.storage.files import read_json
+from nbrnn.storage.atomic_files import read_json
 
 TOLERANCE = 1e-6
 SMALL, LARGE = 5, 100  # hidden units that are checked

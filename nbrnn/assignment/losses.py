@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from nbrnn.corpus import Corpus
-from nbrnn.network.params import Array
-from nbrnn.runs.score import bigram_loss, mean_loss, unigram_loss
+from nbrnn.runs.evaluation import bigram_loss, mean_loss, unigram_loss
 from nbrnn.storage.checkpoint import Checkpoint
-from nbrnn.storage.records import Summary
+from nbrnn.storage.schemas import Summary
+from nbrnn.typing import Array
 
 MOST_READ = 200_000  # characters of the training text
 BEGINNING, HELD_OUT = "training text, beginning", "held-out text"

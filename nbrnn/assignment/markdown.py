@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from nbrnn.assignment.gather import Facts
 from nbrnn.assignment.sections import Section, Text, captions, heading, status
+from nbrnn.escaping import one_line
 from nbrnn.reports.markdown import escaped, markdown_table, text_table
-from nbrnn.visible import one_line
 
 MOST_BESIDE = 3  # texts that have room side by side
 

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from nbrnn.assignment.gather import Facts
 from nbrnn.assignment.sections import Section, captions, heading, status
+from nbrnn.escaping import one_line
 from nbrnn.reports.page import made, templates
-from nbrnn.visible import one_line
 
 POLICY = Markup(  # nothing is run or loaded, whatever a text holds
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

@@ -19,8 +19,8 @@ from nbrnn.assignment.tables import GRAMS, tables_of
 from nbrnn.reports.reading import Progress
 from nbrnn.reports.report import PATIENCE
 from nbrnn.reports.writing import GRADIENT, KINDS, PAGE, Content, drawn, encoded, place_of, write_files
-from nbrnn.storage.folders import locked
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.folder_locks import locked
+from nbrnn.storage.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from nbrnn.assignment.gather import WRITTEN, Facts
 from nbrnn.assignment.gradient import TOLERANCE
 from nbrnn.assignment.tables import Table
 from nbrnn.assignment.texts import NUCLEI, TEMPERATURES
+from nbrnn.escaping import one_line, visible
 from nbrnn.naming import title
 from nbrnn.reports.tables import lost_from_zero
-from nbrnn.storage.records import Sample
-from nbrnn.visible import one_line, visible
+from nbrnn.storage.schemas import Sample
 
 BESIDE = 300  # characters of texts that stand side by side
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from nbrnn.assignment.gather import Facts
 from nbrnn.config import SETTINGS
+from nbrnn.escaping import one_line, visible
 from nbrnn.naming import unit_of
-from nbrnn.visible import one_line, visible
 
 GRAMS = (5, 10, 20)
 LENGTHS = ("epochs", "updates")  # of a run, of which is told how far it went

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from nbrnn.reports.reading import Progress
-from nbrnn.runs.sample import sample
+from nbrnn.runs.sampling import sample
 from nbrnn.storage.checkpoint import Checkpoint
-from nbrnn.storage.records import Sample
+from nbrnn.storage.schemas import Sample
 
 EVERY, LAST = 10_000, 100_000  # updates between the samples that the assignment asks for, and the end
 MOST = LAST // EVERY + 1

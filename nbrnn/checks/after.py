@@ -30,7 +30,8 @@ from nbrnn.checks.steps import Theta
 from nbrnn.checks.updates import Gradient, Stepping, Steps
 from nbrnn.config import option_name
 from nbrnn.errors import CheckError
-from nbrnn.network.params import NAMES, Array
+from nbrnn.network.layout import NAMES
+from nbrnn.typing import Array
 
 
 def examine_steps(done: Examination, found: Sorted, n: int) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from nbrnn.checks.matching import error
 from nbrnn.checks.problem import Reading, arranged, oriented
 from nbrnn.checks.spellings import Named, Sorted
-from nbrnn.network.params import NAMES, Array, shapes
+from nbrnn.network.layout import NAMES, shapes
+from nbrnn.typing import Array
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from nbrnn.errors import CheckError
-from nbrnn.exchange import formats
-from nbrnn.network.params import Array
-from nbrnn.storage.files import write_bytes
+from nbrnn.exchange import array_files
+from nbrnn.storage.atomic_files import write_bytes
+from nbrnn.typing import Array
 
 NUMBERS = "biuf"  # the kinds of numpy.dtype that are numbers
 
@@ -25,7 +25,7 @@ def read(path: Path) -> dict[str, Array]:
 
     Texts stay texts; anything else that is no number is refused.
     """
-    contents = formats.read(path)
+    contents = array_files.read(path)
     if contents.objects:
         raise as_object(path, contents.objects[0])
     if not contents.arrays:

@@ -15,7 +15,8 @@ from nbrnn.checks.steps import stepped
 from nbrnn.config import RunConfig, canonical_json
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CheckError, ConfigError, CorpusError
-from nbrnn.network.params import NAMES, Array, Layout, generator
+from nbrnn.network.layout import NAMES, Layout, generator
+from nbrnn.typing import Array
 
 NAME = "case"  # of the text that tells what the exercise is
 FORMAT = "nbrnn case 1"

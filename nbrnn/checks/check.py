@@ -21,8 +21,9 @@ from nbrnn.checks.series import examine_series
 from nbrnn.checks.spellings import Role, Sorted, np_equal, sort
 from nbrnn.config import RunConfig, check_range, option_name
 from nbrnn.errors import CheckError
-from nbrnn.network.params import NAMES, Array
+from nbrnn.network.layout import NAMES
 from nbrnn.presets import with_preset
+from nbrnn.typing import Array
 
 Source = Mapping[str, Any] | str | os.PathLike[str]
 NEAR = 1e-3  # the error of an answer that speaks for a reading

@@ -7,7 +7,7 @@ import numpy as np
 from nbrnn.checks.matching import error
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import forward
-from nbrnn.network.params import Array
+from nbrnn.typing import Array
 
 TRIED = 12  # elements that are computed again
 WORST = 0.7  # a gradient that is further off is none by differences

@@ -20,7 +20,8 @@ from nbrnn.checks.report import Finding, Row
 from nbrnn.checks.spellings import Sorted
 from nbrnn.config import RunConfig
 from nbrnn.errors import CheckError
-from nbrnn.network.params import NAMES, Array
+from nbrnn.network.layout import NAMES
+from nbrnn.typing import Array
 
 WHAT = {
     "H": "states",

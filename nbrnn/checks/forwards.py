@@ -24,7 +24,7 @@ from nbrnn.checks.reference import (
     softmax,
     states,
 )
-from nbrnn.network.params import Array
+from nbrnn.typing import Array
 
 UNEXPLAINED = 2.5  # what an array without a cause counts, in causes
 STAGES = ("H", "h_last", "O", "P", "loss")

@@ -33,7 +33,8 @@ from nbrnn.checks.reference import (
     signals,
     truncations,
 )
-from nbrnn.network.params import NAMES, Array
+from nbrnn.network.layout import NAMES
+from nbrnn.typing import Array
 
 OF_OUTPUT = {*LOSS_FAULTS, "only the last loss", "softmax' missing", "softmax' applied twice"}
 TRUNCATED = "truncated"  # after any number of steps

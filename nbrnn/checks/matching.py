@@ -8,7 +8,8 @@ import numpy as np
 
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import forward, gradient, signals
-from nbrnn.network.params import NAMES, Array
+from nbrnn.network.layout import NAMES
+from nbrnn.typing import Array
 
 FLOAT32 = 2.0**-24  # the relative error of rounding to float32, and to float64
 FLOAT64 = 2.0**-53

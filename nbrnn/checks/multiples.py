@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nbrnn.checks.matching import error
-from nbrnn.network.params import Array
+from nbrnn.typing import Array
 
 # Thresholds that people choose.
 ROUND = (0.01, 0.1, 0.25, 0.5, 1, 2, 2.5, 3, 4, 5, 10, 15, 20, 25, 50, 100)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nbrnn.checks.answers import Answer
-from nbrnn.network.params import Array
+from nbrnn.typing import Array
 
 UNITS = {"H": "unit", "h_last": "unit", "O": "character", "P": "character"}
 

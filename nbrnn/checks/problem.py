@@ -11,7 +11,8 @@ import numpy as np
 
 from nbrnn.checks.spellings import Named, Role, Sorted
 from nbrnn.errors import CheckError
-from nbrnn.network.params import NAMES, Array, shapes
+from nbrnn.network.layout import NAMES, shapes
+from nbrnn.typing import Array
 
 LAYOUTS = ("column", "row")
 

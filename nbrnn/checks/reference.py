@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nbrnn.checks.problem import Problem
-from nbrnn.network.params import Array
+from nbrnn.typing import Array
 
 Fault = str | tuple[str, int]
 Faults = Collection[Fault]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from nbrnn.errors import CheckError
-from nbrnn.network.params import Array
+from nbrnn.typing import Array
 
 
 class Role(NamedTuple):

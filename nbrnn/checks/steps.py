@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from nbrnn.config import NONE, RunConfig
-from nbrnn.network.params import Array
+from nbrnn.typing import Array
 
 Theta = dict[str, Array]
 

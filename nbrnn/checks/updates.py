@@ -13,7 +13,7 @@ from nbrnn.checks.answers import Answer
 from nbrnn.checks.matching import FLOAT32, FLOAT64, SAFETY, error, norm
 from nbrnn.checks.steps import KEPT, Theta, faults_of, smooth_series, stepped
 from nbrnn.config import NONE, SETTINGS, RunConfig
-from nbrnn.network.params import Array
+from nbrnn.typing import Array
 
 Gradient = Callable[[Theta], Theta]
 MOST_WORK = 20_000  # steps in all that are tried in pairs of mistakes

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from nbrnn.cli.hints import CORPORA
+from nbrnn.cli.suggestions import CORPORA
 
 RESULTS = Path("results")
 

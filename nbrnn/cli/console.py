@@ -16,10 +16,10 @@ from typing import Any, Literal, TextIO, cast
 import typer
 from typer.core import TyperGroup
 
-from nbrnn.cli.hints import explained
 from nbrnn.cli.signals import SignalError
+from nbrnn.cli.suggestions import explained
 from nbrnn.errors import NbrnnError
-from nbrnn.visible import one_line, visible
+from nbrnn.escaping import one_line, visible
 
 
 class OneLineErrors(TyperGroup):

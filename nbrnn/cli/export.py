@@ -71,7 +71,7 @@ def import_(
     They are called W, U, V, b and c, or as torch calls those of nn.RNN and nn.Linear. Then nbrnn
     sample, score, show, report and compare take the run.
     """
-    from nbrnn.exchange.import_ import import_weights
+    from nbrnn.exchange.importer import import_weights
 
     corpus = None if text is None else load(text, encoding)
     folder = out or RESULTS / file.stem

@@ -48,7 +48,7 @@ def gradcheck(
     check_range("--tolerance", tolerance, 0, 1)
     text = load(corpus, encoding)
 
-    from nbrnn.cli.watch import Screen
+    from nbrnn.cli.progress_bars import Screen
     from nbrnn.network.gradcheck import CASES, worst
     from nbrnn.network.gradcheck import gradcheck as differences_of
 

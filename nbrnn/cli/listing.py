@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nbrnn.cli.completion import RESULTS
 from nbrnn.errors import StoreError
-from nbrnn.visible import one_line
+from nbrnn.escaping import one_line
 
 if TYPE_CHECKING:
     from nbrnn.reports.listing import Entry
@@ -23,7 +23,7 @@ WIDTHS = (12, 6, 4)  # of status, loss and age; the name has the rest of 80 colu
 def show_listing(path: Path, as_json: bool) -> None:
     """Print what there is in a folder. Raises StoreError if that is nothing."""
     from nbrnn.reports.listing import listing
-    from nbrnn.storage.sweep_store import SweepFolder
+    from nbrnn.storage.sweep_folder import SweepFolder
 
     if not os.path.isdir(path):  # which takes any name
         first = ": nbrnn train makes the first run" if path == RESULTS else ""

@@ -11,11 +11,11 @@ from nbrnn.cli.console import OneLineErrors
 from nbrnn.cli.corpora import corpora
 from nbrnn.cli.export import export, import_
 from nbrnn.cli.gradcheck import gradcheck
-from nbrnn.cli.hints import Command
 from nbrnn.cli.presets import presets
 from nbrnn.cli.reports import compare, report
 from nbrnn.cli.runs import score, show
 from nbrnn.cli.sample import sample
+from nbrnn.cli.suggestions import Command
 from nbrnn.cli.sweeps import sweep
 from nbrnn.cli.train import train
 

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbrnn.cli.completion import RESULTS
+from nbrnn.cli.progress_bars import SweepWatcher, Watcher
 from nbrnn.cli.signals import Interrupt
 from nbrnn.cli.sweeps import did_not_finish
-from nbrnn.cli.watch import SweepWatcher, Watcher
 from nbrnn.config import RunConfig
 from nbrnn.corpus import DEFAULT, Corpus, load
 from nbrnn.naming import run_id
 from nbrnn.runs.model import Model
 from nbrnn.runs.run import run as train
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid_of
-from nbrnn.sweeps.halving import halving_of
+from nbrnn.sweeps.successive_halving import halving_of
 from nbrnn.sweeps.sweep import Backend
 from nbrnn.sweeps.sweep import sweep as train_all
 

@@ -15,7 +15,7 @@ import typer
 
 from nbrnn.cli.completion import RESULTS, folders, texts
 from nbrnn.cli.console import note
-from nbrnn.cli.hints import CORPORA
+from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import DEFAULT_EPOCHS, NONE, SETTINGS, Setting, option_name
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.presets import PRESETS
@@ -24,7 +24,7 @@ from nbrnn.sweeps.grid import DEFAULT_LISTS
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
     from nbrnn.storage.checkpoint import Checkpoint
-    from nbrnn.storage.run_store import RunFolder
+    from nbrnn.storage.run_folder import RunFolder
 
 Number = TypeVar("Number", int, float)
 
@@ -94,7 +94,7 @@ def existing(path: Path) -> Path:
 
 def existing_run(path: Path) -> RunFolder:
     """Return the folder of a run, given by its path or by its name in results/."""
-    from nbrnn.storage.run_store import RunFolder
+    from nbrnn.storage.run_folder import RunFolder
 
     folder = RunFolder(existing(path))
     if not folder.is_run():
@@ -105,7 +105,7 @@ def existing_run(path: Path) -> RunFolder:
 def model_of(folder: RunFolder, checkpoint: Literal["best", "last"]) -> Checkpoint:
     """Return a model of a run; say which one it is where the run may yet find a better one."""
     from nbrnn.reports.reading import read_summary
-    from nbrnn.storage.records import DONE
+    from nbrnn.storage.schemas import DONE
 
     model = folder.read_model(checkpoint)
     with suppress(StoreError):  # the model is whole, whatever the summary is

@@ -17,7 +17,7 @@ from nbrnn.cli.console import print_table, print_wrapped, surviving_closed_stdou
 from nbrnn.cli.options import Folders, Json, Quiet, existing
 from nbrnn.cli.signals import Signals
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.visible import visible
+from nbrnn.escaping import visible
 
 if TYPE_CHECKING:
     from nbrnn.assignment.gather import Facts
@@ -34,8 +34,8 @@ REFRESH = 10  # seconds between two reports of a sweep that goes on
 
 def writer(paths: Sequence[Path], text: Path | None) -> Callable[..., Report | RunReport]:
     """Return what writes a report: of one run the assignment's. Raises ConfigError."""
-    from nbrnn.storage.run_store import RunFolder
-    from nbrnn.storage.sweep_store import SweepFolder
+    from nbrnn.storage.run_folder import RunFolder
+    from nbrnn.storage.sweep_folder import SweepFolder
 
     if len(paths) == 1 and RunFolder(paths[0]).is_run() and not SweepFolder(paths[0]).is_sweep():
         from nbrnn.assignment.report import report as write_about_run
@@ -50,7 +50,7 @@ def writer(paths: Sequence[Path], text: Path | None) -> Callable[..., Report | R
 
 def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Report:
     """Write a report about many runs, with its progress on a terminal."""
-    from nbrnn.cli.watch import Screen
+    from nbrnn.cli.progress_bars import Screen
     from nbrnn.reports.report import report as write_report
 
     with Screen(quiet) as screen:
@@ -59,7 +59,7 @@ def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Repor
 
 def print_finished(results: Results) -> None:
     """Print how many runs are finished, where that is not all."""
-    from nbrnn.storage.records import COMPLETE
+    from nbrnn.storage.schemas import COMPLETE
 
     statuses = results.runs["status"]
     finished = int(statuses.isin(COMPLETE).sum())
@@ -106,7 +106,7 @@ def print_configurations(results: Results) -> None:
 def print_notes(results: Results) -> None:
     """Print which runs did not finish, were left out, or have a model that needs its state."""
     from nbrnn.reports.comparison import endings
-    from nbrnn.storage.records import DROPPED
+    from nbrnn.storage.schemas import DROPPED
 
     others = results.runs[results.runs["status"] != DROPPED]  # of which the answer speaks
     notes = [f"{name}: {how}" for name, how in endings(others).items()]
@@ -178,9 +178,9 @@ def report(
     Of one run: the assignment's report. The folders are only read, but for report/ in the first one, or
     --out.
     """
-    from nbrnn.cli.watch import Screen
+    from nbrnn.cli.progress_bars import Screen
     from nbrnn.reports.writing import place_of
-    from nbrnn.storage.sweep_store import SweepFolder
+    from nbrnn.storage.sweep_folder import SweepFolder
 
     paths = [existing(folder) for folder in folders]
     write = writer(paths, text)
@@ -228,7 +228,7 @@ def compare(
     With --json: the differences of all pairs. With --against: what changed since OLD, whose
     configurations are the same.
     """
-    from nbrnn.cli.watch import Screen
+    from nbrnn.cli.progress_bars import Screen
     from nbrnn.reports.rows import plain_rows
     from nbrnn.reports.tables import read
 

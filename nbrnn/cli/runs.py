@@ -24,11 +24,11 @@ from nbrnn.cli.options import (
 )
 from nbrnn.cli.train import loss_lines
 from nbrnn.config import option_name
+from nbrnn.escaping import visible
 from nbrnn.naming import unit_of
-from nbrnn.visible import visible
 
 if TYPE_CHECKING:
-    from nbrnn.storage.run_store import RunFolder
+    from nbrnn.storage.run_folder import RunFolder
 
 
 def score(
@@ -44,7 +44,7 @@ def score(
 ) -> None:
     """Print a model's loss on a text, beside models that only count."""
     from nbrnn.corpus import encode, read_text
-    from nbrnn.runs.score import score
+    from nbrnn.runs.evaluation import score
 
     folder = existing_run(run)
     ngrams = folder.read_ngrams()
@@ -78,7 +78,7 @@ def show(
 
     Of a run its settings, its loss, its last sample and its files; of a sweep its runs.
     """
-    from nbrnn.storage.run_store import RunFolder
+    from nbrnn.storage.run_folder import RunFolder
 
     path = existing(folder)
     if RunFolder(path).is_run():

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from nbrnn.cli.options import Json, Replacement, RunPath, Which, existing_run, model_of, numbers
-from nbrnn.visible import visible_pieces
+from nbrnn.escaping import visible_pieces
 
 ON_TERMINAL = 40  # characters that are written at once where somebody watches
 NARROWEST = 30  # columns of a text that stands beside others
@@ -45,7 +45,7 @@ def sample(
     wide enough, else below each other.
     """
     temperatures = numbers("--temperature", temperature, float)
-    from nbrnn.runs.sample import PIECE, pieces
+    from nbrnn.runs.sampling import PIECE, pieces
 
     model = model_of(existing_run(run), checkpoint)
     is_watched = sys.stdout.isatty() and not as_json

@@ -11,6 +11,7 @@ import typer
 
 from nbrnn.cli.completion import RESULTS
 from nbrnn.cli.console import complain, note, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.dry_run import Planned
 from nbrnn.cli.options import (
     CorpusName,
     Encoding,
@@ -20,7 +21,6 @@ from nbrnn.cli.options import (
     list_options,
     load,
 )
-from nbrnn.cli.plans import Planned
 from nbrnn.cli.reports import print_results, write_watched
 from nbrnn.cli.signals import Signals
 from nbrnn.errors import ConfigError, NbrnnError
@@ -29,7 +29,7 @@ from nbrnn.sweeps.grid import MOST_VALUES, grid
 
 if TYPE_CHECKING:
     from nbrnn.reports.report import Report
-    from nbrnn.storage.sweep_store import SweepFolder
+    from nbrnn.storage.sweep_folder import SweepFolder
     from nbrnn.sweeps.sweep import Outcome
 
 # What a command needs is imported inside of it: `nbrnn --help` is to be instant.
@@ -94,9 +94,9 @@ def sweep(
     with Signals() as signals:
         text = load(corpus, encoding)
 
-        from nbrnn.cli.watch import SweepWatcher
-        from nbrnn.storage.sweep_store import SweepFolder
-        from nbrnn.sweeps.halving import halving_of
+        from nbrnn.cli.progress_bars import SweepWatcher
+        from nbrnn.storage.sweep_folder import SweepFolder
+        from nbrnn.sweeps.successive_halving import halving_of
         from nbrnn.sweeps.sweep import sweep as run_all
 
         rounds = halving_of(halving, halving_from)

@@ -14,7 +14,6 @@ import typer
 
 from nbrnn.cli.completion import RESULTS, folders
 from nbrnn.cli.console import complain, print_wrapped, shown, surviving_closed_stdout
-from nbrnn.cli.hints import CORPORA
 from nbrnn.cli.options import (
     CorpusName,
     Encoding,
@@ -26,16 +25,17 @@ from nbrnn.cli.options import (
     load,
 )
 from nbrnn.cli.signals import Signals
+from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import RunConfig, option_name
 from nbrnn.errors import ConfigError, StoreError
+from nbrnn.escaping import visible
 from nbrnn.naming import run_id, unit_of
 from nbrnn.presets import with_preset
-from nbrnn.visible import visible
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
-    from nbrnn.storage.records import Summary
-    from nbrnn.storage.run_store import RunFolder
+    from nbrnn.storage.run_folder import RunFolder
+    from nbrnn.storage.schemas import Summary
 
 
 @config_options
@@ -74,9 +74,9 @@ def train(
         else:
             config, text = of_run(there, settings, corpus, encoding)
 
-        from nbrnn.cli.watch import Watcher
+        from nbrnn.cli.progress_bars import Watcher
         from nbrnn.runs.run import copy_run, run
-        from nbrnn.storage.run_store import RunFolder
+        from nbrnn.storage.run_folder import RunFolder
 
         new = RunFolder(out or RESULTS / run_id(config, text.name, text.sha256))
         folder = there if there and resume else new

@@ -11,13 +11,13 @@ import numpy as np
 from nbrnn.config import option_name
 from nbrnn.corpus import code_points
 from nbrnn.errors import ConfigError
-from nbrnn.exchange.formats import write_mat, write_npz
+from nbrnn.exchange.array_files import write_mat, write_npz
 from nbrnn.exchange.onnx_graph import write_onnx
 from nbrnn.exchange.weights import Orientation
-from nbrnn.network.params import Array
+from nbrnn.storage.atomic_files import write_atomically
 from nbrnn.storage.checkpoint import Checkpoint, initial_state
-from nbrnn.storage.files import write_atomically
-from nbrnn.storage.sealed import write_safetensors
+from nbrnn.storage.checksummed_arrays import write_safetensors
+from nbrnn.typing import Array
 
 
 def export(model: Checkpoint, path: Path, layout: Orientation | None = None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nbrnn.network.params import Array
+from nbrnn.typing import Array
 
 HEADER = 128  # bytes, of which the last four are version and byte order
 ORDERS = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}

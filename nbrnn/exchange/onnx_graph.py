@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from nbrnn.errors import ConfigError
-from nbrnn.network.params import Array
-from nbrnn.storage.files import write_bytes
+from nbrnn.storage.atomic_files import write_bytes
+from nbrnn.typing import Array
 
 # Old enough for runtimes of the last years: https://onnx.ai/onnx/operators/onnx__RNN.html, version 14.
 OPSET, IR_VERSION = 14, 8

@@ -14,9 +14,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.exchange.formats import SAVE_NUMPY, Contents
-from nbrnn.network.params import NAMES, Array, shapes
-from nbrnn.storage.files import NONSENSE
+from nbrnn.exchange.array_files import SAVE_NUMPY, Contents
+from nbrnn.network.layout import NAMES, shapes
+from nbrnn.storage.atomic_files import NONSENSE
+from nbrnn.typing import Array
 
 Orientation = Literal["column", "row"]  # h_t = W h_{t-1} + U x_t + b, or the transpose of it all
 

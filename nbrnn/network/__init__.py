@@ -13,19 +13,17 @@ Columns m to M stay exactly zero: they start at zero and their gradient is zero.
 
 Where to look:
 
-    the shapes, and what kernels are handed    params       Layout, Parameters, Gradient, Work, Buffers
-    forward, and the loss                      rnn          forward, softmax_loss
-    back-propagation through time (BPTT)       rnn          backward
-    the same for several windows at once       batches      batch_forward, batch_loss, batch_backward
-    the windows of one update                  windows      loss_of_one, loss_of_several
-    AdaGrad, and how to add an optimizer       optimizers   AdaGrad, adagrad, RULES
-    the loop over updates, samples, scores     loops        train, sample, evaluate
-    which passages of a text are in another    passages     copied_lengths
-    tanh and exp; products of matrices         elementary, products
-    vectors in registers; code for them        simd, blocks
-    the compiler's flags                       jit
-    whether compiled code is ready and whole   compiled     ready, ready_to_train
-    whether the gradient is right              gradcheck    gradcheck
+    the shapes, and what kernels are given  layout            Layout, Parameters, Gradient, Work, Buffers
+    forward, and the loss                   rnn               forward, softmax_loss
+    back-propagation through time (BPTT)    rnn               backward
+    the same for several windows at once    batches           batch_forward, batch_loss, batch_backward
+    the windows of one update               windows           loss_of_one, loss_of_several
+    AdaGrad, and how to add an optimizer    optimizers        AdaGrad, adagrad, RULES
+    the loop over updates, samples, scores  training_kernels  train, sample, evaluate
+    passages of one text within another     suffix_automaton  copied_lengths
+    whether compiled code is ready          kernel_cache      ready, ready_to_train
+    whether the gradient is right           gradcheck         gradcheck
+    vector registers, products, exp, tanh   simd/
 
 The caller allocates, by a Layout; a kernel fills. Equation letters stand in kernels, words outside.
 """

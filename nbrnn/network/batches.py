@@ -4,15 +4,24 @@ The equations of `rnn`, with a row for each window: the recurrences are products
 
     A_t = H_{t-1} W^T + U x_t + b      H_t = tanh(A_t)      O_t = H_t V^T + c
 
-theta is a Parameters, gradient a Gradient, and work a BatchWork, whose rows are padded as `params` says.
+theta is a Parameters, gradient a Gradient, and work a BatchWork, whose rows are padded as `layout` says.
 """
 
 import numpy as np
 
-from nbrnn.network.elementary import clear, copy, exp, tanh
-from nbrnn.network.jit import jit_expand
-from nbrnn.network.products import add_matmul, add_outer_products, transpose
-from nbrnn.network.simd import add_row_sums, lanes, load, maximum, reduce_max, store, sum_rows, zeros
+from nbrnn.network.simd.exp_tanh import clear, copy, exp, tanh
+from nbrnn.network.simd.jit import jit_expand
+from nbrnn.network.simd.matmul import add_matmul, add_outer_products, transpose
+from nbrnn.network.simd.vector_ops import (
+    add_row_sums,
+    lanes,
+    load,
+    maximum,
+    reduce_max,
+    store,
+    sum_rows,
+    zeros,
+)
 
 # The first row. To Numba a literal 0 is a type of its own, for which it compiles a product once more.
 FIRST = np.intp(0)

@@ -13,8 +13,9 @@ import numpy as np
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError
-from nbrnn.network import compiled, loops
-from nbrnn.network.params import NAMES, Array, Layout, Parameters, Work, generator
+from nbrnn.network import kernel_cache, training_kernels
+from nbrnn.network.layout import NAMES, Layout, Parameters, Work, generator
+from nbrnn.typing import Array
 
 CASES = ("h0 = 0", "h0 random", "second window")
 
@@ -80,8 +81,8 @@ def gradcheck(
         two = "two windows" if B == 1 else f"two windows in each of {B} streams"
         raise CorpusError(f"{corpus.name}: {two} need at least {2 * T * B + 1} characters")
     for kernel in ("evaluate", "numerical_gradient"):
-        compiled.ready(kernel, "float64")
-    compiled.ready("windows_gradient", "float64", several=B > 1)
+        kernel_cache.ready(kernel, "float64")
+    kernel_cache.ready("windows_gradient", "float64", several=B > 1)
     layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(np.float64))
     total = len(CASES) * sum(indices.size for indices in flat_indices(layout).values())
     taken, lock, cancelled = 0, Lock(), Event()
@@ -117,7 +118,7 @@ def compare(
     work = layout.work(T) if B == 1 else layout.batch_work(T, B)
     work.h[0] = np.reshape([each.h[0] for each in windows.works], work.h[0].shape)
     gradient = layout.gradient(T * B)
-    loops.loss_gradient(theta, gradient, work, corpus.codes, windows.starts, windows.scale)
+    training_kernels.loss_gradient(theta, gradient, work, corpus.codes, windows.starts, windows.scale)
     analytic, weights = layout.named(gradient), flat_indices(layout)
     differences = []
     for name in NAMES:
@@ -144,7 +145,7 @@ def windows_of(
             work.h[0, : layout.m] = state
     elif case == "second window":
         for b, work in enumerate(works):
-            loops.evaluate(theta, work, windows.window(b, T))  # leaves the last state in h[0]
+            training_kernels.evaluate(theta, work, windows.window(b, T))  # leaves the last state in h[0]
         windows.starts = starts + T
     return windows
 
@@ -193,7 +194,7 @@ def derivatives(theta: Parameters, windows: Windows, indices: Array, step: float
     total, of_window = np.zeros(indices.size), np.empty(indices.size)
     for b, work in enumerate(windows.works):
         codes = windows.window(b, work.da.shape[0])
-        loops.numerical_gradient(theta, work, codes, indices, step, of_window)
+        training_kernels.numerical_gradient(theta, work, codes, indices, step, of_window)
         total += windows.scale * of_window
     return total
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nbrnn.network.jit import jit_expand, jit_inline, overload_inline
-from nbrnn.network.simd import (
+from nbrnn.network.simd.jit import jit_expand, jit_inline, overload_inline
+from nbrnn.network.simd.vector_ops import (
     lanes,
     load,
     load_each,

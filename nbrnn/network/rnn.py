@@ -4,16 +4,16 @@
     L = -sum_t log p_t[y_t]
 
 x and y (T,) are a window's characters and their successors; theta is a Parameters and gradient a
-Gradient; h (T+1, M), p (T, K) and da (T, M) are those of Work, padded as `params` says. h[0] is the
+Gradient; h (T+1, M), p (T, K) and da (T, M) are those of Work, padded as `layout` says. h[0] is the
 state before the window; do (T, K) is the gradient of the logits.
 """
 
 import numpy as np
 
-from nbrnn.network.elementary import clear, copy, exp, tanh
-from nbrnn.network.jit import jit, jit_expand
-from nbrnn.network.products import add_matvecs, add_vecmat, matmul
-from nbrnn.network.simd import broadcast, lanes, load, maximum, reduce_max
+from nbrnn.network.simd.exp_tanh import clear, copy, exp, tanh
+from nbrnn.network.simd.jit import jit, jit_expand
+from nbrnn.network.simd.matmul import add_matvecs, add_vecmat, matmul
+from nbrnn.network.simd.vector_ops import broadcast, lanes, load, maximum, reduce_max
 
 
 @jit_expand

@@ -6,9 +6,9 @@ loss.
 """
 
 from nbrnn.network.batches import batch_forward, batch_loss, read_windows
-from nbrnn.network.elementary import clear, copy
-from nbrnn.network.jit import jit_expand
 from nbrnn.network.rnn import backward, forward, softmax_loss
+from nbrnn.network.simd.exp_tanh import clear, copy
+from nbrnn.network.simd.jit import jit_expand
 
 
 @jit_expand

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 from nbrnn.errors import StoreError
+from nbrnn.escaping import one_line
 from nbrnn.naming import PER_CHARACTER, PER_WINDOW, namer, unit_of
 from nbrnn.reports.comparison import SURE, digits, row_of_pair
 from nbrnn.reports.measures import compared
 from nbrnn.reports.reading import Progress, RunRecord, find_runs, read_records
 from nbrnn.statistics.cells import cells_of, combined
 from nbrnn.statistics.stats import Array, Mean, holm
-from nbrnn.storage.records import COMPLETE, Start
-from nbrnn.visible import one_line
+from nbrnn.storage.schemas import COMPLETE, Start
 
 MOST_NAMED = 5  # configurations
 

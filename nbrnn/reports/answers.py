@@ -18,7 +18,7 @@ from nbrnn.statistics.chances import MEANINGFUL
 from nbrnn.statistics.effects import OF_RANKS, Effect, Interaction
 from nbrnn.statistics.importance import FEWEST, ROUGH
 from nbrnn.statistics.stats import Mean, interquartile_mean, mean_of, skewness
-from nbrnn.storage.records import DROPPED
+from nbrnn.storage.schemas import DROPPED
 
 MOST_NAMED = 3  # configurations, values or interactions in one sentence
 MOST_EFFECTS = 4

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from nbrnn.escaping import one_line
 from nbrnn.reports.findings import effects_table
 from nbrnn.reports.measures import SCORE, Measure
 from nbrnn.reports.rows import (
@@ -26,7 +27,6 @@ from nbrnn.reports.rows import (
     tries_rows,
 )
 from nbrnn.reports.tables import Results
-from nbrnn.visible import one_line
 
 
 class Text(NamedTuple):

@@ -15,7 +15,7 @@ from nbrnn.naming import PER_CHARACTER, PER_WINDOW
 from nbrnn.reports.measures import Measure
 from nbrnn.statistics.chances import improvement
 from nbrnn.statistics.stats import Array, Mean, difference_of, holm, mean_of
-from nbrnn.storage.records import COMPLETE, DROPPED, FAILURES
+from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
 
 MOST_PAIRS = 5_000  # beyond that each configuration is compared with the best one only
 SURE = 0.05  # the largest p of a difference that is called one

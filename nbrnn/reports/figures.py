@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 
 from nbrnn.config import SETTINGS
 from nbrnn.naming import PER_CHARACTER, PER_WINDOW
-from nbrnn.network.params import Array
 from nbrnn.reports import drawings, maps
 from nbrnn.reports.curves import Curves, curves_figure
 from nbrnn.reports.reading import RunRecord
 from nbrnn.reports.rows import rows_of, setting_cells
 from nbrnn.reports.tables import Results, column_of
-from nbrnn.storage.records import COMPLETE, DROPPED
+from nbrnn.storage.schemas import COMPLETE, DROPPED
+from nbrnn.typing import Array
 
 MOST_TRIED = 5  # configurations in the picture of the expected best
 FEWEST_TRIES = 3  # 1, 2 and 3 runs, of twelve

@@ -16,7 +16,7 @@ from nbrnn.statistics.cells import Cells, cells_of
 from nbrnn.statistics.chances import TRIES, expected_best_band
 from nbrnn.statistics.effects import Effects, effects_of
 from nbrnn.statistics.stats import Array, Mean
-from nbrnn.storage.records import COMPLETE
+from nbrnn.storage.schemas import COMPLETE
 
 STEPS = (1.0, 2.0, 5.0)  # of the round numbers between one power of ten and the next
 CLEARLY = 0.75  # of what these seeds tell: the next question is one that they cannot answer

@@ -11,9 +11,9 @@ from pathlib import Path
 from nbrnn.errors import StoreError
 from nbrnn.naming import short_texts
 from nbrnn.reports.tables import Results
-from nbrnn.storage.records import COMPLETE, DROPPED, FAILURES
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
+from nbrnn.storage.sweep_folder import SweepFolder
 
 MOST_CORPORA = 3  # that are named
 MOST_COMMANDS = 5

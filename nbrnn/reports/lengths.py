@@ -14,8 +14,8 @@ from nbrnn.config import RunConfig
 from nbrnn.reports.reading import RunRecord
 from nbrnn.statistics.rankings import SHARES, agreement
 from nbrnn.statistics.stats import Array
-from nbrnn.storage.records import COMPLETE, DROPPED
-from nbrnn.storage.series import best_after
+from nbrnn.storage.append_logs import best_after
+from nbrnn.storage.schemas import COMPLETE, DROPPED
 
 FEWEST = 4  # configurations whose ranking says something
 MOST = 1000  # beyond which all their pairs take too long

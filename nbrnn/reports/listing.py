@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from nbrnn.errors import StoreError
 from nbrnn.storage.halved import Wanted, summary_seen
-from nbrnn.storage.records import COMPLETE, Summary
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import COMPLETE, Summary
+from nbrnn.storage.sweep_folder import SweepFolder
 
 DEEPEST = 3  # folders below the one that is listed
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from nbrnn.naming import PER_CHARACTER, PER_WINDOW
-from nbrnn.storage.records import COMPLETE, Summary
+from nbrnn.storage.schemas import COMPLETE, Summary
 
 Value = float | None  # None is what a run has not (yet)
 

@@ -13,12 +13,12 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Description
 from nbrnn.errors import StoreError
 from nbrnn.naming import run_id
-from nbrnn.network.params import Array
+from nbrnn.storage.append_logs import METRICS, VALIDATION
 from nbrnn.storage.halved import Wanted, summary_seen
-from nbrnn.storage.records import COMPLETE, DONE, Summary
-from nbrnn.storage.run_store import CONFIG, RunFolder
-from nbrnn.storage.series import METRICS, VALIDATION
-from nbrnn.storage.sweep_store import RUNS, SweepFolder
+from nbrnn.storage.run_folder import CONFIG, RunFolder
+from nbrnn.storage.schemas import COMPLETE, DONE, Summary
+from nbrnn.storage.sweep_folder import RUNS, SweepFolder
+from nbrnn.typing import Array
 
 
 @dataclass(frozen=True)

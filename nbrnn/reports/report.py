@@ -18,7 +18,7 @@ from nbrnn.reports.rows import plain_rows
 from nbrnn.reports.samples import samples_of
 from nbrnn.reports.tables import Results, read
 from nbrnn.reports.writing import KINDS, PAGE, Content, drawn, encoded, place_of, write_files
-from nbrnn.storage.folders import locked
+from nbrnn.storage.folder_locks import locked
 
 PATIENCE = 60.0  # seconds that another report into the same folder may take
 

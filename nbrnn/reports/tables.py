@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from nbrnn.escaping import one_line
 from nbrnn.naming import PER_WINDOW, configuration_names, run_id, unit_of, varying
 from nbrnn.reports.comparison import comparison_table
 from nbrnn.reports.findings import Findings, findings_of
@@ -25,9 +26,8 @@ from nbrnn.reports.reading import (
     read_records,
 )
 from nbrnn.statistics.stats import interquartile_mean, mean_of
-from nbrnn.storage.records import COMPLETE, DROPPED, FAILURES, Summary
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.visible import one_line
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES, Summary
 
 
 @dataclass

@@ -12,7 +12,7 @@ from nbrnn import plots
 from nbrnn.errors import StoreError
 from nbrnn.reports.catalogue import TABLES
 from nbrnn.reports.figures import CAPTIONS
-from nbrnn.storage.files import (
+from nbrnn.storage.atomic_files import (
     MOST_LINES,
     delete,
     delete_unfinished,
@@ -20,9 +20,9 @@ from nbrnn.storage.files import (
     read_bytes,
     write_bytes,
 )
-from nbrnn.storage.folders import check_folders, is_empty_but_for
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.folder_locks import check_folders, is_empty_but_for
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 
 Content = bytes | str  # of a file
 

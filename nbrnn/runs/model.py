@@ -8,13 +8,13 @@ from typing import Any
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import encode
-from nbrnn.network.params import Array
-from nbrnn.runs.outcome import loss_figure_of
-from nbrnn.runs.sample import sample
-from nbrnn.runs.score import probabilities, score
+from nbrnn.runs.evaluation import probabilities, score
+from nbrnn.runs.finalize import loss_figure_of
+from nbrnn.runs.sampling import sample
 from nbrnn.storage.checkpoint import Kind, State
-from nbrnn.storage.records import Summary
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import Summary
+from nbrnn.typing import Array
 
 
 class Model:

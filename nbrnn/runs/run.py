@@ -9,12 +9,12 @@ from pathlib import Path
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
-from nbrnn.runs.execution import CHECKPOINT_SECONDS, Execution, refuse_shorter
-from nbrnn.runs.outcome import draw_loss, write_text
-from nbrnn.runs.progress import Observer
+from nbrnn.runs.finalize import draw_loss, write_text
+from nbrnn.runs.observer import Observer
+from nbrnn.runs.run_loop import CHECKPOINT_SECONDS, Execution, refuse_shorter
 from nbrnn.storage.checkpoint import Checkpoint
-from nbrnn.storage.records import DONE, Summary
-from nbrnn.storage.run_store import SUMMARY, RunFolder
+from nbrnn.storage.run_folder import SUMMARY, RunFolder
+from nbrnn.storage.schemas import DONE, Summary
 
 MOST_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
 

@@ -14,10 +14,11 @@ from msgspec import Struct
 
 from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.network.params import NAMES, Array, Layout, shapes
-from nbrnn.storage.files import NONSENSE
-from nbrnn.storage.records import Count
-from nbrnn.storage.sealed import ArrayTypes, read_sealed
+from nbrnn.network.layout import NAMES, Layout, shapes
+from nbrnn.storage.atomic_files import NONSENSE
+from nbrnn.storage.checksummed_arrays import ArrayTypes, read_sealed
+from nbrnn.storage.schemas import Count
+from nbrnn.typing import Array
 
 Kind = Literal["last", "best"]
 State = Literal["kept", "zero"]  # that a model is started from

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from msgspec import structs
 
 from nbrnn.config import RunConfig
-from nbrnn.storage.records import DROPPED, Summary, SweepRequest
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import DROPPED, Summary, SweepRequest
 
 
 class Wanted(NamedTuple):

@@ -15,10 +15,10 @@ from msgspec import structs
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import LockedError, NbrnnError
-from nbrnn.runs.progress import Observer, Progress
+from nbrnn.runs.observer import Observer, Progress
 from nbrnn.runs.run import run
-from nbrnn.storage.records import DONE, Summary
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import DONE, Summary
 
 PATIENCE = 10.0  # seconds that a process whose parent was killed may take to leave its run
 NEWS_SECONDS = 0.25  # between two messages about a run that is done elsewhere

@@ -11,9 +11,9 @@ from nbrnn.errors import StoreError
 from nbrnn.naming import run_id
 from nbrnn.runs.run import check_length, done_summary
 from nbrnn.storage.halved import Wanted, summary_seen
-from nbrnn.storage.records import Halving, Summary, SweepRequest
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import Halving, Summary, SweepRequest
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job
 

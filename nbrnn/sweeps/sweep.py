@@ -15,16 +15,16 @@ from msgspec import structs
 from nbrnn.config import check_range
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError
-from nbrnn.runs.outcome import draw_loss
-from nbrnn.runs.progress import Observer, Progress
-from nbrnn.runs.training import make_ready
-from nbrnn.storage.records import DONE, DROPPED, FAILURES, Halving, Round, Summary, SweepRequest
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.runs.finalize import draw_loss
+from nbrnn.runs.observer import Observer, Progress
+from nbrnn.runs.training_state import make_ready
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import DONE, DROPPED, FAILURES, Halving, Round, Summary, SweepRequest
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import Grid
-from nbrnn.sweeps.halving import Ladder, check_grid
 from nbrnn.sweeps.job import Job, run_job
 from nbrnn.sweeps.planning import begun_before, check_lengths, done_before, plan, request_of
+from nbrnn.sweeps.successive_halving import Ladder, check_grid
 
 Backend = Literal["threading", "loky", "dask"]
 
@@ -208,13 +208,13 @@ def place(
     if scheduler is not None:
         if importlib.util.find_spec("distributed") is None:
             raise SweepError("--scheduler needs the extra dask: pip install 'nbrnn[dask]'")
-        from nbrnn.sweeps.cluster import Cluster
+        from nbrnn.sweeps.dask_backend import Cluster
 
         return Cluster(scheduler, corpus)
     for job in jobs:
         make_ready(job.config)
     if backend == "loky":
-        from nbrnn.sweeps.process import Processes
+        from nbrnn.sweeps.loky_backend import Processes
 
         return Processes(corpus)
     return nullcontext(Threads(corpus))

@@ -16,9 +16,9 @@ from nbrnn.assignment.texts import evolution
 from nbrnn.config import RunConfig
 from nbrnn.network.gradcheck import gradcheck
 from nbrnn.reports.writing import GRADIENT
-from nbrnn.runs.score import baselines, bigram_loss, unigram_loss
-from nbrnn.storage.records import Sample, Summary
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.runs.evaluation import baselines, bigram_loss, unigram_loss
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import Sample, Summary
 
 
 def updates(every, last):

@@ -18,9 +18,9 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
 from nbrnn.reports.writing import PICTURES_OF_ONE, files_of_one, files_of_several
 from nbrnn.runs.run import run
-from nbrnn.runs.sample import sample
-from nbrnn.storage.folders import LOCK
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.runs.sampling import sample
+from nbrnn.storage.folder_locks import LOCK
+from nbrnn.storage.run_folder import RunFolder
 
 OLD = Path(__file__).parents[1] / "data" / "0.1"
 FILES = {

@@ -9,7 +9,7 @@ from nbrnn.checks.check import check
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import DERIVABLE, DERIVED, forward, gradient, signals
 from nbrnn.errors import CheckError, ConfigError
-from nbrnn.network.params import NAMES
+from nbrnn.network.layout import NAMES
 
 SINGLE = {**student.FORWARD, **student.GRADIENT, **student.LOSS}
 PAIRS = [

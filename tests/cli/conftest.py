@@ -3,7 +3,7 @@
 import os
 from contextlib import suppress
 
-import children
+import child_processes
 import pytest
 
 
@@ -16,7 +16,7 @@ def on_terminal(fork, tmp_path):
         ours, theirs = os.openpty()
         termios.tcsetwinsize(theirs, (24, columns))
         terminal = os.ttyname(theirs), {"TERM": "xterm", **environment}
-        child = fork(children.program_on_terminal, arguments, tmp_path, *terminal)
+        child = fork(child_processes.program_on_terminal, arguments, tmp_path, *terminal)
         child.hear()  # that it has opened the terminal
         os.close(theirs)
         seen = b""

@@ -10,7 +10,7 @@ import pytest
 from harness import one_line_error
 from msgspec import structs
 
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
 

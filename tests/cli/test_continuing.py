@@ -9,8 +9,8 @@ from msgspec import structs
 from nbrnn.config import RunConfig
 from nbrnn.reports.tables import read
 from nbrnn.runs.run import run
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
 

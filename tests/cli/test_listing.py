@@ -8,7 +8,7 @@ import sys
 import pytest
 from harness import one_line_error
 
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
 

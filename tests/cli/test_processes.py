@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import children
+import child_processes
 import pexpect
 import psutil
 import pytest
@@ -24,8 +24,8 @@ from harness import (
 )
 
 import nbrnn
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (si
 @SIGNALS
 def test_a_signal_ends_a_training_with_a_checkpoint(text_file, tmp_path, fork, number, code):
     train = ["train", text_file, "--updates", "10000000", "--out", "run"]
-    child = fork(children.program_with_checkpoints, train, tmp_path)
+    child = fork(child_processes.program_with_checkpoints, train, tmp_path)
     wait_until(lambda: is_under_way(tmp_path / "run"))
     os.kill(child.process.pid, number)
     assert child.wait() == code
@@ -58,7 +58,7 @@ def test_a_signal_ends_a_training_with_a_checkpoint(text_file, tmp_path, fork, n
 def test_a_signal_ends_a_sweep_with_checkpoints(text_file, tmp_path, fork, backend, number, code):
     sweep = ["sweep", text_file, "--updates", "10000000", "--hidden", "20", "--out", "s"]
     sweep += ["--jobs", "2", "--backend", backend]
-    child = fork(children.program_with_checkpoints, sweep, tmp_path)
+    child = fork(child_processes.program_with_checkpoints, sweep, tmp_path)
     runs = tmp_path / "s" / "runs"
     wait_until(lambda: sum(map(is_under_way, runs.glob("*"))) == 2)
     workers = psutil.Process(child.process.pid).children(recursive=True)
@@ -79,7 +79,7 @@ def test_a_signal_ends_a_sweep_with_checkpoints(text_file, tmp_path, fork, backe
 @pytest.mark.parametrize(
     ("command", "module", "function"),
     [
-        (["sample", "RUN", "--length", "50000000"], "nbrnn.runs.sample", "generator"),
+        (["sample", "RUN", "--length", "50000000"], "nbrnn.runs.sampling", "generator"),
         (["gradcheck", "TEXT", "--hidden", "700"], "nbrnn.network.gradcheck", "numerical_gradient"),
     ],
 )
@@ -88,7 +88,7 @@ def test_long_commands_can_be_interrupted(
 ):
     names = {"RUN": run_folder, "TEXT": text_file}
     command = [names.get(part, part) for part in command]
-    child = fork(children.program_that_tells, command, tmp_path, module, function)
+    child = fork(child_processes.program_that_tells, command, tmp_path, module, function)
     child.hear()  # of minutes of work, which begin now
     os.kill(child.process.pid, signal.SIGINT)
     assert child.wait() == 130
@@ -130,12 +130,12 @@ def test_a_reader_may_stop_early(run_folder, text_file, tmp_path, fork, unread):
     assert done.stderr == b""
     stdout, read = unread
     sample = ["sample", run_folder, "--length", "1000000"]
-    child = fork(children.program, sample, tmp_path, {"stdout": stdout})
+    child = fork(child_processes.program, sample, tmp_path, {"stdout": stdout})
     assert len(read(10)) == 10
     assert child.wait() == 0
     assert (tmp_path / "stderr").read_text() == ""
     train = ["train", text_file, *FAST, "--out", "run"]
-    child = fork(children.program, train, tmp_path, {"stdout": stdout})
+    child = fork(child_processes.program, train, tmp_path, {"stdout": stdout})
     assert read(0) == ""
     assert child.wait() == 0
     assert (tmp_path / "run" / "loss.png").exists()
@@ -159,7 +159,9 @@ def without_progress(fork, tmp_path):
 
     def call(*arguments):
         assert (
-            fork(children.program_without_figures, arguments, tmp_path, {"stderr": "/dev/full"}).wait()
+            fork(
+                child_processes.program_without_figures, arguments, tmp_path, {"stderr": "/dev/full"}
+            ).wait()
             == 0
         )
         assert (tmp_path / "stdout").read_text()
@@ -208,7 +210,7 @@ def test_streams_that_nobody_reads_or_that_are_closed(text_file, tmp_path, fork,
 
     def start(folder, **streams):
         words = [*sweep, folder]
-        return fork(children.program_without_figures, words, tmp_path, streams)
+        return fork(child_processes.program_without_figures, words, tmp_path, streams)
 
     def assert_done(folder, child):
         assert child.wait() == 0
@@ -219,7 +221,7 @@ def test_streams_that_nobody_reads_or_that_are_closed(text_file, tmp_path, fork,
     assert read(1) != ""
     assert_done("a", child)
     assert_done("b", start("b", stderr=None))
-    assert_done("c", start("c", **dict.fromkeys(children.STREAMS)))
+    assert_done("c", start("c", **dict.fromkeys(child_processes.STREAMS)))
 
 
 # ---------------------------------------------------------------- limits
@@ -275,7 +277,9 @@ def test_the_end_of_a_training_fits_on_a_terminal_with_the_figures_last(text_fil
 
 
 def test_kernels_that_are_compiled_are_announced_once(text_file, tmp_path):
-    others = shutil.ignore_patterns("loops.sample-*", "*.tmp*")  # with their kernels, but for one
+    others = shutil.ignore_patterns(
+        "training_kernels.sample-*", "*.tmp*"
+    )  # with their kernels, but for one
     shutil.copytree(NBRNN, tmp_path / "nbrnn", ignore=others)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": "", "TERM": "xterm"}
     program, *train = command("train", text_file, "--updates", "10", "--hidden", "5", "--out", "run")

@@ -9,7 +9,7 @@ from harness import one_line_error
 from nbrnn.config import SETTINGS, RunConfig, option_name
 from nbrnn.errors import ConfigError
 from nbrnn.presets import PRESETS, with_preset
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
 

@@ -8,9 +8,9 @@ import shutil
 import pytest
 from harness import one_line_error
 
-from nbrnn.cli.plans import duration
+from nbrnn.cli.dry_run import duration
 from nbrnn.reports.report import report
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
 
 FAST = ["--hidden", "5", "--updates", "200", "--seeds", "0:1"]
 

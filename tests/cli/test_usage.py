@@ -6,7 +6,7 @@ import shutil
 import pytest
 from harness import one_line_error, run_program
 
-from nbrnn.visible import visible
+from nbrnn.escaping import visible
 
 FAST = ["--hidden", "5", "--updates", "300"]
 

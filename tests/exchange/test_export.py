@@ -11,7 +11,7 @@ from scipy.io import loadmat
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, encode
-from nbrnn.network.params import generator
+from nbrnn.network.layout import generator
 from nbrnn.runs.model import Model
 from nbrnn.runs.run import run
 

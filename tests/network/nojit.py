@@ -9,11 +9,12 @@ import naive
 import numpy as np
 import pytest
 from numba import config
-from setups import in_order
+from small_training import in_order
 
-from nbrnn.network import loops, products, rnn
+from nbrnn.network import rnn, training_kernels
+from nbrnn.network.layout import NAMES, Carry, History, Layout, Sampling
 from nbrnn.network.optimizers import OPTIMIZERS, RULES, AdaGrad
-from nbrnn.network.params import NAMES, Carry, History, Layout, Sampling
+from nbrnn.network.simd import matmul
 
 m, K, T = 6, 5, 3
 CODES = np.random.default_rng(0).integers(0, K, 14).astype(np.int32)  # 4 windows an epoch
@@ -39,7 +40,7 @@ def test_training_is_that_of_the_naive_program(layout):
     losses, smooths, _ = history = History.empty(102, [1, 100])
     optimizer = AdaGrad(real(0.1), real(1e-8))
     plan = in_order(CODES, T, 1, 0, 102, real(0.1))
-    done, smooth, best_smooth, best_update = loops.train(
+    done, smooth, best_smooth, best_update = training_kernels.train(
         buffers, optimizer, real(0.5), real(1), CODES, plan, Carry(), history
     )
     _, naive_losses, naive_smooths, _ = naive.train(expected, CODES, 102, T, clip=0.5)
@@ -57,7 +58,7 @@ def test_a_look_that_finds_no_better_loss_keeps_the_best(layout):
     buffers, history = layout.buffers(theta, T, memory=1), History.empty(1, [8])
     before = buffers.best.copy()
     plan, carry = in_order(CODES, T, 1, 7, 1, 0.1), Carry(7, 2.0, 1e-9, 5)
-    carry = loops.train(buffers, AdaGrad(0.1, 1e-8), 5.0, 1.0, CODES, plan, carry, history)
+    carry = training_kernels.train(buffers, AdaGrad(0.1, 1e-8), 5.0, 1.0, CODES, plan, carry, history)
     assert (carry.update, carry.best_smooth, carry.best_update) == (8, 1e-9, 5)
     assert (buffers.best == before).all()
 
@@ -67,7 +68,7 @@ def test_training_stops_at_nan(layout):
     theta.c[0] = math.nan
     buffers, history = layout.buffers(theta, T, memory=1), History.empty(1)
     plan = in_order(CODES, T, 1, 0, 1, 0.1)
-    carry = loops.train(buffers, AdaGrad(0.1, 1e-8), 5.0, 1.0, CODES, plan, Carry(), history)
+    carry = training_kernels.train(buffers, AdaGrad(0.1, 1e-8), 5.0, 1.0, CODES, plan, Carry(), history)
     assert carry.update == 0
 
 
@@ -83,7 +84,9 @@ def test_windows_at_once_have_the_naive_gradients(layout, name, B):
     expected = [
         naive.gradients(plain, codes[s : s + T], codes[s + 1 : s + T + 1], np.zeros(m)) for s in starts
     ]
-    loss = loops.loss_gradient(theta, buffers.gradient, buffers.work, codes, starts, real(0.25))
+    loss = training_kernels.loss_gradient(
+        theta, buffers.gradient, buffers.work, codes, starts, real(0.25)
+    )
     assert loss == pytest.approx(0.25 * sum(one[0] for one in expected), rel=1e-6)
     for parameter, g in named(layout, buffers.gradient).items():
         whole = sum(one[1][parameter] for one in expected)
@@ -91,7 +94,7 @@ def test_windows_at_once_have_the_naive_gradients(layout, name, B):
     history = History.empty(3, [1, 2])
     plan = in_order(codes, T, B, 0, 3, real(0.01))
     optimizer = kind(*(real(0.5) for _ in kind._fields))
-    done = loops.train(buffers, optimizer, real(5), real(1), codes, plan, Carry(), history)
+    done = training_kernels.train(buffers, optimizer, real(5), real(1), codes, plan, Carry(), history)
     assert done.update == 3
     assert np.isfinite(history.losses).all()
 
@@ -103,14 +106,14 @@ def test_products_that_are_added(rows, I, columns):
     A, B, C = rng.random((rows + 1, I)), rng.random((I, columns)), rng.random((rows + 2, columns))
     expected = C.copy()
     expected[2:] += A[1:] @ B
-    products.add_matmul(C, 2, A, 1, rows, B)
+    matmul.add_matmul(C, 2, A, 1, rows, B)
     assert np.allclose(C, expected)
     D = rng.random((I, columns))
     expected = D + A[1:].T @ C[2:]
-    products.add_outer_products(D, A, 1, C, 2, rows)
+    matmul.add_outer_products(D, A, 1, C, 2, rows)
     assert np.allclose(D, expected)
     E = np.zeros((columns, 48))
-    products.transpose(E, D)
+    matmul.transpose(E, D)
     assert (E[:, :I] == D.T).all()
     assert not E[:, I:].any()
 
@@ -121,15 +124,15 @@ def test_products_that_are_added(rows, I, columns):
 def test_products(rows, inner, columns, ascending):
     rng = np.random.default_rng(0)
     A, B, C = rng.random((rows, inner)), rng.random((inner, columns)), np.empty((rows, columns))
-    products.matmul(C, A, B)
+    matmul.matmul(C, A, B)
     assert np.allclose(C, A @ B)
     D, E, F = rng.random((rows, columns)), rng.random((inner, columns)), rng.random((inner + 1, rows))
     expected = F[1:] + E @ D.T
-    products.add_matvecs(F, 1, D, E, 0, inner, ascending)
+    matmul.add_matvecs(F, 1, D, E, 0, inner, ascending)
     assert np.allclose(F[1:], expected)
     x, y = rng.random((2, rows)), rng.random((2, columns))
     expected = y[0] + x[1] @ D
-    products.add_vecmat(y, 0, x, 1, D, ascending)
+    matmul.add_vecmat(y, 0, x, 1, D, ascending)
     assert np.allclose(y[0], expected)
 
 
@@ -137,12 +140,12 @@ def test_evaluation_and_numerical_gradient(layout):
     theta, work = layout.initial(np.random.default_rng(0), 0.1), layout.work(T)
     plain = named(layout, theta)
     loss, grad, _ = naive.gradients(plain, CODES[:-1], CODES[1:], np.zeros(m))
-    assert loops.evaluate(theta, work, CODES) == pytest.approx(loss, rel=1e-5)
+    assert training_kernels.evaluate(theta, work, CODES) == pytest.approx(loss, rel=1e-5)
     if layout.dtype == np.float64:
         _, grad, _ = naive.gradients(plain, CODES[:T], CODES[1 : T + 1], np.zeros(m))
         index, found = np.array([theta.U.size]), np.empty(1)  # of W[0, 0]
         work.h[0] = 0
-        loops.numerical_gradient(theta, work, CODES[: T + 1], index, 1e-3, found)
+        training_kernels.numerical_gradient(theta, work, CODES[: T + 1], index, 1e-3, found)
         assert found[0] == pytest.approx(grad["W"][0, 0], abs=1e-9)
 
 
@@ -154,15 +157,15 @@ def test_sampling(layout, temperature, top_k, top_p):
     text = np.empty(20, np.int32)
     uniforms = np.random.default_rng(0).random(20)
     h = np.zeros((2, layout.M), layout.dtype)
-    loops.sample(theta, h, CODES[:3], uniforms, Sampling(temperature, top_k, top_p), text)
+    training_kernels.sample(theta, h, CODES[:3], uniforms, Sampling(temperature, top_k, top_p), text)
     assert ((text >= 0) & (text < K)).all()
 
 
 def test_drawing_from_few_weights():
     # rounding may leave a little beyond the last character: it is that one then
-    assert loops.draw(np.log([0.5, 0.5]), 1.0, Sampling()) == 1
+    assert training_kernels.draw(np.log([0.5, 0.5]), 1.0, Sampling()) == 1
     weights = np.array([0.0, 1.0, 0.0])
-    loops.keep_likeliest(weights, 3, 1.1)
+    training_kernels.keep_likeliest(weights, 3, 1.1)
     assert weights.tolist() == [0, 1, 0]
 
 

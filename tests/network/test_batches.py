@@ -5,11 +5,12 @@ from itertools import product
 import naive
 import numpy as np
 import pytest
-from setups import in_order
+from small_training import in_order
 
-from nbrnn.network import loops, products
+from nbrnn.network import training_kernels
+from nbrnn.network.layout import NAMES, Carry, History, Layout
 from nbrnn.network.optimizers import SGD
-from nbrnn.network.params import NAMES, Carry, History, Layout
+from nbrnn.network.simd import matmul
 
 PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 2e-4)])
 
@@ -35,12 +36,12 @@ def check_products(rows, inner, columns, dtype, tolerance):
     used = A[3:, :inner].astype(float)
     expected = C.astype(float)
     expected[1:] += used @ B
-    products.add_matmul(C, 1, A, 3, rows, B)
+    matmul.add_matmul(C, 1, A, 3, rows, B)
     shape = f"{rows} x {inner}"
     np.testing.assert_allclose(C, expected, rtol=0, atol=tolerance, err_msg=shape)
 
     expected = D + used.T @ C[1:]
-    products.add_outer_products(D, A, 3, C, 1, rows)
+    matmul.add_outer_products(D, A, 3, C, 1, rows)
     np.testing.assert_allclose(D, expected, rtol=0, atol=10 * tolerance, err_msg=shape)
 
 
@@ -50,7 +51,7 @@ def check_products(rows, inner, columns, dtype, tolerance):
 def test_the_transpose_leaves_padding_alone(I, J, dtype):
     A = np.random.default_rng(0).random((I, J + 3)).astype(dtype)
     out = np.full((J, I + 5), -1, dtype)
-    products.transpose(out, A)
+    matmul.transpose(out, A)
     assert (out[:, :I] == A[:, :J].T).all()
     assert (out[:, I:] == -1).all()
 
@@ -90,9 +91,9 @@ def test_loss_and_gradient_are_those_of_the_naive_program(B, m, K, T, dtype, tol
         states = work.h[0, :, :m].astype(float)
         loss, expected, last = naive_sum(layout, theta, codes, starts, T, states)
         scale = 1 / (B * T)
-        assert loops.loss_gradient(theta, gradient, work, codes, starts, real(scale)) == pytest.approx(
-            loss * scale, rel=tolerance
-        )
+        assert training_kernels.loss_gradient(
+            theta, gradient, work, codes, starts, real(scale)
+        ) == pytest.approx(loss * scale, rel=tolerance)
         assert np.allclose(work.h[-1, :, :m], last, rtol=0, atol=tolerance)
         for name, g in layout.named(gradient).items():
             assert np.allclose(g, expected[name] * scale, rtol=0, atol=tolerance)
@@ -109,7 +110,7 @@ def test_only_fresh_windows_begin_at_zero_and_the_others_go_on():
     plan = in_order(codes, T, B, 0, 3, 0.0)
     plan.fresh[:] = [[True, False, True, False], [False] * 4, [False, True, False, False]]
     history = History.empty(3)
-    carry = loops.train(buffers, SGD(0.0), 5.0, 0.5, codes, plan, Carry(), history)
+    carry = training_kernels.train(buffers, SGD(0.0), 5.0, 0.5, codes, plan, Carry(), history)
     assert carry.update == 3
     for n in range(3):
         states[plan.fresh[n]] = 0
@@ -126,5 +127,7 @@ def test_padding_takes_no_part_in_the_softmax(low):
     codes, starts = np.arange(9, dtype=np.int32) % 5, np.array([0, 3])
     states = buffers.work.h[0, :, :3].astype(float)
     loss, _, _ = naive_sum(layout, theta, codes, starts, T, states)
-    found = loops.loss_gradient(theta, buffers.gradient, buffers.work, codes, starts, np.float32(1))
+    found = training_kernels.loss_gradient(
+        theta, buffers.gradient, buffers.work, codes, starts, np.float32(1)
+    )
     assert found == pytest.approx(loss, rel=1e-3)

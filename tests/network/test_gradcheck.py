@@ -9,7 +9,7 @@ import pytest
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError
-from nbrnn.network import gradcheck, loops
+from nbrnn.network import gradcheck, training_kernels
 
 
 def errors(corpus, **settings):
@@ -36,13 +36,13 @@ def test_every_weight_is_right_for_all_kinds_of_runs(corpus, batch, loss, init):
 
 def plant(monkeypatch, bug):
     """Let a function change the gradient of a window after it was computed."""
-    right = loops.loss_gradient
+    right = training_kernels.loss_gradient
 
     def wrong(theta, gradient, work, codes, starts, scale):
         right(theta, gradient, work, codes, starts, scale)
         bug(gradient, theta, work, codes[starts[0] :])
 
-    monkeypatch.setattr(loops, "loss_gradient", wrong)
+    monkeypatch.setattr(training_kernels, "loss_gradient", wrong)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -57,13 +57,13 @@ def test_a_gradient_of_another_scale_is_found(corpus, monkeypatch, batch, factor
 
 
 def test_of_several_windows_each_is_read_from_its_own_state(corpus, monkeypatch):
-    right = loops.loss_gradient
+    right = training_kernels.loss_gradient
 
     def wrong(theta, gradient, work, *windows):
         work.h[0] = work.h[0][::-1].copy()
         right(theta, gradient, work, *windows)
 
-    monkeypatch.setattr(loops, "loss_gradient", wrong)
+    monkeypatch.setattr(training_kernels, "loss_gradient", wrong)
     found = {case for (_, case), error in errors(corpus, batch=3).items() if error > 1e-6}
     assert found == {"h0 random", "second window"}
 

@@ -3,11 +3,11 @@
 import naive
 import numpy as np
 import pytest
-from setups import in_order
+from small_training import in_order
 
-from nbrnn.network import loops, optimizers
+from nbrnn.network import optimizers, training_kernels
+from nbrnn.network.layout import NAMES, Carry, History, Layout
 from nbrnn.network.optimizers import RULES, SGD, AdaGrad, RMSProp
-from nbrnn.network.params import NAMES, Carry, History, Layout
 
 CLIP = 0.5
 NUMBERS = {"eta": 0.1, "beta1": 0.75, "beta2": 0.875, "epsilon": 0.01}
@@ -106,7 +106,7 @@ def test_training_is_by_these_steps(kind, B):
         name: (np.array(a), (np.zeros(a.shape),) * len(buffers.memory))
         for name, a in layout.named(theta).items()
     }
-    loops.train(buffers, settings(kind, float), CLIP, scale, codes, plan, Carry(), history)
+    training_kernels.train(buffers, settings(kind, float), CLIP, scale, codes, plan, Carry(), history)
     states = np.zeros((B, m))
     for n in range(updates):
         states[plan.fresh[n]] = 0

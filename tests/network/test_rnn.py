@@ -3,10 +3,10 @@
 import naive
 import numpy as np
 import pytest
-from setups import Setup, distance
+from small_training import Setup, distance
 
-from nbrnn.network import loops
-from nbrnn.network.params import NAMES
+from nbrnn.network import training_kernels
+from nbrnn.network.layout import NAMES
 
 
 @pytest.mark.slow
@@ -45,7 +45,7 @@ def kernel_gradient(setup, theta, h0, x, y):
     window = work._replace(h=work.h[: T + 1], p=work.p[:T], da=work.da[:T], losses=work.losses[:T])
     window.h[0, : h0.size] = h0
     codes, packed, scale = np.append(x, y[-1]), setup.layout.pack(theta), work.p.dtype.type(1)
-    loss = loops.loss_gradient(packed, setup.gradient, window, codes, np.zeros(1, int), scale)
+    loss = training_kernels.loss_gradient(packed, setup.gradient, window, codes, np.zeros(1, int), scale)
     return loss, setup.named(setup.gradient)
 
 

@@ -6,8 +6,8 @@ from msgspec import structs
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Description
 from nbrnn.reports.reading import RunRecord
-from nbrnn.storage.records import Summary
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import Summary
 
 
 def record(loss, status="finished", text="a", name=None, curves=None, **settings):

@@ -11,9 +11,9 @@ from nbrnn.plots import held_out_figure
 from nbrnn.reports.figures import figures
 from nbrnn.reports.report import report
 from nbrnn.reports.tables import read
-from nbrnn.runs.outcome import loss_figure_of
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.runs.finalize import loss_figure_of
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
 

@@ -10,7 +10,7 @@ from harness import no_pictures
 from nbrnn.reports.answers import answers
 from nbrnn.reports.report import report
 from nbrnn.reports.tables import read, results_of
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
 

@@ -19,8 +19,8 @@ from nbrnn.reports.page import data_tables, number, page, script
 from nbrnn.reports.pictures import inline
 from nbrnn.reports.report import drawn
 from nbrnn.reports.tables import results_of
-from nbrnn.storage.records import SweepRequest
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.schemas import SweepRequest
+from nbrnn.storage.sweep_folder import SweepFolder
 
 NOTHING = Asked([], set())
 

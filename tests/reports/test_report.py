@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from xml.etree import ElementTree
 
-import children
+import child_processes
 import pytest
 from harness import DEADLINE, LISTS, no_pictures, one_line_error, wait_until
 from msgspec import structs
@@ -18,10 +18,10 @@ from msgspec import structs
 from nbrnn.reports.page import library
 from nbrnn.reports.report import report
 from nbrnn.reports.writing import files_of_several
-from nbrnn.storage.records import MetricsRow
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.series import GROWING, METRICS
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.append_logs import GROWING, METRICS
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import MetricsRow
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
 
@@ -168,7 +168,7 @@ def test_blank_lines_in_samples_do_not_end_their_table(corpus, tmp_path):
 @pytest.mark.slow
 def test_several_reports_into_one_folder_at_once(folder, tmp_path, fork):
     command = ["report", folder, "--out", tmp_path / "r", "-q"]
-    three = [fork(children.program_without_figures, command, tmp_path) for _ in range(3)]
+    three = [fork(child_processes.program_without_figures, command, tmp_path) for _ in range(3)]
     assert [child.wait() for child in three] == [0, 0, 0]
 
 
@@ -357,7 +357,9 @@ def test_report_and_compare(nbrnn, folder, tmp_path):
 @pytest.mark.slow
 def test_watch_ends_with_the_sweep(nbrnn, text_file, tmp_path, fork, monkeypatch):
     lists = {**LISTS, "updates": "10000000"}
-    sweeping = fork(children.sweep_until_step, str(text_file), tmp_path / "s", lists, "threading", 0)
+    sweeping = fork(
+        child_processes.sweep_until_step, str(text_file), tmp_path / "s", lists, "threading", 0
+    )
     sweeping.hear()
     wait_until(lambda: list(tmp_path.glob("s/runs/*/last.safetensors")))
     page = tmp_path / "s" / "report" / "index.html"

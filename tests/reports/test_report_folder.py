@@ -4,13 +4,13 @@ import os
 import shutil
 from pathlib import Path
 
+import hostile_files
 import pytest
-import strange
 from harness import one_line_error
 
 from nbrnn.errors import WriteError
 from nbrnn.reports.report import report
-from nbrnn.storage.folders import LOCK
+from nbrnn.storage.folder_locks import LOCK
 
 DATA = Path(__file__).parents[1] / "data" / "0.1"
 
@@ -41,11 +41,11 @@ def test_a_stranger_loses_nothing(nbrnn, run, tmp_path, name):
     (theirs / name).write_text("a stranger's")
     line = one_line_error(nbrnn("report", run, "--out", theirs, code=2))
     assert "holds other files" in line
-    assert strange.everything_in(theirs) == {name: b"a stranger's"}
+    assert hostile_files.everything_in(theirs) == {name: b"a stranger's"}
 
 
 def test_watching_begins_only_where_a_report_may_be_written(nbrnn, outside, monkeypatch):
-    monkeypatch.setattr("nbrnn.storage.sweep_store.SweepFolder.is_at_work", lambda sweep: True)
+    monkeypatch.setattr("nbrnn.storage.sweep_folder.SweepFolder.is_at_work", lambda sweep: True)
     (outside / "index.html").unlink()
     line = one_line_error(nbrnn("report", DATA / "sweep", "--out", outside, "--watch", code=2))
     assert "holds other files" in line
@@ -79,26 +79,26 @@ def test_a_report_that_was_not_written_to_its_end_is_renewed(run, tmp_path, monk
     assert report([run], tmp_path / "out").page.exists()
 
 
-@strange.BY_KIND
+@hostile_files.BY_KIND
 def test_the_folder_of_a_report(kind, nbrnn, run, outside):
-    strange.KINDS[kind](run / "report", outside)
-    before = strange.everything_in(outside)
+    hostile_files.KINDS[kind](run / "report", outside)
+    before = hostile_files.everything_in(outside)
     done = nbrnn("report", run, "-q", code=(0, 1, 2))
     assert len(done.stderr.splitlines()) == (done.returncode > 0)
-    assert strange.everything_in(outside) == before
+    assert hostile_files.everything_in(outside) == before
 
 
 @pytest.mark.parametrize(
     "name", ["index.html", "runs.csv", "settings.md", "heat.png", "gradcheck.json", LOCK]
 )
-@strange.BY_KIND
+@hostile_files.BY_KIND
 def test_a_file_of_a_report(kind, name, nbrnn, run, outside):
     report([run])
-    strange.KINDS[kind](run / "report" / name, outside)
-    before = strange.everything_in(outside)
+    hostile_files.KINDS[kind](run / "report" / name, outside)
+    before = hostile_files.everything_in(outside)
     done = nbrnn("report", run, "-q", code=(0, 1, 2))
     assert len(done.stderr.splitlines()) == (done.returncode > 0)
-    assert strange.everything_in(outside) == before
+    assert hostile_files.everything_in(outside) == before
 
 
 def test_a_folder_that_is_named_may_be_a_link(run, tmp_path):

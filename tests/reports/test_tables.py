@@ -20,8 +20,8 @@ from nbrnn.reports.comparison import comparison_table, endings
 from nbrnn.reports.report import report
 from nbrnn.reports.tables import read
 from nbrnn.runs.run import run
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import sweep

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import naive
 import numpy as np
 
-from nbrnn.network.params import Layout, generator
+from nbrnn.network.layout import Layout, generator
 
 
 class Imitation(NamedTuple):

@@ -11,10 +11,10 @@ from imitated import epoch_of, imitate
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
-from nbrnn.network.params import Layout, generator
-from nbrnn.runs.order import Windows, learning_rates
+from nbrnn.network.layout import Layout, generator
 from nbrnn.runs.run import run
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.runs.window_order import Windows, learning_rates
+from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 

@@ -14,7 +14,7 @@ from imitated import imitate
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.runs.run import run
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 

@@ -4,15 +4,15 @@ import random
 import shutil
 import signal
 
-import children
+import child_processes
 import pytest
-from children import KINDS, SMALL
+from child_processes import KINDS, SMALL
 from harness import SERIES, bits
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError
 from nbrnn.runs.run import run
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_pictures")]
 
@@ -28,7 +28,7 @@ def undisturbed(corpus, tmp_path_factory):
 def test_twenty_kills_at_random_moments_change_nothing(corpus, text_file, tmp_path, fork):
     rng, folder = random.Random(0), tmp_path / "killed"
     for _ in range(20):
-        child = fork(children.train_for_ever, str(text_file), folder, rng.randrange(1, 60))
+        child = fork(child_processes.train_for_ever, str(text_file), folder, rng.randrange(1, 60))
         child.hear()  # from here on it is anywhere in its next updates and checkpoints
         assert child.kill() == -signal.SIGKILL
     config = RunConfig(updates=RunFolder(folder).read_checkpoint("last").update + 200, **SMALL)
@@ -46,7 +46,9 @@ def test_kills_change_nothing_of_other_kinds_of_runs(corpus, text_file, tmp_path
     rng, folder, config = random.Random(1), tmp_path / "killed", RunConfig(updates=900, **KINDS[kind])
     kills = 0
     while kills < 12:
-        child = fork(children.train_for_ever, str(text_file), folder, rng.randrange(1, 30), kind, 900)
+        child = fork(
+            child_processes.train_for_ever, str(text_file), folder, rng.randrange(1, 30), kind, 900
+        )
         child.hear()
         assert child.kill() == -signal.SIGKILL
         kills += 1
@@ -64,7 +66,7 @@ def test_with_held_out_text_a_kill_at_each_step_of_writing_changes_nothing(
     step, died = 1, True
     while died:
         folder = tmp_path / str(step)
-        child = fork(children.train_until_step, str(text_file), folder, 16, step, "held out")
+        child = fork(child_processes.train_until_step, str(text_file), folder, 16, step, "held out")
         died = child.wait() == -signal.SIGKILL
         run(config, corpus, folder)
         assert bits(folder, HELD_OUT) == bits(tmp_path / "undisturbed", HELD_OUT), f"step {step}"
@@ -78,7 +80,7 @@ def test_a_kill_at_each_step_of_writing_leaves_a_folder_to_go_on_from(
     step, died = 1, True
     while died:
         folder = tmp_path / str(step)
-        child = fork(children.train_until_step, str(text_file), folder, 120, step)
+        child = fork(child_processes.train_until_step, str(text_file), folder, 120, step)
         died = child.wait() == -signal.SIGKILL
         assert died or child.told == [step - 1]
         for kind in ("last", "best"):
@@ -99,7 +101,7 @@ def test_an_extension_that_is_killed_at_each_step_goes_on_the_next_time(
     step, died = 1, True
     while died:
         folder = shutil.copytree(begun, tmp_path / str(step))
-        child = fork(children.train_until_step, str(text_file), folder, 120, step)
+        child = fork(child_processes.train_until_step, str(text_file), folder, 120, step)
         died = child.wait() == -signal.SIGKILL
         run(RunConfig(updates=120, **SMALL), corpus, folder)
         assert bits(folder) == bits(undisturbed), f"killed at step {step}"
@@ -108,7 +110,7 @@ def test_an_extension_that_is_killed_at_each_step_goes_on_the_next_time(
 
 
 def test_a_lock_dies_with_its_process(corpus, text_file, tmp_path, fork):
-    child = fork(children.train_for_ever, str(text_file), tmp_path / "run", 1)
+    child = fork(child_processes.train_for_ever, str(text_file), tmp_path / "run", 1)
     child.hear()
     config = RunConfig(updates=10**7, **SMALL)
     with pytest.raises(StoreError, match="another process"):

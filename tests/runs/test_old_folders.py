@@ -15,8 +15,8 @@ from nbrnn.corpus import load
 from nbrnn.naming import run_id
 from nbrnn.reports.tables import read
 from nbrnn.runs.run import run
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
 

@@ -12,11 +12,11 @@ from harness import bits, made_up_text
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
-from nbrnn.network.params import Layout, generator
-from nbrnn.runs.progress import Observer
+from nbrnn.network.layout import Layout, generator
+from nbrnn.runs.observer import Observer
 from nbrnn.runs.run import run
-from nbrnn.runs.training import looks
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.runs.training_state import looks
+from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 

@@ -13,12 +13,12 @@ from msgspec import structs
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
-from nbrnn.network.params import Layout, generator
+from nbrnn.network.layout import Layout, generator
+from nbrnn.runs.evaluation import mean_loss
 from nbrnn.runs.run import run
-from nbrnn.runs.sample import sample
-from nbrnn.runs.score import mean_loss
-from nbrnn.storage.records import Summary
-from nbrnn.storage.run_store import RunFolder
+from nbrnn.runs.sampling import sample
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import Summary
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 

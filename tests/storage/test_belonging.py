@@ -11,9 +11,9 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
 from nbrnn.runs.model import Model
 from nbrnn.runs.run import run
-from nbrnn.storage import ngrams, sealed
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage import checksummed_arrays, ngram_counts
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
 
@@ -78,7 +78,7 @@ def test_counts_of_another_text_are_refused_and_made_again(corpus, ours, tmp_pat
     assert (len(other), other.alphabet) == (len(corpus), corpus.alphabet)
     folder = RunFolder(ours)
     before = folder.read_ngrams()
-    ngrams.write(ours / "ngrams.safetensors", other, len(other))
+    ngram_counts.write(ours / "ngrams.safetensors", other, len(other))
     with pytest.raises(StoreError, match="ngrams"):
         folder.read_ngrams()
     run(dataclasses.replace(CONFIG, updates=400), corpus, ours, draw=False)
@@ -101,7 +101,7 @@ def test_hostile_counts_with_the_right_seal_are_refused(corpus, ours, name, chan
     counts = dict(corpus.counts(len(corpus)))
     counts[name] = np.ascontiguousarray(change(counts[name]))
     metadata = {"pairs": str(len(counts["pairs"])), "corpus_sha256": corpus.sha256}
-    sealed.write_sealed(ours / "ngrams.safetensors", counts, metadata)
+    checksummed_arrays.write_sealed(ours / "ngrams.safetensors", counts, metadata)
     with pytest.raises(StoreError, match="ngrams"):
         RunFolder(ours).read_ngrams()
 

@@ -4,14 +4,14 @@ import functools
 import random
 import signal
 
-import children
+import child_processes
 import psutil
 import pytest
 import workers
 from harness import LISTS, Events, all_end, sweep_bits
 
-from nbrnn.storage.sweep_store import SweepFolder
-from nbrnn.sweeps import process
+from nbrnn.storage.sweep_folder import SweepFolder
+from nbrnn.sweeps import loky_backend
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import sweep
@@ -25,7 +25,7 @@ def test_ten_kills_at_random_moments_change_nothing(corpus, text_file, tmp_path,
     while kills < 10 or not ended:  # some run is to be done before the last kill
         kills += 1
         step = rng.randrange(20, 120)  # of writing, by one thread; the other one is anywhere
-        child = fork(children.sweep_until_step, str(text_file), folder, lists, "threading", step)
+        child = fork(child_processes.sweep_until_step, str(text_file), folder, lists, "threading", step)
         assert child.wait() == -signal.SIGKILL
         started = {run_id for what, run_id in child.told if what == "started"}
         assert not started & ended
@@ -40,7 +40,7 @@ def test_ten_kills_at_random_moments_change_nothing(corpus, text_file, tmp_path,
 
 def test_no_process_outlives_a_killed_sweep(text_file, tmp_path, fork):
     lists = {**LISTS, "updates": "10000000"}
-    child = fork(children.sweep_until_step, str(text_file), tmp_path / "s", lists, "loky", 0)
+    child = fork(child_processes.sweep_until_step, str(text_file), tmp_path / "s", lists, "loky", 0)
     assert [child.hear()[0] for _ in range(2)] == ["started"] * 2
     workers = psutil.Process(child.process.pid).children(recursive=True)
     assert len(workers) >= 2
@@ -58,7 +58,7 @@ def deadly(tmp_path, monkeypatch):
 
     def call(run_id, times):
         dying = functools.partial(workers.dying_here, marks, run_id, times)
-        monkeypatch.setattr(process, "run_in_child", dying)
+        monkeypatch.setattr(loky_backend, "run_in_child", dying)
         return marks
 
     return call

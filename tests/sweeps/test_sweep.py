@@ -6,15 +6,15 @@ import sys
 import time
 from types import SimpleNamespace
 
-import children
+import child_processes
 import pytest
 from harness import LISTS, Events, begin_sweep, sweep_bits
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import LockedError, StoreError
 from nbrnn.runs.run import run
-from nbrnn.storage.run_store import RunFolder
-from nbrnn.storage.sweep_store import SweepFolder
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import sweep
@@ -153,7 +153,7 @@ def test_a_folder_with_something_else_is_refused(corpus, tmp_path):
 @pytest.mark.slow
 def test_two_sweeps_in_one_folder(corpus, text_file, tmp_path, fork):
     lists = {**LISTS, "updates": "10000000"}
-    child = fork(children.sweep_until_step, str(text_file), tmp_path / "s", lists, "threading", 0)
+    child = fork(child_processes.sweep_until_step, str(text_file), tmp_path / "s", lists, "threading", 0)
     child.hear()
     with pytest.raises(LockedError, match="another process"):
         sweep(grid(LISTS), corpus, SweepFolder(tmp_path / "s"))
@@ -167,7 +167,7 @@ def test_a_run_that_another_process_still_holds_is_waited_for(corpus, tmp_path, 
     folder.path.mkdir()
     begin_sweep(folder, corpus)
     job = plan(grid(LISTS), corpus, folder)[0]
-    holder = fork(children.hold, job.folder)
+    holder = fork(child_processes.hold, job.folder)
     holder.hear()
 
     def wait(seconds):  # as only a run does that finds its folder held

@@ -1,0 +1,119 @@
+"""How well does a trained model predict a text, beside models that count?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nbrnn.errors import CorpusError
+from nbrnn.network import kernel_cache, rnn, training_kernels
+from nbrnn.network.layout import Layout, Parameters
+from nbrnn.storage.checkpoint import Checkpoint, State, initial_state
+from nbrnn.storage.schemas import in_units
+from nbrnn.typing import Array
+
+
+def score(
+    model: Checkpoint, codes: Array, ngrams: Mapping[str, Array], *, state: State = "zero"
+) -> dict[str, dict[str, Any]]:
+    """Return the loss of the model and of baselines on a text, each in four units.
+
+    codes (N,) int32 are the text in the model's alphabet; each predicts all its characters but the
+    first. The baselines are uniform (1/K) and, where `ngrams` are the counts of the training text and
+    not empty, unigram (by the character's share) and bigram (with add-one smoothing). The model reads
+    the text once, from h_0 = 0 on or from the state that was kept with it.
+    Raises CorpusError for a text of fewer than two characters, StoreError if no state was kept.
+    """
+    if codes.size < 2:
+        raise CorpusError("a text to score needs at least two characters")
+    nats = {
+        "model": mean_loss(model, codes, state=state),
+        "uniform": math.log(len(model.alphabet)),
+    }
+    if ngrams:
+        nats |= {"unigram": unigram_loss(codes, ngrams), "bigram": bigram_loss(codes, ngrams)}
+    return {
+        name: {**in_units(value)._asdict(), "per_window": value * model.config.seq_length}
+        for name, value in nats.items()
+    }
+
+
+def mean_loss(model: Checkpoint, codes: Array, *, state: State = "zero") -> float:
+    """Return the model's mean loss on codes (N,), in nats for each of the N - 1 that it predicts."""
+    theta, start = model.layout.pack(model.theta), initial_state(model, state)
+    return loss_from(start, model.layout, theta, codes, model.config.seq_length)
+
+
+def loss_from(start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int) -> float:
+    """Return the mean loss on codes (N,), read once from a state (m,) on, T characters at a time."""
+    work = layout.work(T)
+    work.h[0, : layout.m] = start
+    kernel_cache.ready("evaluate", layout.dtype.name)
+    return float(training_kernels.evaluate(theta, work, codes)) / (codes.size - 1)
+
+
+def probabilities(model: Checkpoint, codes: Array) -> Array:
+    """Return p_t (N, K), how likely each character is the next one, after each of codes (N,).
+
+    The model reads them from h_0 = 0 on. The logits are in its precision, their softmax in float64.
+    """
+    config, layout = model.config, model.layout
+    theta, work = layout.pack(model.theta), layout.work(config.seq_length)
+    kernel_cache.ready("forward", config.dtype)
+    o = np.empty((codes.size, layout.K))
+    for start in range(0, codes.size, config.seq_length):
+        x = codes[start : start + config.seq_length]
+        h, p = work.h[: x.size + 1], work.p[: x.size]
+        rnn.forward(theta, x, h, p)  # which leaves the logits in p
+        o[start : start + x.size] = p
+        h[0] = h[-1]
+    weights = np.exp(o - o.max(axis=1, keepdims=True))
+    result: Array = weights / weights.sum(axis=1, keepdims=True)
+    return result
+
+
+def unigram_loss(codes: Array, ngrams: Mapping[str, Array]) -> float:
+    """Return the mean loss of a model that knows how often characters occur, in nats per character."""
+    return float(unigram_losses(ngrams)[codes[1:]].mean())
+
+
+def bigram_loss(codes: Array, ngrams: Mapping[str, Array]) -> float:
+    """Return the mean loss of a model that knows how often pairs do, in nats per character."""
+    K, pairs = ngrams["characters"].size, ngrams["pairs"]
+    keys = pairs[:, 0] * K + pairs[:, 1]
+    wanted = codes[:-1].astype(np.int64) * K + codes[1:]
+    place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
+    counts = np.where(keys[place] == wanted, ngrams["pair_counts"][place], 0)
+    return float(bigram_losses(ngrams, codes[:-1], counts).mean())
+
+
+def baselines(ngrams: Mapping[str, Array]) -> dict[str, float]:
+    """Return the losses of both on the text that they counted in, in nats per character."""
+    characters, counts = ngrams["characters"], ngrams["pair_counts"]
+    pairs = bigram_losses(ngrams, ngrams["pairs"][:, 0], counts)
+    return {
+        "unigram": float(characters @ unigram_losses(ngrams) / characters.sum()),
+        "bigram": float(counts @ pairs / counts.sum()),
+    }
+
+
+def unigram_losses(ngrams: Mapping[str, Array]) -> Array:
+    """Return -log p of each character, (K,).
+
+    Each counts once more where one of the alphabet was never met, as may be before held-out text.
+    """
+    characters = ngrams["characters"]
+    characters = characters + (characters == 0).any()
+    losses: Array = -np.log(characters / characters.sum())
+    return losses
+
+
+def bigram_losses(ngrams: Mapping[str, Array], before: Array, counts: Array) -> Array:
+    """Return -log p of pairs (n,) that begin with the characters `before` and occur so many times."""
+    K = ngrams["characters"].size
+    follows = np.bincount(ngrams["pairs"][:, 0], ngrams["pair_counts"], minlength=K)
+    losses: Array = -np.log((counts + 1) / (follows[before] + K))
+    return losses

@@ -1,0 +1,266 @@
+"""What is one training, at one moment, in memory?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from nbrnn.config import NONE, RunConfig
+from nbrnn.corpus import Corpus
+from nbrnn.network import kernel_cache, training_kernels
+from nbrnn.network.layout import Carry, History, Layout, Parameters, Plan, Sampling, generator
+from nbrnn.network.optimizers import OPTIMIZERS, RULES
+from nbrnn.runs.evaluation import loss_from
+from nbrnn.runs.window_order import Windows, learning_rates
+from nbrnn.storage.checkpoint import Checkpoint, HeldOut, TrainingState
+from nbrnn.storage.schemas import MetricsRow, Sample, ValidationRow, finite
+from nbrnn.typing import Array
+
+LOOK_EVERY = 100  # updates between two looks at the smooth loss: for the metrics and the best model
+
+
+def make_ready(config: RunConfig) -> None:
+    """Have all kernels ready that a run needs."""
+    kernel_cache.ready_to_train(config.dtype, config.optimizer, config.batch > 1)
+    if config.validation:
+        kernel_cache.ready("evaluate", config.dtype)
+
+
+class Training:
+    """A run in memory: everything that a checkpoint holds, and what the kernel works on."""
+
+    def __init__(self, config: RunConfig, corpus: Corpus) -> None:
+        self.config, self.corpus = config, corpus
+        trained_on = config.trained_on(len(corpus))
+        self.codes, self.held_out = corpus.codes[:trained_on], corpus.codes[trained_on:]
+        self.windows = Windows(config, trained_on)
+        self.updates_per_epoch = self.windows.per_epoch
+        self.updates = config.length(len(corpus))
+        self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
+        real = self.layout.dtype.type
+        optimizer = OPTIMIZERS[config.optimizer]
+        # an optimizer's numbers are the settings of the same names
+        self.optimizer = optimizer(*(real(getattr(config, name)) for name in optimizer._fields))
+        self.clip = real(math.inf if config.clip == NONE else config.clip)
+        summed = config.characters_in_loss / config.seq_length
+        self.scale = real(summed / config.batch)
+        self.memory_names = RULES[optimizer].memory
+        theta = self.layout.initial(generator(config.seed, "start"), config.sigma, config.init)
+        size = config.seq_length, len(self.memory_names), config.batch
+        self.buffers = self.layout.buffers(theta, *size)
+        self.rng = generator(config.seed, "samples")
+        self.carry = Carry()
+        self.validation = HeldOut() if self.held_out.size else None
+        self.epoch_loss_sum = 0.0
+        self.epoch_mean_loss: list[float] = []
+        self.diverged = False
+        self.is_lost = False  # by its held-out loss, though its parameters may be finite
+        self.best_without_state = -1  # the update of a best model whose state is not known
+
+    def restore(self, last: Checkpoint, best: Checkpoint) -> None:
+        """Go back to the moment of a checkpoint."""
+        state = last.state
+        assert state is not None
+        best_theta, best_h = best.theta, best.h_prev
+        if last.looked:
+            best_theta, best_h = last.looked, last.looked.get("h_prev")
+        self.buffers = self.buffers._replace(
+            theta=self.layout.pack(last.theta),
+            memory=tuple(self.layout.pack(last.memory[name]).flat for name in self.memory_names),
+            best=self.layout.pack(best_theta).flat,
+        )
+        m = self.config.hidden
+        self.buffers.work.h[0, ..., :m] = last.h_prev
+        if best_h is not None:
+            self.buffers.best_state[..., :m] = best_h
+        elif state.best_update:  # of the first version, which did not keep it
+            self.best_without_state = state.best_update
+        self.rng.bit_generator.state = state.rng
+        self.carry = Carry(
+            update=last.update,
+            smooth=math.nan if last.smooth_loss is None else last.smooth_loss,
+            best_smooth=math.inf if state.best_smooth_loss is None else state.best_smooth_loss,
+            best_update=state.best_update,
+        )
+        self.epoch_loss_sum = state.epoch_loss_sum
+        self.epoch_mean_loss = list(state.epoch_mean_loss)
+        if self.validation is not None:
+            self.validation = state.validation or HeldOut()
+
+    @property
+    def update(self) -> int:
+        """The number of updates done."""
+        return self.carry.update
+
+    @property
+    def window(self) -> int:
+        """The number of the next window within its epoch."""
+        return self.update % self.updates_per_epoch
+
+    def advance(self, updates: int) -> list[MetricsRow]:
+        """Do so many updates, within one epoch; return rows for metrics.csv."""
+        first, epoch = self.update, self.update // self.updates_per_epoch
+        # where text is held out, its loss says which model is the best
+        marks = looks(first, first + updates) if self.validation is None else []
+        history = History.empty(updates, marks)
+        rates = learning_rates(self.config, first, updates, self.updates)
+        plan = Plan(*self.windows.of(first, updates), rates.astype(self.layout.dtype))
+        self.carry = training_kernels.train(
+            self.buffers,
+            self.optimizer,
+            self.clip,
+            self.scale,
+            self.codes,
+            plan,
+            self.carry,
+            history,
+        )
+        done = self.update - first
+        self.diverged = done < updates
+        # cumsum adds one by one: the same bits however the epoch is cut into chunks
+        sums = np.cumsum(np.append(self.epoch_loss_sum, history.losses[:done]))
+        self.epoch_loss_sum = float(sums[-1])
+        if done and self.window == 0:
+            self.epoch_mean_loss.append(self.epoch_loss_sum / self.updates_per_epoch)
+            self.epoch_loss_sum = 0.0
+        return [
+            MetricsRow(update, epoch, *(float(row[update - first - 1]) for row in history[:2]))
+            for update in looks(first, self.update)
+        ]
+
+    def is_validation_due(self) -> bool:
+        """Whether the held-out loss is to be looked at after this update."""
+        return bool(self.validation and self.update and self.update % self.validate_every == 0)
+
+    @property
+    def validate_every(self) -> int:
+        """The number of updates between two looks at the held-out loss."""
+        return self.config.updates_per_look(len(self.corpus))
+
+    def validate(self) -> ValidationRow | None:
+        """Look at the held-out loss: the model with the lowest is the best.
+
+        Returns None, and changes nothing else, where the loss is not finite or so large that the kernel
+        would take it for diverged: the model is then lost.
+        """
+        assert self.validation is not None
+        theta = self.buffers.theta
+        loss = loss_from(0, self.layout, theta, self.held_out, self.config.seq_length)
+        self.is_lost = not loss <= 1 / np.finfo(self.layout.dtype).eps
+        if self.is_lost:
+            return None
+        is_better = loss < self.validation.best_or_infinite
+        if is_better:
+            self.buffers.best[:] = theta.flat
+            self.buffers.best_state[...] = self.buffers.work.h[0]
+            self.carry = self.carry._replace(best_smooth=self.carry.smooth, best_update=self.update)
+        self.validation = self.validation.after(loss, self.update)
+        return ValidationRow(self.update, self.update // self.updates_per_epoch, loss)
+
+    def held_out_loss(self) -> float | None:
+        """Return the held-out loss of this moment's model, as the last look found it if that was now."""
+        if self.validation is None:
+            return None
+        if self.validation.update == self.update > 0:
+            return self.validation.last
+        return loss_from(0, self.layout, self.buffers.theta, self.held_out, self.config.seq_length)
+
+    def is_better_than_best(self, held_out_loss: float | None) -> bool:
+        """Whether this moment's model is better than the best one, which was found by looks."""
+        if self.validation is None:
+            return self.carry.smooth < self.carry.best_smooth
+        return held_out_loss is not None and held_out_loss < self.validation.best_or_infinite
+
+    @property
+    def has_run_out_of_patience(self) -> bool:
+        """Whether so many held-out losses were no better that the run is to end."""
+        patience = self.config.patience
+        return bool(patience and self.validation and self.validation.since_best >= patience)
+
+    def sample(self) -> Sample:
+        """Draw a sample from the current state: the first one's, of several windows."""
+        length = self.config.sample_length
+        h = np.zeros((2, self.layout.M), self.layout.dtype)
+        starts, fresh = self.windows.of(self.update, 1)
+        if not fresh[0, 0]:
+            h[0] = self.buffers.work.h[0].reshape(-1, self.layout.M)[0]
+        start = starts[0, 0]
+        first = self.codes[start : start + 1]
+        text = np.empty(length, np.int32)
+        training_kernels.sample(self.buffers.theta, h, first, self.rng.random(length), Sampling(), text)
+        return Sample(
+            update=self.update,
+            epoch=self.update // self.updates_per_epoch,
+            smooth_loss=finite(self.carry.smooth),
+            text="".join(self.corpus.alphabet[code] for code in text),
+        )
+
+    def is_finite(self) -> bool:
+        """Whether all parameters are, and mean something."""
+        if self.is_lost:
+            return False
+        trained = self.buffers.theta.flat, *self.buffers.memory
+        return all(bool(np.isfinite(flat).all()) for flat in trained)
+
+    def checkpoint(self, theta: Parameters, h: Array, update: int, smooth_loss: float) -> Checkpoint:
+        """Return a checkpoint of this model and its state, without what only `last` has."""
+        position = self.windows.position(update)
+        return Checkpoint(
+            config=self.config,
+            corpus_sha256=self.corpus.sha256,
+            alphabet=self.corpus.alphabet,
+            first_character=self.corpus.alphabet[self.codes[0]],
+            update=update,
+            epoch=update // self.updates_per_epoch,
+            position=position,
+            smooth_loss=finite(smooth_loss),
+            theta=self.copied(theta),
+            next_character=self.corpus.alphabet[self.codes[position]],
+            h_prev=h[..., : self.config.hidden].copy(),
+        )
+
+    def now(self) -> Checkpoint:
+        """Return a checkpoint of this moment's model."""
+        h = self.buffers.work.h[0]
+        return self.checkpoint(self.buffers.theta, h, self.update, self.carry.smooth)
+
+    def best(self) -> Checkpoint:
+        """Return a checkpoint of the best model so far."""
+        theta, h = self.layout.views(self.buffers.best), self.buffers.best_state
+        best = self.checkpoint(theta, h, self.carry.best_update, self.carry.best_smooth)
+        return replace(best, h_prev=None) if best.update == self.best_without_state else best
+
+    def last(self, hashes: Mapping[str, str], *, looked: bool) -> Checkpoint:
+        """Return a checkpoint of this moment with all that it takes to go on.
+
+        `hashes` are those of the files that grow. `looked`: with the best model so far, which no other
+        file will have.
+        """
+        memory = map(self.layout.views, self.buffers.memory)
+        return replace(
+            self.now(),
+            memory=dict(zip(self.memory_names, map(self.copied, memory), strict=True)),
+            state=TrainingState(
+                best_smooth_loss=finite(self.carry.best_smooth),
+                best_update=self.carry.best_update,
+                epoch_loss_sum=self.epoch_loss_sum,
+                epoch_mean_loss=list(self.epoch_mean_loss),
+                rng=self.rng.bit_generator.state,
+                validation=self.validation,
+                **hashes,
+            ),
+            looked=self.best().arrays() if looked else {},
+        )
+
+    def copied(self, parameters: Parameters) -> dict[str, Array]:
+        """Return contiguous copies, shaped as in the equations."""
+        return {name: np.array(a, order="C") for name, a in self.layout.named(parameters).items()}
+
+
+def looks(first: int, last: int) -> list[int]:
+    """Return the updates after `first`, up to `last`, at which the metrics have a row."""
+    marks = range((first // LOOK_EVERY + 1) * LOOK_EVERY, last + 1, LOOK_EVERY)
+    return [1, *marks] if first == 0 < last else list(marks)

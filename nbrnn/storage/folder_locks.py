@@ -1,0 +1,78 @@
+"""Whose is a folder: another process's, somebody else's, or ours to write in?"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from nbrnn.errors import LockedError, StoreError, WriteError
+from nbrnn.storage.atomic_files import is_there, is_unfinished
+
+LOCK = ".lock"
+NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)  # errors of a name that no folder can have
+
+
+@contextmanager
+def locked(folder: Path, patience: float = 0) -> Iterator[None]:
+    """Make a folder this process's own; the lock ends with the process.
+
+    Raises LockedError if another process does not leave it within `patience` seconds, StoreError if
+    it cannot be a folder, WriteError if it cannot be written.
+    """
+    lock = FileLock(folder / LOCK, timeout=patience)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        check_lock(folder / LOCK)
+        lock.acquire()
+    except Timeout:
+        raise LockedError(f"another process is at work in {folder}") from None
+    except (FileExistsError, NotADirectoryError):
+        raise StoreError(f"{folder} is a file, or below one: give a folder") from None
+    except OSError as error:
+        kind = StoreError if error.errno in NO_NAME else WriteError
+        raise kind(f"cannot write in {folder}: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def check_lock(path: Path) -> None:
+    """Raise StoreError for a lock that leads elsewhere: older filelocks empty what is there."""
+    with suppress(FileNotFoundError):
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise StoreError(f"{path} is a link, or no regular file: delete it")
+
+
+def is_empty_but_for(folder: Path, name: str) -> bool:
+    """Whether a folder, which need not exist, holds at most our lock and an unfinished file `name`.
+
+    Raises StoreError if it cannot be read.
+    """
+    if not os.path.isdir(folder):
+        return True
+    try:
+        return all(entry == LOCK or is_unfinished(entry, name) for entry in os.listdir(folder))
+    except OSError as error:
+        raise StoreError(f"cannot read {folder}: {error.strerror or error}") from None
+
+
+def check_folders(named: Path, folder: Path) -> None:
+    """Raise StoreError where a folder on the way from the one that a user named is a link, or a file.
+
+    `folder` is below `named`, or the same; what is not there yet is no error.
+    """
+    place = named
+    for part in folder.relative_to(named).parts:
+        place /= part
+        if os.path.islink(place):
+            raise StoreError(f"{place} is a link, through which nothing is written: put a folder there")
+        if is_there(place) and not os.path.isdir(place):
+            raise StoreError(f"{place} is a file: give another folder")

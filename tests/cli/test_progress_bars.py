@@ -1,0 +1,120 @@
+"""What is seen of runs and sweeps while they go on, on a terminal of 80 columns and in a log."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from nbrnn.cli import progress_bars
+from nbrnn.cli.progress_bars import Screen, SweepWatcher, Watcher
+from nbrnn.config import RunConfig
+from nbrnn.corpus import Corpus
+from nbrnn.runs.observer import Progress
+from nbrnn.storage.schemas import Summary
+from nbrnn.storage.sweep_folder import SweepFolder
+from nbrnn.sweeps.grid import grid
+from nbrnn.sweeps.planning import plan
+from nbrnn.sweeps.sweep import Outcome
+
+PROGRESS = Progress(
+    update=195_223,
+    updates=557_780,
+    smooth_loss=105.61,
+    best_smooth_loss=99.5,
+    held_out_loss=None,
+    updates_per_second=51_234,
+)
+
+
+def watcher_of(updates_per_epoch, quiet=False, **settings):
+    """Return what watches a run on a text of so many windows."""
+    text = Corpus.from_text("a" + "ab" * (updates_per_epoch * 25 // 2), "ab")
+    config = RunConfig(**settings)
+    assert (len(text) - 1) // config.seq_length == updates_per_epoch
+    return Watcher("run", config, text, quiet)
+
+
+def screenshot(screen):
+    """Return the bars as a terminal of 80 columns shows them."""
+    console = Console(file=io.StringIO(), width=80)
+    console.print(screen.bars.get_renderable())
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Let stderr have 80 columns, of which nothing is shown."""
+    monkeypatch.setattr(progress_bars, "stderr_console", lambda: Console(file=io.StringIO(), width=80))
+
+
+def test_a_line_about_a_run_is_whole(terminal):
+    watcher = watcher_of(27_888)
+    watcher.bars.disable = False
+    watcher.started(0, PROGRESS.updates)
+    watcher.progressed(PROGRESS)
+    (line,) = screenshot(watcher)
+    assert line.startswith("epoch 7.0/20 · smooth loss 105.61 nats/window · 51,234 updates/s ")
+    assert "35%" in line
+    assert len(line) <= 80
+
+
+def test_the_held_out_loss_stands_beside_the_smooth_one_in_its_unit(terminal):
+    watcher = watcher_of(27_888, validation=0.1)
+    watcher.bars.disable = False
+    of_20_epochs = replace(PROGRESS, update=25_099 * 7, updates=25_099 * 20, smooth_loss=52.75)
+    watcher.started(0, of_20_epochs.updates)
+    watcher.progressed(replace(of_20_epochs, held_out_loss=2.0625))
+    (line,) = screenshot(watcher)
+    assert line.startswith("epoch 7.0/20 · held out 2.062, smooth 2.110 nats/character … ")
+
+
+def test_lines_about_a_sweep_have_whole_words(terminal, corpus, tmp_path):
+    jobs = plan(grid({"epsilon": "1e-8,0.001", "sigma": "0.01,0.1", "clip": "5,10", "eta": "0.1,0.2"}),
+                corpus, SweepFolder(tmp_path))  # fmt: skip
+    watcher = SweepWatcher("s", corpus, quiet=False)
+    watcher.planned(Outcome(jobs))
+    watcher.started(jobs[0], 0, 400)
+    (whole, row) = screenshot(watcher)
+    name = "eta 0.1, sigma 0.01, epsilon 1e-08, clip 5, seed 0"
+    assert f" {name} " in row
+    watcher.progressed(jobs[0], replace(PROGRESS, update=200, updates=400))
+    (whole, row) = screenshot(watcher)
+    assert whole.startswith("0/64 runs · best 99.50 nats/window: eta 0.1, sigma 0.01 … ")
+    assert row.startswith(f"  105.61  {name} ")
+    watcher.ended(jobs[0], Summary(status="finished", smooth_loss_best=99.5))
+    watcher.drawing(3, 64)
+    assert any(line.startswith("pictures of runs: 3 of 64 ") for line in screenshot(watcher))
+
+
+def test_steps_are_bars_of_their_own(terminal):
+    with Screen(quiet=False) as screen:
+        screen.step("runs read", 1, 400)
+        screen.step("runs read", 2, 400)
+        screen.step("pictures", 1, 5)
+        first, second = screenshot(screen)
+    assert first.startswith("runs read: 2 of 400 ")
+    assert second.startswith("pictures: 1 of 5 ")
+
+
+def test_a_log_has_a_line_now_and_then(capsys, monkeypatch):
+    monkeypatch.setattr(progress_bars, "LOG_SECONDS", 0)
+    watcher = watcher_of(1000)
+    watcher.started(0, 50_000)
+    for update in range(10, 50_001, 10):
+        watcher.progressed(replace(PROGRESS, update=update, updates=50_000))
+    _, *lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == progress_bars.MOST_LINES
+    assert lines[0].startswith("update 10 of 50,000 · epoch 0.0/50 · smooth loss 105.61 nats/window · ")
+    monkeypatch.setattr(progress_bars, "LOG_SECONDS", 1e9)
+    watcher.started(0, 50_000)
+    watcher.progressed(PROGRESS)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_quiet_run_has_no_log(capsys, monkeypatch):
+    monkeypatch.setattr(progress_bars, "LOG_SECONDS", 0)
+    watcher = watcher_of(1000, quiet=True)
+    watcher.started(0, PROGRESS.updates)
+    watcher.progressed(PROGRESS)
+    assert capsys.readouterr().err == ""
