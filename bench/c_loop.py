@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.problem import Problem
-from nbrnn.network.simd.vector_types import VECTOR_BYTES
+from nbrnn.network.simd.registers import VECTOR_BYTES
 
 FLAGS = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
 if platform.machine() in ("x86_64", "AMD64"):

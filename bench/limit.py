@@ -20,7 +20,7 @@ from nbrnn.network import rnn, training_kernels
 from nbrnn.network.layout import Carry, History, Layout, Plan, zeros
 from nbrnn.network.optimizers import AdaGrad, update_parameters
 from nbrnn.network.simd.jit import jit
-from nbrnn.network.simd.vector_types import VECTOR_BYTES
+from nbrnn.network.simd.registers import VECTOR_BYTES
 
 TURNS = 15
 WHOLE = "whole update"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 from harness import Child, Done, command, made_up_text, no_pictures
-from kernels import kept_together
+from kernels import keep_parts
 
 from nbrnn.cli.main import app
 from nbrnn.config import RunConfig
@@ -49,8 +49,7 @@ def pytest_collection_finish():
 @pytest.fixture(scope="session", autouse=True)
 def kernels_on_disk():
     """Load from disk, and keep there, also the kernels that tests call themselves."""
-    with kept_together():
-        yield
+    keep_parts()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,20 +1,20 @@
-"""Are the compiled kernels ready, and is what is kept of them on disk whole?
+"""Kernels are compiled once and kept on disk, each with a checksum.
 
-Numba keeps compiled code in a folder that `stats.cache_path` names, and loads it without a check:
-a file cut short or zeroed (by a crash, a full disk) raises, or aborts the whole process. So each
-file's sha256 is kept beside it, and a file that does not agree is deleted before Numba looks. Of the
-sources Numba watches only the file of the kernel that is called, although those that it calls are
-compiled into it: the whole wing is watched here.
+Numba loads what is on disk without a check: a file cut short or zeroed (by a crash, a full disk) raises,
+or aborts the process. An index says which file has which code, and two processes that save at once can
+leave one that names the wrong file. Of the sources Numba watches only the file of the kernel itself.
+So each kernel and signature has a file of its own here, and its checksum covers the sources of the whole
+wing: what does not agree is compiled again, and overwritten.
 """
 
 from __future__ import annotations
 
 import gc
 import hashlib
-import json
 import logging
+import pickle
 import secrets
-import time
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -22,8 +22,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import llvmlite
+import numba
 import numpy as np
 from numba.core import event
+from numba.core.caching import FunctionCache
+from numba.core.serialize import dumps
 
 from nbrnn.network import rnn, suffix_automaton, training_kernels
 from nbrnn.network.layout import Carry, History, Layout, Plan, Sampling
@@ -31,15 +35,12 @@ from nbrnn.network.optimizers import OPTIMIZERS, RULES
 
 log = logging.getLogger("nbrnn")
 
-HASHES = "nbrnn-hashes.json"
-MOST_BYTES = 2**26  # of a file in the cache; Numba's have some hundred thousand
-PATIENCE = 1.0  # seconds that a process may take to record what it has kept
-# Of the whole wing: one file too many costs a compilation, one too few would run old code. As they were
-# imported, whatever is written into them while kernels compile.
-SOURCES = {
-    path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-    for path in Path(__file__).parent.rglob("*.py")
-}
+MAX_BYTES = 2**26  # of a file in the cache; a kernel has some hundred thousand
+VERSIONS = sys.implementation.cache_tag, numba.__version__, llvmlite.__version__
+# As they were imported, whatever is written into them while kernels compile.
+SOURCES = b"".join(
+    hashlib.sha256(path.read_bytes()).digest() for path in sorted(Path(__file__).parent.rglob("*.py"))
+)
 # The kernels that Python calls; what they call is compiled into them.
 ENTRY_POINTS: dict[str, ModuleType] = {
     "train_windows": training_kernels,
@@ -52,102 +53,65 @@ ENTRY_POINTS: dict[str, ModuleType] = {
 }
 
 
-@cache
-def cache_folder() -> Path | None:
-    """Switch on Numba's cache on disk; return its folder, or None where there can be none."""
-    folder = None
-    for name, module in ENTRY_POINTS.items():
-        kernel = getattr(module, name)
-        if not hasattr(kernel, "enable_caching"):  # with NUMBA_DISABLE_JIT
-            return None
+class KernelFiles:
+    """The files of one kernel, in place of Numba's: one for each key, a signature and a processor."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+
+    def path(self, key: Any) -> Path:
+        """Return the file for a key."""
+        digest = hashlib.sha256(repr((VERSIONS, key)).encode()).hexdigest()
+        return self.folder / f"{self.name}.{digest[:20]}.nbc"
+
+    def load(self, key: Any) -> Any:
+        """Return what was saved; None if nothing was, if it is damaged or made from other sources."""
+        with suppress(OSError):
+            path = self.path(key)
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
+                return None  # a pipe might never end
+            content = path.read_bytes()
+            if content[:32] == checksum(content[32:]):
+                return pickle.loads(content[32:])
+        return None
+
+    def save(self, key: Any, kernel: Any) -> None:
+        """Save a kernel. Raises OSError."""
+        path, data = self.path(key), dumps(kernel)
+        partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
         try:
-            kernel.enable_caching()
-        except RuntimeError:  # no folder that can be written
-            return None
-        folder = Path(kernel.stats.cache_path)
-    return folder
+            with partial.open("xb") as file:  # which follows no link
+                file.write(checksum(data) + data)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
-def cached(folder: Path) -> list[Path]:
-    """Return the files in Numba's cache, which has a folder for each folder of sources."""
-    return sorted(folder.glob("*.nb[ic]"))
+def checksum(data: bytes) -> bytes:
+    """Return the sha256 of the sources and what is made from them."""
+    return hashlib.sha256(SOURCES + data).digest()
 
 
-def content(path: Path) -> bytes:
-    """Return what a file of the cache holds. Raises OSError for a pipe, which might never end."""
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
-        raise OSError(f"{path} is no file of a cache")
-    return path.read_bytes()
+class KernelCache(FunctionCache):
+    """Numba's cache of one kernel, with files that are checked, in the folder that Numba chooses."""
+
+    def __init__(self, py_func: Any) -> None:
+        super().__init__(py_func)
+        self._cache_file = KernelFiles(  # type: ignore[assignment]
+            Path(self.cache_path), self._impl.filename_base
+        )
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Save a kernel; a folder that cannot be written costs time, not the run."""
+        with suppress(OSError):
+            super().save_overload(signature, compiled)
 
 
-def fingerprint(path: Path) -> str:
-    """Return the sha256 of a file of the cache, or an empty text if it cannot be one."""
-    try:
-        return hashlib.sha256(content(path)).hexdigest()
-    except OSError:
-        return ""
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file of ours, and of the sources that they were made from."""
-    return SOURCES | {file.name: fingerprint(file) for file in cached(folder)}
-
-
-def recorded(folder: Path) -> dict[str, str]:
-    """Return the hashes on record, which anybody may have written."""
-    try:
-        found = json.loads(content(folder / HASHES))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def is_sound(folder: Path) -> bool:
-    """Whether each file is as it was written."""
-    before = recorded(folder)
-    return all(sha256 and before.get(name) == sha256 for name, sha256 in hashes(folder).items())
-
-
-def discard_damaged(folder: Path) -> None:
-    """Delete all files if one is not as it was written: an index may point to it.
-
-    It may also be one that another process has just kept, and will have recorded in a moment.
-    """
-    end = time.monotonic() + PATIENCE
-    while cached(folder) and not is_sound(folder):
-        if time.monotonic() >= end:
-            for file in cached(folder):
-                file.unlink(missing_ok=True)
-        time.sleep(PATIENCE / 20)
-
-
-def record(folder: Path) -> None:
-    """Record the hashes of all files as they are now, unless they are on record."""
-    if is_sound(folder):
-        return  # what another process keeps at this moment would be left out
-    partial = folder / f"{HASHES}.{secrets.token_hex(8)}.tmp"
-    try:
-        with partial.open("x") as file:  # which follows no link
-            json.dump(hashes(folder), file)
-        partial.replace(folder / HASHES)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def sound_cache() -> Iterator[None]:
-    """Let kernels be loaded from disk, or compiled and kept there, within this context."""
-    folder = cache_folder()
-    if folder is None:
-        yield
-        return
-    # A cache that cannot be read or written costs time, not the run.
-    with suppress(OSError):
-        discard_damaged(folder)
-    yield
-    with suppress(OSError):
-        if cached(folder):
-            record(folder)
+def keep_on_disk(kernel: Any) -> None:
+    """Let a kernel be loaded from disk, or compiled and kept there, if it is compiled at all."""
+    if hasattr(kernel, "enable_caching"):  # not with NUMBA_DISABLE_JIT
+        with suppress(RuntimeError):  # there is no folder for it
+            kernel._cache = KernelCache(kernel.py_func)
 
 
 def ready_to_train(dtype: str, optimizer: str, several: bool) -> None:
@@ -159,12 +123,16 @@ def ready_to_train(dtype: str, optimizer: str, several: bool) -> None:
 @cache
 def ready(kernel: str, dtype: str, optimizer: str = "adagrad", several: bool = False) -> None:
     """Compile a kernel for a precision, or load it from disk, by calling it on next to nothing."""
-    with sound_cache(), no_collections(), event.install_listener("numba:compile", Announcement()):
-        for _ in ENTRY_POINTS:
-            # On a full disk Numba compiles a kernel, fails to keep it and raises: the next call goes on.
-            with suppress(OSError):
-                return call(kernel, dtype, optimizer, several)
-        return call(kernel, dtype, optimizer, several)
+    keep_all_on_disk()
+    with no_collections(), event.install_listener("numba:compile", Announcement()):
+        call(kernel, dtype, optimizer, several)
+
+
+@cache
+def keep_all_on_disk() -> None:
+    """Let all kernels that Python calls be kept on disk, once."""
+    for name, module in ENTRY_POINTS.items():
+        keep_on_disk(getattr(module, name))
 
 
 @contextmanager

@@ -26,6 +26,8 @@ def machine() -> dict[str, Any]:
     """Return what stays the same while this process lives."""
     import llvmlite.binding
 
+    from nbrnn.network.simd.registers import target_name
+
     return {
         "nbrnn": version("nbrnn"),
         "python": platform.python_version(),
@@ -33,7 +35,7 @@ def machine() -> dict[str, Any]:
         "numba": version("numba"),
         "llvm": ".".join(map(str, llvmlite.binding.llvm_version_info)),
         "cpu": cpu_name(),
-        "cpu_target": llvmlite.binding.get_host_cpu_name(),
+        "cpu_target": target_name(),
         "cpus": os.cpu_count(),
         "platform": platform.platform(),
         "git_commit": git_commit(),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from llvmlite import binding
 from numba import njit
 from numba.core.errors import TypingError
 
@@ -92,6 +93,15 @@ def test_compiled_and_in_python_it_is_the_same(function, dtype):
     assert np.allclose(compiled, meant, rtol=0, atol=100 * np.finfo(dtype).eps)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("vector_bytes", [16, 32, 64])
+def test_sums_of_vectors_of_any_length(monkeypatch, vector_bytes, dtype):
+    for module in (vector_types, vector_ops):
+        monkeypatch.setattr(module, "VECTOR_BYTES", vector_bytes)
+    test_compiled_and_in_python_it_is_the_same(njit(sums.py_func), dtype)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_nan_is_neither_larger_nor_smaller(dtype):
     A = np.ones((6, 48), dtype)
@@ -146,9 +156,11 @@ ALL_KERNELS = (
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not vector_types.HAS_AVX512, reason="there is no AVX-512: all others test the same")
-def test_the_kernels_are_right_without_avx512(tmp_path):
-    older = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma"}
+@pytest.mark.parametrize(("name", "feature"), [("haswell", "avx2"), ("nehalem", "sse4.2")])
+def test_the_kernels_are_right_on_older_processors(tmp_path, name, feature):
+    if not binding.get_host_cpu_features().get(feature):
+        pytest.skip(f"this processor does not run what is compiled for {name}")
+    older = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": ""}
     environment = {**os.environ, **older, "NUMBA_CACHE_DIR": str(tmp_path)}
     modules = ("exp_tanh", "matmul", "batches", "rnn", "training_kernels", "optimizers", "vector_ops")
     files = [str(Path(__file__).with_name(f"test_{module}.py")) for module in modules]

@@ -1,14 +1,13 @@
 """Products of matrices and vectors, whose rows are contiguous and padded to whole vectors.
 
-Each keeps a block of numbers in registers while it goes along a sum. Blocks of ROWS rows serve a
-matrix and a vector, of 5 x 2 vectors two matrices of one window, of MATMUL_ROWS x 2 those of several
-windows: measured against others in results/LOG.md.
+Each keeps a block of numbers in registers while it goes along a sum; `registers` says how many rows.
 A row is given by its matrix and index: to slice it out would cost as much as to go along it.
 A matrix that exceeds the first-level cache is gone through in ascending and descending order in turn:
 what was read last is then still there.
 """
 
 from nbrnn.network.simd.jit import jit, jit_expand, jit_inline
+from nbrnn.network.simd.registers import TARGET_BLOCKS
 from nbrnn.network.simd.vector_ops import (
     add_row_sums,
     broadcast,
@@ -19,10 +18,8 @@ from nbrnn.network.simd.vector_ops import (
     transpose_square,
     zeros,
 )
-from nbrnn.network.simd.vector_types import HAS_AVX512
 
-ROWS = 20 if HAS_AVX512 else 12  # of the 32 or 16 registers that the processor has
-MATMUL_ROWS = 8 if HAS_AVX512 else 6  # by two columns of vectors
+_, DOT_ROWS, VECMAT_ROWS, WINDOW_ROWS, MATMUL_ROWS = TARGET_BLOCKS
 MATMUL_CHUNK, OUTER_CHUNK = 64, 64  # rows that are gone through again from the second-level cache
 
 
@@ -32,12 +29,12 @@ def add_matvecs(out, out_row, A, B, row, n, ascending):
 
     out (.., I) of any length I, A (I, J), B (.., J), with J padded.
     """
-    blocks = A.shape[0] // ROWS
+    blocks = A.shape[0] // DOT_ROWS
     for block in range(blocks):
-        i = ROWS * (block if ascending else blocks - 1 - block)
+        i = DOT_ROWS * (block if ascending else blocks - 1 - block)
         for t in range(n):
-            add_dots(ROWS, out, out_row + t, A, i, B, row + t)
-    i = ROWS * blocks
+            add_dots(DOT_ROWS, out, out_row + t, A, i, B, row + t)
+    i = DOT_ROWS * blocks
     while i + 4 <= A.shape[0]:
         for t in range(n):
             add_dots(4, out, out_row + t, A, i, B, row + t)
@@ -62,11 +59,11 @@ def add_vecmat(out, out_row, B, row, A, ascending):
 
     out (.., J), B (.., I) of any length I, A (I, J), with J padded.
     """
-    blocks = A.shape[0] // ROWS
+    blocks = A.shape[0] // VECMAT_ROWS
     for block in range(blocks):
-        i = ROWS * (block if ascending else blocks - 1 - block)
-        add_rows(ROWS, out, out_row, B, row, A, i)
-    rest = ROWS * blocks
+        i = VECMAT_ROWS * (block if ascending else blocks - 1 - block)
+        add_rows(VECMAT_ROWS, out, out_row, B, row, A, i)
+    rest = VECMAT_ROWS * blocks
     while rest + 4 <= A.shape[0]:
         add_rows(4, out, out_row, B, row, A, rest)
         rest += 4
@@ -88,17 +85,17 @@ def matmul(out, A, B):
     """out = A B. out (I, J), A (I, K) and may be a transposed view, B (K, J), with J padded."""
     I, J = out.shape
     L = lanes(B)
-    if I < 5:
+    if I < WINDOW_ROWS:
         for i in range(I):
             for j in range(0, J, L):
                 matmul_block(1, 1, out, A, i, B, j)
     else:
-        for first in range(0, I, 5):
-            i = min(first, I - 5)  # the last rows are done with some of those before them
+        for first in range(0, I, WINDOW_ROWS):
+            i = min(first, I - WINDOW_ROWS)  # the last rows are done with some of those before them
             for j in range(0, J - L, 2 * L):
-                matmul_block(5, 2, out, A, i, B, j)
+                matmul_block(WINDOW_ROWS, 2, out, A, i, B, j)
             if J // L % 2:
-                matmul_block(5, 1, out, A, i, B, J - L)
+                matmul_block(WINDOW_ROWS, 1, out, A, i, B, J - L)
 
 
 @jit_expand

@@ -13,7 +13,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from nbrnn.network.simd.vector_types import FUSED, VECTOR_BYTES, Block, compiles_to
+from nbrnn.network.simd.registers import VECTOR_BYTES
+from nbrnn.network.simd.vector_types import FUSED, Block, compiles_to
 
 
 def lanes(A):
@@ -200,12 +201,18 @@ def add_row_sums(out, i, j, a):
 @compiles_to(add_row_sums, lambda *_: types.none)
 def _add_row_sums(code, out, i, j, a):
     vectors, block = code.vectors(a), code.types[3]
-    n, whole = block.lanes, block.rows // 4 * 4
-    evens = [k for first in range(0, n, 4) for k in (first, first + 2, n + first, n + first + 2)]
+    n, group = block.lanes, min(block.lanes, 4)
+    whole = block.rows // group * group
+    evens = [
+        start + k
+        for first in range(0, n, group)
+        for start in (first, n + first)
+        for k in range(0, group, 2)
+    ]
     odds = [k + 1 for k in evens]
 
     def add_pairs(a, b):
-        """Return sums of neighbours: within each 4 numbers first two of a, then two of b."""
+        """Return sums of neighbours: within each group first those of a, then those of b."""
         return code.add(code.shuffle(a, b, evens), code.shuffle(a, b, odds))
 
     def add_to_row(r, sums):
@@ -213,9 +220,11 @@ def _add_row_sums(code, out, i, j, a):
         pointer = code.vector_pointer(code.types[0], out, i, code.offset(j, r), lanes)
         code.store_vector(code.add(code.load_vector(pointer, block.dtype, lanes), sums), pointer)
 
-    for r in range(0, whole, 4):  # four sums at a time take half as many instructions as one by one
-        a, b, c, d = vectors[r : r + 4]
-        add_to_row(r, code.reduce(add_pairs(add_pairs(a, b), add_pairs(c, d)), 4, code.add))
+    for r in range(0, whole, group):  # four sums at a time take half as many instructions as one by one
+        sums = vectors[r : r + group]
+        while len(sums) > 1:
+            sums = [add_pairs(*pair) for pair in zip(sums[::2], sums[1::2], strict=True)]
+        add_to_row(r, code.reduce(sums[0], group, code.add))
     for r in range(whole, block.rows):
         add_to_row(r, code.reduce(vectors[r], 1, code.add))
 

@@ -12,23 +12,13 @@ writes what the compiler puts in its place, by way of a `Writer`.
 from functools import reduce
 
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core import cgutils
-from numba.core.codegen import get_host_cpu_features
 from numba.core.datamodel import PrimitiveModel
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, register_model
 
-# LLVM halves the vectors of Intel's processors with AVX-512, out of concern for clock rates that old
-# ones lowered: whole ones made an update 1.3 times as fast on an Emerald Rapids. Others ignore it.
-# It holds for all that this process compiles from here on.
-if config.CPU_FEATURES is None and config.CPU_NAME is None:
-    config.CPU_FEATURES = get_host_cpu_features()
-HAS_AVX512 = "+avx512f" in (config.CPU_FEATURES or "").split(",")
-if HAS_AVX512:
-    config.CPU_FEATURES += ",-prefer-256-bit"
-
-VECTOR_BYTES = 64 if HAS_AVX512 else 32
+from nbrnn.network.simd.registers import VECTOR_BYTES
 
 # What the compiler may do: a b + c rounded once; roots and divisions by way of an estimate, too.
 FUSED = ("contract",)
@@ -58,7 +48,7 @@ class Block(types.Type):
     def __init__(self, dtype, rows, columns):
         self.dtype, self.rows, self.columns = dtype, rows, columns
         self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
-        super().__init__(f"Block({dtype}, {rows}, {columns})")
+        super().__init__(f"Block({dtype}, {rows}, {columns}, {self.lanes})")
 
     @classmethod
     def of(cls, array, rows, columns):
