@@ -134,8 +134,8 @@ def correlation(found: dict[Place, Array]) -> str:
     loss, radius = (column.argsort().argsort() for column in runs[:, :2].T)
     return (
         f"Over the {len(runs)} runs with learning rates from 0.05 to 0.1 together, the spectral radius "
-        f"and the held-out loss have a rank correlation of {np.corrcoef(loss, radius)[0, 1]:.2f}. Both rise "
-        "with the learning rate, which makes much of it: within one rate it is lower."
+        f"and the held-out loss have a rank correlation of {np.corrcoef(loss, radius)[0, 1]:.2f}. Both "
+        "rise with the learning rate, which makes much of it: within one rate it is lower."
     )
 
 
@@ -210,10 +210,10 @@ def answer(losses: dict[tuple[float, int], list[float]], radii: dict[tuple[float
 AdaGrad with the assignment's learning rate of 0.1 is past an edge. That costs more than the choice
 between sigma = 0.01 and 0.1. A lower rate is better, and at 0.1 **a warm-up of 300 updates is better
 still** (`--warmup 300`): with it the worst of 10 seeds has a held-out loss of
-{max(losses[0.1, 300]):.3f} nats per character after 2 epochs of the Brontës. Without a warm-up the best
-seed at the best rate has {without:.3f}, and the median at 0.1 is {np.median(losses[0.1, 0]):.3f}. The gain
-depends on the learning rate: with this warm-up {counts[0.1]} seeds are below {without:.3f} at 0.1,
-{counts[0.05]} at 0.05, {counts[0.2]} at 0.2, and {counts[0.28]} at 0.28.
+{max(losses[0.1, 300]):.3f} nats per character after 2 epochs of the Brontës. Without a warm-up the
+best seed at the best rate has {without:.3f}, and the median at 0.1 is {np.median(losses[0.1, 0]):.3f}.
+The gain depends on the learning rate: with this warm-up {counts[0.1]} seeds are below
+{without:.3f} at 0.1, {counts[0.05]} at 0.05, {counts[0.2]} at 0.2, and {counts[0.28]} at 0.28.
 
 **What happens there.** AdaGrad's first step moves each weight by the learning rate itself, however
 small its gradient, as long as that is well above the root of epsilon; the next steps move it by a
@@ -225,8 +225,8 @@ faster: the Lyapunov exponent falls. After some of these runs a start from h = 0
 attractor, with held-out losses far above those of the n-gram baselines.
 
 **What a warm-up does.** AdaGrad's sums of squares grow while its steps are short. The radius is
-then {radii[0.1, 300][0]:.1f} after ten updates and {radii[0.1, 300][-1]:.1f} after {EARLY[-1]:,}. The best
-learning rate of those tried is then 0.14 instead of 0.05.
+then {radii[0.1, 300][0]:.1f} after ten updates and {radii[0.1, 300][-1]:.1f} after {EARLY[-1]:,}.
+The best learning rate of those tried is then 0.14 instead of 0.05.
 
 **Sigma and epsilon.** The edge lies at about the same learning rate for sigma = 0.01 and 0.1. An
 epsilon of 1 shortens the first steps of small gradients, and moves the edge a little. The report

@@ -52,9 +52,9 @@ def main() -> None:
         "# Which optimizer?",
         "",
         "AdaGrad, RMSProp, Adam and SGD on the course's network since 2025 (`--preset dd2424-2025`: "
-        "m = 100, T = 25, the mean of a window's losses, a scaled initialization, no clipping), with the "
-        "last tenth of the text held out. Learning rates are constant; a schedule or a warm-up may change "
-        "the order. Made by `tox -e results`.",
+        "m = 100, T = 25, the mean of a window's losses, a scaled initialization, no clipping), with "
+        "the last tenth of the text held out. Learning rates are constant; a schedule or a warm-up may "
+        "change the order. Made by `tox -e results`.",
         "",
         "## Learning rates",
         "",

@@ -126,8 +126,8 @@ def main() -> None:
         "that falls in a line to 0, 10 epochs, the last tenth of the text held out. The learning rate "
         "is, for each size, the best of three or four with the seed 0; losses are means over the seeds "
         "1 to 3, which had no part in that choice, in nats per character. Three seeds are too few to "
-        "rank the sizes from 200 units on. Times are of one core with nothing running beside it. Made by "
-        "`tox -e results`.",
+        "rank the sizes from 200 units on. Times are of one core with nothing running beside it. Made "
+        "by `tox -e results`.",
         "",
         "![Losses over the number of hidden units](size.png)",
     ]
