@@ -82,14 +82,9 @@ def test_every_command_of_a_page_works(name, users_folder, fork):
         assert child.wait() == 0, f"{command}: {(users_folder / 'stderr').read_text()}"
 
 
-def test_the_commands_of_a_page_are_found():
-    assert {name: len(commands_of(page)) for name, page in PAGES.items() if commands_of(page)} == {
-        "README.md": 9,
-        "docs/how-to.md": 17,
-        "docs/tutorials/researchers.md": 6,
-        "docs/tutorials/students.md": 7,
-        "docs/tutorials/texts.md": 8,
-    }
+def test_the_readme_and_each_tutorial_have_commands_that_are_tested():
+    for name in ("README.md", "docs/how-to.md", *(n for n in PAGES if "tutorials" in n)):
+        assert len(commands_of(PAGES[name])) >= 5, name
 
 
 # ---------------------------------------------------------------- code
