@@ -25,11 +25,13 @@ def main() -> None:
     text = [
         "# Both editions of the assignment",
         "",
-        "AdaGrad, the sum of a window's losses and a normal start with clipped gradients (until 2024, "
-        "`--preset dd2424-2017`) and Adam, the mean and a scaled start without clipping (since 2025, "
-        "`--preset dd2424-2025`), m = 100, T = 25, and the older one with a warm-up of 300 updates "
-        "([why](../edge/README.md)): 10 seeds of each for 10 epochs of Shakespeare, whose last tenth is "
-        "held out. Made by `tox -e results`.",
+        "AdaGrad, the sum of a window's losses, a normal initialization and clipped gradients (until "
+        "2024, `--preset dd2424-2017`), and Adam, the mean, a scaled initialization and no clipping "
+        "(since 2025, `--preset dd2424-2025`), m = 100, T = 25, and the older one with a warm-up of 300 "
+        "updates ([why](../edge/README.md)): 10 seeds of each for 10 epochs of Shakespeare, whose "
+        "last tenth is held out. Each keeps its own constant learning rate, so this compares three "
+        "settings, not two optimizers: another rate or a schedule may change the order. Made by "
+        "`tox -e results`.",
         "",
         "![Training and held-out loss of a run of the edition since 2025](loss.png)",
         "",

@@ -38,8 +38,8 @@ def main() -> None:
         "chunks, train better than the text from beginning to end, and what several windows at once do. "
         "Here are 10 seeds of each, m = 100, T = 25, Adam (`--preset dd2424-2025`), 5 epochs, so that "
         "all have seen equally many characters; the last tenth of the text is held out. `sequential` "
-        "hands the state on from window to window; `random` begins each at h = 0; `chunks` reads 100 "
-        "pieces in a new order each epoch. Made by `tox -e results`.",
+        "carries the state over from window to window; `random` starts each from h = 0; `chunks` reads "
+        "100 pieces in a new order each epoch. Made by `tox -e results`.",
     ]
     for corpus in TEXTS:
         report = swept("order", corpus, *SWEEPS)

@@ -125,8 +125,9 @@ def main() -> None:
         "(`--preset dd2424-2025`), 16 windows of 50 characters in a batch, Adam with a learning rate "
         "that falls in a line to 0, 10 epochs, the last tenth of the text held out. The learning rate "
         "is, for each size, the best of three or four with the seed 0; losses are means over the seeds "
-        "1 to 3, which had no part in that choice, in nats per character. Times are of one core with "
-        "nothing running beside it. Made by `tox -e results`.",
+        "1 to 3, which had no part in that choice, in nats per character. Three seeds are too few to "
+        "rank the sizes from 200 units on. Times are of one core with nothing running beside it. Made "
+        "by `tox -e results`.",
         "",
         "![Losses over the number of hidden units](size.png)",
     ]

@@ -1,7 +1,8 @@
-"""What the README says, done."""
+"""What the pages say, done: their commands, code, links and numbers."""
 
 import ast
 import csv
+import importlib.util
 import json
 import re
 import shlex
@@ -14,54 +15,79 @@ from pathlib import Path
 import child_processes
 import pytest
 import typer
+from harness import made_up_text
 
 from bench.report import speed_table
 from nbrnn.cli.main import app
+from nbrnn.config import SETTINGS, option_name
 from nbrnn.storage import run_folder
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-
-
-def blocks(language, text=README):
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-
-
-HOW_DO_I = README.partition("## How do I ...\n")[2].partition("\n## ")[0]
-ANSWERS = dict(re.findall(r"^### (.+?)\?\n(.*?)(?=^### |\Z)", HOW_DO_I, re.DOTALL | re.MULTILINE))
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in (
+        *(
+            ROOT / name
+            for name in ("README.md", "CONTRIBUTING.md", "bench/README.md", "results/README.md")
+        ),
+        *sorted((ROOT / "docs").rglob("*.md")),
+    )
+}
+README, HOW_TO = PAGES["README.md"], PAGES["docs/how-to.md"]
+RESULTS = PAGES["results/README.md"]
+SPEED, STUDENTS = PAGES["docs/reference/speed.md"], PAGES["docs/tutorials/students.md"]
 OLD = Path(__file__).parent / "data" / "0.1"
 
 
+def blocks(language, text):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def commands_of(page):
+    """Return the commands of a page that work in a folder with texts of the user's."""
+    lines = "".join(blocks("sh", page)).replace("\\\n", "").splitlines()
+    return [line for line in lines if re.match(r"(nbrnn|mv|rm) ", line)]
+
+
+def generator():
+    """Return the module docs/generate.py."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def users_folder(tmp_path):
+    """Return a folder with the texts that the pages' commands and code name."""
+    for seed, name in enumerate(("my-text.txt", "other-text.txt")):
+        (tmp_path / name).write_text(f"{made_up_text(12_000, seed)} ROMEO: I moor\n")
+    return tmp_path
+
+
+def test_the_readme_is_short_and_begins_with_a_command_for_the_readers_own_text():
+    assert len(README.splitlines()) <= 200
+    assert README.splitlines()[3].startswith("nbrnn train my-text.txt")
+
+
 @pytest.mark.slow
-def test_every_command_of_the_tour_works(tmp_path, fork):
-    shutil.copy(ROOT / "README.md", tmp_path)
-    tour = [block for block in blocks("sh") if re.match(r"(nbrnn|mv|rm) ", block)]
-    commands = [line for block in tour for line in block.splitlines()]
-    assert len(commands) >= 12
-    for command in commands:
-        name, *arguments = shlex.split(command)
-        if name != "nbrnn":
-            subprocess.run([name, *arguments], cwd=tmp_path, check=True)
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if commands_of(page)])
+def test_every_command_of_a_page_works(name, users_folder, fork):
+    for command in commands_of(PAGES[name]):
+        word, *arguments = shlex.split(command)
+        if word != "nbrnn":
+            subprocess.run([word, *arguments], cwd=users_folder, check=True)
             continue
-        child = fork(child_processes.program_on_beginnings, arguments, tmp_path)
-        assert child.wait() == 0, f"{command}: {(tmp_path / 'stderr').read_text()}"
+        child = fork(child_processes.program_on_beginnings, arguments, users_folder)
+        assert child.wait() == 0, f"{command}: {(users_folder / 'stderr').read_text()}"
 
 
-@pytest.mark.slow
-def test_the_python_example_works(execute, tmp_path):
-    (code,) = blocks("python", README.partition("### From Python\n")[2].partition("\n##")[0])
-    assert 50 < float(execute(code, tmp_path)) < 110
+def test_the_readme_and_each_tutorial_have_commands_that_are_tested():
+    for name in ("README.md", "docs/how-to.md", *(n for n in PAGES if "tutorials" in n)):
+        assert len(commands_of(PAGES[name])) >= 5, name
 
 
-def test_the_example_in_numpy_writes_what_nbrnn_does(nbrnn, tmp_path):
-    nbrnn("export", OLD / "run", "model.npz")
-    section = README.partition("### To and from other programs\n")[2].partition("\n## ")[0]
-    (code,) = blocks("python", section)
-    written = nbrnn("sample", OLD / "run", "--length", "200").stdout
-    assert python(code, tmp_path) == written + "\n"
-
-
-# ---------------------------------------------------------------- How do I ...
+# ---------------------------------------------------------------- code
 
 
 def python(code, folder):
@@ -90,31 +116,41 @@ def results(tmp_path):
     """Return a folder with runs in results/, and the text of them."""
     shutil.copytree(OLD / "sweep", tmp_path / "results" / "sweep")
     shutil.copytree(OLD / "run", tmp_path / "results" / "tour")
-    shutil.copy(OLD / "moor.txt", tmp_path / "text.txt")
+    shutil.copy(OLD / "moor.txt", tmp_path / "my-text.txt")
     return tmp_path
 
 
-def test_each_answer_has_a_command_or_code_that_is_tested_here():
-    assert len(ANSWERS) == 12
-    for question, answer in ANSWERS.items():
-        assert "```" in answer, question
-    assert len(blocks("sh", HOW_DO_I)) == 4  # part of the tour
-    assert len(blocks("bash", HOW_DO_I)) == 2
-    assert len(blocks("python", HOW_DO_I)) == 7
+ANSWERS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", HOW_TO, re.DOTALL | re.MULTILINE))
 
 
-@pytest.mark.parametrize("script", blocks("bash", HOW_DO_I))
-def test_scripts_for_other_machines_are_right_to_a_shell(script):
+def test_each_piece_of_python_is_tested_here():
+    pieces = {name: len(blocks("python", page)) for name, page in PAGES.items()}
+    assert {name: count for name, count in pieces.items() if count} == {
+        "docs/how-to.md": 8,
+        "docs/reference/python.md": 1,
+        "docs/tutorials/students.md": 2,  # by checks/test_case.py
+    }
+
+
+@pytest.mark.parametrize("script", blocks("bash", HOW_TO))
+def test_scripts_are_right_to_a_shell(script):
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
-    for words in re.findall(r"\.venv/bin/nbrnn (.*?)[;\"\n]", script.replace('"$', "$")):
+    for words in re.findall(r"\.venv/bin/nbrnn (.+?)[;\"\n]", script.replace('"$', "$")):
         name, *arguments = shlex.split(re.sub(r"\$\w+", "1", words))
         command = typer.main.get_command(app).commands[name]
         command.make_parser(command.make_context(name, [])).parse_args(args=arguments)
 
 
+def test_the_commands_for_windows_are_those_for_linux():
+    (windows,) = blocks("bat", HOW_TO)
+    linux = "".join(block for block in blocks("sh", README) if "venv" in block)
+    assert windows == linux.replace("python3", "py").replace(".venv/bin/", ".venv\\Scripts\\")
+    assert linux in HOW_TO
+
+
 def answer(words):
-    """Return the code of the answer whose question has these words."""
-    (text,) = (text for question, text in ANSWERS.items() if words in question)
+    """Return the code below the heading that has these words."""
+    (text,) = (text for heading, text in ANSWERS.items() if words in heading)
     (code,) = blocks("python", text)
     return code
 
@@ -128,9 +164,9 @@ def test_pandas(execute, results):
 
 
 @pytest.mark.slow
-def test_a_cell_of_a_notebook(execute, nbrnn, tmp_path):
-    printed = execute(answer("notebook"), tmp_path)
-    (folder,) = (tmp_path / "results").iterdir()
+def test_a_cell_of_a_notebook(execute, nbrnn, users_folder):
+    printed = execute(answer("notebook"), users_folder)
+    (folder,) = (users_folder / "results").iterdir()
     written = nbrnn("sample", folder, "--length", "100").stdout
     assert "".join(printed.split()) == "".join(written.split()) != ""
 
@@ -142,17 +178,29 @@ def test_latex_and_pdf(execute, results):
     assert (results / "loss.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.slow
+def test_the_example_from_python(execute, users_folder):
+    (code,) = blocks("python", PAGES["docs/reference/python.md"])
+    assert 0 < float(execute(code, users_folder)) < 80  # 25 log(26) is that of uniform guessing
+
+
+def test_the_example_in_numpy_writes_what_nbrnn_does(nbrnn, tmp_path):
+    nbrnn("export", OLD / "run", "model.npz")
+    written = nbrnn("sample", OLD / "run", "--length", "200").stdout
+    assert python(answer("another program"), tmp_path) == written + "\n"
+
+
 def test_slurm_by_dask_jobqueue():
-    code = compile(answer("SLURM"), "README", "exec")
+    code = compile(answer("SLURM"), "page", "exec")
     assert {"SLURMCluster", "scheduler_address", "sweep"} <= set(code.co_names)
 
 
 @pytest.mark.slow
-def test_optuna(execute, tmp_path):
+def test_optuna(execute, users_folder):
     code = answer("Optuna")
-    compile(code, "README", "exec")
+    compile(code, "page", "exec")
     pytest.importorskip("optuna")
-    printed = execute(code.replace("n_trials=10", "n_trials=2"), tmp_path)
+    printed = execute(code.replace("n_trials=10", "n_trials=2"), users_folder)
     assert set(ast.literal_eval(printed)) == {"eta", "sigma"}
 
 
@@ -167,48 +215,71 @@ def log_params(params):
 
 
 @pytest.mark.slow
-def test_mlflow(execute, tmp_path):
-    (tmp_path / "mlflow.py").write_text(MLFLOW)
+def test_mlflow(execute, users_folder):
+    (users_folder / "mlflow.py").write_text(MLFLOW)
     code = answer("MLflow") + "\nprint(max(mlflow.losses), mlflow.losses[2000])"
-    last, loss = execute(code, tmp_path).split()
-    summary = json.loads((tmp_path / "results" / "logged" / "summary.json").read_text())
+    last, loss = execute(code, users_folder).split()
+    summary = json.loads((users_folder / "results" / "logged" / "summary.json").read_text())
     assert (int(last), float(loss)) == (2000, summary["smooth_loss_final"])
 
 
 def test_the_loss_without_nbrnn(nbrnn, results):
     theirs = float(python(answer("without nbrnn"), results))
-    ours = json.loads(nbrnn("score", results / "results" / "tour", "text.txt", "--json").stdout)
+    ours = json.loads(nbrnn("score", results / "results" / "tour", "my-text.txt", "--json").stdout)
     assert theirs == pytest.approx(ours["model"]["nats_per_character"], rel=1e-5)
 
 
-def test_every_command_and_every_file_of_a_run_is_mentioned(nbrnn):
-    commands = re.findall(
-        r"^  ([a-z]+) ", nbrnn("--help").stdout.partition("Commands:")[2], re.MULTILINE
-    )
-    assert len(commands) >= 6
-    for command in commands:
-        assert f"nbrnn {command}" in README
+# ---------------------------------------------------------------- what follows from the code
+
+
+def test_every_option_setting_and_file_of_a_run_has_its_place():
+    commands = typer.main.get_command(app).commands
+    sections = re.split(r"^## nbrnn ", PAGES["docs/reference/commands.md"], flags=re.MULTILINE)
+    assert [section.partition("\n")[0] for section in sections[1:]] == list(commands)
+    for section, command in zip(sections[1:], commands.values(), strict=True):
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert max(parameter.opts, key=len) in section
+    for name in SETTINGS:
+        assert f"| `{option_name(name)}` |" in PAGES["docs/reference/settings.md"]
     for name in run_folder.RUN_FILES:
-        assert f"`{name}`" in README
+        assert f"`{name}`" in PAGES["docs/reference/files.md"]
+
+
+def test_the_page_on_where_things_are_has_each_module():
+    text = generator().structure()
+    for module in (ROOT / "nbrnn").rglob("*.py"):
+        folder, name = module.parent.relative_to(ROOT).as_posix(), module.stem
+        section = text.partition(f"### {folder}/\n")[2].partition("\n### ")[0]
+        assert name.startswith("__") or f"| `{name}` | " in section, module
+    assert not re.search(r"\| +\|", text)  # a module without a docstring
 
 
 def test_every_link_leads_somewhere():
-    headings = [
-        line.lstrip("# ").lower().replace(" ", "-") for line in README.splitlines() if "#" in line[:1]
-    ]
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        if target.startswith("#"):
-            assert target[1:] in headings
-        elif not target.startswith("http"):
-            assert (ROOT / target).exists(), target
+    places = {
+        name: {re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in page}
+        for name, page in ((n, re.findall(r"^#+ .*", p, re.MULTILINE)) for n, p in PAGES.items())
+    }
+    for name, page in PAGES.items():
+        for target in re.findall(r"\]\(([^)]+)\)", page):
+            if target.startswith("http"):
+                continue
+            path, _, anchor = target.partition("#")
+            file = ((ROOT / name).parent / path).resolve() if path else ROOT / name
+            assert file.exists(), f"{name}: {target}"
+            if anchor:
+                assert anchor in places[file.relative_to(ROOT).as_posix()], f"{name}: {target}"
 
 
 @pytest.mark.parametrize("words", ["tox", "nbrnn train", "python3 -m venv"])
 def test_the_two_commands_are_single_lines(words):
-    setup = [block for block in blocks("sh") if "venv" in block]
+    setup = [block for block in blocks("sh", README) if "venv" in block]
     assert len(setup) == 2
     assert all(len(block.splitlines()) == 1 for block in setup)
     assert any(words in block for block in setup)
+
+
+# ---------------------------------------------------------------- numbers
 
 
 def rows(path):
@@ -216,27 +287,14 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def test_the_table_of_settings_is_that_of_the_results():
-    means = {
-        (float(row["epsilon"]), float(row["sigma"])): float(row["smooth_loss_best_mean"])
-        for row in rows("sigma/7-epochs/settings.csv")
-    }
-    for epsilon in (1e-8, 1):
-        cells = " | ".join(f"{means[epsilon, sigma]:.2f}" for sigma in (0.01, 0.03, 0.1, 0.3))
-        assert f"| {cells} |" in README
-
-
-@pytest.mark.parametrize(("text", "name"), [("shakespeare", "Shakespeare"), ("brontes", "Brontës")])
-def test_the_table_of_sizes_is_that_of_the_results(text, name):
-    runs = [row for row in rows(f"size/{text}/runs.csv") if row["seed"] != "0"]
-    cells = []
+def test_the_table_of_sizes_is_that_of_the_results():
+    runs = [row for row in rows("size/shakespeare/runs.csv") if row["seed"] != "0"]
     for hidden in ("50", "100", "200", "300", "500"):
-        losses = [float(row["validation_best"]) for row in runs if row["hidden"] == hidden]
-        cells.append(f"{statistics.median(losses):.3f} ({max(losses):.3f})")
-    assert f"| {name} | {' | '.join(cells)} |" in README
-    page = (ROOT / "results" / "size" / "README.md").read_text()
-    sizes = re.findall(r"^\| \d+ \|.*\| ([\d.]+) \|$", page, re.MULTILINE)[:5]
-    assert f"| µs of training a character | {' | '.join(sizes)} |" in README
+        of_size = [row for row in runs if row["hidden"] == hidden]
+        losses = [float(row["validation_best"]) for row in of_size]
+        seconds = statistics.median(float(row["seconds"]) for row in of_size)
+        loss = f"{statistics.median(losses):.3f} ({max(losses):.3f})"
+        assert f"| {hidden} | {of_size[0]['eta']} | {loss} | {seconds:.1f} |" in README
 
 
 def test_the_table_of_editions_is_that_of_the_results():
@@ -247,7 +305,53 @@ def test_the_table_of_editions_is_that_of_the_results():
         for row in rows("editions/shakespeare/settings.csv")
     }
     columns = [shown[place] for place in (("adagrad", "0"), ("adagrad", "300"), ("adam", "0"))]
-    assert f"| {' | '.join(columns)} |" in README.replace("*", "")
+    assert f"| {' | '.join(columns)} |" in STUDENTS
+
+
+def test_the_gain_by_a_warm_up_is_that_of_the_results():
+    losses = {
+        warmup: statistics.median(
+            float(row["validation_best"])
+            for row in rows("edge/brontes-warmup/runs.csv")
+            if (row["eta"], row["warmup"]) == ("0.1", warmup)
+        )
+        for warmup in ("0", "300")
+    }
+    assert f"from {losses['0']:.3f} to {losses['300']:.3f}" in PAGES["docs/reference/settings.md"]
+
+
+@pytest.mark.parametrize(
+    "name", ["docs/tutorials/students.md", "docs/tutorials/researchers.md", "results/report/README.md"]
+)
+def test_the_range_over_seeds_is_that_of_the_results(name):
+    (row,) = (
+        row
+        for row in rows("sigma/7-epochs/settings.csv")
+        if (row["sigma"], row["epsilon"]) == ("0.1", "1e-08")
+    )
+    low, high = (float(row[f"smooth_loss_best_{end}"]) for end in ("min", "max"))
+    text = " ".join((ROOT / name).read_text().split())
+    assert f"between {low:.1f} and {high:.1f}" in text
+    assert f"over {row['n']} seeds" in text
+
+
+def test_the_figures_of_speed_are_those_of_the_last_benchmark():
+    document = json.loads((ROOT / "results" / "bench" / "bench.json").read_text())
+    text = " ".join(SPEED.split())
+    assert speed_table(document["speed"]) in SPEED
+    assert f"`{document['machine']['cpu_target']}`) with nbrnn {document['machine']['nbrnn']}" in text
+    watch = document["stopwatch"]
+    assert f"{watch['updates']:,} updates" in text
+    assert f"took {watch['alone']:.0f} s from the shell" in text
+    assert f"on two cores took {watch['side_by_side']:.0f} s" in text
+
+
+def test_the_times_of_several_windows_are_those_of_their_benchmark():
+    page = (ROOT / "results" / "batches" / "README.md").read_text()
+    machine = json.loads((ROOT / "results" / "batches" / "bench.json").read_text())["machine"]
+    lines = re.findall(r"^\| (?:nbrnn|JAX|NumPy|PyTorch|products).* \|$", page, re.MULTILINE)[:6]
+    assert all(line in SPEED for line in lines)
+    assert f"`{machine['cpu_target']}`), with nbrnn {machine['nbrnn']}" in SPEED
 
 
 def test_the_table_of_warm_ups_is_that_of_the_results():
@@ -259,9 +363,17 @@ def test_the_table_of_warm_ups_is_that_of_the_results():
     for warmup in (0, 300):
         of_etas = [losses[eta, warmup] for eta in (0.05, 0.07, 0.1, 0.14, 0.2)]
         cells = " | ".join(f"{statistics.median(of):.3f} ({max(of):.3f})" for of in of_etas)
-        assert f"| {cells} |" in README
-    without = [loss for (_, warmup), of in losses.items() if warmup == 0 for loss in of]
-    assert max(losses[0.1, 300]) < min(without)
+        assert f"| {cells} |" in RESULTS
+
+
+def test_the_table_of_sigmas_is_that_of_the_results():
+    means = {
+        (float(row["epsilon"]), float(row["sigma"])): float(row["smooth_loss_best_mean"])
+        for row in rows("sigma/7-epochs/settings.csv")
+    }
+    for epsilon in (1e-8, 1):
+        cells = " | ".join(f"{means[epsilon, sigma]:.2f}" for sigma in (0.01, 0.03, 0.1, 0.3))
+        assert f"| {cells} |" in RESULTS
 
 
 @pytest.mark.parametrize(
@@ -278,16 +390,6 @@ def test_the_differences_are_those_of_the_results(better, worse):
         if (row["measure"], row["a"], row["b"]) == ("smooth_loss_best", better, worse)
     )
     lower, low, high = (-float(row[name]) for name in ("mean_difference", "ci_high", "ci_low"))
-    text = " ".join(README.split())
+    text = " ".join(RESULTS.split())
     assert f"{lower:.2f} nats" in text
     assert f"{low:.2f} to {high:.2f}" in text
-
-
-def test_the_figures_of_speed_are_those_of_the_last_benchmark():
-    document = json.loads((ROOT / "results" / "bench" / "bench.json").read_text())
-    assert speed_table(document["speed"]) in README
-    assert document["machine"]["cpu_target"] in README
-    watch = document["stopwatch"]
-    assert f"{watch['updates']:,} updates" in README
-    assert f"{watch['alone']:.0f} s from the shell" in README
-    assert f"side by side on two cores {watch['side_by_side']:.0f} s" in README

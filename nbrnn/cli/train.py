@@ -133,7 +133,7 @@ def lost_from_zero(summary: Summary) -> str:
     """Return a warning of a best model that is worse than counting characters, from h = 0 on."""
     return (
         f"warning: from h = 0 the best model loses {shown(summary.score_best)} nats per character, a "
-        f"unigram model only {shown(summary.score_unigram)}: see Gotchas in the README"
+        f"unigram model only {shown(summary.score_unigram)}: see docs/tutorials/students.md"
     )
 
 

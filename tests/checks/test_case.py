@@ -11,7 +11,7 @@ import student
 from safetensors.numpy import save_file
 from scipy.io import loadmat, savemat
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "tutorials" / "students.md").read_text()
 
 
 @pytest.mark.parametrize("kind", ["npz", "mat"])
@@ -36,7 +36,7 @@ def solved(case, faults=()):
 
 def test_the_code_for_numpy(nbrnn, text_file):
     nbrnn("case", "case.npz", text_file, "--blind", "--layout", "column")
-    (code,) = re.findall(r"```python numpy\n(.*?)```", README, re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     for faults, exit_code in (((), 0), (("no next",), 1)):
         case = dict(np.load("case.npz"))
         *answers, grads = solved(case, faults)
@@ -46,8 +46,8 @@ def test_the_code_for_numpy(nbrnn, text_file):
 
 
 def test_the_code_for_torch(nbrnn, text_file):
-    (code,) = re.findall(r"```python torch\n(.*?)```", README, re.DOTALL)
-    compile(code, "README", "exec")
+    _, code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    compile(code, "page", "exec")
     nbrnn("case", "case.npz", text_file, "--blind", "--layout", "row")
     assert np.load("case.npz")["y"].dtype == np.int64  # the only integers that torch takes for targets
     pytest.importorskip("torch")
@@ -76,7 +76,7 @@ def in_matlab(code, **functions):
 def test_the_code_for_matlab(nbrnn, text_file):
     """Structs, numbers as double, indices that count from 1."""
     nbrnn("case", "case.mat", text_file, "--blind")
-    (code,) = re.findall(r"```matlab\n(.*?)```", README, re.DOTALL)
+    (code,) = re.findall(r"```matlab\n(.*?)```", PAGE, re.DOTALL)
     case = loadmat("case.mat")
     for faults, exit_code in (((), 0), (("sign",), 1)):
         *answers, grads = solved(case, faults)
