@@ -145,7 +145,7 @@ def start(tmp_path):
 def forks():
     """Return what starts processes forked from one that has everything imported, and no thread."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "children"])
+    context.set_forkserver_preload(["pytest", "child_processes"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(TESTS), prepend=":")  # the server does not take over sys.path
         patch.setenv("OPENBLAS_NUM_THREADS", "1")
