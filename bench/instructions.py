@@ -12,8 +12,9 @@ import argparse
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -112,29 +113,29 @@ def modelled_cycles(loop: list[str], cpu: str) -> float:
     return int(cycles) / ROUNDS
 
 
-def report(cpu: str) -> None:
-    """Print a line for each kernel on one processor."""
+def rows(cpu: str) -> list[str]:
+    """Return a line of the table for each kernel on one processor."""
     compile_for(cpu)
+    lines = []
     for name, (kernel, arguments) in kernels().items():
         loop = max(inner_loops(assembly(kernel, arguments)), key=lambda loop: len(multiplications(loop)))
         stack, moves = (len(list(filter(find, loop))) for find in (STACK.search, MOVE.match))
-        products, cycles = multiplications(loop), modelled_cycles(loop, cpu)
-        rate = sum(map(numbers, products)) / cycles
-        counts = f"{len(products):4} {stack:6} {moves:6} {cycles:7.1f} {rate:8.1f}"
-        print(f"{cpu:15} {name:19} {counts}", flush=True)
+        multiplied, cycles = multiplications(loop), modelled_cycles(loop, cpu)
+        rate = sum(map(numbers, multiplied)) / cycles
+        counts = f"{len(multiplied):4} {stack:6} {moves:6} {cycles:7.1f} {rate:8.1f}"
+        lines.append(f"{cpu:15} {name:19} {counts}")
+    return lines
 
 
 def main() -> None:
-    """Print a table; each processor has a process of its own."""
+    """Print the table; each processor has a process of its own."""
     parser = argparse.ArgumentParser(prog="python -m bench.instructions", description=__doc__)
     parser.add_argument("--cpu", nargs="+", choices=TRIPLES, default=list(TRIPLES), metavar="NAME")
     cpus = parser.parse_args().cpu
-    if len(cpus) == 1:
-        report(*cpus)
-        return
     print(f"{'processor':15} {'kernel':19} FMAs  stack  moves  cycles FMA/cycle")
-    for cpu in cpus:
-        subprocess.run([sys.executable, "-m", "bench.instructions", "--cpu", cpu], check=True)
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for lines in pool.map(rows, cpus):
+            print(*lines, sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,15 @@ def test_the_contestants_do_the_same_as_the_naive_program():
         assert row["difference"] < 1e-5
 
 
+@pytest.mark.slow
+def test_blocks_fit_the_registers_of_an_old_processor():
+    command = [sys.executable, "-m", "bench.instructions", "--cpu", "nehalem"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert len(rows) == 8
+    assert {kernel: stack for _, kernel, _, stack, *_ in rows[:5] if stack != "0"} == {}
+
+
 def test_what_is_unknown_is_refused(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["bench", "--sections", "speed,nonsense"])
     with pytest.raises(SystemExit) as end:

@@ -1,4 +1,4 @@
-"""For which processor does Numba compile, and which blocks fill its vector registers?"""
+"""The processor that Numba compiles for, and the sizes of blocks that fill its vector registers."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from numba.core.codegen import get_host_cpu_features, initialize_llvm
 
 
 class Blocks(NamedTuple):
-    """How long a vector is and how many rows of them a block has, so that it fills the registers."""
+    """The length of a vector, and how many rows a block has that fills the registers."""
 
     vector_bytes: int
     dot_rows: int  # of a matrix times a vector: each row has a sum, in one column of vectors
@@ -17,27 +17,34 @@ class Blocks(NamedTuple):
     matmul_rows: int  # of a product of matrices of several windows
 
 
-# By the letters with which a register's name begins in LLVM's assembly. In SSE and NEON a vector is two
-# registers: half as many loads of what goes with a whole row, and twice as many chains of additions.
-# Multiply-adds a cycle in float32 by `python -m bench.instructions`, in the order of the fields (the
-# last: the recurrence of several windows and their weight gradient), and for other sizes:
-#   haswell      12/12/5/6 of 32 bytes   8.6  7.0 12.5 13.4 15.6
-#                 8/ 8/5/4 of 32 bytes   9.0  5.7 12.5  6.3  6.3
-#   nehalem       4/ 4/2/2 of 32 bytes   3.9  3.9  3.8  3.8  3.7
-#                12/12/5/6 of 32 bytes   2.9  3.3  2.3  2.4  3.1, with 24 to 38 accesses to the stack
-#                 4/ 4/5/4 of 16 bytes   3.6  3.4  3.0  3.5  3.3
-#   apple-m1      8/12/5/4 of 32 bytes   7.8  6.4  8.6  7.8  9.0
-#                12/12/5/6 of 32 bytes   6.3  6.4  8.6  4.3  4.4, with 38 moves between registers
-#                20/20/5/8 of 16 bytes   4.2  3.8  5.5  5.9  7.9
-#   neoverse-v1   8/12/5/4 of 32 bytes  10.5  7.9 11.8 11.8 13.4
-#                12/12/5/6 of 32 bytes   7.1  7.9 11.8  5.5  5.8
-#                20/20/5/8 of 16 bytes  11.2  5.7  9.7 10.2 12.5
-# AVX-512 was measured by the clock: results/LOG.md.
+# Keys: the letters with which the name of a register begins in LLVM's assembly.
+# With SSE and NEON a vector is two registers: that halves the loads of numbers that multiply a whole
+# row, and doubles the chains of additions, of which each waits for the one before.
+#
+# Multiply-adds a cycle in float32, modelled by `python -m bench.instructions`, for the four numbers of
+# rows and the length of a vector. The last two columns have the same blocks: the recurrence and the
+# weight gradient of several windows.
+#                                       dot  vecmat window  several windows
+#   znver4       20/20/5/8, 64 bytes   15.9   14.2   10.6   11.6   15.9
+#   haswell      12/12/5/6, 32 bytes    8.6    7.0   12.5   13.4   15.6
+#                 8/ 8/5/4, 32 bytes    9.0    5.7   12.5    6.3    6.3
+#   nehalem       4/ 4/2/2, 32 bytes    3.9    3.9    3.8    3.8    3.7
+#                12/12/5/6, 32 bytes    2.9    3.3    2.3    2.4    3.1  up to 38 stack accesses
+#                 4/ 4/5/4, 16 bytes    3.6    3.4    3.0    3.5    3.3
+#   apple-m1      8/12/5/4, 32 bytes    7.8    6.4    8.6    7.8    9.0
+#                12/12/5/6, 32 bytes    6.3    6.4    8.6    4.3    4.4  up to 40 moves
+#                20/20/5/8, 16 bytes    4.2    3.8    5.5    5.9    7.9
+#   neoverse-v1   8/12/5/4, 32 bytes   10.5    7.9   11.8   11.8   13.4
+#                12/12/5/6, 32 bytes    7.1    7.9   11.8    5.5    5.8  up to 38 moves
+#                20/20/5/8, 16 bytes   11.2    5.7    9.7   10.2   12.5
+# With AVX-512 the clock decided: results/LOG.md.
 BLOCKS = {
-    "zmm": Blocks(64, dot_rows=20, vecmat_rows=20, window_rows=5, matmul_rows=8),  # 32 of 64 bytes
-    "ymm": Blocks(32, dot_rows=12, vecmat_rows=12, window_rows=5, matmul_rows=6),  # 16 of 32 bytes
-    "xmm": Blocks(32, dot_rows=4, vecmat_rows=4, window_rows=2, matmul_rows=2),  # 16 of 16 bytes
-    "v": Blocks(32, dot_rows=8, vecmat_rows=12, window_rows=5, matmul_rows=4),  # 32 of 16 bytes
+    "zmm": Blocks(
+        64, dot_rows=20, vecmat_rows=20, window_rows=5, matmul_rows=8
+    ),  # AVX-512: 32 of 64 bytes
+    "ymm": Blocks(32, dot_rows=12, vecmat_rows=12, window_rows=5, matmul_rows=6),  # AVX: 16 of 32 bytes
+    "xmm": Blocks(32, dot_rows=4, vecmat_rows=4, window_rows=2, matmul_rows=2),  # SSE: 16 of 16 bytes
+    "v": Blocks(32, dot_rows=8, vecmat_rows=12, window_rows=5, matmul_rows=4),  # NEON: 32 of 16 bytes
 }
 
 SUM_OF_SIXTEEN = """
