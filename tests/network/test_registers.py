@@ -68,7 +68,7 @@ def test_to_import_the_kernels_leaves_numba_as_it_is():
 from numba import config
 settings = lambda: {name: getattr(config, name) for name in dir(config) if name.isupper()}
 before = settings()
-from nbrnn.network import compiled
+from nbrnn.network import kernel_cache
 assert settings() == before
 """
     subprocess.run([sys.executable, "-c", program], check=True)
