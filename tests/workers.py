@@ -5,7 +5,7 @@ import signal
 
 from nbrnn.runs.run import run
 from nbrnn.sweeps import loky_backend
-from nbrnn.sweeps.job import Messenger
+from nbrnn.sweeps.job import MessageSender
 
 run_in_child = loky_backend.run_in_child
 
@@ -28,7 +28,7 @@ def often_here(job, force):
 
 def dying_here(marks, run_id, times, job, force):
     """Do a run; the one with this id dies in its third chunk, so many times: marks counts them."""
-    chunks, progressed = iter(range(3)), Messenger.progressed
+    chunks, progressed = iter(range(3)), MessageSender.progressed
 
     def deadly(self, report):
         progressed(self, report)
@@ -37,8 +37,8 @@ def dying_here(marks, run_id, times, job, force):
             die()
 
     if job.run_id == run_id:
-        Messenger.progressed = deadly
+        MessageSender.progressed = deadly
     try:
         return run_in_child(job, force)
     finally:
-        Messenger.progressed = progressed
+        MessageSender.progressed = progressed

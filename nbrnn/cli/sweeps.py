@@ -11,7 +11,7 @@ import typer
 
 from nbrnn.cli.completion import RESULTS
 from nbrnn.cli.console import complain, note, print_wrapped, surviving_closed_stdout
-from nbrnn.cli.dry_run import Planned
+from nbrnn.cli.dry_run import DryRun
 from nbrnn.cli.options import (
     CorpusName,
     Encoding,
@@ -25,7 +25,7 @@ from nbrnn.cli.reports import print_results, write_watched
 from nbrnn.cli.signals import Signals
 from nbrnn.errors import ConfigError, NbrnnError
 from nbrnn.presets import with_preset
-from nbrnn.sweeps.grid import MOST_VALUES, grid
+from nbrnn.sweeps.grid import MAX_VALUES, grid
 
 if TYPE_CHECKING:
     from nbrnn.reports.report import Report
@@ -102,10 +102,10 @@ def sweep(
         rounds = halving_of(halving, halving_from)
         folder = SweepFolder(out or RESULTS / (name or wanted.name(text.name)))
         if dry_run:
-            planned = Planned(wanted, text, folder, rounds)
-            planned.print(as_json)
+            listed = DryRun(wanted, text, folder, rounds)
+            listed.print(as_json)
             if not quiet:
-                planned.note_estimate(jobs if scheduler is None else 1, force)
+                listed.note_estimate(jobs if scheduler is None else 1, force)
             return
         with SweepWatcher(str(folder), text, quiet, signals.defer) as watcher:
             outcome = run_all(
@@ -131,7 +131,7 @@ def listed_with_preset(preset: str | None, lists: Mapping[str, str]) -> dict[str
 
 def note_single_seed(seeds: str) -> None:
     """Say that a number is a seed, where it may be meant as how many."""
-    if seeds.isdecimal() and 1 < int(seeds) <= MOST_VALUES:
+    if seeds.isdecimal() and 1 < int(seeds) <= MAX_VALUES:
         note(f"1 seed: {seeds}; for {seeds} seeds: --seeds 0:{int(seeds) - 1}")
 
 
@@ -144,34 +144,52 @@ def check_name(out: Path | None, name: str | None) -> None:
 
 
 def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: bool, quiet: bool) -> None:
-    """Report on a sweep and print what came out of it; exit with 1 if not all of that is well."""
+    """Report on a sweep and print the results; exit with 1 if a run failed or there is no report."""
+    written, problem = None, None
     with surviving_closed_stdout():
-        written, wrong = report_on(folder, outcome, quiet) if not signals.waiting() else (None, None)
-        print_outcome(folder, outcome, written, as_json, quiet)
+        if outcome.summaries and not signals.waiting():
+            try:
+                written = write_report(folder, quiet)
+            except NbrnnError as error:  # the runs are done all the same
+                problem = error
+        if as_json:
+            print(json.dumps(document(folder, outcome, written), indent=2))
+        elif not quiet:
+            print_wrapped(f"{folder}: {status_counts(outcome)}")
+            if written:
+                print_results(written)
+    if written and not quiet:
+        note(f"report: {written.page}")
     if signals.waiting():
-        kept = f"all of it is kept in {folder}, and the same command goes on"
-        raise signals.error(f"interrupted: {how_far(outcome)}; {kept}")
+        kept = f"everything is kept in {folder}, and the same command continues"
+        raise signals.error(f"interrupted: {status_counts(outcome)}; {kept}")
     if outcome.failures():
         complain(did_not_finish(outcome))
-    if wrong is not None:
-        complain(f"the runs are done, but no report is written: {wrong}")
-    if outcome.failures() or wrong is not None:
+    if problem is not None:
+        complain(f"the runs are done, but no report is written: {problem}")
+    if outcome.failures() or problem is not None:
         raise typer.Exit(1)
 
 
-def how_far(outcome: Outcome) -> str:
-    """Return in words what has become of a sweep's runs."""
-    total, left = len(outcome.jobs), len(outcome.jobs) - len(outcome.summaries)
-    parts = [f"{outcome.count('finished'):,} of {total:,} runs finished"]
-    for count, what in (
-        (outcome.count("dropped"), "dropped"),
-        (outcome.count("diverged"), "diverged"),
-        (outcome.count("failed"), "failed"),
-        (outcome.count("interrupted"), "stopped with a checkpoint"),
-        (left, "to do"),
-    ):
-        parts += [f"{count:,} {what}"] if count else []
-    return ", ".join(parts)
+def write_report(folder: SweepFolder, quiet: bool) -> Report:
+    """Write the report of a sweep; say so first."""
+    if not quiet:
+        note("Writing the report.")
+    return write_watched([folder.path], None, quiet)
+
+
+def status_counts(outcome: Outcome) -> str:
+    """Return in words how many runs ended how."""
+    total = len(outcome.jobs)
+    counts = {
+        "dropped": outcome.count("dropped"),
+        "diverged": outcome.count("diverged"),
+        "failed": outcome.count("failed"),
+        "stopped with a checkpoint": outcome.count("interrupted"),
+        "to do": total - len(outcome.summaries),
+    }
+    parts = [f"{count:,} {status}" for status, count in counts.items() if count]
+    return ", ".join([f"{outcome.count('finished'):,} of {total:,} runs finished", *parts])
 
 
 def did_not_finish(outcome: Outcome) -> str:
@@ -185,39 +203,19 @@ def did_not_finish(outcome: Outcome) -> str:
     return f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}"
 
 
-def report_on(
-    folder: SweepFolder, outcome: Outcome, quiet: bool
-) -> tuple[Report | None, NbrnnError | None]:
-    """Write the report of a sweep; return it, or what went wrong, which costs no more than that."""
-    if not outcome.summaries:
-        return None, None
-    try:
-        return write_watched([folder.path], None, quiet), None
-    except NbrnnError as error:
-        return None, error
-
-
-def print_outcome(
-    folder: SweepFolder, outcome: Outcome, written: Report | None, as_json: bool, quiet: bool
-) -> None:
-    """Print what came out of a sweep."""
-    counts = {status: outcome.count(status) for status in ("finished", "dropped", "diverged", "failed")}
-    if as_json:
-        runs = []
-        for job in outcome.jobs:
-            summary = outcome.summaries.get(job.run_id)
-            row = {"run_id": job.run_id, "folder": str(job.folder), "settings": job.config.to_dict()}
-            runs.append({**row, **(summary.to_dict() if summary else {"status": "not begun"})})
-        document = {
-            "folder": str(folder),
-            "done_before": outcome.done_before,
-            **counts,
-            "seconds": outcome.seconds,
-            "report": str(written.folder) if written else None,
-            "runs": runs,
-        }
-        print(json.dumps(document, indent=2))
-    elif not quiet:
-        print_wrapped(f"{folder}: {how_far(outcome)}")
-        if written:
-            print_results(written)
+def document(folder: SweepFolder, outcome: Outcome, written: Report | None) -> dict[str, Any]:
+    """Return what --json prints."""
+    runs = []
+    for job in outcome.jobs:
+        summary = outcome.summaries.get(job.run_id)
+        row = {"run_id": job.run_id, "folder": str(job.folder), "settings": job.config.to_dict()}
+        runs.append({**row, **(summary.to_dict() if summary else {"status": "not begun"})})
+    statuses = ("finished", "dropped", "diverged", "failed")
+    return {
+        "folder": str(folder),
+        "done_before": outcome.done_before,
+        **{status: outcome.count(status) for status in statuses},
+        "seconds": outcome.seconds,
+        "report": str(written.folder) if written else None,
+        "runs": runs,
+    }

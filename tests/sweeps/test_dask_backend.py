@@ -3,6 +3,7 @@
 A worker holds the runs that it has begun while the file at the gate is there (see dask_worker.py).
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import child_processes
+import distributed
 import psutil
 import pytest
 from harness import DEADLINE, LISTS, Events, one_line_error, sweep_bits, wait_until
@@ -21,7 +23,7 @@ from harness import DEADLINE, LISTS, Events, one_line_error, sweep_bits, wait_un
 from nbrnn.errors import ClusterError, SweepError
 from nbrnn.storage.schemas import Halving
 from nbrnn.storage.sweep_folder import SweepFolder
-from nbrnn.sweeps.dask_backend import Cluster
+from nbrnn.sweeps.dask_backend import POLL_SECONDS, DaskBackend
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import sweep
@@ -64,8 +66,6 @@ class Machines:
 
     def ready(self):
         """Return the machines when all are alive and know each other."""
-        import distributed
-
         if not self.processes or self.processes[0].poll() is not None:
             self.close()
             port = free_port()
@@ -176,8 +176,16 @@ def test_each_run_keeps_the_command_that_the_user_typed(corpus, tmp_path, monkey
 
 @pytest.mark.slow
 def test_runs_go_on_where_another_backend_left_them_and_come_back_when_interrupted(
-    corpus, tmp_path, machines, alone
+    corpus, tmp_path, machines, alone, monkeypatch
 ):
+    monkeypatch.setattr("nbrnn.sweeps.dask_backend.STOP_SECONDS", DEADLINE)  # however slow the workers
+    gather = distributed.Client._gather
+
+    async def slowly(*arguments, **options):  # for longer than a poll
+        await asyncio.sleep(3 * POLL_SECONDS)
+        return await gather(*arguments, **options)
+
+    monkeypatch.setattr(distributed.Client, "_gather", slowly)
     folder = SweepFolder(tmp_path)
     first = plan(grid(LISTS), corpus, folder)[0]
     counts = iter(range(6))
@@ -186,7 +194,9 @@ def test_runs_go_on_where_another_backend_left_them_and_come_back_when_interrupt
     assert 0 < left_at < 300
     events = Events()
     options = {"backend": "dask", "scheduler": machines.scheduler, "observer": events}
-    sweep(grid(LISTS), corpus, folder, **options, stop=lambda: len(events.starts) >= 2)
+    stop = lambda: len({run_id for run_id, _ in events.starts}) == 2  # noqa: E731
+    sweep(grid(LISTS), corpus, folder, **options, stop=stop)
+    assert {run.read_summary().reason for run in folder.runs()} == {None}
     assert {run.read_summary().status for run in folder.runs()} == {"interrupted"}
     for run_id, _ in events.starts[:2]:
         assert 0 < folder.run(run_id).read_summary().updates < 300
@@ -234,7 +244,7 @@ def test_a_scheduler_without_workers_is_an_error(corpus, monkeypatch):
     process = dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
 
     def has_no_workers():
-        with pytest.raises(ClusterError) as error, Cluster(address, corpus):
+        with pytest.raises(ClusterError) as error, DaskBackend(address, corpus):
             pass
         return "has no workers" in str(error.value)  # else it does not answer yet
 
