@@ -5,15 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-import loky
-import loky.backend.synchronize  # loky does so late, when there may be no file descriptor left
+from loky.backend import get_context
+from loky.backend.utils import kill_process_tree
 
 from nbrnn.corpus import Corpus
 from nbrnn.runs.observer import Observer
@@ -21,12 +20,11 @@ from nbrnn.storage.schemas import Summary
 from nbrnn.sweeps.job import Job, MessageSender, deliver, record_failure, run_job
 
 # loky starts processes safely beside threads, as fork does not, and without importing the user's script
-# again, as multiprocessing's spawn does. Each has an executor of its own: loky ends all processes of an
-# executor when one dies, and so does joblib's loky backend, which has no channel for progress either.
+# again, as multiprocessing's spawn does. An executor of loky's, which joblib's loky backend is, ends all
+# its processes when one dies, and has no channel for progress or for the request to stop.
 
 MAX_DEATHS = 2  # of a run's process, until the run counts as failed
 STOP_SECONDS = 1.5  # from the request to stop to the kill
-ORPHAN_SECONDS = 5.0  # that a process may take to end after its parent's death
 
 
 class LokyBackend(ExitStack):
@@ -38,13 +36,16 @@ class LokyBackend(ExitStack):
         self.idle: list[WorkerProcess] = []
 
     def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
-        """Run a job in an idle process; if that dies, once more in another one."""
+        """Run a job in an idle process; if that dies, once more in another one.
+
+        Raises OSError if no process can be started.
+        """
         for _ in range(MAX_DEATHS):
             process = self.idle_process()
             try:
                 summary = process.run(job, observer, stop, force)
-            except loky.BrokenProcessPool:
-                process.close()
+            except (EOFError, ConnectionError):
+                process.kill()
             else:
                 self.idle.append(process)
                 return summary
@@ -57,52 +58,42 @@ class LokyBackend(ExitStack):
         with suppress(IndexError):
             return self.idle.pop()
         process = WorkerProcess(self.corpus)
-        self.callback(process.close)
+        self.callback(process.kill)
         return process
 
 
 class WorkerProcess:
-    """One process, and a pipe: messages about the run come back, the request to stop goes there.
-
-    The end of the pipe also tells the process that its parent has died.
-    """
+    """One process, and a pipe for jobs and the request to stop, for messages and summaries back."""
 
     def __init__(self, corpus: Corpus) -> None:
-        context = loky.backend.get_context("loky")
-        self.pipe, self.child_pipe = context.Pipe()  # both stay open: the child may die while we write
-        self.executor = loky.ProcessPoolExecutor(
-            1, context=context, initializer=start_child, initargs=(self.child_pipe, corpus)
-        )
+        context = get_context("loky")
+        self.pipe, child_pipe = context.Pipe()
+        with child_pipe, signals_blocked():  # which a new process inherits
+            self.process = context.Process(target=run_jobs, args=(child_pipe, corpus), daemon=True)
+            try:
+                self.process.start()
+            except UnboundLocalError as error:  # of loky's, which closes pipes that it could not open
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
 
     def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
-        """Run a job. Raises BrokenProcessPool if the process dies, OSError if it cannot be started."""
-        try:
-            with signals_blocked():  # which a new process inherits
-                future = self.executor.submit(run_in_child, job, force)
-        except UnboundLocalError as error:  # of loky's, which closes pipes that it could not open
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
+        """Run a job. Raises EOFError or ConnectionError if the process dies."""
+        self.pipe.send((job, force))
         deadline = None
-        while not loky.wait([future], timeout=0.05).done:
-            self.deliver_messages(observer)
+        while deadline is None or time.monotonic() < deadline:
+            if self.pipe.poll(0.05):
+                message = self.pipe.recv()
+                if isinstance(message, Summary):
+                    return message
+                deliver(message, observer)
             if deadline is None and stop():
-                self.pipe.send("stop")
+                self.pipe.send(None)
                 deadline = time.monotonic() + STOP_SECONDS
-            elif deadline is not None and time.monotonic() > deadline:
-                return Summary(status="interrupted")
-        self.deliver_messages(observer)
-        summary: Summary = future.result()
-        return summary
+        return Summary(status="interrupted")
 
-    def deliver_messages(self, observer: Observer) -> None:
-        """Tell an observer what has come through the pipe."""
-        while self.pipe.poll():
-            deliver(self.pipe.recv(), observer)
-
-    def close(self) -> None:
+    def kill(self) -> None:
         """End the process."""
-        self.executor.shutdown(kill_workers=True)
+        kill_process_tree(self.process)
         self.pipe.close()
-        self.child_pipe.close()
 
 
 @contextmanager
@@ -121,47 +112,23 @@ def signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# ---------------------------------------------------------------- in the process
+def run_jobs(pipe: Connection, corpus: Corpus) -> None:
+    """Run the jobs that come through a pipe, in a process of its own.
 
+    What comes during a run asks it to stop, and so does the end of the pipe: the parent has died.
+    """
 
-class Child:
-    """What a worker process knows: its pipe, the corpus, whether to stop."""
-
-    def __init__(self, pipe: Connection, corpus: Corpus) -> None:
-        self.pipe, self.corpus = pipe, corpus
-        self.stopping, self.idle = threading.Event(), threading.Event()
-        self.idle.set()
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a message to the parent, if it lives."""
+    def send(message: dict[str, Any]) -> None:
         with suppress(OSError):
-            self.pipe.send(message)
+            pipe.send(message)
 
-    def listen(self) -> None:
-        """Wait for the request to stop, or for the parent's death."""
-        with suppress(EOFError, OSError):
-            while True:
-                self.pipe.recv()
-                self.stopping.set()
-        self.stopping.set()
-        self.idle.wait(ORPHAN_SECONDS)
-        os._exit(1)
+    def should_stop() -> bool:
+        with suppress(OSError):
+            return pipe.poll()
+        return True
 
-
-child: Child
-
-
-def start_child(pipe: Connection, corpus: Corpus) -> None:
-    """Prepare a new process."""
-    global child  # noqa: PLW0603 (a process has one parent)
-    child = Child(pipe, corpus)
-    threading.Thread(target=child.listen, daemon=True).start()
-
-
-def run_in_child(job: Job, force: bool) -> Summary:
-    """Run a job in this process."""
-    child.idle.clear()
-    try:
-        return run_job(job, child.corpus, MessageSender(child.send), child.stopping.is_set, force)
-    finally:
-        child.idle.set()
+    with suppress(EOFError, OSError):
+        while True:
+            if (message := pipe.recv()) is not None:  # else a request that came after the end of a run
+                job, force = message
+                pipe.send(run_job(job, corpus, MessageSender(send), should_stop, force))

@@ -28,14 +28,18 @@ def test_the_command_prints_one_json_document_and_writes_a_report(nbrnn, text_fi
         assert folder.read_config()[0].to_dict() == row["settings"]
         assert (folder / "loss.png").exists()
     assert (tmp_path / document["report"] / "index.html").exists()
-    assert len(done.stderr.splitlines()) == 5
+    *_, drawing, writing, page = done.stderr.splitlines()
+    assert len(done.stderr.splitlines()) == 8
+    assert (drawing, writing) == ("Drawing the losses of 4 runs.", "Writing the report.")
+    assert page == f"report: {document['report']}/index.html"
     again = json.loads(nbrnn(*command).stdout)
     assert again["done_before"] == 4
     listed = json.loads(nbrnn(*command, "--dry-run").stdout)
     assert [row["status"] for row in listed] == ["finished"] * 4
     assert "0 runs to do" in nbrnn(*command, "--dry-run").stderr
     assert [row["run_id"] for row in listed] == [row["run_id"] for row in document["runs"]]
-    assert nbrnn(*command[:-1], "--quiet").stdout == ""
+    quiet = nbrnn(*command[:-1], "--quiet")
+    assert (quiet.stdout, quiet.stderr) == ("", "")
 
 
 def test_a_dry_run_writes_nothing(nbrnn, text_file, tmp_path):
