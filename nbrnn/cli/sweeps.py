@@ -1,4 +1,4 @@
-"""What does the user type to train many networks?"""
+"""The command `nbrnn sweep`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nbrnn.storage.sweep_folder import SweepFolder
     from nbrnn.sweeps.sweep import Outcome
 
-# What a command needs is imported inside of it: `nbrnn --help` is to be instant.
+# A command imports what it needs inside its function, so that `nbrnn --help` is instant.
 
 MOST_SHOWN = 3  # failed runs that are named in one line
 
@@ -48,44 +48,46 @@ def sweep(
     draw_seed: Annotated[int, typer.Option("--sweep-seed", help="Seed of the draw of --random.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The sweep's folder  [default: results/NAME]")] = None,
     name: Annotated[str | None, typer.Option(help="[default: made from corpus and lists]")] = None,
-    jobs: Annotated[int, typer.Option(help="Runs at once; -1: one for each core.")] = -1,
+    jobs: Annotated[int, typer.Option(help="Runs in parallel (-1: one for each core).")] = -1,
     backend: Annotated[
         Literal["threading", "loky", "dask"] | None,
         typer.Option(help="Threads, processes, or a cluster  [default: threading]"),
     ] = None,
-    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of dask.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Address of a dask scheduler.")
+    ] = None,
     max_failures: Annotated[
         int | None, typer.Option(metavar="N", help="Stop when N runs have failed.")
     ] = None,
     halving: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Drop the worse configurations on the way: one in N goes on."),
+        typer.Option(metavar="N", help="Keep the best 1 in N configurations, round by round."),
     ] = None,
     halving_from: Annotated[
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Share of the updates before any is dropped  [default: so that 1 is left, if it can]",
+            help="Fraction of the updates before any is dropped  [default: until 1 is left]",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only list the runs, and say how long they take.")
+        bool, typer.Option("--dry-run", help="List the runs and estimate their time.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Do again what is done.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Repeat runs that are done.")] = False,
     encoding: Encoding = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train with all combinations of settings and seeds.
 
-    Several runs go on at once; in the end there is a report on them all.
+    Several runs train in parallel; at the end there is a report on all of them.
 
-    A LIST is values with commas between: 0.01,0.1; log:0.001:0.1:5 or lin:0:1:5 stand for five
-    values; for whole numbers 0:9 for all from 0 to 9. The same command again goes on where it was
-    interrupted; other lists with the same --out or --name add to a sweep.
+    A LIST has commas between values: 0.01,0.1. log:0.001:0.1:5 and lin:0:1:5 are five values each; 0:9
+    are the whole numbers from 0 to 9. The same command continues after an interruption; other lists with
+    the same --out or --name add to a sweep.
 
     With --halving 2 all configurations are trained to a part of their length, the better half to twice
-    that, and so on. What is dropped keeps its folder; without --halving it is trained to its end.
+    that, and so on. Dropped runs keep their folders; without --halving they are trained to their end.
     """
     wanted = grid(listed_with_preset(preset, settings), draws, draw_seed)
     check_name(out, name)
@@ -125,18 +127,18 @@ def sweep(
 
 
 def listed_with_preset(preset: str | None, lists: Mapping[str, str]) -> dict[str, str]:
-    """Return the lists with those of a preset, each of one value. Raises ConfigError."""
+    """Return the lists with the values of a preset. Raises ConfigError."""
     return {name: str(value) for name, value in with_preset(preset, lists).items()}
 
 
 def note_single_seed(seeds: str) -> None:
-    """Say that a number is a seed, where it may be meant as how many."""
+    """Say that a number is one seed, not the number of seeds."""
     if seeds.isdecimal() and 1 < int(seeds) <= MAX_VALUES:
         note(f"1 seed: {seeds}; for {seeds} seeds: --seeds 0:{int(seeds) - 1}")
 
 
 def check_name(out: Path | None, name: str | None) -> None:
-    """Raise ConfigError unless at most one of the two says where, and the name is one."""
+    """Raise ConfigError for both a path and a name, and for a name that is a path."""
     if out is not None and name is not None:
         raise ConfigError("give either --out or --name, not both")
     if name is not None and (Path(name).name != name or name in ("", "..")):
@@ -198,7 +200,7 @@ def did_not_finish(outcome: Outcome) -> str:
     named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
     more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
     is_whole = len(outcome.summaries) == total and not outcome.count("interrupted")
-    why = "nothing is dropped before the same command has tried again what failed"
+    why = "no configuration is dropped until the same command has run these again"
     stopped = "" if is_whole else f"; {why if outcome.undecided else 'stopped by --max-failures'}"
     return f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}"
 

@@ -67,16 +67,15 @@ class Grid:
 
         Each comes once, without the settings that have no effect in it.
         """
-        if self.draws is None or self.draws >= self.size:
-            return distinct(map(self.configuration, range(self.size)))
-        rng, numbers = random.Random(self.draw_seed), set[int]()
-        while len(numbers) < self.draws:
-            numbers.add(rng.randrange(self.size))
-        drawn = distinct(map(self.configuration, sorted(numbers)))
-        while len(drawn) < self.draws and len(numbers) < self.size:  # some were the same
-            numbers.add(rng.randrange(self.size))
-            drawn = distinct(map(self.configuration, sorted(numbers)))
-        return drawn
+        numbers: Iterable[int] = range(self.size)
+        if self.draws is not None and self.draws < self.size:
+            rng, drawn = random.Random(self.draw_seed), set[int]()
+            kept: dict[tuple[Any, ...], Any] = {}
+            while len(kept) < self.draws and len(drawn) < self.size:  # some may be the same
+                drawn.add(number := rng.randrange(self.size))
+                kept |= distinct([self.configuration(number)])
+            numbers = sorted(drawn)
+        return list(distinct(map(self.configuration, numbers)).values())
 
     def configuration(self, number: int) -> dict[str, Any]:
         """Return the configuration with this number in the whole product."""
@@ -109,15 +108,15 @@ class Grid:
         return sweep_name(corpus_name, self.describe())
 
 
-def distinct(configurations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return each configuration once, in order, without the settings that have no effect in it."""
+def distinct(configurations: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return each configuration once, by its values, without the settings that have no effect in it."""
     defaults = {name: setting.default for name, setting in SETTINGS.items()}
     found = {}
     for configuration in configurations:
         values = defaults | dict(configuration)
         kept = {name: v for name, v in configuration.items() if SETTINGS[name].has_effect(values)}
         found[tuple(kept.items())] = kept
-    return list(found.values())
+    return found
 
 
 def grid(lists: Mapping[str, str], draws: int | None = None, draw_seed: int = 0) -> Grid:

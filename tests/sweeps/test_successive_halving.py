@@ -200,7 +200,7 @@ def test_a_run_that_failed_is_tried_again_before_anything_is_decided(
         outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
     assert (outcome.undecided, outcome.failures()[victim]) == (True, "failed: no memory")
     assert rounds_of(tmp_path) == [[]]
-    assert "nothing is dropped before" in did_not_finish(outcome)
+    assert "no configuration is dropped until" in did_not_finish(outcome)
     outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
     assert not outcome.undecided
     assert rounds_of(tmp_path) == rounds_of(halved)
