@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -89,7 +88,8 @@ def sweep(
     With --halving 2 all configurations are trained to a part of their length, the better half to twice
     that, and so on. Dropped runs keep their folders; without --halving they are trained to their end.
     """
-    wanted = grid(listed_with_preset(preset, settings), draws, draw_seed)
+    lists = {name: str(value) for name, value in with_preset(preset, settings).items()}
+    wanted = grid(lists, draws, draw_seed)
     check_name(out, name)
     if not quiet:
         note_single_seed(settings.get("seed", ""))
@@ -126,11 +126,6 @@ def sweep(
     finish(folder, outcome, signals, as_json, quiet)
 
 
-def listed_with_preset(preset: str | None, lists: Mapping[str, str]) -> dict[str, str]:
-    """Return the lists with the values of a preset. Raises ConfigError."""
-    return {name: str(value) for name, value in with_preset(preset, lists).items()}
-
-
 def note_single_seed(seeds: str) -> None:
     """Say that a number is one seed, not the number of seeds."""
     if seeds.isdecimal() and 1 < int(seeds) <= MAX_VALUES:
@@ -150,8 +145,10 @@ def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: boo
     written, problem = None, None
     with surviving_closed_stdout():
         if outcome.summaries and not signals.waiting():
+            if not quiet:
+                note("Writing the report.")
             try:
-                written = write_report(folder, quiet)
+                written = write_watched([folder.path], None, quiet)
             except NbrnnError as error:  # the runs are done all the same
                 problem = error
         if as_json:
@@ -171,13 +168,6 @@ def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: boo
         complain(f"the runs are done, but no report is written: {problem}")
     if outcome.failures() or problem is not None:
         raise typer.Exit(1)
-
-
-def write_report(folder: SweepFolder, quiet: bool) -> Report:
-    """Write the report of a sweep; say so first."""
-    if not quiet:
-        note("Writing the report.")
-    return write_watched([folder.path], None, quiet)
 
 
 def status_counts(outcome: Outcome) -> str:

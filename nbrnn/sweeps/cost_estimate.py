@@ -17,7 +17,7 @@ from nbrnn.sweeps.job import Job
 TRIAL_SECONDS = 0.2  # of training, for each network that is timed
 MAX_TRIALS = 8  # the times of other networks are interpolated
 SAFE_ETA = 1e-6  # with which no trial diverges
-READING = 0.3  # of the time of training: a character of held-out text has no backward pass
+READING = 0.4  # time for a character of held-out text, in that of training: no backward pass
 RUN_SECONDS = 0.3  # for the plot and the files of a run
 # bytes: a row of metrics.csv, of validation.csv, of samples.jsonl beside the text, all other files
 METRICS_BYTES, VALIDATION_BYTES, SAMPLE_BYTES, OTHER_BYTES = 46, 32, 90, 62_000

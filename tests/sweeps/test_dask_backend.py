@@ -18,7 +18,6 @@ from pathlib import Path
 import distributed
 import psutil
 import pytest
-from dask import config
 from harness import DEADLINE, LISTS, Events, one_line_error, sweep_bits, wait_until
 
 from nbrnn.errors import ClusterError, SweepError
@@ -134,7 +133,7 @@ class Machines:
 @pytest.fixture(scope="module")
 def all_machines(tmp_path_factory):
     machines = Machines(tmp_path_factory.mktemp("machines"))
-    with config.set(machines.settings):
+    with distributed.dask.config.set(machines.settings):
         yield machines
     machines.close()
 
@@ -249,7 +248,7 @@ def test_no_scheduler_is_one_line(nbrnn, text_file, monkeypatch):
     for address in ("no:address:at all", "foo://x:1", ""):
         line = one_line_error(nbrnn("sweep", text_file, f"--scheduler={address}", "-q", code=2))
         assert "scheduler" in line
-    with config.set(dict.fromkeys(CERTIFICATES)):
+    with distributed.dask.config.set(dict.fromkeys(CERTIFICATES)):
         line = one_line_error(nbrnn("sweep", text_file, "--scheduler", "tls://x:1", "-q", code=2))
     assert "tls://x:1 needs certificates" in line
 
