@@ -208,7 +208,7 @@ def program_on_beginnings(pipe, arguments, folder):
 def program_with_checkpoints(pipe, arguments, folder):
     """Run the program as `program` does, with a checkpoint after each chunk of updates."""
     checkpoint_often()
-    loky_backend.run_in_child = often_here
+    loky_backend.run_jobs = often_here
     program(pipe, arguments, folder)
 
 

@@ -1,6 +1,7 @@
 """`import nbrnn` in a script and in a notebook."""
 
 import ast
+import itertools
 import json
 import os
 import re
@@ -171,13 +172,26 @@ def test_values_make_the_grid_that_texts_make(values, texts):
     assert grid_of(values, np.arange(2), 1, 5) == grid({**texts, "seed": "0,1"}, 1, 5)
 
 
+HOLDS_ITSELF = {}
+HOLDS_ITSELF["sigma"] = HOLDS_ITSELF
+
+
 @pytest.mark.parametrize(
     ("values", "seeds", "said"),
     [
         ({"sigm": [1]}, [0], "sigm: no such setting; there are epochs, "),
         ({"seed": [1]}, [0], "give seeds"),
-        ({"sigma": []}, [0], "sigma: there is no value"),
-        ({"sigma": [0.1]}, [], "seed: there is no value"),
+        ({"sigma": []}, [0], "sigma: the list is empty"),
+        ({"sigma": [0.1]}, [], "seed: the list is empty"),
+        ({"sigma": {1: 2}}, [0], "not a dictionary"),
+        (HOLDS_ITSELF, [0], "not a dictionary"),
+        ({1: [2]}, [0], "1: no such setting; there are epochs, "),
+        ([("sigma", 1)], [0], "settings must be a dictionary"),
+        ({"sigma": itertools.count()}, [0], "more than 10,000 values"),
+        ({"hidden": b"ab"}, [0], "must be a number"),
+        ({"optimizer": [np.array([1, 2])]}, [0], "--optimizer must be"),
+        ({}, 3, r"seeds must be a list: range\(3\) for 3 seeds, \[3\] for one"),
+        ({}, np.int64(3), "seeds must be a list"),
         ({"sigma": ["0.1"]}, [0], "must be a number"),
         ({"sigma": "0.1,0.2"}, [0], "must be a number"),
         ({"sigma": [-1]}, [0], "must be at least"),
@@ -206,7 +220,11 @@ def test_a_sweep_returns_its_runs(here, corpus):
     more = nbrnn.sweep({**SMALL, "sigma": 0.3}, corpus, folder, seeds=[5], quiet=True)
     assert list(more["sigma"]) == [0.3]
     assert len(nbrnn.read_runs(folder)) == 5
-    for options in ({"jobs": 0}, {"backend": "threads"}, {"backend": "dask"}, {"max_failures": 0}):
+    for options in (
+        {"jobs": 0}, {"jobs": "2"}, {"jobs": 1.0}, {"jobs": True}, {"backend": "threads"},
+        {"backend": ["loky"]}, {"backend": "dask"}, {"scheduler": 5}, {"max_failures": 0},
+        {"max_failures": "1"}, {"random": 1.0}, {"random": True}, {"sweep_seed": "0"},
+    ):  # fmt: skip
         with pytest.raises(ConfigError, match="--"):
             nbrnn.sweep(SMALL, corpus, "s", **options)
     with pytest.warns(UserWarning, match="1 of 1 runs did not finish.*diverged"):

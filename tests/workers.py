@@ -5,9 +5,8 @@ import signal
 
 from nbrnn.runs.run import run
 from nbrnn.sweeps import loky_backend
-from nbrnn.sweeps.job import Messenger
 
-run_in_child = loky_backend.run_in_child
+run_jobs, run_job = loky_backend.run_jobs, loky_backend.run_job
 
 
 def die():
@@ -20,25 +19,27 @@ def checkpoint_often():
     run.__kwdefaults__["checkpoint_seconds"] = 0
 
 
-def often_here(job, force):
-    """Do a run with a checkpoint after each chunk."""
+def often_here(pipe, corpus):
+    """Run jobs with a checkpoint after each chunk."""
     checkpoint_often()
-    return run_in_child(job, force)
+    run_jobs(pipe, corpus)
 
 
-def dying_here(marks, run_id, times, job, force):
-    """Do a run; the one with this id dies in its third chunk, so many times: marks counts them."""
-    chunks, progressed = iter(range(3)), Messenger.progressed
+def dying_here(marks, run_id, times, pipe, corpus):
+    """Run jobs; the run with this id dies in its third chunk, so many times: marks counts them."""
 
-    def deadly(self, report):
-        progressed(self, report)
-        if next(chunks, None) == 2 and len(list(marks.iterdir())) < times:
-            (marks / str(os.getpid())).touch()
-            die()
+    def run_dying(job, corpus, sender, *options):
+        chunks, progressed = iter(range(3)), sender.progressed
 
-    if job.run_id == run_id:
-        Messenger.progressed = deadly
-    try:
-        return run_in_child(job, force)
-    finally:
-        Messenger.progressed = progressed
+        def deadly(progress):
+            progressed(progress)
+            if next(chunks, None) == 2 and len(list(marks.iterdir())) < times:
+                (marks / str(os.getpid())).touch()
+                die()
+
+        if job.run_id == run_id:
+            sender.progressed = deadly
+        return run_job(job, corpus, sender, *options)
+
+    loky_backend.run_job = run_dying
+    run_jobs(pipe, corpus)

@@ -1,8 +1,10 @@
-"""What does the user see of a sweep that is only planned?"""
+"""What does `nbrnn sweep --dry-run` print?"""
 
 from __future__ import annotations
 
 import json
+import math
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from nbrnn.cli.console import note, span
@@ -14,89 +16,62 @@ if TYPE_CHECKING:
     from nbrnn.sweeps.grid import Grid
 
 
-class Planned:
-    """All runs of a sweep, what has become of each, and the rounds of successive halving, if any.
-
-    Raises what `nbrnn.sweeps.sweep.sweep` does about its options.
-    """
+class DryRun:
+    """The runs of a sweep with their statuses. Raises what `nbrnn.sweeps.sweep.sweep` does."""
 
     def __init__(self, grid: Grid, corpus: Corpus, folder: SweepFolder, halving: Halving | None) -> None:
-        from nbrnn.sweeps.planning import check_lengths, plan, request_of, status_before
-        from nbrnn.sweeps.successive_halving import Ladder, check_grid
+        from nbrnn.sweeps.planning import plan, request_of, status_before
+        from nbrnn.sweeps.successive_halving import HalvingRounds, check_grid
 
-        self.corpus, self.ladder = corpus, None
-        self.jobs = plan(grid, corpus, folder)
-        check_lengths(self.jobs, corpus)
         if halving is not None:
             check_grid(grid)
-            self.ladder = Ladder(self.jobs, halving, len(corpus))
-            request = request_of(grid, corpus, self.jobs, halving)
-            self.decided = folder.with_decisions(request).halving or halving
+        self.corpus, self.halving, self.jobs = corpus, halving, plan(grid, corpus, folder)
+        self.rounds = HalvingRounds(self.jobs, halving, len(corpus))
+        self.request = folder.with_decisions(request_of(grid, corpus, self.jobs, halving))
         wanted = folder.wanted()
-        self.statuses = [status_before(job, wanted.get(job.run_id)) for job in self.jobs]
+        self.statuses = {job.run_id: status_before(job, wanted.get(job.run_id)) for job in self.jobs}
 
     def print(self, as_json: bool) -> None:
-        """Print them."""
+        """Print the runs, and the rounds of successive halving."""
         from nbrnn.naming import namer
 
         if as_json:
             rows = [
-                {**job.config.to_dict(), "status": status, "run_id": job.run_id}
-                for job, status in zip(self.jobs, self.statuses, strict=True)
+                {**job.config.to_dict(), "status": self.statuses[job.run_id], "run_id": job.run_id}
+                for job in self.jobs
             ]
             print(json.dumps(rows, indent=2))
             return
         name_of = namer(job.config for job in self.jobs)
-        for job, status in zip(self.jobs, self.statuses, strict=True):
-            print(f"{status:<11} {name_of(job.config, with_seed=True)}")
+        for job in self.jobs:
+            print(f"{self.statuses[job.run_id]:<11} {name_of(job.config, with_seed=True)}")
         print(f"{len(self.jobs):,} runs, {sum(map(self.is_left, self.statuses)):,} to do")
-        if self.ladder is not None:
-            (first, count), *between, (_, last) = self.ladder.counts()
-            parts = [f"{count:,} configurations to {span(first)} updates"]
-            parts += [f"{n:,} to {span(lengths)}" for lengths, n in between] + [f"{last:,} to the end"]
-            print(", then the best ".join(parts[:2]) + "".join(f", {part}" for part in parts[2:]))
+        if self.halving is not None:
+            (first, count), *between, (_, last) = self.rounds.schedule()
+            parts = [f"{n:,} to {span(lengths)}" for lengths, n in between] + [f"{last:,} to the end"]
+            print(f"{count:,} configurations to {span(first)} updates, then the best {', '.join(parts)}")
 
-    def is_left(self, status: str) -> bool:
-        """Whether a run with this status is to be done, or done further."""
+    def is_left(self, run_id: str) -> bool:
+        """Whether a run is to be started or resumed."""
         from nbrnn.storage.schemas import DONE, DROPPED
 
-        return status not in DONE and not (status == DROPPED and self.ladder is not None)
+        done = (*DONE, DROPPED) if self.halving is not None else DONE
+        return self.statuses[run_id] not in done
 
-    def note_estimate(self, slots: int, force: bool) -> None:
-        """Say how long the runs that are to be done will take, so many at once, and how much room."""
+    def note_estimate(self, parallel: int, force: bool) -> None:
+        """Say what time and disk space the runs need that are left, so many at once (-1: each core)."""
         import joblib
+        from rich import filesize
 
         from nbrnn.sweeps.cost_estimate import estimate
 
-        status = dict(zip((job.run_id for job in self.jobs), self.statuses, strict=True))
-        jobs = self.jobs
-        if self.ladder is not None:
-            if not force:
-                self.ladder.halving = self.decided
-            jobs = self.ladder.expected()
-        left = [job for job in jobs if force or self.is_left(status[job.run_id])]
+        if not force:
+            self.rounds.halving = self.request.halving
+        left = [job for job in self.rounds.expected_jobs() if force or self.is_left(job.run_id)]
         cores = joblib.cpu_count()
-        expected = estimate(left, self.corpus, min(slots, cores) if slots > 0 else cores)
-        runs, cores_used = plural(expected.runs, "run"), plural(expected.slots, "core")
-        note(f"{runs} to do: about {duration(expected.seconds)} on {cores_used}, {size(expected.bytes)}")
-
-
-def plural(count: int, what: str) -> str:
-    """Return a number of things."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the largest unit that leaves it at least 1.5."""
-    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 1.5 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(seconds, 1):.0f} s"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes."""
-    for unit, length in (("TB", 1e12), ("GB", 1e9)):
-        if count >= length:
-            return f"{count / length:.1f} {unit}"
-    return f"{max(count / 1e6, 1):.0f} MB"
+        parallel = max(1, min(len(left), cores, parallel if parallel > 0 else cores))
+        seconds, size = estimate(left, self.corpus, parallel)
+        runs = f"{len(left):,} run{'s' * (len(left) != 1)}"
+        used = f"{parallel} core{'s' * (parallel != 1)}"
+        time = timedelta(seconds=math.ceil(seconds))
+        note(f"{runs} to do: about {time} (h:mm:ss) on {used}, {filesize.decimal(size)}")

@@ -304,7 +304,9 @@ class SweepWatcher(Screen, SweepObserver):
             self.say(one_line(f"{place} {self.name(job)}: {ended}"))
 
     def drawing(self, done: int, runs: int) -> None:
-        """Show how many of the pictures are drawn."""
+        """Show how many of the pictures are drawn; where there are no bars, say so once."""
+        if self.bars.disable and runs and not done:
+            self.say(f"Drawing the losses of {runs:,} run{'s' * (runs != 1)}.")
         self.step("pictures of runs", done, runs)
 
     def best_of(self, job: Job, summary: Summary) -> float | None:

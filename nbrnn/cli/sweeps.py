@@ -1,9 +1,8 @@
-"""What does the user type to train many networks?"""
+"""The command `nbrnn sweep`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +10,7 @@ import typer
 
 from nbrnn.cli.completion import RESULTS
 from nbrnn.cli.console import complain, note, print_wrapped, surviving_closed_stdout
-from nbrnn.cli.dry_run import Planned
+from nbrnn.cli.dry_run import DryRun
 from nbrnn.cli.options import (
     CorpusName,
     Encoding,
@@ -25,14 +24,14 @@ from nbrnn.cli.reports import print_results, write_watched
 from nbrnn.cli.signals import Signals
 from nbrnn.errors import ConfigError, NbrnnError
 from nbrnn.presets import with_preset
-from nbrnn.sweeps.grid import MOST_VALUES, grid
+from nbrnn.sweeps.grid import MAX_VALUES, grid
 
 if TYPE_CHECKING:
     from nbrnn.reports.report import Report
     from nbrnn.storage.sweep_folder import SweepFolder
     from nbrnn.sweeps.sweep import Outcome
 
-# What a command needs is imported inside of it: `nbrnn --help` is to be instant.
+# A command imports what it needs inside its function, so that `nbrnn --help` is instant.
 
 MOST_SHOWN = 3  # failed runs that are named in one line
 
@@ -48,46 +47,49 @@ def sweep(
     draw_seed: Annotated[int, typer.Option("--sweep-seed", help="Seed of the draw of --random.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The sweep's folder  [default: results/NAME]")] = None,
     name: Annotated[str | None, typer.Option(help="[default: made from corpus and lists]")] = None,
-    jobs: Annotated[int, typer.Option(help="Runs at once; -1: one for each core.")] = -1,
+    jobs: Annotated[int, typer.Option(help="Runs in parallel (-1: one for each core).")] = -1,
     backend: Annotated[
         Literal["threading", "loky", "dask"] | None,
         typer.Option(help="Threads, processes, or a cluster  [default: threading]"),
     ] = None,
-    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of dask.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Address of a dask scheduler.")
+    ] = None,
     max_failures: Annotated[
         int | None, typer.Option(metavar="N", help="Stop when N runs have failed.")
     ] = None,
     halving: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Drop the worse configurations on the way: one in N goes on."),
+        typer.Option(metavar="N", help="Keep the best 1 in N configurations, round by round."),
     ] = None,
     halving_from: Annotated[
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Share of the updates before any is dropped  [default: so that 1 is left, if it can]",
+            help="Fraction of the updates before any is dropped  [default: until 1 is left]",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only list the runs, and say how long they take.")
+        bool, typer.Option("--dry-run", help="List the runs and estimate their time.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Do again what is done.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Repeat runs that are done.")] = False,
     encoding: Encoding = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train with all combinations of settings and seeds.
 
-    Several runs go on at once; in the end there is a report on them all.
+    Several runs train in parallel; at the end there is a report on all of them.
 
-    A LIST is values with commas between: 0.01,0.1; log:0.001:0.1:5 or lin:0:1:5 stand for five
-    values; for whole numbers 0:9 for all from 0 to 9. The same command again goes on where it was
-    interrupted; other lists with the same --out or --name add to a sweep.
+    A LIST has commas between values: 0.01,0.1. log:0.001:0.1:5 and lin:0:1:5 are five values each; 0:9
+    are the whole numbers from 0 to 9. The same command continues after an interruption; other lists with
+    the same --out or --name add to a sweep.
 
     With --halving 2 all configurations are trained to a part of their length, the better half to twice
-    that, and so on. What is dropped keeps its folder; without --halving it is trained to its end.
+    that, and so on. Dropped runs keep their folders; without --halving they are trained to their end.
     """
-    wanted = grid(listed_with_preset(preset, settings), draws, draw_seed)
+    lists = {name: str(value) for name, value in with_preset(preset, settings).items()}
+    wanted = grid(lists, draws, draw_seed)
     check_name(out, name)
     if not quiet:
         note_single_seed(settings.get("seed", ""))
@@ -102,10 +104,10 @@ def sweep(
         rounds = halving_of(halving, halving_from)
         folder = SweepFolder(out or RESULTS / (name or wanted.name(text.name)))
         if dry_run:
-            planned = Planned(wanted, text, folder, rounds)
-            planned.print(as_json)
+            listed = DryRun(wanted, text, folder, rounds)
+            listed.print(as_json)
             if not quiet:
-                planned.note_estimate(jobs if scheduler is None else 1, force)
+                listed.note_estimate(jobs if scheduler is None else 1, force)
             return
         with SweepWatcher(str(folder), text, quiet, signals.defer) as watcher:
             outcome = run_all(
@@ -124,19 +126,14 @@ def sweep(
     finish(folder, outcome, signals, as_json, quiet)
 
 
-def listed_with_preset(preset: str | None, lists: Mapping[str, str]) -> dict[str, str]:
-    """Return the lists with those of a preset, each of one value. Raises ConfigError."""
-    return {name: str(value) for name, value in with_preset(preset, lists).items()}
-
-
 def note_single_seed(seeds: str) -> None:
-    """Say that a number is a seed, where it may be meant as how many."""
-    if seeds.isdecimal() and 1 < int(seeds) <= MOST_VALUES:
+    """Say that a number is one seed, not the number of seeds."""
+    if seeds.isdecimal() and 1 < int(seeds) <= MAX_VALUES:
         note(f"1 seed: {seeds}; for {seeds} seeds: --seeds 0:{int(seeds) - 1}")
 
 
 def check_name(out: Path | None, name: str | None) -> None:
-    """Raise ConfigError unless at most one of the two says where, and the name is one."""
+    """Raise ConfigError for both a path and a name, and for a name that is a path."""
     if out is not None and name is not None:
         raise ConfigError("give either --out or --name, not both")
     if name is not None and (Path(name).name != name or name in ("", "..")):
@@ -144,34 +141,47 @@ def check_name(out: Path | None, name: str | None) -> None:
 
 
 def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: bool, quiet: bool) -> None:
-    """Report on a sweep and print what came out of it; exit with 1 if not all of that is well."""
+    """Report on a sweep and print the results; exit with 1 if a run failed or there is no report."""
+    written, problem = None, None
     with surviving_closed_stdout():
-        written, wrong = report_on(folder, outcome, quiet) if not signals.waiting() else (None, None)
-        print_outcome(folder, outcome, written, as_json, quiet)
+        if outcome.summaries and not signals.waiting():
+            if not quiet:
+                note("Writing the report.")
+            try:
+                written = write_watched([folder.path], None, quiet)
+            except NbrnnError as error:  # the runs are done all the same
+                problem = error
+        if as_json:
+            print(json.dumps(document(folder, outcome, written), indent=2))
+        elif not quiet:
+            print_wrapped(f"{folder}: {status_counts(outcome)}")
+            if written:
+                print_results(written)
+    if written and not quiet:
+        note(f"report: {written.page}")
     if signals.waiting():
-        kept = f"all of it is kept in {folder}, and the same command goes on"
-        raise signals.error(f"interrupted: {how_far(outcome)}; {kept}")
+        kept = f"everything is kept in {folder}, and the same command continues"
+        raise signals.error(f"interrupted: {status_counts(outcome)}; {kept}")
     if outcome.failures():
         complain(did_not_finish(outcome))
-    if wrong is not None:
-        complain(f"the runs are done, but no report is written: {wrong}")
-    if outcome.failures() or wrong is not None:
+    if problem is not None:
+        complain(f"the runs are done, but no report is written: {problem}")
+    if outcome.failures() or problem is not None:
         raise typer.Exit(1)
 
 
-def how_far(outcome: Outcome) -> str:
-    """Return in words what has become of a sweep's runs."""
-    total, left = len(outcome.jobs), len(outcome.jobs) - len(outcome.summaries)
-    parts = [f"{outcome.count('finished'):,} of {total:,} runs finished"]
-    for count, what in (
-        (outcome.count("dropped"), "dropped"),
-        (outcome.count("diverged"), "diverged"),
-        (outcome.count("failed"), "failed"),
-        (outcome.count("interrupted"), "stopped with a checkpoint"),
-        (left, "to do"),
-    ):
-        parts += [f"{count:,} {what}"] if count else []
-    return ", ".join(parts)
+def status_counts(outcome: Outcome) -> str:
+    """Return in words how many runs ended how."""
+    total = len(outcome.jobs)
+    counts = {
+        "dropped": outcome.count("dropped"),
+        "diverged": outcome.count("diverged"),
+        "failed": outcome.count("failed"),
+        "stopped with a checkpoint": outcome.count("interrupted"),
+        "to do": total - len(outcome.summaries),
+    }
+    parts = [f"{count:,} {status}" for status, count in counts.items() if count]
+    return ", ".join([f"{outcome.count('finished'):,} of {total:,} runs finished", *parts])
 
 
 def did_not_finish(outcome: Outcome) -> str:
@@ -180,44 +190,24 @@ def did_not_finish(outcome: Outcome) -> str:
     named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
     more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
     is_whole = len(outcome.summaries) == total and not outcome.count("interrupted")
-    why = "nothing is dropped before the same command has tried again what failed"
+    why = "no configuration is dropped until the same command has run these again"
     stopped = "" if is_whole else f"; {why if outcome.undecided else 'stopped by --max-failures'}"
     return f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}"
 
 
-def report_on(
-    folder: SweepFolder, outcome: Outcome, quiet: bool
-) -> tuple[Report | None, NbrnnError | None]:
-    """Write the report of a sweep; return it, or what went wrong, which costs no more than that."""
-    if not outcome.summaries:
-        return None, None
-    try:
-        return write_watched([folder.path], None, quiet), None
-    except NbrnnError as error:
-        return None, error
-
-
-def print_outcome(
-    folder: SweepFolder, outcome: Outcome, written: Report | None, as_json: bool, quiet: bool
-) -> None:
-    """Print what came out of a sweep."""
-    counts = {status: outcome.count(status) for status in ("finished", "dropped", "diverged", "failed")}
-    if as_json:
-        runs = []
-        for job in outcome.jobs:
-            summary = outcome.summaries.get(job.run_id)
-            row = {"run_id": job.run_id, "folder": str(job.folder), "settings": job.config.to_dict()}
-            runs.append({**row, **(summary.to_dict() if summary else {"status": "not begun"})})
-        document = {
-            "folder": str(folder),
-            "done_before": outcome.done_before,
-            **counts,
-            "seconds": outcome.seconds,
-            "report": str(written.folder) if written else None,
-            "runs": runs,
-        }
-        print(json.dumps(document, indent=2))
-    elif not quiet:
-        print_wrapped(f"{folder}: {how_far(outcome)}")
-        if written:
-            print_results(written)
+def document(folder: SweepFolder, outcome: Outcome, written: Report | None) -> dict[str, Any]:
+    """Return what --json prints."""
+    runs = []
+    for job in outcome.jobs:
+        summary = outcome.summaries.get(job.run_id)
+        row = {"run_id": job.run_id, "folder": str(job.folder), "settings": job.config.to_dict()}
+        runs.append({**row, **(summary.to_dict() if summary else {"status": "not begun"})})
+    statuses = ("finished", "dropped", "diverged", "failed")
+    return {
+        "folder": str(folder),
+        "done_before": outcome.done_before,
+        **{status: outcome.count(status) for status in statuses},
+        "seconds": outcome.seconds,
+        "report": str(written.folder) if written else None,
+        "runs": runs,
+    }

@@ -1,8 +1,7 @@
-"""Many experiments: which, where, in parallel, and which are done already?
+"""Many runs: which, in parallel, on which backend, and which are done already?
 
-`grid` makes experiments of lists of values. `sweep` gives each a job, leaves out what is done, and has
-joblib's threads see to the others, each run wherever it is to be: in this thread, in a process
-(`process`) or on a cluster (`cluster`). `job` is what all of these call, and what is told while a run
-proceeds. `planning` knows which runs there are and which are done, `halving` which of them go on.
-Nothing comes back but summaries: the results are the folders of the runs.
+`grid` makes runs of lists of values, `planning` finds those that are done, `successive_halving` drops
+the worse ones. `sweep` lets joblib's threads each wait for one run: in that thread, in a process
+(`loky_backend`) or on a cluster (`dask_backend`); `job` is what all three call. `cost_estimate` says
+how long it takes. A backend returns summaries only: the results are in the folders of the runs.
 """

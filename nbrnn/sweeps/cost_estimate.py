@@ -1,151 +1,90 @@
-"""How long will a sweep take, and how much room on disk?"""
+"""How long does a sweep take, and how much disk space does it need?"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.runs.evaluation import loss_from
+from nbrnn.network.optimizers import OPTIMIZERS, RULES
 from nbrnn.runs.training_state import LOOK_EVERY, Training, make_ready
 from nbrnn.sweeps.job import Job
 
-TRIAL_SECONDS = 0.2  # that networks of one shape are trained for
-MOST_SHAPES = 8  # that are timed; the others are reckoned from those
-TRIAL_CHARACTERS = 20_000  # that are read as held-out text is
-CALM = 1e-6  # a learning rate with which nothing diverges
-RUN_SECONDS = 0.3  # for the picture of a run, its text and its files
-ROW_BYTES = 46  # of metrics.csv
-LOOK_BYTES = 32  # of validation.csv
-SAMPLE_BYTES = 90  # of samples.jsonl beside the text
-OTHER_BYTES = 62_000  # of a run's picture, text and JSON
+TRIAL_SECONDS = 0.2  # of training, for each network that is timed
+MAX_TRIALS = 8  # the times of other networks are interpolated
+SAFE_ETA = 1e-6  # with which no trial diverges
+READING = 0.4  # time for a character of held-out text, in that of training: no backward pass
+RUN_SECONDS = 0.3  # for the plot and the files of a run
+# bytes: a row of metrics.csv, of validation.csv, of samples.jsonl beside the text, all other files
+METRICS_BYTES, VALIDATION_BYTES, SAMPLE_BYTES, OTHER_BYTES = 46, 32, 90, 62_000
+MODELS = 3  # in a folder: the last model, the best, the best before the end
 
 
-class Shape(NamedTuple):
-    """What the time of an update depends on."""
+def estimate(jobs: Sequence[Job], corpus: Corpus, parallel: int) -> tuple[float, int]:
+    """Return the seconds that runs take, so many at once, and their bytes on disk.
 
-    hidden: int
-    seq_length: int
-    batch: int
-    optimizer: str
-    dtype: str
-
-    def work(self, characters: int) -> float:
-        """Return what an update takes, in no unit: its products, twice as many bytes for float64."""
-        m, size = self.hidden, np.dtype(self.dtype).itemsize
-        return float(self.seq_length * self.batch * m * (m + 2 * characters) * size)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What a short training has shown.
-
-    Seconds of an update, arrays in the two checkpoints, and seconds that it takes to read on by one
-    character, as for the held-out loss.
+    Some of the networks are trained for a moment.
     """
-
-    seconds: float
-    copies: int
-    reading: float = 0.0
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What the runs of a sweep will take: seconds by the clock on the wall, and bytes on disk."""
-
-    runs: int
-    seconds: float
-    bytes: int
-    slots: int
+    configs = [job.config for job in jobs]
+    if not configs:
+        return 0.0, 0
+    works = [update_work(config, corpus) for config in configs]
+    config_of = dict(sorted(zip(works, configs, strict=True), key=lambda pair: pair[0]))
+    picked = np.linspace(0, len(config_of) - 1, min(len(config_of), MAX_TRIALS)).round().astype(int)
+    timed = np.array(list(config_of))[picked]
+    per_update = np.interp(works, timed, [update_seconds(config_of[work], corpus) for work in timed])
+    updates = np.array([updates_with_reading(config, len(corpus)) for config in configs])
+    seconds = updates * per_update + RUN_SECONDS
+    size = sum(folder_bytes(config, corpus) for config in configs)
+    return max(seconds.max(), seconds.sum() / parallel), size
 
 
-def estimate(jobs: Sequence[Job], corpus: Corpus, slots: int) -> Estimate:
-    """Return what runs will take, so many at once, after training each shape of them for a moment."""
-    long_enough = [job for job in jobs if job.config.updates_per_epoch(len(corpus))]
-    trials = trials_of([job.config for job in long_enough], corpus)
-    seconds, size = [0.0], 0
-    for job in long_enough:
-        trial = trials[shape_of(job.config)]
-        updates = job.config.length(len(corpus))
-        seconds.append(
-            updates * trial.seconds + held_out_read(job.config, corpus) * trial.reading + RUN_SECONDS
-        )
-        size += size_of(job.config, updates, trial.copies, corpus)
-    slots = max(1, min(slots, len(jobs)))
-    return Estimate(len(jobs), max(*seconds, sum(seconds) / slots), size, slots)
+def update_work(config: RunConfig, corpus: Corpus) -> float:
+    """Return what the time of an update grows with: its multiply-adds, times the bytes of a number."""
+    m, K = config.hidden, len(corpus.alphabet)
+    return float(config.seq_length * config.batch * m * (m + 2 * K) * np.dtype(config.dtype).itemsize)
 
 
-def held_out_read(config: RunConfig, corpus: Corpus) -> int:
-    """Return how many characters a run reads for its held-out losses."""
-    return held_out_looks(config, len(corpus)) * (len(corpus) - config.trained_on(len(corpus)))
+def update_seconds(config: RunConfig, corpus: Corpus) -> float:
+    """Train for a moment, with the kernels ready; return the seconds of an update."""
+    make_ready(config)
+    training = Training(replace(config, eta=SAFE_ETA), corpus)
+    training.advance(1)  # fills the caches
+    start, size, seconds = time.perf_counter(), 1, 0.0
+    while seconds < TRIAL_SECONDS and not training.diverged:
+        training.advance(min(size, training.updates_per_epoch - training.window))
+        seconds, size = time.perf_counter() - start, 2 * size
+    return seconds / max(1, training.update - 1)
 
 
-def held_out_looks(config: RunConfig, characters: int) -> int:
-    """Return how often a run looks at its held-out loss; it may run out of patience before."""
+def evaluations(config: RunConfig, characters: int) -> int:
+    """Return how often a run evaluates its held-out text, if its patience lasts."""
     if not config.validation:
         return 0
     return config.length(characters) // config.updates_per_look(characters)
 
 
-def shape_of(config: RunConfig) -> Shape:
-    """Return the shape of a run's network."""
-    return Shape(config.hidden, config.seq_length, config.batch, config.optimizer, config.dtype)
+def updates_with_reading(config: RunConfig, characters: int) -> float:
+    """Return the updates of a run, with the time of its evaluations counted in updates, too."""
+    held_out = characters - config.trained_on(characters)
+    read = evaluations(config, characters) * held_out / (config.seq_length * config.batch)
+    return config.length(characters) + READING * read
 
 
-def trials_of(configs: Sequence[RunConfig], corpus: Corpus) -> Mapping[Shape, Trial]:
-    """Return a trial of each shape; of those beyond MOST_SHAPES, one reckoned from the most similar."""
-    K = len(corpus.alphabet)
-    # of one shape a config that holds text out, where there is one: its trial shows more
-    one_of = {shape_of(config): config for config in sorted(configs, key=lambda c: c.validation)}
-    shapes = sorted(one_of, key=lambda shape: shape.work(K))
-    places = np.linspace(0, len(shapes) - 1, min(len(shapes), MOST_SHAPES)).round().astype(int)
-    timed = {shapes[place]: trial_of(one_of[shapes[place]], corpus) for place in places}
-    trials = dict(timed)
-    for shape in shapes:
-        if shape not in timed:
-            near = min(timed, key=lambda other: abs(np.log(other.work(K) / shape.work(K))))
-            ratio = shape.work(K) / near.work(K)
-            seconds, reading = timed[near].seconds * ratio, timed[near].reading * ratio
-            trials[shape] = replace(timed[near], seconds=seconds, reading=reading)
-    return trials
-
-
-def trial_of(config: RunConfig, corpus: Corpus) -> Trial:
-    """Train for a moment, with the kernels ready, and return what that showed."""
-    make_ready(config)
-    training = Training(replace(config, eta=CALM), corpus)
-    training.advance(1)  # brings arrays and code near
-    start, size, spent = time.perf_counter(), 1, 0.0
-    while spent < TRIAL_SECONDS and not training.diverged:
-        training.advance(min(size, training.updates_per_epoch - training.window))
-        spent, size = time.perf_counter() - start, 2 * size
-    copies = 3 + len(training.memory_names)  # the last model, the best, the best before the end
-    seconds = spent / max(1, training.update - 1)
-    return Trial(seconds, copies, seconds_to_read(training) if config.validation else 0.0)
-
-
-def seconds_to_read(training: Training) -> float:
-    """Return how long a training takes to read a character for its held-out loss."""
-    codes, start = training.codes[:TRIAL_CHARACTERS], time.perf_counter()
-    loss_from(0, training.layout, training.buffers.theta, codes, training.config.seq_length)
-    return (time.perf_counter() - start) / codes.size
-
-
-def size_of(config: RunConfig, updates: int, copies: int, corpus: Corpus) -> int:
-    """Return the bytes of a run's folder."""
-    m, K, every = config.hidden, len(corpus.alphabet), config.sample_every
-    parameters = m * (m + 2 * K + 1) + K
-    samples = 1 + updates // every if every else 0
+def folder_bytes(config: RunConfig, corpus: Corpus) -> int:
+    """Return the size of a run's folder."""
+    updates, every = config.length(len(corpus)), config.sample_every
+    m, K = config.hidden, len(corpus.alphabet)
+    copies = MODELS + len(RULES[OPTIMIZERS[config.optimizer]].memory)
     return (
-        copies * parameters * np.dtype(config.dtype).itemsize
-        + updates // LOOK_EVERY * ROW_BYTES
-        + held_out_looks(config, len(corpus)) * LOOK_BYTES
-        + samples * (config.sample_length + SAMPLE_BYTES)
+        copies * (m * (m + 2 * K + 1) + K) * np.dtype(config.dtype).itemsize
+        + updates // LOOK_EVERY * METRICS_BYTES
+        + evaluations(config, len(corpus)) * VALIDATION_BYTES
+        + (1 + updates // every if every else 0) * (config.sample_length + SAMPLE_BYTES)
         + sum(array.nbytes for array in corpus.counts(config.trained_on(len(corpus))).values())
         + OTHER_BYTES
     )

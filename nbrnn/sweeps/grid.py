@@ -1,4 +1,4 @@
-"""Which experiments does a request for many name?"""
+"""Which runs do lists of values describe?"""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from numbers import Integral
 from typing import Any
 
 from nbrnn.config import NONE, SETTINGS, RunConfig, check_range, option_name
 from nbrnn.errors import ConfigError
 from nbrnn.naming import sweep_name
 
-MOST_VALUES = 10_000  # of one setting
-MOST_RUNS = 100_000
-# What a sweep takes where no list is given; all other settings have RunConfig's defaults.
+MAX_VALUES = 10_000  # of one setting
+MAX_RUNS = 100_000
+# Lists that are not given; all other settings have RunConfig's defaults.
 DEFAULT_LISTS = {"seed": "0:3", "epochs": "2"}
 
 
@@ -36,27 +38,24 @@ class Grid:
         for name, values in {**self.axes, "seed": self.seeds}.items():
             for value in values:
                 SETTINGS[name].checked(name, value)
-        self.refuse_without_effect()
-        for option, number in (("--random", self.draws), ("--sweep-seed", self.draw_seed)):
-            if number is not None and not isinstance(number, int):
-                raise ConfigError(f"{option} must be a whole number, not {number!r}")
+        self.check_effects()
         if self.draws is not None:
-            check_range("--random", self.draws, 1, MOST_RUNS)
-        check_range("--sweep-seed", self.draw_seed, 0, 2**63 - 1)
+            check_whole("--random", self.draws, 1, MAX_RUNS)
+        check_whole("--sweep-seed", self.draw_seed, 0, 2**63 - 1)
         count = self.size if self.draws is None else min(self.draws, self.size)
-        if count * len(self.seeds) > MOST_RUNS:
+        if count * len(self.seeds) > MAX_RUNS:
             raise ConfigError(
                 f"{count:,} configurations with {len(self.seeds)} seeds are more than "
-                f"{MOST_RUNS:,} runs: --random N draws N configurations"
+                f"{MAX_RUNS:,} runs: --random N draws N configurations"
             )
 
-    def refuse_without_effect(self) -> None:
-        """Raise ConfigError for a setting that has no effect beside any of the others' values."""
+    def check_effects(self) -> None:
+        """Raise ConfigError for a setting without effect in all configurations."""
         for name, values in self.axes.items():
             by = SETTINGS[name].by
-            beside = self.axes.get(by, [SETTINGS[by].default]) if by else []
-            if by and not any(SETTINGS[name].has_effect({by: value}) for value in beside):
-                RunConfig(**{by: beside[0], name: values[0]})  # says why
+            others = self.axes.get(by, [SETTINGS[by].default]) if by else []
+            if by and not any(SETTINGS[name].has_effect({by: value}) for value in others):
+                RunConfig(**{by: others[0], name: values[0]})  # raises
 
     @property
     def size(self) -> int:
@@ -66,27 +65,24 @@ class Grid:
     def configurations(self) -> list[dict[str, Any]]:
         """Return the configurations, in the order of the lists; the last one changes fastest.
 
-        What has no effect in one is left out of it, and each comes once.
+        Each comes once, without the settings that have no effect in it.
         """
-        if self.draws is None or self.draws >= self.size:
-            return list(distinct(map(self.configuration, range(self.size))).values())
-        rng = random.Random(self.draw_seed)
-        drawn: set[int] = set()
-        while len(drawn) < self.draws:
-            drawn.add(rng.randrange(self.size))
-        found = distinct(map(self.configuration, sorted(drawn)))
-        while len(found) < self.draws and len(drawn) < self.size:
-            number = rng.randrange(self.size)
-            drawn.add(number)
-            found |= distinct([self.configuration(number)])
-        return list(distinct(map(self.configuration, sorted(drawn))).values())
+        numbers: Iterable[int] = range(self.size)
+        if self.draws is not None and self.draws < self.size:
+            rng, drawn = random.Random(self.draw_seed), set[int]()
+            kept: dict[tuple[Any, ...], Any] = {}
+            while len(kept) < self.draws and len(drawn) < self.size:  # some may be the same
+                drawn.add(number := rng.randrange(self.size))
+                kept |= distinct([self.configuration(number)])
+            numbers = sorted(drawn)
+        return list(distinct(map(self.configuration, numbers)).values())
 
     def configuration(self, number: int) -> dict[str, Any]:
         """Return the configuration with this number in the whole product."""
         configuration = {}
         for name, values in reversed(list(self.axes.items())):
-            number, place = divmod(number, len(values))
-            configuration[name] = values[place]
+            number, index = divmod(number, len(values))
+            configuration[name] = values[index]
         return configuration
 
     def experiments(self) -> list[RunConfig]:
@@ -113,22 +109,18 @@ class Grid:
 
 
 def distinct(configurations: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Return the configurations without what has no effect, each once, in their order."""
-    kept = map(with_effect, configurations)
-    return {tuple(configuration.items()): configuration for configuration in kept}
-
-
-def with_effect(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that have an effect beside the others, which may have their defaults."""
-    values = {name: setting.default for name, setting in SETTINGS.items()} | dict(configuration)
-    return {name: v for name, v in configuration.items() if SETTINGS[name].has_effect(values)}
+    """Return each configuration once, by its values, without the settings that have no effect in it."""
+    defaults = {name: setting.default for name, setting in SETTINGS.items()}
+    found = {}
+    for configuration in configurations:
+        values = defaults | dict(configuration)
+        kept = {name: v for name, v in configuration.items() if SETTINGS[name].has_effect(values)}
+        found[tuple(kept.items())] = kept
+    return found
 
 
 def grid(lists: Mapping[str, str], draws: int | None = None, draw_seed: int = 0) -> Grid:
-    """Return the grid of what a user typed: a text of values for each field of RunConfig that is given.
-
-    Raises ConfigError.
-    """
+    """Return the grid of comma lists, one for each setting that is given. Raises ConfigError."""
     given = {**DEFAULT_LISTS, **lists}
     if "updates" in lists and "epochs" not in lists:
         del given["epochs"]
@@ -139,15 +131,16 @@ def grid(lists: Mapping[str, str], draws: int | None = None, draw_seed: int = 0)
 def grid_of(
     settings: Mapping[str, Any], seeds: Iterable[int], draws: int | None = None, draw_seed: int = 0
 ) -> Grid:
-    """Return the grid of what a program asks for: one value or several for each setting it names.
-
-    Raises ConfigError.
-    """
-    unknown = ", ".join(sorted(set(settings) - set(SETTINGS)))
+    """Return the grid of one value or several for each setting that is given. Raises ConfigError."""
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"settings must be a dictionary, not {settings!r}")
+    unknown = ", ".join(sorted(str(name) for name in settings if name not in SETTINGS))
     if unknown:
         raise ConfigError(f"{unknown}: no such setting; there are {', '.join(SETTINGS)}")
     if "seed" in settings:
-        raise ConfigError("seed is no setting of a sweep: give seeds, with which it does them all")
+        raise ConfigError("seed is not a setting of a sweep: give seeds, for all configurations")
+    if isinstance(seeds, Integral):
+        raise ConfigError(f"seeds must be a list: range({seeds}) for {seeds} seeds, [{seeds}] for one")
     given = dict(settings)
     if not {"epochs", "updates"} & set(given):
         given["epochs"] = parse("epochs", DEFAULT_LISTS["epochs"])
@@ -156,19 +149,31 @@ def grid_of(
 
 
 def values_of(name: str, values: Any) -> list[Any]:
-    """Return the different values of a setting, in their order. Raises ConfigError."""
-    if hasattr(values, "tolist"):  # of NumPy or pandas, whose numbers are none of Python's
+    """Return the different values of a setting, in order. Raises ConfigError."""
+    if isinstance(values, Mapping):
+        raise ConfigError(f"{name} takes a value or a list of values, not a dictionary")
+    if hasattr(values, "tolist"):  # of NumPy or pandas, whose numbers are not Python's
         values = values.tolist()
-    if isinstance(values, str) or not isinstance(values, Iterable):
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         values = [values]
-    plain = [value.item() if hasattr(value, "item") else value for value in values]
+    some = islice(values, MAX_VALUES + 1)
+    plain = [value.tolist() if hasattr(value, "tolist") else value for value in some]
     if not plain:
-        raise ConfigError(f"{name}: there is no value")
+        raise ConfigError(f"{name}: the list is empty")
+    if len(plain) > MAX_VALUES:
+        raise ConfigError(f"{name} has more than {MAX_VALUES:,} values")
     return list(dict.fromkeys(SETTINGS[name].checked(name, value) for value in plain))
 
 
+def check_whole(option: str, value: Any, least: int, most: float = math.inf) -> None:
+    """Raise ConfigError unless a value is a whole number from `least` to `most`."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ConfigError(f"{option} must be a whole number, not {value!r}")
+    check_range(option, int(value), least, most)
+
+
 def parse(name: str, text: str) -> list[Any]:
-    """Return the different values of a comma list, in its order.
+    """Return the different values of a comma list, in order.
 
     Each part is a value; `log:a:b:n` or `lin:a:b:n`, n values from a to b; or, for whole numbers,
     `a:b`, both included. Raises ConfigError.
@@ -187,8 +192,8 @@ def parse(name: str, text: str) -> list[Any]:
         except (ValueError, OverflowError):
             takes = "whole numbers" if kind is int else "numbers"
             raise ConfigError(f"{option} takes {takes} with commas between, not {part!r}") from None
-        if len(values) > MOST_VALUES:
-            raise ConfigError(f"{option} names more than {MOST_VALUES:,} values")
+        if len(values) > MAX_VALUES:
+            raise ConfigError(f"{option} has more than {MAX_VALUES:,} values")
     return list(dict.fromkeys(values))
 
 
@@ -200,8 +205,8 @@ def numbers(part: str, whole: bool) -> list[Any]:
         low, high, count = float(start), float(end), int(number)
         if not math.isfinite(high - low):
             raise ValueError
-        if not 1 <= count <= MOST_VALUES:
-            raise ConfigError(f"{part} is not 1 to {MOST_VALUES:,} values")
+        if not 1 <= count <= MAX_VALUES:
+            raise ConfigError(f"{part} is not 1 to {MAX_VALUES:,} values")
         if kind == "log" and not min(low, high) > 0:
             raise ConfigError(f"{part}: log: takes numbers above 0")
         import numpy as np  # not for --help
@@ -211,8 +216,8 @@ def numbers(part: str, whole: bool) -> list[Any]:
     if ends and whole:
         (end,) = ends
         first, last = int(kind), int(end)
-        if not first <= last < first + MOST_VALUES:
-            raise ConfigError(f"{part} is not 1 to {MOST_VALUES:,} values, lowest first")
+        if not first <= last < first + MAX_VALUES:
+            raise ConfigError(f"{part} is not 1 to {MAX_VALUES:,} values, lowest first")
         return list(range(first, last + 1))
     if ends:
         raise ValueError

@@ -1,10 +1,10 @@
-"""How is one run of a sweep carried out, wherever that is, and what is kept of one that fails?"""
+"""How is one run of a sweep carried out, on any backend, and what is recorded if it fails?"""
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,13 +20,13 @@ from nbrnn.runs.run import run
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DONE, Summary
 
-PATIENCE = 10.0  # seconds that a process whose parent was killed may take to leave its run
-NEWS_SECONDS = 0.25  # between two messages about a run that is done elsewhere
+LOCK_SECONDS = 10.0  # that a process whose parent was killed may take to leave its run
+MESSAGE_SECONDS = 0.25  # between two messages about a run in another process
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run that a sweep asks for."""
+    """One run of a sweep."""
 
     run_id: str
     config: RunConfig
@@ -37,11 +37,8 @@ class Job:
 def run_job(
     job: Job, corpus: Corpus, observer: Observer, stop: Callable[[], bool], force: bool
 ) -> Summary:
-    """Train, from the start or from a checkpoint; return its summary.
-
-    An error gives a summary with the status `failed` and the reason.
-    """
-    deadline = time.monotonic() + PATIENCE
+    """Train, from the start or from a checkpoint; return the summary, with an error as its reason."""
+    deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             return run(
@@ -56,17 +53,17 @@ def run_job(
             )
         except LockedError as error:
             if time.monotonic() > deadline:
-                return failed(job, corpus, error)
+                return record_error(job, corpus, error)
             if stop():
                 return Summary(status="interrupted")
             time.sleep(0.1)
         except Exception as error:
-            return failed(job, corpus, error)
+            return record_error(job, corpus, error)
 
 
-def failed(job: Job, corpus: Corpus, error: Exception) -> Summary:
+def record_error(job: Job, corpus: Corpus, error: Exception) -> Summary:
     """Record the error that a run ended with; return its summary. Call it where the error is caught."""
-    if isinstance(error, LockedError):  # the folder is another process's to write in
+    if isinstance(error, LockedError):  # another process writes in the folder
         return Summary(status="failed", reason=str(error))
     if isinstance(error, NbrnnError):
         return record_failure(job, corpus, str(error))
@@ -76,9 +73,9 @@ def failed(job: Job, corpus: Corpus, error: Exception) -> Summary:
 
 
 def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = None) -> Summary:
-    """Write into a run's folder, where that can be, that it failed and why; return the summary.
+    """Write into a run's folder, if possible, that it failed and why; return the summary.
 
-    What is finished there, or another run's, is not overwritten.
+    A finished run, and the folder of another run, are not overwritten.
     """
     folder = RunFolder(job.folder)
     before = Summary(status="running")
@@ -96,8 +93,8 @@ def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = No
     return summary
 
 
-class Messenger(Observer):
-    """Tells what happens in a run by `send`, which takes plain values to where the sweep is."""
+class MessageSender(Observer):
+    """Sends the events of a run, as plain values, to the process that shows them."""
 
     def __init__(self, send: Callable[[dict[str, Any]], object]) -> None:
         self.send = send
@@ -108,15 +105,15 @@ class Messenger(Observer):
         self.send({"started": [update, updates]})
 
     def progressed(self, progress: Progress) -> None:
-        """Send how far it is, now and then."""
+        """Send the progress, unless that was just done."""
         now = time.monotonic()
         if now >= self.next_time:
-            self.next_time = now + NEWS_SECONDS
+            self.next_time = now + MESSAGE_SECONDS
             self.send({"progressed": asdict(progress)})
 
 
-def deliver(message: Mapping[str, Any], observer: Observer) -> None:
-    """Tell an observer what a Messenger has sent."""
+def deliver(message: dict[str, Any], observer: Observer) -> None:
+    """Tell an observer what a MessageSender has sent."""
     if "started" in message:
         observer.started(*message["started"])
     else:

@@ -3,120 +3,102 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-import loky
-import loky.backend.synchronize  # loky does so late, when there may be no file descriptor left
+from loky.backend import get_context
+from loky.backend.utils import kill_process_tree
 
 from nbrnn.corpus import Corpus
 from nbrnn.runs.observer import Observer
 from nbrnn.storage.schemas import Summary
-from nbrnn.sweeps.job import Job, Messenger, deliver, record_failure, run_job
+from nbrnn.sweeps.job import Job, MessageSender, deliver, record_failure, run_job
 
-# The processes are loky's: safe beside threads, as fork is not; without importing the user's script
-# again, as multiprocessing's spawn does; and a death is raised, whatever the process was doing.
+# loky starts processes safely beside threads, as fork does not, and without importing the user's script
+# again, as multiprocessing's spawn does. An executor of loky's, which joblib's loky backend is, ends all
+# its processes when one dies, and has no channel for progress or for the request to stop.
 
-DEATHS = 2  # of its process, until a run counts as failed
-GRACE = 1.5  # seconds between the request to stop and the kill
-ORPHAN_SECONDS = 5.0  # that a process may take to end after its parent's death
+MAX_DEATHS = 2  # of a run's process, until the run counts as failed
+STOP_SECONDS = 1.5  # from the request to stop to the kill
 
 
-class Processes:
-    """As many processes as there are threads that call `run`."""
+class LokyBackend(ExitStack):
+    """As many processes as there are threads that call `run`; they end with this context."""
 
     def __init__(self, corpus: Corpus) -> None:
+        super().__init__()
         self.corpus = corpus
-        self.slots = loky.cpu_count()
-        self.processes: list[Slot] = []
-        self.idle: list[Slot] = []
-
-    def __enter__(self) -> Processes:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for slot in self.processes:
-            slot.close()
+        self.idle: list[WorkerProcess] = []
 
     def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
-        """Run a job in an idle process; if that dies, once more in another one."""
-        for _ in range(DEATHS):
-            slot = self.take()
+        """Run a job in an idle process; if that dies, once more in another one.
+
+        Raises OSError if no process can be started.
+        """
+        for _ in range(MAX_DEATHS):
+            process = self.idle_process()
             try:
-                summary = slot.run(job, observer, stop, force)
-                self.idle.append(slot)
+                summary = process.run(job, observer, stop, force)
+            except (EOFError, ConnectionError):
+                process.kill()
+            else:
+                self.idle.append(process)
                 return summary
-            except loky.BrokenProcessPool:
-                slot.close()
-                self.processes.remove(slot)
             if stop():
                 return Summary(status="interrupted")
-        return record_failure(job, self.corpus, f"its process died {DEATHS} times")
+        return record_failure(job, self.corpus, f"its process died {MAX_DEATHS} times")
 
-    def take(self) -> Slot:
+    def idle_process(self) -> WorkerProcess:
         """Return a process without a run, a new one if there is none."""
         with suppress(IndexError):
             return self.idle.pop()
-        slot = Slot(self.corpus)
-        self.processes.append(slot)
-        return slot
+        process = WorkerProcess(self.corpus)
+        self.callback(process.kill)
+        return process
 
 
-class Slot:
-    """One process, with a pipe beside it: news of the run come back, the request to stop goes there.
-
-    The end of the pipe also tells the process that its parent is gone, however that died.
-    """
+class WorkerProcess:
+    """One process, and a pipe for jobs and the request to stop, for messages and summaries back."""
 
     def __init__(self, corpus: Corpus) -> None:
-        context = loky.backend.get_context("loky")
-        self.pipe, theirs = context.Pipe()
-        self.theirs = theirs  # open as long as ours, so that a word to a dead process is no error
-        self.executor = loky.ProcessPoolExecutor(
-            1, context=context, initializer=begin, initargs=(theirs, corpus)
-        )
+        context = get_context("loky")
+        self.pipe, child_pipe = context.Pipe()
+        with child_pipe, signals_blocked():  # which a new process inherits
+            self.process = context.Process(target=run_jobs, args=(child_pipe, corpus), daemon=True)
+            try:
+                self.process.start()
+            except UnboundLocalError as error:  # of loky's, which closes pipes that it could not open
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
 
     def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
-        """Run a job. Raises BrokenProcessPool if the process dies, OSError if there can be none."""
-        try:
-            with signals_blocked():  # which a new process inherits
-                future = self.executor.submit(run_in_child, job, force)
-        except UnboundLocalError as error:  # of loky's, which closes pipes that it could not open
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from error
-        told = None
-        while not wait_for(future, seconds=0.05):
-            self.pass_on_news(observer)
-            if told is None and stop():
-                self.pipe.send_bytes(b"stop")
-                told = time.monotonic()
-            elif told is not None and time.monotonic() > told + GRACE:
-                return Summary(status="interrupted")
-        self.pass_on_news(observer)
-        summary: Summary = future.result()
-        return summary
+        """Run a job. Raises EOFError or ConnectionError if the process dies."""
+        self.pipe.send((job, force))
+        deadline = None
+        while deadline is None or time.monotonic() < deadline:
+            if self.pipe.poll(0.05):
+                message = self.pipe.recv()
+                if isinstance(message, Summary):
+                    return message
+                deliver(message, observer)
+            if deadline is None and stop():
+                self.pipe.send(None)
+                deadline = time.monotonic() + STOP_SECONDS
+        return Summary(status="interrupted")
 
-    def pass_on_news(self, observer: Observer) -> None:
-        """Tell an observer what has come through the pipe."""
-        while self.pipe.poll():
-            deliver(json.loads(self.pipe.recv_bytes()), observer)
-
-    def close(self) -> None:
+    def kill(self) -> None:
         """End the process."""
-        self.executor.shutdown(kill_workers=True)
+        kill_process_tree(self.process)
         self.pipe.close()
-        self.theirs.close()
 
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Keep SIGINT and SIGTERM away from what this thread starts: they are the sweep's affair.
+    """Keep SIGINT and SIGTERM from the processes that this thread starts: the sweep handles them.
 
     Ctrl-C and batch systems send them to all processes at once.
     """
@@ -130,53 +112,23 @@ def signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def wait_for(future: loky.Future, seconds: float) -> bool:
-    """Wait for a future, but no longer than this; return whether it is done."""
-    return bool(loky.wait([future], timeout=seconds).done)
+def run_jobs(pipe: Connection, corpus: Corpus) -> None:
+    """Run the jobs that come through a pipe, in a process of its own.
 
+    What comes during a run asks it to stop, and so does the end of the pipe: the parent has died.
+    """
 
-# ---------------------------------------------------------------- in the process
-
-
-class Child:
-    """What such a process knows: its pipe, the corpus, whether to stop."""
-
-    def __init__(self, pipe: Connection, corpus: Corpus) -> None:
-        self.pipe, self.corpus = pipe, corpus
-        self.stopping, self.idle = threading.Event(), threading.Event()
-        self.idle.set()
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Send news to the parent, if it lives."""
+    def send(message: dict[str, Any]) -> None:
         with suppress(OSError):
-            self.pipe.send_bytes(json.dumps(message).encode())
+            pipe.send(message)
 
-    def listen(self) -> None:
-        """Wait for the request to stop, or for the parent's end."""
-        try:
-            while True:
-                self.pipe.recv_bytes()
-                self.stopping.set()
-        except (EOFError, OSError):
-            self.stopping.set()
-            self.idle.wait(ORPHAN_SECONDS)
-            os._exit(1)
+    def should_stop() -> bool:
+        with suppress(OSError):
+            return pipe.poll()
+        return True
 
-
-child: Child
-
-
-def begin(pipe: Connection, corpus: Corpus) -> None:
-    """Prepare a new process."""
-    global child  # noqa: PLW0603 (a process has one parent)
-    child = Child(pipe, corpus)
-    threading.Thread(target=child.listen, daemon=True).start()
-
-
-def run_in_child(job: Job, force: bool) -> Summary:
-    """Run a job in this process."""
-    child.idle.clear()
-    try:
-        return run_job(job, child.corpus, Messenger(child.send), child.stopping.is_set, force)
-    finally:
-        child.idle.set()
+    with suppress(EOFError, OSError):
+        while True:
+            if (message := pipe.recv()) is not None:  # else a request that came after the end of a run
+                job, force = message
+                pipe.send(run_job(job, corpus, MessageSender(send), should_stop, force))

@@ -19,17 +19,18 @@ from nbrnn.sweeps.job import Job
 
 
 def plan(grid: Grid, corpus: Corpus, folder: SweepFolder) -> list[Job]:
-    """Return all runs of a grid."""
+    """Return all runs of a grid. Raises CorpusError if one cannot be trained on this text."""
     command = tuple(sys.argv)
     jobs = []
     for config in grid.experiments():
+        check_length(config, corpus)
         name = run_id(config, corpus.name, corpus.sha256)
         jobs.append(Job(name, config, folder.run(name).path, command))
     return jobs
 
 
 def request_of(grid: Grid, corpus: Corpus, jobs: Iterable[Job], halving: Halving | None) -> SweepRequest:
-    """Return what sweep.json is to say of a sweep."""
+    """Return the request that sweep.json records."""
     return SweepRequest(
         corpus=corpus.describe(),
         **grid.describe(),
@@ -39,39 +40,45 @@ def request_of(grid: Grid, corpus: Corpus, jobs: Iterable[Job], halving: Halving
     )
 
 
-def check_lengths(jobs: Iterable[Job], corpus: Corpus) -> None:
-    """Raise CorpusError if one of the runs cannot be trained on this text: before any begins."""
+def done_before(
+    sweep: SweepFolder, jobs: Iterable[Job], characters: int | None = None
+) -> dict[str, Summary]:
+    """Return the summaries of the runs that are done already, by run id.
+
+    With the number of the text's `characters` also those of longer runs, unfinished, that are as far.
+    """
+    summaries = {}
     for job in jobs:
-        check_length(job.config, corpus)
+        summary = None
+        with suppress(StoreError):  # the run itself will say what is wrong
+            sweep.check_run(job.run_id)
+            summary = summary_if_done(RunFolder(job.folder), job)
+        if summary is None and characters is not None:
+            with suppress(StoreError):
+                summary = summary_if_reached(RunFolder(job.folder), job, characters)
+        if summary is not None:
+            summaries[job.run_id] = summary
+    return summaries
 
 
-def done_before(sweep: SweepFolder, job: Job) -> Summary | None:
-    """Return the summary of a run that need not be done, if there is one."""
-    folder = RunFolder(job.folder)
-    try:
-        sweep.check_run(job.run_id)
-        if folder.is_run() and folder.has_text():
-            return done_summary(folder, job.config, longer_too=True)
-    except StoreError:
-        pass  # the run itself will say what is wrong
+def summary_if_done(folder: RunFolder, job: Job) -> Summary | None:
+    """Return the summary of a run that is done, else None. Raises StoreError."""
+    if folder.is_run() and folder.has_text():
+        return done_summary(folder, job.config, longer_too=True)
     return None
 
 
-def begun_before(sweep: SweepFolder, job: Job, characters: int) -> Summary | None:
-    """Return the summary of a run that is as long, or the beginning of a longer one which is so far."""
-    if (summary := done_before(sweep, job)) is not None:
-        return summary
-    folder = RunFolder(job.folder)
-    with suppress(StoreError):
-        if folder.has_checkpoint() and folder.read_config()[0].same_but_length(job.config):
-            done = max(folder.read_model(kind).update for kind in ("last", "best"))
-            if done > job.config.length(characters):
-                return folder.read_summary()
+def summary_if_reached(folder: RunFolder, job: Job, characters: int) -> Summary | None:
+    """Return the summary of a longer run that is as far, else None. Raises StoreError."""
+    if folder.has_checkpoint() and folder.read_config()[0].same_but_length(job.config):
+        update = max(folder.read_model(kind).update for kind in ("last", "best"))
+        if update > job.config.length(characters):
+            return folder.read_summary()
     return None
 
 
 def status_before(job: Job, wanted: Wanted | None = None) -> str:
-    """Return the status in which a run was left; `new` if it was not begun."""
+    """Return the status in which a run was left; `new` if it was not started."""
     folder = RunFolder(job.folder)
     try:
         return summary_seen(folder, wanted).status if folder.is_run() else "new"

@@ -1,4 +1,4 @@
-"""Which configurations go on, after how much of their length?
+"""Which configurations continue, after what part of their length?
 
 Successive halving: Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter
 optimization, AISTATS 2016.
@@ -19,21 +19,19 @@ from nbrnn.runs.training_state import LOOK_EVERY
 from nbrnn.storage.append_logs import Validation, best_after
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DROPPED, Halving, Round, Standing, Summary
-from nbrnn.sweeps.grid import Grid
+from nbrnn.sweeps.grid import Grid, check_whole
 from nbrnn.sweeps.job import Job
 
-MOST_RATE = 10_000  # more configurations than anybody lists
+MAX_RATE = 10_000
 
 
 def halving_of(rate: int | None, start: float | None) -> Halving | None:
-    """Return how to drop configurations, if they are to be dropped. Raises ConfigError."""
+    """Return the request to drop configurations, if there is one. Raises ConfigError."""
     if rate is None:
         if start is not None:
             raise ConfigError("--halving-from goes with --halving: give that, too")
         return None
-    if isinstance(rate, bool) or not isinstance(rate, int):
-        raise ConfigError(f"--halving must be a whole number, not {rate!r}")
-    check_range("--halving", rate, 2, MOST_RATE)
+    check_whole("--halving", rate, 2, MAX_RATE)
     if start is not None:
         if isinstance(start, bool) or not isinstance(start, int | float):
             raise ConfigError(f"--halving-from must be a number, not {start!r}")
@@ -42,7 +40,7 @@ def halving_of(rate: int | None, start: float | None) -> Halving | None:
 
 
 def check_grid(grid: Grid) -> None:
-    """Raise ConfigError where runs cannot be made longer, or their lengths differ, or nothing can go."""
+    """Raise ConfigError for a grid whose runs cannot be compared before their end."""
     schedules = [schedule for schedule in grid.axes.get("schedule", []) if schedule != "constant"]
     if schedules:
         raise ConfigError(
@@ -56,39 +54,41 @@ def check_grid(grid: Grid) -> None:
 
 
 @dataclass
-class Ladder:
+class HalvingRounds:
     """The rounds of successive halving over the runs of a sweep, and what was decided in them.
 
     Rounds are counted down to 0: in round k runs have 1 / rate^k of their updates, and at least enough
-    to be looked at once. Raises ConfigError for runs that are too short for that.
+    for one evaluation. Without halving there is only round 0. Raises ConfigError for runs that are too
+    short for any other.
     """
 
     jobs: Sequence[Job]  # all runs, of full length
-    halving: Halving
-    characters: int
+    halving: Halving | None
+    characters: int  # of the text
 
     def __post_init__(self) -> None:
-        if not self.kept:
+        if self.halving is not None and not self.kept:
             raise ConfigError("--halving: the runs are too short to be compared before their end")
 
     @cached_property
     def configurations(self) -> list[list[Job]]:
         """The runs of each configuration."""
-        found: dict[RunConfig, list[Job]] = {}
+        runs: dict[RunConfig, list[Job]] = {}
         for job in self.jobs:
-            found.setdefault(replace(job.config, seed=0), []).append(job)
-        return list(found.values())
+            runs.setdefault(replace(job.config, seed=0), []).append(job)
+        return list(runs.values())
 
     @cached_property
     def kept(self) -> dict[int, int]:
-        """How many configurations go on after each round, by its number, the first round first.
+        """How many configurations continue after each round but 0, by its number, the first round first.
 
-        Rounds in which all runs have the same lengths, because of their looks, are one, after which one
-        in `rate` goes on as after any other.
+        Rounds in which all runs have the same lengths, because evaluations are rare, are one round.
         """
-        rate, least, rounds = self.halving.rate, self.halving.start or 0, 0
+        if self.halving is None:
+            return {}
+        rate, smallest_share, rounds = self.halving.rate, self.halving.start or 0, 0
         size = len(self.configurations)
-        while size > 1 and rate ** -(rounds + 1) >= least:
+        while size > 1 and rate ** -(rounds + 1) >= smallest_share:
             size, rounds = math.ceil(size / rate), rounds + 1
         size, kept = len(self.configurations), {}
         for number in range(rounds, 0, -1):
@@ -96,96 +96,102 @@ class Ladder:
                 size = kept[number] = math.ceil(size / rate)
         return kept
 
-    @property
-    def rounds(self) -> list[int]:
-        """The numbers of the rounds after which configurations are dropped."""
-        return list(self.kept)
-
     def lengths(self, number: int) -> list[int]:
         """Return the updates of each configuration in a round."""
-        return [self.update(jobs[0].config, number) for jobs in self.configurations]
+        return [self.length(jobs[0].config, number) for jobs in self.configurations]
 
-    def update(self, config: RunConfig, number: int) -> int:
-        """Return after how many updates a run is looked at in a round: at one of its own looks."""
+    def length(self, config: RunConfig, number: int) -> int:
+        """Return the updates of a run in a round, at whose end it is evaluated anyway."""
         full = config.length(self.characters)
+        if number == 0 or self.halving is None:
+            return full
         every = LOOK_EVERY
         if config.validation:
             every = config.updates_per_look(self.characters) or 1
-        wanted: int = max(math.ceil(full / self.halving.rate**number), config.warmup)
-        return min(full, every * math.ceil(wanted / every))
+        smallest: int = max(math.ceil(full / self.halving.rate**number), config.warmup)
+        return min(full, every * math.ceil(smallest / every))
 
-    def at(self, job: Job, number: int) -> Job:
-        """Return a run as long as it is in a round; 0 is the last one."""
-        update = self.update(job.config, number)
-        if update == job.config.length(self.characters):
+    def shortened(self, job: Job, number: int) -> Job:
+        """Return a run with its length in a round."""
+        length = self.length(job.config, number)
+        if length == job.config.length(self.characters):
             return job
-        return replace(job, config=replace(job.config, epochs=None, updates=update))
+        return replace(job, config=replace(job.config, epochs=None, updates=length))
+
+    @property
+    def decided(self) -> list[Round]:
+        """What was decided so far."""
+        return self.halving.rounds if self.halving is not None else []
+
+    @property
+    def undecided(self) -> list[int]:
+        """The numbers of the rounds to come, without 0."""
+        return list(self.kept)[len(self.decided) :]
 
     @property
     def last_rounds(self) -> dict[str, int]:
-        """The number of the last round of each run that was dropped, by its id."""
-        decided = zip(self.rounds, self.halving.rounds, strict=False)
-        return {run_id: number for number, one in decided for run_id in one.dropped_runs}
+        """The number of the last round of each dropped run, by its id."""
+        rounds = zip(self.kept, self.decided, strict=False)
+        return {run_id: number for number, decided in rounds for run_id in decided.dropped_runs}
 
-    def left(self, number: int) -> list[Job]:
-        """Return the runs that were not dropped so far, as long as they are in a round."""
+    def remaining_jobs(self, number: int) -> list[Job]:
+        """Return the runs that are not dropped, with their lengths in a round."""
         dropped = self.last_rounds
-        return [self.at(job, number) for job in self.jobs if job.run_id not in dropped]
+        return [self.shortened(job, number) for job in self.jobs if job.run_id not in dropped]
 
-    def dropped(self) -> list[Job]:
-        """Return the runs that were dropped so far, as long as they are to be."""
+    def dropped_jobs(self) -> list[Job]:
+        """Return the dropped runs, with their lengths in their last round."""
         last = self.last_rounds
-        return [self.at(job, last[job.run_id]) for job in self.jobs if job.run_id in last]
+        return [self.shortened(job, last[job.run_id]) for job in self.jobs if job.run_id in last]
 
-    def dropped_of(self, summaries: Mapping[str, Summary]) -> dict[str, Summary]:
-        """Return the summaries of dropped runs; to themselves they may be finished."""
-        found = {}
-        for job in self.dropped():
-            summary = summaries.get(job.run_id)
-            if summary is None:
-                continue
-            is_short = summary.updates <= job.config.length(self.characters)
-            if summary.status == "finished" and is_short:
-                summary = structs.replace(summary, status=DROPPED)
-            found[job.run_id] = summary
-        return found
+    def dropped_summaries(self, summaries: Mapping[str, Summary]) -> dict[str, Summary]:
+        """Return the summaries of dropped runs with this status; their own files call them finished."""
+        dropped = {}
+        for job in self.dropped_jobs():
+            if (summary := summaries.get(job.run_id)) is not None:
+                is_short = summary.updates <= job.config.length(self.characters)
+                if summary.status == "finished" and is_short:
+                    summary = structs.replace(summary, status=DROPPED)
+                dropped[job.run_id] = summary
+        return dropped
 
-    def counts(self) -> list[tuple[list[int], int]]:
-        """Return the lengths of all rounds and the last one, and how many configurations go so far."""
+    def schedule(self) -> list[tuple[list[int], int]]:
+        """Return for each round the lengths of all configurations, and how many take part."""
         lengths = [self.lengths(number) for number in (*self.kept, 0)]
         return list(zip(lengths, (len(self.configurations), *self.kept.values()), strict=True))
 
-    def expected(self) -> list[Job]:
-        """Return runs as long as they will be, if what is undecided drops the last configurations."""
-        last, jobs = self.last_rounds, self.dropped()
-        left = [runs for runs in self.configurations if runs[0].run_id not in last]
-        for number in self.rounds[len(self.halving.rounds) :]:
+    def expected_jobs(self) -> list[Job]:
+        """Return runs with their final lengths, if the rounds to come drop the last configurations."""
+        last, jobs = self.last_rounds, self.dropped_jobs()
+        remaining = [runs for runs in self.configurations if runs[0].run_id not in last]
+        for number in self.undecided:
             count = self.kept[number]
-            jobs += [self.at(job, number) for runs in left[count:] for job in runs]
-            left = left[:count]
-        return jobs + [job for runs in left for job in runs]
+            jobs += [self.shortened(job, number) for runs in remaining[count:] for job in runs]
+            remaining = remaining[:count]
+        return jobs + [job for runs in remaining for job in runs]
 
     def decide(self, number: int) -> Round:
-        """Compare the configurations that are left, at the end of a round; say which of them go on.
+        """Compare the remaining configurations at the end of a round; keep the best ones.
 
-        Raises StoreError where a run cannot be read.
+        Raises StoreError if a run cannot be read.
         """
+        assert self.halving is not None
         held_out = all(job.config.validation for job in self.jobs)
-        dropped, standings = self.last_rounds, []
+        dropped, ranked = self.last_rounds, []
         for jobs in self.configurations:
             if jobs[0].run_id in dropped:
                 continue
-            update = self.update(jobs[0].config, number)
-            losses = [loss_after(job, update, held_out, self.characters) for job in jobs]
+            length = self.length(jobs[0].config, number)
+            losses = [loss_after(job, length, held_out, self.characters) for job in jobs]
             known = [loss for loss in losses if loss is not None]
             mean = math.fsum(known) / len(known) if known else math.inf
             standing = Standing(
                 runs=[job.run_id for job in jobs],
-                update=update,
+                update=length,
                 loss=mean if len(known) == len(jobs) else None,
             )
-            standings.append((len(jobs) - len(known), mean, standing))
-        ordered = [standing for *_, standing in sorted(standings, key=lambda item: item[:2])]
+            ranked.append((len(jobs) - len(known), mean, standing))
+        ordered = [standing for *_, standing in sorted(ranked, key=lambda item: item[:2])]
         count, share = self.kept[number], self.halving.rate**-number
         decided = Round(share=share, kept=ordered[:count], dropped=ordered[count:])
         self.halving = structs.replace(self.halving, rounds=[*self.halving.rounds, decided])
@@ -193,17 +199,17 @@ class Ladder:
 
 
 def loss_after(job: Job, update: int, held_out: bool, characters: int) -> float | None:
-    """Return the best loss of a run after so many updates, in nats per character, however long it is.
+    """Return the lowest loss of a run up to an update, in nats per character, however long it is.
 
-    None for one that has not come so far: it diverged. Raises StoreError.
+    None if it did not come so far, because it diverged. Raises StoreError.
     """
     folder, scale = RunFolder(job.folder), 1 if held_out else job.config.characters_in_loss
     summary, (config, _) = folder.read_summary(), folder.read_config()
     if summary.status == "finished" and summary.updates <= update <= config.length(characters):
         best = summary.validation_best if held_out else summary.smooth_loss_best
     else:
-        series = folder.read_validation() if held_out else folder.read_metrics()
-        losses = series.loss if isinstance(series, Validation) else series.smooth_loss
-        came_so_far = series.update.max(initial=0) >= update
-        best = best_after(series.update, losses, update) if came_so_far else None
+        log = folder.read_validation() if held_out else folder.read_metrics()
+        losses = log.loss if isinstance(log, Validation) else log.smooth_loss
+        is_long_enough = log.update.max(initial=0) >= update
+        best = best_after(log.update, losses, update) if is_long_enough else None
     return None if best is None else best / scale

@@ -1,18 +1,18 @@
-"""Which experiments, in parallel, where, and which are done already?"""
+"""Which runs are trained, in parallel, on any backend, and what comes out of them?"""
 
 from __future__ import annotations
 
 import importlib.util
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args
+from itertools import takewhile
+from typing import Literal, get_args
 
 import joblib
 from msgspec import structs
 
-from nbrnn.config import check_range
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError
 from nbrnn.runs.finalize import draw_loss
@@ -21,33 +21,36 @@ from nbrnn.runs.training_state import make_ready
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DONE, DROPPED, FAILURES, Halving, Round, Summary, SweepRequest
 from nbrnn.storage.sweep_folder import SweepFolder
-from nbrnn.sweeps.grid import Grid
+from nbrnn.sweeps.grid import Grid, check_whole
 from nbrnn.sweeps.job import Job, run_job
-from nbrnn.sweeps.planning import begun_before, check_lengths, done_before, plan, request_of
-from nbrnn.sweeps.successive_halving import Ladder, check_grid
+from nbrnn.sweeps.planning import done_before, plan, request_of
+from nbrnn.sweeps.successive_halving import HalvingRounds, check_grid
 
 Backend = Literal["threading", "loky", "dask"]
+# Runs a job, called by several threads at once. The third argument says whether to stop, the last one
+# whether to do again what is done.
+RunJob = Callable[[Job, Observer, Callable[[], bool], bool], Summary]
 
-MOST_JOBS = 256
+MAX_JOBS = 256
 
 
 class SweepObserver:
-    """Is told what happens in a sweep, from several threads; this one does nothing with it."""
+    """Is told of a sweep's events, from several threads; this one ignores them."""
 
     def planned(self, outcome: Outcome) -> None:
         """The sweep starts; the outcome has the runs that were done before."""
 
     def started(self, job: Job, update: int, updates: int) -> None:
-        """A run starts, or goes on."""
+        """A run starts, or resumes."""
 
     def progressed(self, job: Job, progress: Progress) -> None:
-        """A run is further."""
+        """A run has made progress."""
 
     def ended(self, job: Job, summary: Summary) -> None:
         """A run has ended: finished, diverged, failed or interrupted."""
 
     def entered(self, runs: int, done: int) -> None:
-        """A round of successive halving begins, of so many runs, some of which are as far already."""
+        """A round starts, `done` of its runs were done before; without halving there is one round."""
 
     def decided(self, decided: Round) -> None:
         """A round of successive halving has ended, and the worse configurations are dropped."""
@@ -56,12 +59,12 @@ class SweepObserver:
         """The first run is about to start."""
 
     def drawing(self, done: int, runs: int) -> None:
-        """All runs have ended, and the pictures of `done` of them are drawn."""
+        """All runs have ended, and `done` of their plots are drawn."""
 
 
 @dataclass
-class ForJob(Observer):
-    """Tells the observer of a sweep what one of its runs tells."""
+class JobObserver(Observer):
+    """Passes the events of one run on to the observer of its sweep."""
 
     job: Job
     observer: SweepObserver
@@ -75,36 +78,15 @@ class ForJob(Observer):
         self.observer.progressed(self.job, progress)
 
 
-class Place(Protocol):
-    """Where jobs run, and how many at once make it busy."""
-
-    slots: int
-
-    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
-        """Run a job, called by several threads at once; return its summary."""
-
-
-@dataclass
-class Threads:
-    """Runs in this process: the kernels let other threads run, which share the corpus."""
-
-    corpus: Corpus
-    slots: int = field(default_factory=joblib.cpu_count)
-
-    def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
-        """Run a job in this thread."""
-        return run_job(job, self.corpus, observer, stop, force)
-
-
 @dataclass
 class Outcome:
-    """What has come out of a sweep: its runs, and the summaries of those that ended in any way."""
+    """The runs of a sweep, and the summaries of those that ended in any way."""
 
     jobs: list[Job]
     summaries: dict[str, Summary] = field(default_factory=dict)  # by run id
     done_before: int = 0
     undecided: bool = False  # whether successive halving waits for runs that failed
-    seconds: float = 0.0  # that the runs took together, by the clock on the wall
+    seconds: float = 0.0  # that the runs took together, by the clock
 
     def count(self, *statuses: str) -> int:
         """Return the number of runs that ended so."""
@@ -133,55 +115,46 @@ def sweep(
     max_failures: int | None = None,
     halving: Halving | None = None,
 ) -> Outcome:
-    """Do all runs of a grid that are not done yet, `jobs` at once (-1: as many as there are cores).
+    """Train all runs of a grid that are not done yet, `jobs` at once (-1: one for each core).
 
-    They run in threads, or, with a `scheduler`, on its cluster, unless `backend` says otherwise. What
-    was interrupted goes on, what failed is done again; `force` does everything again. It ends early
-    when `stop` says so, and when `max_failures` runs have diverged or failed. With `halving` all runs
-    are done to a part of their length first, and only the better configurations go on; what is decided
-    stands in sweep.json, and is not decided again. Raises ConfigError for options that do not go
-    together, StoreError if the folder holds something else, LockedError if another sweep is at work in
-    it, WriteError if it cannot be written, ClusterError without a scheduler at that address,
-    CorpusError for too short a text.
+    They run in threads, or, with a `scheduler`, on its cluster, unless `backend` says otherwise.
+    Interrupted runs resume, failed ones are tried again; `force` does everything again. The sweep ends
+    early when `stop` says so, and when `max_failures` runs have diverged or failed. With `halving` all
+    runs are trained to a part of their length first, and only the better configurations continue;
+    sweep.json keeps the decisions, which are not made again. Raises ConfigError for options that do not
+    go together, StoreError if the folder holds something else, LockedError if another sweep uses it,
+    WriteError if it cannot be written, ClusterError without a scheduler at that address, CorpusError for
+    too short a text.
     """
     check_options(backend, jobs, scheduler, max_failures)
     if halving is not None:
         check_grid(grid)
     if not folder.is_sweep() and not folder.is_free():
         raise StoreError(f"{folder} holds other files: give a new or an empty folder, or a sweep's")
-    planned = plan(grid, corpus, folder)
-    check_lengths(planned, corpus)
-    ladder = Ladder(planned, halving, len(corpus)) if halving is not None else None
+    outcome = Outcome(plan(grid, corpus, folder))
+    rounds = HalvingRounds(outcome.jobs, halving, len(corpus))
+    observer = observer or SweepObserver()
     with folder.locked():
-        request = request_of(grid, corpus, planned, halving)
-        outcome = Outcome(planned)
-        if ladder is not None and not force:
-            ladder.halving = folder.with_decisions(request).halving or ladder.halving
-        ends = [*ladder.dropped(), *ladder.left(0)] if ladder is not None else planned
+        request = request_of(grid, corpus, outcome.jobs, halving)
         if not force:
-            before = {job.run_id: done_before(folder, job) for job in ends}
-            if ladder is not None:  # what was dropped may have been made longer since
-                again = {job.run_id: begun_before(folder, job, len(corpus)) for job in ladder.dropped()}
-                before |= again
-            outcome.summaries = {run_id: summary for run_id, summary in before.items() if summary}
+            rounds.halving = folder.with_decisions(request).halving
+            # a dropped run may have been made longer since
+            outcome.summaries = done_before(folder, rounds.dropped_jobs(), len(corpus))
+            outcome.summaries |= done_before(folder, rounds.remaining_jobs(0))
             outcome.done_before = len(outcome.summaries)
-        if ladder is not None:
-            outcome.summaries |= ladder.dropped_of(outcome.summaries)
-        sweeping = Sweeping(folder, outcome, observer or SweepObserver(), stop, force, max_failures)
-        sweeping.observer.planned(outcome)
-        left = [job for job in ends if job.run_id not in outcome.summaries]
-        if left:
-            with place(corpus, left, backend, scheduler) as where:
+            outcome.summaries |= rounds.dropped_summaries(outcome.summaries)
+        observer.planned(outcome)
+        ends = [*rounds.dropped_jobs(), *rounds.remaining_jobs(0)]
+        if left := [job for job in ends if job.run_id not in outcome.summaries]:
+            with started_backend(corpus, left, backend, scheduler) as (run, max_parallel):
                 folder.add_request(request)
-                sweeping.observer.ready()
-                slots = where.slots if jobs < 0 else jobs
-                if ladder is None:
-                    sweeping.go(left, where, slots, outcome.summaries)
-                else:
-                    sweeping.climb(ladder, request, where, slots)
+                observer.ready()
+                parallel = max_parallel if jobs < 0 else jobs
+                options = observer, run, parallel, stop, force, max_failures
+                SweepExecution(folder, request, outcome, rounds, *options).run_rounds()
         else:
             folder.add_request(request)
-        sweeping.draw()
+        draw_plots(outcome, observer, stop)
         return outcome
 
 
@@ -191,105 +164,106 @@ def check_options(
     """Raise ConfigError for options of a sweep that are out of range or do not go together."""
     if backend not in (None, *get_args(Backend)):
         raise ConfigError(f"--backend must be {' or '.join(get_args(Backend))}, not {backend}")
+    if scheduler is not None and not isinstance(scheduler, str):
+        raise ConfigError(f"--scheduler must be an address, as tcp://HOST:8786, not {scheduler!r}")
     if backend == "dask" and scheduler is None:
         raise ConfigError("--backend dask needs --scheduler ADDRESS")
     if backend not in (None, "dask") and scheduler is not None:
         raise ConfigError(f"--scheduler goes with --backend dask, not {backend}")
     if jobs != -1:
-        check_range("--jobs", jobs, 1, MOST_JOBS)
+        check_whole("--jobs", jobs, 1, MAX_JOBS)
     if max_failures is not None:
-        check_range("--max-failures", max_failures, 1)
+        check_whole("--max-failures", max_failures, 1)
 
 
-def place(
+@contextmanager
+def started_backend(
     corpus: Corpus, jobs: list[Job], backend: Backend | None, scheduler: str | None
-) -> AbstractContextManager[Place]:
-    """Return where jobs run, with the kernels ready."""
+) -> Iterator[tuple[RunJob, int]]:
+    """Yield what runs a job, with the kernels ready, and how many at once keep it busy."""
     if scheduler is not None:
         if importlib.util.find_spec("distributed") is None:
             raise SweepError("--scheduler needs the extra dask: pip install 'nbrnn[dask]'")
-        from nbrnn.sweeps.dask_backend import Cluster
+        from nbrnn.sweeps.dask_backend import MAX_SUBMITTED, DaskBackend
 
-        return Cluster(scheduler, corpus)
+        with DaskBackend(scheduler, corpus) as dask:
+            yield dask.run, MAX_SUBMITTED
+        return
     for job in jobs:
         make_ready(job.config)
     if backend == "loky":
-        from nbrnn.sweeps.loky_backend import Processes
+        from nbrnn.sweeps.loky_backend import LokyBackend
 
-        return Processes(corpus)
-    return nullcontext(Threads(corpus))
+        with LokyBackend(corpus) as loky:
+            yield loky.run, joblib.cpu_count()
+    else:  # the kernels let other threads run, which share the corpus
+        yield lambda job, *options: run_job(job, corpus, *options), joblib.cpu_count()
 
 
-class Sweeping:
-    """A sweep at work: joblib's threads each see to one run, wherever that is done."""
+@dataclass
+class SweepExecution:
+    """A sweep in progress: joblib's threads each wait for one run, on any backend."""
 
-    def __init__(
-        self,
-        folder: SweepFolder,
-        outcome: Outcome,
-        observer: SweepObserver,
-        stop: Callable[[], bool],
-        force: bool,
-        max_failures: int | None,
-    ) -> None:
-        self.folder, self.outcome, self.observer = folder, outcome, observer
-        self.stop, self.force = stop, force
-        self.max_failures = max_failures
-        self.failures: set[str] = set()
-        self.fatal: NbrnnError | None = None  # an error that meets every run
+    folder: SweepFolder
+    request: SweepRequest
+    outcome: Outcome
+    rounds: HalvingRounds
+    observer: SweepObserver
+    run: RunJob
+    parallel: int
+    stop: Callable[[], bool]
+    force: bool
+    max_failures: int | None
+    failures: set[str] = field(default_factory=set)
+    fatal: NbrnnError | None = None  # an error that every run would meet
 
-    def stopping(self) -> bool:
-        """Whether to do no more."""
+    def should_stop(self) -> bool:
+        """Whether to start no more runs, and to interrupt those in progress."""
         too_many = self.max_failures is not None and len(self.failures) >= self.max_failures
         return too_many or self.fatal is not None or self.stop()
 
-    def climb(self, ladder: Ladder, request: SweepRequest, where: Place, slots: int) -> None:
-        """Do the rounds of successive halving; what one decides is kept before the next begins.
+    def run_rounds(self) -> None:
+        """Run the rounds of successive halving, without it the one; keep each decision on disk.
 
-        Where a run fails, nothing is decided: it is tried again by the same command.
+        If a run fails, nothing is decided: the same command tries it again.
         """
-        summaries = self.outcome.summaries
-        if self.force:  # what was decided before, too
-            self.folder.replace_request(request)
-        missing = [job for job in ladder.dropped() if job.run_id not in summaries]
-        self.go(missing, where, slots, summaries)
-        summaries |= ladder.dropped_of(summaries)
-        for number in ladder.rounds[len(ladder.halving.rounds) :]:
-            ended: dict[str, Summary] = {}
-            now: dict[str, Summary] = {}
-            jobs = ladder.left(number)
-            if not self.force:
-                before = {job.run_id: begun_before(self.folder, job, ladder.characters) for job in jobs}
-                ended = {run_id: summary for run_id, summary in before.items() if summary}
+        rounds, summaries = self.rounds, self.outcome.summaries
+        if self.force and rounds.halving is not None:  # earlier decisions do not hold
+            self.folder.replace_request(self.request)
+        self.run_jobs([job for job in rounds.dropped_jobs() if job.run_id not in summaries], summaries)
+        summaries |= rounds.dropped_summaries(summaries)
+        for number in rounds.undecided:
+            jobs, now = rounds.remaining_jobs(number), dict[str, Summary]()
+            ended = {} if self.force else done_before(self.folder, jobs, rounds.characters)
             self.observer.entered(len(jobs), len(ended))
-            self.go([job for job in jobs if job.run_id not in ended], where, slots, now)
-            self.force = False  # the rounds to come go on from here
+            self.run_jobs([job for job in jobs if job.run_id not in ended], now)
+            self.force = False  # the next rounds continue from here
             ended |= now
-            # a run that failed may do better the next time
+            # a run that failed may succeed the next time
             self.outcome.undecided = any(one.status == "failed" for one in now.values())
-            if self.stopping() or self.outcome.undecided:
+            if self.should_stop() or self.outcome.undecided:
                 summaries |= {name: one for name, one in ended.items() if one.status != "finished"}
                 return
-            decided = ladder.decide(number)
-            self.folder.replace_request(structs.replace(request, halving=ladder.halving))
+            decided = rounds.decide(number)
+            self.folder.replace_request(structs.replace(self.request, halving=rounds.halving))
             self.observer.decided(decided)
-            summaries |= ladder.dropped_of(ended)
-        jobs = ladder.left(0)
+            summaries |= rounds.dropped_summaries(ended)
+        jobs = rounds.remaining_jobs(0)
         left = [job for job in jobs if job.run_id not in summaries]
         self.observer.entered(len(jobs), len(jobs) - len(left))
-        self.go(left, where, slots, summaries)
+        self.run_jobs(left, summaries)
 
-    def go(self, jobs: list[Job], where: Place, slots: int, summaries: dict[str, Summary]) -> None:
-        """Run jobs, so many at once, and put down the summaries of those that end."""
+    def run_jobs(self, jobs: list[Job], summaries: dict[str, Summary]) -> None:
+        """Run jobs in parallel, and add the summaries of those that end."""
         start = time.monotonic()
         parallel = joblib.Parallel(
-            n_jobs=max(1, min(slots, len(jobs))),
+            n_jobs=max(1, min(self.parallel, len(jobs))),
             backend="threading",
             return_as="generator_unordered",
             batch_size=1,
         )
-        calls = (joblib.delayed(self.run)(job, where) for job in self.until_stopped(jobs))
-        for job, summary in parallel(calls):
+        started = takewhile(lambda job: not self.should_stop(), jobs)
+        for job, summary in parallel(joblib.delayed(self.run_job)(job) for job in started):
             if summary is not None:
                 summaries[job.run_id] = summary
                 if summary.status in FAILURES:
@@ -299,45 +273,36 @@ class Sweeping:
         if self.fatal is not None:
             raise self.fatal
 
-    def until_stopped(self, jobs: list[Job]) -> Iterator[Job]:
-        """Return the runs one by one, as long as there is no reason to stop."""
-        for job in jobs:
-            if self.stopping():
-                return
-            yield job
-
-    def run(self, job: Job, where: Place) -> tuple[Job, Summary | None]:
-        """Run a job; without a summary if it was not even begun, or met an error that meets all."""
-        if self.stopping():
+    def run_job(self, job: Job) -> tuple[Job, Summary | None]:
+        """Run a job; no summary if it was not started, or met an error that every run would meet."""
+        if self.should_stop():
             return job, None
         try:
             self.folder.check_run(job.run_id)
         except StoreError as error:  # of this run alone, and nothing is written there
             return job, Summary(status="failed", reason=str(error))
+        observer = JobObserver(job, self.observer)
         try:
-            return job, where.run(job, ForJob(job, self.observer), self.stopping, self.force)
+            return job, self.run(job, observer, self.should_stop, self.force)
         except NbrnnError as error:
             self.fatal = error
         except OSError as error:  # of a process that cannot be started
             self.fatal = SweepError(f"{error.strerror or error}: fewer --jobs may help")
         return job, None
 
-    def draw(self) -> None:
-        """Draw the pictures of the runs that have ended.
 
-        Only now: matplotlib is not made for threads, and takes as long as some thousand updates.
-        """
-        summaries = self.outcome.summaries
-        ended = [job for job in self.outcome.jobs if job.run_id in summaries]
-        done = [job for job in ended if summaries[job.run_id].status in (*DONE, DROPPED)]
-        for number, job in enumerate(done):
-            if self.stop():
-                return
-            self.observer.drawing(number, len(done))
-            folder = RunFolder(job.folder)
-            with (
-                suppress(NbrnnError),
-                folder.locked(),
-            ):  # a picture less is no reason to lose the outcome
-                draw_loss(folder)
-        self.observer.drawing(len(done), len(done))
+def draw_plots(outcome: Outcome, observer: SweepObserver, stop: Callable[[], bool]) -> None:
+    """Draw the plots that the runs which have ended lack.
+
+    Only now: Matplotlib is not safe in threads, and a plot takes as long as some thousand updates.
+    """
+    statuses = {run_id: summary.status for run_id, summary in outcome.summaries.items()}
+    ended = [job for job in outcome.jobs if statuses.get(job.run_id) in (*DONE, DROPPED)]
+    folders = [folder for job in ended if not (folder := RunFolder(job.folder)).has_plot()]
+    for number, folder in enumerate(folders):
+        if stop():
+            return
+        observer.drawing(number, len(folders))
+        with suppress(NbrnnError), folder.locked():  # the results do not depend on a plot
+            draw_loss(folder)
+    observer.drawing(len(folders), len(folders))

@@ -68,7 +68,7 @@ def test_a_signal_ends_a_sweep_with_checkpoints(text_file, tmp_path, fork, backe
     assert "Traceback" not in err
     assert err.splitlines()[-1] == (
         "nbrnn: interrupted: 0 of 4 runs finished, 2 stopped with a checkpoint, 2 to do; "
-        "all of it is kept in s, and the same command goes on"
+        "everything is kept in s, and the same command continues"
     )
     assert all_end(workers)
     summaries = [folder.read_summary() for folder in SweepFolder(tmp_path / "s").runs()]

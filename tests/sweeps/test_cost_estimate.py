@@ -1,4 +1,4 @@
-"""How long a sweep will take, and how large it will be."""
+"""The time and disk space that a sweep needs."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ import pytest
 from nbrnn.config import RunConfig
 from nbrnn.runs.run import run
 from nbrnn.storage.sweep_folder import SweepFolder
-from nbrnn.sweeps import cost_estimate as estimating
-from nbrnn.sweeps.cost_estimate import Trial, estimate, trials_of
+from nbrnn.sweeps import cost_estimate
+from nbrnn.sweeps.cost_estimate import estimate, update_seconds
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
 
@@ -19,95 +19,62 @@ def jobs(corpus, tmp_path):
 
 
 @pytest.fixture
-def microseconds(monkeypatch):
+def timed(monkeypatch):
     """Let an update take as many microseconds as there are hidden units; return which are timed."""
     timed = []
 
-    def trial_of(config, corpus):
+    def seconds(config, corpus):
         timed.append(config.hidden)
-        return Trial(config.hidden * 1e-6, copies=3)
+        return config.hidden * 1e-6
 
-    monkeypatch.setattr(estimating, "trial_of", trial_of)
-    monkeypatch.setattr(estimating, "RUN_SECONDS", 0)
+    monkeypatch.setattr(cost_estimate, "update_seconds", seconds)
+    monkeypatch.setattr(cost_estimate, "RUN_SECONDS", 0)
     return timed
 
 
-def test_a_trial_trains_and_counts_the_arrays_of_the_checkpoints(corpus, jobs, monkeypatch):
-    monkeypatch.setattr(estimating, "TRIAL_SECONDS", 0.001)
+def test_an_update_is_timed_even_where_the_run_would_diverge(corpus, jobs, monkeypatch):
+    monkeypatch.setattr(cost_estimate, "TRIAL_SECONDS", 0.001)
     (job,) = jobs(hidden="10", updates="100", eta="1e30")
-    trial = estimating.trial_of(job.config, corpus)
-    assert trial.seconds > 0
-    assert trial.copies == 4  # the model three times, and AdaGrad's memory
+    assert update_seconds(job.config, corpus) > 0
 
 
-def test_the_runs_share_the_cores_but_none_is_shorter_for_it(corpus, jobs, microseconds):
+def test_runs_share_the_cores_but_none_is_shorter_for_it(corpus, jobs, timed):
+    assert estimate([], corpus, 2) == (0, 0)
     four = jobs(hidden="10", updates="1000000", seed="0:3")
-    assert estimate(four, corpus, 1).seconds == pytest.approx(40)
-    assert estimate(four, corpus, 2).seconds == pytest.approx(20)
-    one = jobs(hidden="10", epochs="1,1000")
+    assert estimate(four, corpus, 1)[0] == pytest.approx(40)
+    assert estimate(four, corpus, 2)[0] == pytest.approx(20)
+    two = jobs(hidden="10", epochs="1,1000")
     updates = 1000 * RunConfig().updates_per_epoch(len(corpus))
-    assert estimate(one, corpus, 2).seconds == pytest.approx(updates * 1e-5)
-    assert estimate(one, corpus, 64).slots == 2
-    assert set(microseconds) == {10}
+    assert estimate(two, corpus, 2)[0] == pytest.approx(updates * 1e-5)
+    assert set(timed) == {10}
 
 
-def test_held_out_text_takes_the_time_that_it_takes_to_read_it(corpus, jobs, monkeypatch):
-    def reading_takes(seconds):
-        monkeypatch.setattr(estimating, "trial_of", lambda *_: Trial(0, copies=3, reading=seconds))
-        return estimate(held_out, corpus, 1).seconds
-
-    monkeypatch.setattr(estimating, "RUN_SECONDS", 0)
-    held_out = jobs(hidden="10", updates="100", validation="0.1", validate_every="25")
-    assert reading_takes(1) == 4 * int(0.1 * len(corpus))
-    held_out = jobs(hidden="10", epochs="3", validation="0.2")
-    assert reading_takes(1) == 3 * int(0.2 * len(corpus))
-    held_out = jobs(hidden="10", epochs="3")
-    assert reading_takes(1) == 0
+def test_held_out_text_takes_time_with_each_evaluation(corpus, jobs, timed, monkeypatch):
+    monkeypatch.setattr(cost_estimate, "READING", 1)
+    seconds = {
+        every: estimate(jobs(updates="100", validation="0.1", validate_every=every), corpus, 1)[0]
+        for every in ("25", "50", "1000")
+    }
+    reading = int(0.1 * len(corpus)) / 25  # windows
+    expected = {"25": 100 + 4 * reading, "50": 100 + 2 * reading, "1000": 100}
+    assert seconds == pytest.approx({every: n * 1e-4 for every, n in expected.items()})
 
 
-def test_a_trial_reads_only_where_text_is_held_out(corpus, jobs, monkeypatch):
-    monkeypatch.setattr(estimating, "TRIAL_SECONDS", 0.001)
-    (job,) = jobs(hidden="10", updates="100", validation="0.1")
-    assert estimating.trial_of(job.config, corpus).reading > 0
-    (job,) = jobs(hidden="10", updates="100")
-    assert estimating.trial_of(job.config, corpus).reading == 0
+def test_only_some_of_many_networks_are_timed(corpus, jobs, timed):
+    seconds = [estimate([job], corpus, 1)[0] for job in jobs(hidden="1:100", updates="1000")]
+    timed.clear()
+    whole = estimate(jobs(hidden="1:100", updates="1000"), corpus, 1)[0]
+    assert len(timed) == cost_estimate.MAX_TRIALS
+    assert {1, 100} <= set(timed)
+    assert whole == pytest.approx(np.sum(seconds), rel=0.02)
 
 
-def test_runs_of_one_shape_share_a_trial_that_reads_if_one_of_them_holds_text_out(
-    jobs, corpus, monkeypatch
-):
-    tried = []
-    monkeypatch.setattr(estimating, "trial_of", lambda config, _: tried.append(config) or Trial(0, 3))
-    for shares in ("0,0.1", "0.1,0"):
-        trials_of([job.config for job in jobs(hidden="10", updates="100", validation=shares)], corpus)
-    assert [config.validation for config in tried] == [0.1, 0.1]
-
-
-def test_only_some_of_many_shapes_are_timed(corpus, jobs, microseconds):
-    configs = [job.config for job in jobs(hidden="1:100", updates="1")]
-    trials = trials_of(configs, corpus)
-    assert len(trials) == 100
-    assert len(microseconds) == estimating.MOST_SHAPES
-    assert {1, 100} <= set(microseconds)
-    for shape, trial in trials.items():
-        if shape.hidden in microseconds:
-            assert trial.seconds == pytest.approx(shape.hidden * 1e-6)
-    in_order = [trials[shape].seconds for shape in sorted(trials)]
-    assert np.corrcoef(in_order, np.arange(100))[0, 1] > 0.9
-
-
-def test_the_size_is_that_of_the_folder(corpus, jobs, microseconds):
+def test_the_size_is_that_of_the_folder(corpus, jobs, timed):
     for lists in (
         {"hidden": "5", "updates": "20000", "sample_every": "1000"},
-        {"hidden": "100", "updates": "200", "dtype": "float64"},
+        {"hidden": "100", "updates": "200", "dtype": "float64", "optimizer": "adam"},
     ):
         (job,) = jobs(**lists)
         run(job.config, corpus, job.folder)
-        there = sum(path.stat().st_size for path in job.folder.iterdir())
-        assert estimate([job], corpus, 1).bytes == pytest.approx(there, rel=0.25)
-
-
-def test_what_cannot_be_trained_takes_no_time(corpus, jobs, microseconds):
-    too_long = estimate(jobs(seq_length="10000"), corpus, 1)
-    assert (too_long.runs, too_long.seconds, too_long.bytes) == (1, 0, 0)
-    assert microseconds == []
+        size = sum(path.stat().st_size for path in job.folder.iterdir())
+        assert estimate([job], corpus, 1)[1] == pytest.approx(size, rel=0.25)

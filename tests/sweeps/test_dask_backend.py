@@ -3,8 +3,10 @@
 A worker holds the runs that it has begun while the file at the gate is there (see dask_worker.py).
 """
 
+import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +15,7 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-import child_processes
+import distributed
 import psutil
 import pytest
 from harness import DEADLINE, LISTS, Events, one_line_error, sweep_bits, wait_until
@@ -21,13 +23,14 @@ from harness import DEADLINE, LISTS, Events, one_line_error, sweep_bits, wait_un
 from nbrnn.errors import ClusterError, SweepError
 from nbrnn.storage.schemas import Halving
 from nbrnn.storage.sweep_folder import SweepFolder
-from nbrnn.sweeps.dask_backend import Cluster
+from nbrnn.sweeps.dask_backend import POLL_SECONDS, DaskBackend
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
 from nbrnn.sweeps.sweep import sweep
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 
+CERTIFICATES = ["distributed.comm.tls.ca-file", "distributed.comm.tls.client.cert"]
 PRELOAD = Path(__file__).with_name("dask_worker.py")
 
 
@@ -54,23 +57,45 @@ def end(process):
     process.wait()
 
 
+def certified(folder):
+    """Make a certificate for scheduler, workers and sweeps; return dask's settings for it."""
+    words = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=nbrnn -keyout key.pem -out cert.pem"
+    )
+    subprocess.run(words.split(), cwd=folder, check=True, capture_output=True)
+    settings = {
+        f"distributed.comm.tls.{who}.{what}": str(folder / f"{what}.pem")
+        for who in ("scheduler", "worker", "client")
+        for what in ("cert", "key")
+    }
+    return {"distributed.comm.tls.ca-file": str(folder / "cert.pem"), **settings}
+
+
 class Machines:
-    """A scheduler, and two workers of one thread, each with its folder; the dead are replaced."""
+    """A scheduler, and two workers of one thread, each with its folder; the dead are replaced.
+
+    They talk by TLS, where there is openssl.
+    """
 
     def __init__(self, folder):
         self.folder, self.gate = folder, folder / "gate"
+        self.settings = certified(folder) if shutil.which("openssl") else {}
+        variables = {
+            name.upper().replace(".", "__").replace("-", "_"): v for name, v in self.settings.items()
+        }
+        self.environment = {f"DASK_{name}": value for name, value in variables.items()}
         self.processes = []
         self.started = 0
 
     def ready(self):
         """Return the machines when all are alive and know each other."""
-        import distributed
-
         if not self.processes or self.processes[0].poll() is not None:
             self.close()
             port = free_port()
-            self.scheduler = f"tcp://127.0.0.1:{port}"
-            self.processes = [dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")]
+            protocol = "tls" if self.settings else "tcp"
+            self.scheduler = f"{protocol}://127.0.0.1:{port}"
+            words = ["--protocol", protocol, "--host", "127.0.0.1", "--port", port, "--no-dashboard"]
+            self.processes = [dask("scheduler", *words, **self.environment)]
         if any(process.poll() is not None for process in self.workers) or not self.workers:
             for process in self.workers:
                 end(process)
@@ -87,6 +112,7 @@ class Machines:
             *("--name", f"worker-{self.started}", "--preload", PRELOAD),
             *("--local-directory", self.folder / f"worker-{self.started}"),
             NBRNN_TEST_GATE=str(self.gate),
+            **self.environment,
         )
 
     @property
@@ -107,7 +133,8 @@ class Machines:
 @pytest.fixture(scope="module")
 def all_machines(tmp_path_factory):
     machines = Machines(tmp_path_factory.mktemp("machines"))
-    yield machines
+    with distributed.dask.config.set(machines.settings):
+        yield machines
     machines.close()
 
 
@@ -153,31 +180,31 @@ def test_a_killed_worker_changes_nothing(corpus, tmp_path, machines, alone):
 
 
 @pytest.mark.slow
-def test_halving_sends_back_what_goes_on(corpus, tmp_path, machines):
-    machines.gate.unlink()
-    halving = {"halving": Halving(rate=2)}
-    dasks = {"backend": "dask", "scheduler": machines.scheduler}
-    outcome = sweep(grid(LISTS), corpus, SweepFolder(tmp_path / "dask"), **dasks, **halving)
-    assert (outcome.count("finished"), outcome.count("dropped")) == (2, 2)
-    sweep(grid(LISTS), corpus, SweepFolder(tmp_path / "here"), **halving)
-    assert sweep_bits(tmp_path / "dask") == sweep_bits(tmp_path / "here")
-
-
-@pytest.mark.slow
-def test_each_run_keeps_the_command_that_the_user_typed(corpus, tmp_path, monkeypatch, machines):
+def test_halving_sends_back_the_runs_that_continue(corpus, tmp_path, machines, monkeypatch):
     machines.gate.unlink()
     typed = ["nbrnn", "sweep", "a text.txt"]
     monkeypatch.setattr(sys, "argv", typed)
-    folder = SweepFolder(tmp_path)
-    sweep(grid(LISTS), corpus, folder, backend="dask", scheduler=machines.scheduler)
-    runs = folder.runs()
-    assert [json.loads((run / "env.json").read_text())["command"] for run in runs] == [typed] * 4
+    halving, folder = {"halving": Halving(rate=2)}, SweepFolder(tmp_path / "dask")
+    outcome = sweep(grid(LISTS), corpus, folder, scheduler=machines.scheduler, **halving)
+    assert (outcome.count("finished"), outcome.count("dropped")) == (2, 2)
+    sweep(grid(LISTS), corpus, SweepFolder(tmp_path / "here"), **halving)
+    assert sweep_bits(folder.path) == sweep_bits(tmp_path / "here")
+    for run in folder.runs():
+        assert json.loads((run / "env.json").read_text())["command"] == typed
 
 
 @pytest.mark.slow
-def test_runs_go_on_where_another_backend_left_them_and_come_back_when_interrupted(
-    corpus, tmp_path, machines, alone
+def test_runs_resume_where_another_backend_left_them_and_come_back_when_interrupted(
+    corpus, tmp_path, machines, alone, monkeypatch
 ):
+    monkeypatch.setattr("nbrnn.sweeps.dask_backend.STOP_SECONDS", DEADLINE)  # however slow the workers
+    gather = distributed.Client._gather
+
+    async def slowly(*arguments, **options):  # for longer than a poll
+        await asyncio.sleep(3 * POLL_SECONDS)
+        return await gather(*arguments, **options)
+
+    monkeypatch.setattr(distributed.Client, "_gather", slowly)
     folder = SweepFolder(tmp_path)
     first = plan(grid(LISTS), corpus, folder)[0]
     counts = iter(range(6))
@@ -186,7 +213,9 @@ def test_runs_go_on_where_another_backend_left_them_and_come_back_when_interrupt
     assert 0 < left_at < 300
     events = Events()
     options = {"backend": "dask", "scheduler": machines.scheduler, "observer": events}
-    sweep(grid(LISTS), corpus, folder, **options, stop=lambda: len(events.starts) >= 2)
+    stop = lambda: len({run_id for run_id, _ in events.starts}) == 2  # noqa: E731
+    sweep(grid(LISTS), corpus, folder, **options, stop=stop)
+    assert {run.read_summary().reason for run in folder.runs()} == {None}
     assert {run.read_summary().status for run in folder.runs()} == {"interrupted"}
     for run_id, _ in events.starts[:2]:
         assert 0 < folder.run(run_id).read_summary().updates < 300
@@ -199,11 +228,12 @@ def test_runs_go_on_where_another_backend_left_them_and_come_back_when_interrupt
 
 
 @pytest.mark.slow
-def test_workers_leave_the_runs_of_a_sweep_that_was_killed(text_file, tmp_path, machines, fork):
+def test_workers_leave_the_runs_of_a_sweep_that_was_killed(text_file, machines, start):
     machines.gate.unlink()
     left = set(machines.runs())  # by a worker that was killed before
     command = ["sweep", text_file, "--out", "s", "--updates", "10000000", "--hidden", "20"]
-    child = fork(child_processes.program, [*command, "--scheduler", machines.scheduler], tmp_path)
+    environment = {**os.environ, **machines.environment}
+    child = start(*command, "--scheduler", machines.scheduler, env=environment)
     wait_until(lambda: len(set(machines.runs()) - left) == 2)
     child.kill()
     wait_until(lambda: set(machines.runs()) <= left)
@@ -218,6 +248,9 @@ def test_no_scheduler_is_one_line(nbrnn, text_file, monkeypatch):
     for address in ("no:address:at all", "foo://x:1", ""):
         line = one_line_error(nbrnn("sweep", text_file, f"--scheduler={address}", "-q", code=2))
         assert "scheduler" in line
+    with distributed.dask.config.set(dict.fromkeys(CERTIFICATES)):
+        line = one_line_error(nbrnn("sweep", text_file, "--scheduler", "tls://x:1", "-q", code=2))
+    assert "tls://x:1 needs certificates" in line
 
 
 def test_without_dask_it_is_told_what_to_install(corpus, tmp_path, monkeypatch):
@@ -234,7 +267,7 @@ def test_a_scheduler_without_workers_is_an_error(corpus, monkeypatch):
     process = dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
 
     def has_no_workers():
-        with pytest.raises(ClusterError) as error, Cluster(address, corpus):
+        with pytest.raises(ClusterError) as error, DaskBackend(address, corpus):
             pass
         return "has no workers" in str(error.value)  # else it does not answer yet
 

@@ -58,7 +58,7 @@ def deadly(tmp_path, monkeypatch):
 
     def call(run_id, times):
         dying = functools.partial(workers.dying_here, marks, run_id, times)
-        monkeypatch.setattr(loky_backend, "run_in_child", dying)
+        monkeypatch.setattr(loky_backend, "run_jobs", dying)
         return marks
 
     return call

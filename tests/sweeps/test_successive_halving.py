@@ -13,7 +13,7 @@ from harness import Events, no_pictures, one_line_error, sweep_bits
 from msgspec import structs
 
 from nbrnn.assignment.gather import gather
-from nbrnn.cli.dry_run import Planned
+from nbrnn.cli.dry_run import DryRun
 from nbrnn.cli.progress_bars import SweepWatcher
 from nbrnn.cli.sweeps import did_not_finish
 from nbrnn.corpus import load
@@ -23,11 +23,10 @@ from nbrnn.reports.tables import read
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import Halving, Summary
 from nbrnn.storage.sweep_folder import SweepFolder
-from nbrnn.sweeps.cost_estimate import Estimate
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.job import run_job
 from nbrnn.sweeps.planning import plan
-from nbrnn.sweeps.successive_halving import Ladder, halving_of, loss_after
+from nbrnn.sweeps.successive_halving import HalvingRounds, halving_of, loss_after
 from nbrnn.sweeps.sweep import sweep as sweep_all
 
 # Two of the eight configurations diverge.
@@ -120,8 +119,8 @@ def test_a_sweep_without_it_says_nothing_of_it(whole, halved):
 
 def test_the_beginnings_of_whole_runs_lead_to_the_same_decisions(corpus, tmp_path, whole, halved):
     jobs = plan(grid(LISTS), corpus, SweepFolder(whole))
-    ladder = Ladder(jobs, HALVING, len(corpus))
-    decided = [ladder.decide(number) for number in ladder.rounds]
+    rounds = HalvingRounds(jobs, HALVING, len(corpus))
+    decided = [rounds.decide(number) for number in rounds.undecided]
     assert [decided] == rounds_of(halved)
 
 
@@ -201,7 +200,7 @@ def test_a_run_that_failed_is_tried_again_before_anything_is_decided(
         outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
     assert (outcome.undecided, outcome.failures()[victim]) == (True, "failed: no memory")
     assert rounds_of(tmp_path) == [[]]
-    assert "nothing is dropped before" in did_not_finish(outcome)
+    assert "no configuration is dropped until" in did_not_finish(outcome)
     outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
     assert not outcome.undecided
     assert rounds_of(tmp_path) == rounds_of(halved)
@@ -240,19 +239,19 @@ def test_decisions_are_those_on_disk(corpus, tmp_path, halved, monkeypatch):
     other = structs.replace(first, kept=first.dropped, dropped=first.kept)
     folder.replace_request(structs.replace(request, halving=structs.replace(HALVING, rounds=[other])))
     decided = structs.replace(HALVING, rounds=[other])
-    ladder = Ladder(plan(grid(LISTS), corpus, folder), decided, len(corpus))
-    lengths = {job.run_id: job.config.updates for job in ladder.expected()}
+    rounds = HalvingRounds(plan(grid(LISTS), corpus, folder), decided, len(corpus))
+    lengths = {job.run_id: job.config.updates for job in rounds.expected_jobs()}
     assert {run_id for run_id, length in lengths.items() if length == 100} == other.dropped_runs
     assert sorted(lengths.values()) == [100] * 8 + [200] * 4 + [400] * 2 + [800] * 2
     estimated = []
 
     def estimate(jobs, *_):
         estimated.append({job.run_id for job in jobs})
-        return Estimate(len(jobs), 1, 1, 1)
+        return 1.0, 1
 
     monkeypatch.setattr("nbrnn.sweeps.cost_estimate.estimate", estimate)
     for force in (False, True):
-        Planned(grid(LISTS), corpus, folder, HALVING).note_estimate(1, force)
+        DryRun(grid(LISTS), corpus, folder, HALVING).note_estimate(1, force)
     going_on = {run_id for standing in other.kept if standing.loss for run_id in standing.runs}
     assert estimated == [going_on, set(lengths)]
     sweep(LISTS, corpus, folder.path, halving=HALVING)
@@ -335,32 +334,32 @@ def test_a_run_that_was_dropped_is_so_wherever_it_is_shown(halved, nbrnn, monkey
 
 
 def test_the_rounds_of_configurations_and_lengths(corpus):
-    def ladder(rate=2, start=None, **lists):
+    def rounds(rate=2, start=None, **lists):
         length = {} if "epochs" in lists else {"updates": "1000"}
         wanted = grid({**length, "eta": "lin:0.1:1.6:16", "seed": "0", **lists})
         jobs = plan(wanted, corpus, SweepFolder("nowhere"))
-        return Ladder(jobs, Halving(rate=rate, start=start), len(corpus))
+        return HalvingRounds(jobs, Halving(rate=rate, start=start), len(corpus))
 
-    def updates(ladder):
-        return [ladder.update(ladder.jobs[0].config, number) for number in ladder.rounds]
+    def updates(rounds):
+        return [rounds.length(rounds.jobs[0].config, number) for number in rounds.kept]
 
-    assert updates(ladder()) == [100, 200, 300, 500]  # 63, 125, 250, 500 at the next look
-    assert updates(ladder(start=0.25)) == [300, 500]
-    assert updates(ladder(rate=4)) == [100, 300]
-    assert updates(ladder(updates="64000")) == [4000, 8000, 16000, 32000]
-    assert updates(ladder(warmup="250")) == [300, 500]
-    assert updates(ladder(validation="0.1", validate_every="400")) == [400, 800]
-    assert updates(ladder(eta="0.1,0.2,0.3")) == [300, 500]
-    assert ladder(eta="0.1,0.2,0.3").counts() == [([300] * 3, 3), ([500] * 3, 2), ([1000] * 3, 1)]
-    one_look = ladder(validation="0.1", updates="700", validate_every="400")
-    assert (updates(one_look), one_look.kept) == ([400], {1: 8})  # the better half, on one look
-    assert list(ladder(validation="0.1", epochs="4").kept.values()) == [8, 4]
-    assert list(ladder(validation="0.1", epochs="2").kept.values()) == [8]
-    assert list(ladder(validation="0.1", epochs="4", rate=4).kept.values()) == [4]
-    lengths = [job.config.updates for job in ladder(eta="0.1,0.2,0.3").expected()]
+    assert updates(rounds()) == [100, 200, 300, 500]  # 63, 125, 250, 500 at the next look
+    assert updates(rounds(start=0.25)) == [300, 500]
+    assert updates(rounds(rate=4)) == [100, 300]
+    assert updates(rounds(updates="64000")) == [4000, 8000, 16000, 32000]
+    assert updates(rounds(warmup="250")) == [300, 500]
+    assert updates(rounds(validation="0.1", validate_every="400")) == [400, 800]
+    assert updates(rounds(eta="0.1,0.2,0.3")) == [300, 500]
+    assert rounds(eta="0.1,0.2,0.3").schedule() == [([300] * 3, 3), ([500] * 3, 2), ([1000] * 3, 1)]
+    once = rounds(validation="0.1", updates="700", validate_every="400")
+    assert (updates(once), once.kept) == ([400], {1: 8})  # the better half, on one look
+    assert list(rounds(validation="0.1", epochs="4").kept.values()) == [8, 4]
+    assert list(rounds(validation="0.1", epochs="2").kept.values()) == [8]
+    assert list(rounds(validation="0.1", epochs="4", rate=4).kept.values()) == [4]
+    lengths = [job.config.updates for job in rounds(eta="0.1,0.2,0.3").expected_jobs()]
     assert sorted(lengths) == [300, 500, 1000]
     with pytest.raises(ConfigError, match="too short"):
-        ladder(updates="100")
+        rounds(updates="100")
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_a_run_that_another_process_still_holds_is_waited_for(corpus, tmp_path, 
     assert sweep(grid(LISTS), corpus, folder, jobs=1).count("finished") == 4
     assert holder.process.exitcode == 0
     monkeypatch.undo()
-    monkeypatch.setattr("nbrnn.sweeps.job.PATIENCE", 0.1)
+    monkeypatch.setattr("nbrnn.sweeps.job.LOCK_SECONDS", 0.1)
     with RunFolder(job.folder).locked():
         outcome = sweep(grid(LISTS), corpus, folder, force=True)
     assert (outcome.count("finished"), outcome.count("failed")) == (3, 1)
