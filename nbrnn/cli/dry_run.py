@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from nbrnn.cli.console import note, span
+from nbrnn.cli.console import note
+from nbrnn.naming import span
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus

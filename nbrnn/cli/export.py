@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from nbrnn.cli.completion import RESULTS, texts
+from nbrnn.cli.completion import texts
 from nbrnn.cli.console import complain, print_wrapped, shown
 from nbrnn.cli.options import Encoding, Json, RunPath, Which, encoding_of, existing_run, load, model_of
 from nbrnn.errors import ConfigError
+from nbrnn.naming import RESULTS
 
 Layout = Literal["column", "row"]
 

@@ -1,4 +1,4 @@
-"""What does the user type? The program with its commands."""
+"""The program `nbrnn` with its commands."""
 
 from __future__ import annotations
 
@@ -27,6 +27,23 @@ app = typer.Typer(
 )
 
 
+# The page in docs/ that a command's help ends with; by default the list of commands.
+PAGES = {
+    "train": "reference/settings.md",
+    "sample": "tutorials/texts.md",
+    "show": "reference/files.md",
+    "sweep": "tutorials/researchers.md",
+    "report": "tutorials/researchers.md",
+    "compare": "reference/statistics.md",
+    "export": "how-to.md",
+    "import": "how-to.md",
+    "gradcheck": "tutorials/students.md",
+    "check": "tutorials/students.md",
+    "case": "tutorials/students.md",
+    "corpora": "tutorials/texts.md",
+}
+
+
 def print_version(wanted: bool) -> None:
     """Print the version and exit."""
     if wanted:
@@ -36,7 +53,7 @@ def print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog="More: docs/reference/commands.md")
 def nbrnn(
     _: Annotated[
         bool,
@@ -50,4 +67,6 @@ for command in (
     *(train, sample, score, show, sweep, report, compare, export, import_),
     *(gradcheck, check, case, corpora, presets),
 ):
-    app.command(command.__name__.rstrip("_"), cls=Command)(command)
+    name = command.__name__.rstrip("_")
+    page = PAGES.get(name, "reference/commands.md")
+    app.command(name, cls=Command, epilog=f"More: docs/{page}")(command)

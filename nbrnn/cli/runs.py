@@ -1,4 +1,4 @@
-"""What does the user type about a run that is there: score, show?"""
+"""The commands `score` and `show`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nbrnn.cli.completion import RESULTS, folders, texts
+from nbrnn.cli.completion import folders, texts
 from nbrnn.cli.console import print_table, print_wrapped, shown
 from nbrnn.cli.listing import show_listing
 from nbrnn.cli.options import (
@@ -25,7 +25,7 @@ from nbrnn.cli.options import (
 from nbrnn.cli.train import loss_lines
 from nbrnn.config import option_name
 from nbrnn.escaping import visible
-from nbrnn.naming import unit_of
+from nbrnn.naming import RESULTS, unit_of
 
 if TYPE_CHECKING:
     from nbrnn.storage.run_folder import RunFolder
@@ -34,15 +34,23 @@ if TYPE_CHECKING:
 def score(
     run: RunPath,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="As CORPUS of train.", autocompletion=texts)
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="Text file, - for standard input, or known corpus.",
+            autocompletion=texts,
+        ),
     ],
     checkpoint: Which = "best",
-    state: Annotated[Literal["kept", "zero"], typer.Option(help="To start from.")] = "zero",
+    state: Annotated[
+        Literal["kept", "zero"],
+        typer.Option(help="State to start from: the one kept with the model, or h = 0."),
+    ] = "zero",
     encoding: Encoding = None,
     replace_unknown: Replacement = None,
     as_json: Json = False,
 ) -> None:
-    """Print a model's loss on a text, beside models that only count."""
+    """Print a model's loss on a text, beside n-gram baselines."""
     from nbrnn.corpus import encode, read_text
     from nbrnn.runs.evaluation import score
 
@@ -67,16 +75,16 @@ def show(
         Path,
         typer.Argument(
             metavar="[FOLDER]",
-            help="Of a run, of a sweep, or of many  [default: results]",
+            help="Folder of a run, of a sweep, or of many.  [default: results]",
             show_default=False,
             autocompletion=folders,
         ),
     ] = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Print what a run is, or list the runs and sweeps in a folder.
+    """Print one run, or list the runs and sweeps in a folder.
 
-    Of a run its settings, its loss, its last sample and its files; of a sweep its runs.
+    For a run: its settings, losses, last sample and files. For a sweep: its runs.
     """
     from nbrnn.storage.run_folder import RunFolder
 
@@ -112,7 +120,7 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     if summary.status == "imported":
         print_wrapped(summary.reason or "")
     values = config.to_dict()
-    # of imported weights nobody knows how they were trained
+    # The other settings of imported weights are unknown.
     names = ("hidden", "dtype") if summary.status == "imported" else tuple(values)
     settings = {option_name(name): values[name] for name in names if values[name] is not None}
     print_wrapped("settings: " + " ".join(f"{name} {value}" for name, value in settings.items()))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nbrnn.cli.completion import RESULTS
 from nbrnn.cli.console import complain, note, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.dry_run import Planned
 from nbrnn.cli.options import (
@@ -22,9 +21,10 @@ from nbrnn.cli.options import (
     load,
 )
 from nbrnn.cli.reports import print_results, write_watched
-from nbrnn.cli.signals import Signals
 from nbrnn.errors import ConfigError, NbrnnError
+from nbrnn.naming import RESULTS
 from nbrnn.presets import with_preset
+from nbrnn.signals import Signals
 from nbrnn.sweeps.grid import MOST_VALUES, grid
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from nbrnn.sweeps.sweep import Outcome
 
 # What a command needs is imported inside of it: `nbrnn --help` is to be instant.
-
-MOST_SHOWN = 3  # failed runs that are named in one line
 
 
 @list_options
@@ -94,7 +92,7 @@ def sweep(
     with Signals() as signals:
         text = load(corpus, encoding)
 
-        from nbrnn.cli.progress_bars import SweepWatcher
+        from nbrnn.progress_bars import SweepDisplay
         from nbrnn.storage.sweep_folder import SweepFolder
         from nbrnn.sweeps.successive_halving import halving_of
         from nbrnn.sweeps.sweep import sweep as run_all
@@ -107,7 +105,7 @@ def sweep(
             if not quiet:
                 planned.note_estimate(jobs if scheduler is None else 1, force)
             return
-        with SweepWatcher(str(folder), text, quiet, signals.defer) as watcher:
+        with SweepDisplay(str(folder), text, quiet, signals.defer) as watcher:
             outcome = run_all(
                 wanted,
                 text,
@@ -152,7 +150,9 @@ def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: boo
         kept = f"all of it is kept in {folder}, and the same command goes on"
         raise signals.error(f"interrupted: {how_far(outcome)}; {kept}")
     if outcome.failures():
-        complain(did_not_finish(outcome))
+        from nbrnn.progress_bars import describe_failures
+
+        complain(describe_failures(outcome))
     if wrong is not None:
         complain(f"the runs are done, but no report is written: {wrong}")
     if outcome.failures() or wrong is not None:
@@ -172,17 +172,6 @@ def how_far(outcome: Outcome) -> str:
     ):
         parts += [f"{count:,} {what}"] if count else []
     return ", ".join(parts)
-
-
-def did_not_finish(outcome: Outcome) -> str:
-    """Return in one line which runs diverged or failed, and why."""
-    failures, total = outcome.failures(), len(outcome.jobs)
-    named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
-    more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
-    is_whole = len(outcome.summaries) == total and not outcome.count("interrupted")
-    why = "nothing is dropped before the same command has tried again what failed"
-    stopped = "" if is_whole else f"; {why if outcome.undecided else 'stopped by --max-failures'}"
-    return f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}"
 
 
 def report_on(

@@ -12,7 +12,7 @@ from typing import Literal, Protocol, get_args
 import joblib
 from msgspec import structs
 
-from nbrnn.config import check_range
+from nbrnn.config import check_choice, check_range
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError
 from nbrnn.runs.finalize import draw_loss
@@ -189,16 +189,16 @@ def check_options(
     backend: Backend | None, jobs: int, scheduler: str | None, max_failures: int | None
 ) -> None:
     """Raise ConfigError for options of a sweep that are out of range or do not go together."""
-    if backend not in (None, *get_args(Backend)):
-        raise ConfigError(f"--backend must be {' or '.join(get_args(Backend))}, not {backend}")
+    if backend is not None:
+        check_choice("--backend", backend, get_args(Backend))
     if backend == "dask" and scheduler is None:
         raise ConfigError("--backend dask needs --scheduler ADDRESS")
     if backend not in (None, "dask") and scheduler is not None:
         raise ConfigError(f"--scheduler goes with --backend dask, not {backend}")
     if jobs != -1:
-        check_range("--jobs", jobs, 1, MOST_JOBS)
+        check_range("--jobs", jobs, 1, MOST_JOBS, whole=True)
     if max_failures is not None:
-        check_range("--max-failures", max_failures, 1)
+        check_range("--max-failures", max_failures, 1, whole=True)
 
 
 def place(

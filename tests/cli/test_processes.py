@@ -46,7 +46,7 @@ def test_a_signal_ends_a_training_with_a_checkpoint(text_file, tmp_path, fork, n
     os.kill(child.process.pid, number)
     assert child.wait() == code
     err = (tmp_path / "stderr").read_text()
-    assert re.search(r"interrupted after update [\d,]+; nbrnn train --resume run goes on", err)
+    assert re.search(r"interrupted after update [\d,]+; to resume: nbrnn train --resume run\n", err)
     assert "interrupted" in (tmp_path / "stdout").read_text()
     folder = RunFolder(tmp_path / "run")
     assert folder.read_summary().status == "interrupted"
@@ -269,7 +269,7 @@ def test_too_few_file_descriptors_for_so_many_processes(text_file, tmp_path):
 
 def test_the_end_of_a_training_fits_on_a_terminal_with_the_figures_last(text_file, on_terminal):
     seen = on_terminal("train", text_file, "--updates", "3000", "--sample-length", "30", "--out", "run")
-    *_, text, figures = re.split(r"what the best model writes:|(?=run: finished, 3,000 updates)", seen)
+    *_, text, figures = re.split(r"sample from the best model:|(?=run: finished, 3,000 updates)", seen)
     assert len(text) > 1000
     assert figures.splitlines()[1].startswith("smooth loss, best: ")
     assert len(figures.splitlines()) <= 8

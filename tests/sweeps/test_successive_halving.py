@@ -14,10 +14,9 @@ from msgspec import structs
 
 from nbrnn.assignment.gather import gather
 from nbrnn.cli.dry_run import Planned
-from nbrnn.cli.progress_bars import SweepWatcher
-from nbrnn.cli.sweeps import did_not_finish
 from nbrnn.corpus import load
 from nbrnn.errors import ConfigError
+from nbrnn.progress_bars import SweepDisplay, describe_failures
 from nbrnn.reports.answers import answers
 from nbrnn.reports.tables import read
 from nbrnn.storage.run_folder import RunFolder
@@ -201,7 +200,7 @@ def test_a_run_that_failed_is_tried_again_before_anything_is_decided(
         outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
     assert (outcome.undecided, outcome.failures()[victim]) == (True, "failed: no memory")
     assert rounds_of(tmp_path) == [[]]
-    assert "nothing is dropped before" in did_not_finish(outcome)
+    assert "no configuration is dropped until these have run" in describe_failures(outcome)
     outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
     assert not outcome.undecided
     assert rounds_of(tmp_path) == rounds_of(halved)
@@ -210,7 +209,7 @@ def test_a_run_that_failed_is_tried_again_before_anything_is_decided(
 
 @pytest.mark.slow
 def test_a_round_that_goes_on_counts_what_was_done_before(corpus, tmp_path):
-    class Counting(SweepWatcher):
+    class Counting(SweepDisplay):
         def decided(self, decided):
             counts.append((self.runs_ended, self.runs_in_round))
             super().decided(decided)
