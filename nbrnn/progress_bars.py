@@ -30,6 +30,10 @@ MAX_NAMED = 3  # failed runs that are named in one line
 BAR_WIDTH = 15  # columns beside a bar's text: the bar itself, the percentage, the time left
 
 
+def do_nothing() -> None:
+    """Do nothing."""
+
+
 def stderr_console() -> Console:
     """Return the console for messages and progress."""
     return Console(stderr=True, highlight=False)
@@ -62,10 +66,13 @@ class NotebookBars(bars.Progress):
 
 
 class ProgressDisplay:
-    """Messages on stderr and, on a terminal, bars below them, within a context; in a notebook, too."""
+    """Messages on stderr and, on a terminal or in a notebook, bars below them, within a context.
 
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
+    `on_start` is called as soon as there is something to save.
+    """
+
+    def __init__(self, quiet: bool, on_start: Callable[[], None] = do_nothing) -> None:
+        self.quiet, self.on_start = quiet, on_start
         self.console = stderr_console()
         self.steps: dict[str, bars.TaskID] = {}
         kind = NotebookBars if self.console.is_jupyter else bars.Progress
@@ -104,14 +111,14 @@ class ProgressDisplay:
 
     def step(self, what: str, done: int, total: int) -> None:
         """Show how much of one part of the work is done, on a bar of its own."""
-        if what not in self.steps:
-            self.steps[what] = self.bars.add_task("", total=total)
         text = self.fitted(f"{what}: {done:,} of {total:,}")
+        if what not in self.steps:
+            self.steps[what] = self.bars.add_task(text, total=total)
         self.bars.update(self.steps[what], completed=done, description=text)
 
 
 class RunDisplay(ProgressDisplay, Observer):
-    """Progress and samples of one run; calls `on_start` when there is something to save."""
+    """Progress and samples of one run."""
 
     def __init__(
         self,
@@ -119,14 +126,13 @@ class RunDisplay(ProgressDisplay, Observer):
         config: RunConfig,
         corpus: Corpus,
         quiet: bool,
-        on_start: Callable[[], None] = lambda: None,
+        on_start: Callable[[], None] = do_nothing,
     ) -> None:
-        super().__init__(quiet)
-        self.folder, self.on_start = folder, on_start
+        super().__init__(quiet, on_start)
+        self.folder = folder
         self.updates_per_epoch = config.updates_per_epoch(len(corpus))
         # Beside a validation loss the smooth loss is shown in the same unit.
-        unit = PER_CHARACTER if config.validation else unit_of(config)
-        self.unit = unit.replace(" per ", "/")
+        self.unit = PER_CHARACTER if config.validation else unit_of(config)
         self.characters = config.characters_in_loss if config.validation else 1
         self.task: bars.TaskID | None = None
         self.next_time, self.next_update = 0.0, 0.0
@@ -148,23 +154,18 @@ class RunDisplay(ProgressDisplay, Observer):
         """Move the bar; without bars write a line now and then, as for the log of a batch system."""
         assert self.task is not None
         epochs, total = (n / self.updates_per_epoch for n in (progress.update, progress.updates))
-        text = (
-            f"epoch {epochs:.1f}/{total:.4g} · {self.losses(progress)} {self.unit} · "
-            f"{progress.updates_per_second:,.0f} updates/s"
-        )
+        smooth = loss_text(progress.smooth_loss / self.characters)
+        losses = f"smooth loss {smooth}"
+        if progress.held_out_loss is not None:
+            losses = f"validation {loss_text(progress.held_out_loss)}, smooth {smooth}"
+        speed = f"{progress.updates_per_second:,.0f} updates/s"
+        text = f"epoch {epochs:.1f}/{total:.4g} · {losses} {self.unit.replace(' per ', '/')} · {speed}"
         if not self.bars.disable:
             self.bars.update(self.task, completed=progress.update, description=self.fitted(text))
         elif time.monotonic() >= self.next_time and progress.update >= self.next_update:
             self.say(f"update {progress.update:,} of {progress.updates:,} · {text}")
             self.next_time = time.monotonic() + LOG_SECONDS
             self.next_update = progress.update + progress.updates / MAX_LOG_LINES
-
-    def losses(self, progress: Progress) -> str:
-        """Return the smooth loss, after the validation loss where there is one."""
-        smooth = loss_text(progress.smooth_loss / self.characters)
-        if progress.held_out_loss is None:
-            return f"smooth loss {smooth}"
-        return f"validation {loss_text(progress.held_out_loss)}, smooth {smooth}"
 
     def sampled(self, sample: Sample) -> None:
         """Show a sample, on a terminal."""
@@ -185,10 +186,10 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
     """Progress of a sweep: a bar for the whole, with the best loss, and one for each run in progress."""
 
     def __init__(
-        self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], None] = lambda: None
+        self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], None] = do_nothing
     ) -> None:
-        super().__init__(quiet)
-        self.folder, self.corpus, self.on_start = folder, corpus, on_start
+        super().__init__(quiet, on_start)
+        self.folder, self.corpus = folder, corpus
         self.rows: dict[str, bars.TaskID] = {}  # of the runs in progress, by run id
         self.updates: dict[str, int] = {}  # done by each run, in progress or not
         self.best: tuple[float, str] | None = None

@@ -27,20 +27,13 @@ app = typer.Typer(
 )
 
 
-# The page in docs/ that a command's help ends with; by default the list of commands.
+# The page in docs/ at the end of a command's help, where it is not how-to.md.
 PAGES = {
     "train": "reference/settings.md",
-    "sample": "tutorials/texts.md",
     "show": "reference/files.md",
-    "sweep": "tutorials/researchers.md",
-    "report": "tutorials/researchers.md",
     "compare": "reference/statistics.md",
-    "export": "how-to.md",
-    "import": "how-to.md",
-    "gradcheck": "tutorials/students.md",
-    "check": "tutorials/students.md",
-    "case": "tutorials/students.md",
-    "corpora": "tutorials/texts.md",
+    "presets": "reference/settings.md",
+    **dict.fromkeys(("gradcheck", "check", "case"), "tutorials/students.md"),
 }
 
 
@@ -68,5 +61,4 @@ for command in (
     *(gradcheck, check, case, corpora, presets),
 ):
     name = command.__name__.rstrip("_")
-    page = PAGES.get(name, "reference/commands.md")
-    app.command(name, cls=Command, epilog=f"More: docs/{page}")(command)
+    app.command(name, cls=Command, epilog=f"More: docs/{PAGES.get(name, 'how-to.md')}")(command)

@@ -131,10 +131,13 @@ def numbers(name: str, text: str, kind: type[Number]) -> list[Number]:
 # ---------------------------------------------------------------- options from settings
 
 
-def setting_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def setting_options(
+    *names: str, lists: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that gives a command an option for each of these settings.
 
-    The command gets those that are typed as the dictionary `settings`.
+    The command gets those that are typed as the dictionary `settings`; with `lists` an option takes a
+    list of values, as a text.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -142,18 +145,24 @@ def setting_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...,
         for name in names:
             setting = SETTINGS[name]
             kind = Literal[setting.choices] if setting.choices else setting.kind
-            options[name] = Annotated[(str if setting.or_none else kind) | None, option_of(name)]
-        return with_settings(command, options, parsed)
+            is_text = lists or setting.or_none
+            options[name] = Annotated[(str if is_text else kind) | None, option_of(name, lists)]
+        return with_settings(command, options, parse=not lists)
 
     return decorate
 
 
-def option_of(name: str) -> Any:
+list_options = setting_options(*SETTINGS, lists=True)
+
+
+def option_of(name: str, is_list: bool = False) -> Any:
     """Return the option of a setting."""
     setting = SETTINGS[name]
-    default = DEFAULT_EPOCHS if name == "epochs" else setting.default
+    names = ["--seeds", "--seed"] if is_list and name == "seed" else [option_name(name)]
+    defaults = DEFAULT_LISTS if is_list else {"epochs": DEFAULT_EPOCHS}
+    text = with_default(setting, defaults.get(name, setting.default))
     metavar = f"NUMBER|{NONE}" if setting.or_none else None
-    return typer.Option(option_name(name), help=with_default(setting, default), metavar=metavar)
+    return typer.Option(*names, help=text, metavar="LIST" if is_list else metavar)
 
 
 def parsed(name: str, value: Any) -> Any:
@@ -163,16 +172,6 @@ def parsed(name: str, value: Any) -> Any:
     except ValueError:
         message = f"{option_name(name)} must be a number or {NONE} (got {shortened(value)})"
         raise ConfigError(message) from None
-
-
-def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command an option for each setting that takes a list of values, as a text."""
-    options = {}
-    for name, setting in SETTINGS.items():
-        names = ["--seeds", "--seed"] if name == "seed" else [option_name(name)]
-        text = with_default(setting, DEFAULT_LISTS.get(name, setting.default))
-        options[name] = Annotated[str | None, typer.Option(*names, help=text, metavar="LIST")]
-    return with_settings(command, options, lambda name, value: value)
 
 
 def with_default(setting: Setting, default: Any) -> str:
@@ -188,13 +187,15 @@ def with_default(setting: Setting, default: Any) -> str:
 
 
 def with_settings(
-    command: Callable[..., Any], options: Mapping[str, Any], parse: Callable[[str, Any], Any]
+    command: Callable[..., Any], options: Mapping[str, Any], parse: bool
 ) -> Callable[..., Any]:
     """Return a command with these options; those that are typed become the dictionary `settings`."""
 
     def wrapped(**values: Any) -> Any:
-        typed = {name: values.pop(name) for name in options}
-        settings = {name: parse(name, value) for name, value in typed.items() if value is not None}
+        given = {name: values.pop(name) for name in options}
+        settings = {name: value for name, value in given.items() if value is not None}
+        if parse:
+            settings = {name: parsed(name, value) for name, value in settings.items()}
         return command(settings=settings, **values)
 
     parameters = dict(inspect.signature(command, eval_str=True).parameters)

@@ -120,7 +120,7 @@ def done_before(folder: RunFolder, text: Corpus, summary: Summary) -> str:
     config, _ = folder.read_config()
     extends = summary.status == "finished" and not summary.reason and config.schedule == "constant"
     longer = f"to train longer: {resuming(folder, text)} --epochs N; " if extends else ""
-    return f"{folder} has {summary.status} before and stays as it is; {longer}to train again: --force"
+    return f"{folder}: already {summary.status}; {longer}to train again: --force"
 
 
 def with_length_of(folder: RunFolder, config: RunConfig) -> RunConfig:
