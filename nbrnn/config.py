@@ -59,13 +59,13 @@ class Setting:
 
     def has_effect(self, values: Mapping[str, Any]) -> bool:
         """Return whether it changes anything beside these settings."""
-        return not self.by or self.place(values) in self.default
+        return not self.by or self.default_key(values) in self.default
 
     def default_in(self, values: Mapping[str, Any]) -> Any:
         """Return its default beside these settings, None where it has no effect."""
-        return self.default.get(self.place(values)) if self.by else self.default
+        return self.default.get(self.default_key(values)) if self.by else self.default
 
-    def place(self, values: Mapping[str, Any]) -> Any:
+    def default_key(self, values: Mapping[str, Any]) -> Any:
         """Return the key of its default in the mapping of defaults."""
         value = values[self.by]
         return value if isinstance(value, str) else value > 0

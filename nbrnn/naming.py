@@ -26,7 +26,7 @@ def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
     length = f"{config.epochs}epochs" if config.updates is None else f"{config.updates}updates"
     default = default_config()
     parts = [
-        for_a_folder(corpus_name),
+        folder_part(corpus_name),
         f"m{config.hidden}",
         f"B{config.batch}" if config.batch != default.batch else "",
         config.optimizer if config.optimizer != default.optimizer else "",
@@ -50,7 +50,7 @@ def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
 
     The seeds are no part of it: more seeds add to the same sweep.
     """
-    parts = [for_a_folder(corpus_name)]
+    parts = [folder_part(corpus_name)]
     for name, values in request["settings"].items():
         texts = short_texts(values)
         parts.append(name + "_".join(texts[value] for value in values))
@@ -62,7 +62,7 @@ def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
     return f"{name[:60]}-{short_hash({k: v for k, v in request.items() if k != 'seeds'})}"
 
 
-def for_a_folder(corpus_name: str) -> str:
+def folder_part(corpus_name: str) -> str:
     """Return the name of a corpus as part of a folder's name."""
     return "".join(c if c.isalnum() else "_" for c in corpus_name)[:MAX_CORPUS]
 

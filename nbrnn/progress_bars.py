@@ -215,11 +215,11 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
         self.say(f"Sweep in {self.folder}: {len(outcome.jobs):,} runs{before}.")
         for job in outcome.jobs:
             if job.run_id in outcome.summaries:
-                self.note(job, self.best_of(job, outcome.summaries[job.run_id]))
+                self.keep_best(job, self.best_of(job, outcome.summaries[job.run_id]))
         self.runs_ended, self.runs_in_round = len(outcome.summaries), len(outcome.jobs)
         left = [job for job in outcome.jobs if job.run_id not in outcome.summaries]
         self.total = sum(map(self.length, left))
-        self.whole = self.bars.add_task(self.text(), total=self.total)
+        self.whole = self.bars.add_task(self.whole_text(), total=self.total)
 
     def ready(self) -> None:
         """Let a signal wait for checkpoints from now on."""
@@ -256,12 +256,12 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
         with self.lock:
             self.updates[job.run_id] = progress.update
             if not self.is_validated:
-                self.note(job, self.in_unit(job, progress.best_smooth_loss))
+                self.keep_best(job, self.in_unit(job, progress.best_smooth_loss))
             if job.run_id in self.rows:
                 loss = loss_text(self.in_unit(job, progress.smooth_loss))
                 text = self.fitted(f"  {loss:>6}  {self.name(job)}")
                 self.bars.update(self.rows[job.run_id], completed=progress.update, description=text)
-            self.move()
+            self.move_whole()
 
     def ended(self, job: Job, summary: Summary) -> None:
         """Remove the bar of a run; say how it ended where there are no bars, or if it failed."""
@@ -271,8 +271,8 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
             if summary.status != "interrupted":
                 self.updates[job.run_id] = self.length(job)
             self.runs_ended += 1
-            self.note(job, best)
-            self.move()
+            self.keep_best(job, best)
+            self.move_whole()
         if failed or self.bars.disable:
             kind = "validation" if self.is_validated else "smooth"
             what = summary.reason if failed or best is None else f"best {kind} loss {loss_text(best)}"
@@ -294,7 +294,7 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
         """Return a run's smooth loss in the unit that is shown for all runs."""
         return smooth_loss / (job.config.characters_in_loss if self.unit == PER_CHARACTER else 1)
 
-    def note(self, job: Job, best: float | None) -> None:
+    def keep_best(self, job: Job, best: float | None) -> None:
         """Keep the best loss, and the name of its run."""
         if best is not None and (self.best is None or best < self.best[0]):
             self.best = (best, self.name(job))
@@ -304,11 +304,11 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
         if job.run_id in self.rows:
             self.bars.remove_task(self.rows.pop(job.run_id))
 
-    def move(self) -> None:
+    def move_whole(self) -> None:
         """Move the bar of the whole sweep."""
-        self.bars.update(self.whole, completed=sum(self.updates.values()), description=self.text())
+        self.bars.update(self.whole, completed=sum(self.updates.values()), description=self.whole_text())
 
-    def text(self) -> str:
+    def whole_text(self) -> str:
         """Return how many runs have ended, and the best loss so far."""
         runs = f"{self.runs_ended:,}/{self.runs_in_round:,} runs"
         if self.best is None:

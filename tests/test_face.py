@@ -132,23 +132,10 @@ def test_a_run_is_that_of_the_command_line(here, nbrnn, text_file):
     from nbrnn import RunConfig, load, run
 
     model = run(RunConfig(**SMALL, seed=3), text_file, quiet=True)
-    options = [
-        "--hidden",
-        "5",
-        "--updates",
-        "200",
-        "--sample-every",
-        "0",
-        "--seed",
-        "3",
-        "--quiet",
-        "--out",
-        "typed",
-    ]
-    nbrnn("train", text_file, *options)
-    assert (model.folder / "last.safetensors").read_bytes() == (
-        here / "typed" / "last.safetensors"
-    ).read_bytes()
+    options = "--hidden 5 --updates 200 --sample-every 0 --seed 3 --quiet --out typed"
+    nbrnn("train", text_file, *options.split())
+    typed = here / "typed" / "last.safetensors"
+    assert (model.folder / "last.safetensors").read_bytes() == typed.read_bytes()
     name = run_id(model.config, "made-up", load(text_file).sha256)
     assert str(model.folder) == os.path.join("results", name)
     assert model.summary.status == "finished"

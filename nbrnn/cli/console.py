@@ -72,7 +72,7 @@ class NoteHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
-        note(record.getMessage())
+        print_note(record.getMessage())
 
 
 def open_standard_streams() -> None:
@@ -113,19 +113,19 @@ class SafeStream:
             self.stream.flush()
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Print one line on stderr that says what is wrong."""
-    note(f"nbrnn: {message}")
+    print_note(f"nbrnn: {message}")
 
 
-def note(message: str) -> None:
+def print_note(message: str) -> None:
     """Print one line on stderr that a user should know."""
     print(one_line(message), file=sys.stderr)
 
 
 def fail(message: str, code: int) -> None:
     """Exit with one line on stderr."""
-    complain(message)
+    print_error(message)
     sys.exit(code)
 
 
@@ -140,7 +140,7 @@ def wrapped(text: str) -> list[str]:
     return textwrap.wrap(visible(text), width, subsequent_indent="  ", break_on_hyphens=False) or [""]
 
 
-def shown(value: float | str | None) -> str:
+def formatted(value: float | str | None) -> str:
     """Return the text of a value in a table."""
     if isinstance(value, float):
         return f"{value:,.0f}" if 1e4 <= value < 1e6 else f"{value:.4g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from nbrnn.cli.console import note
+from nbrnn.cli.console import print_note
 from nbrnn.naming import span
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class Planned:
         cores = joblib.cpu_count()
         expected = estimate(left, self.corpus, min(slots, cores) if slots > 0 else cores)
         runs, cores_used = plural(expected.runs, "run"), plural(expected.slots, "core")
-        note(f"{runs} to do: about {duration(expected.seconds)} on {cores_used}, {size(expected.bytes)}")
+        print_note(
+            f"{runs} to do: about {duration(expected.seconds)} on {cores_used}, {size(expected.bytes)}"
+        )
 
 
 def plural(count: int, what: str) -> str:

@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from nbrnn.cli.console import print_table
-from nbrnn.cli.options import CorpusName, Encoding, Json, PresetName, load, numbers, setting_options
+from nbrnn.cli.options import (
+    CorpusName,
+    Encoding,
+    Json,
+    PresetName,
+    load,
+    parse_numbers,
+    setting_options,
+)
 from nbrnn.config import RunConfig, check_range
 from nbrnn.presets import with_preset
 
@@ -29,7 +37,7 @@ def gradcheck(
 
     For every weight, in float64.
     """
-    sizes = list(dict.fromkeys(numbers("--hidden", hidden, int)))
+    sizes = list(dict.fromkeys(parse_numbers("--hidden", hidden, int)))
     settings = with_preset(preset, settings)
     configs = [RunConfig(**{**settings, "hidden": size}) for size in sizes]
     check_range("--tolerance", tolerance, 0, 1)

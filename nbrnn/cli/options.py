@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from nbrnn.cli.completion import folders, texts
-from nbrnn.cli.console import note
+from nbrnn.cli.console import print_note
 from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import DEFAULT_EPOCHS, NONE, SETTINGS, Setting, option_name, shortened
 from nbrnn.errors import ConfigError, StoreError
@@ -50,10 +50,7 @@ PresetName = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")]
 RunPath = Annotated[
-    Path,
-    typer.Argument(
-        metavar="RUN", help="Folder of a run, or its name in results/.", autocompletion=folders
-    ),
+    Path, typer.Argument(metavar="RUN", help="Run, by folder or name.", autocompletion=folders)
 ]
 Which = Annotated[Literal["best", "last"], typer.Option("--checkpoint", help="Which model to use.")]
 Replacement = Annotated[
@@ -113,11 +110,13 @@ def model_of(folder: RunFolder, checkpoint: Literal["best", "last"]) -> Checkpoi
     with suppress(StoreError):  # a damaged summary does not matter here
         status = read_summary(folder).status
         if status not in DONE:
-            note(f"{folder} is {status}: its {checkpoint} model so far is of update {model.update:,}")
+            print_note(
+                f"{folder} is {status}: its {checkpoint} model so far is of update {model.update:,}"
+            )
     return model
 
 
-def numbers(name: str, text: str, kind: type[Number]) -> list[Number]:
+def parse_numbers(name: str, text: str, kind: type[Number]) -> list[Number]:
     """Return the numbers of a comma-separated list, int or float. Raises ConfigError."""
     try:
         return [kind(part) for part in text.split(",")]

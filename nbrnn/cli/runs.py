@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nbrnn.cli.completion import folders, texts
-from nbrnn.cli.console import print_table, print_wrapped, shown
+from nbrnn.cli.console import formatted, print_table, print_wrapped
 from nbrnn.cli.listing import show_listing
 from nbrnn.cli.options import (
     Encoding,
@@ -34,17 +34,11 @@ if TYPE_CHECKING:
 def score(
     run: RunPath,
     file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE",
-            help="Text file, - for standard input, or known corpus.",
-            autocompletion=texts,
-        ),
+        str, typer.Argument(metavar="FILE", help="Text file, - or known corpus.", autocompletion=texts)
     ],
     checkpoint: Which = "best",
     state: Annotated[
-        Literal["kept", "zero"],
-        typer.Option(help="State to start from: the one kept with the model, or h = 0."),
+        Literal["kept", "zero"], typer.Option(help="State to start from: the one kept, or h = 0.")
     ] = "zero",
     encoding: Encoding = None,
     replace_unknown: Replacement = None,
@@ -65,7 +59,7 @@ def score(
         print(json.dumps({"characters": codes.size, "replaced": unknown, **losses}, indent=2))
     else:
         units = ["nats/char", "bits/char", "perplexity", f"nats per {model.config.seq_length}"]
-        rows = [[name, *(shown(value) for value in loss.values())] for name, loss in losses.items()]
+        rows = [[name, *(formatted(value) for value in loss.values())] for name, loss in losses.items()]
         title = f"{codes.size:,} characters of {file}, {unknown:,} of them replaced"
         print_table(title, ["", *units], rows)
 
@@ -74,7 +68,7 @@ def show(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="[FOLDER]",
+            metavar="FOLDER",
             help="Folder of a run, of a sweep, or of many.  [default: results]",
             show_default=False,
             autocompletion=folders,

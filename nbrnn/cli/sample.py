@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from nbrnn.cli.options import Json, Replacement, RunPath, Which, existing_run, model_of, numbers
+from nbrnn.cli.options import Json, Replacement, RunPath, Which, existing_run, model_of, parse_numbers
 from nbrnn.escaping import visible_pieces
 
 TERMINAL_PIECE = 40  # characters that are printed at once on a terminal
@@ -27,20 +27,16 @@ def sample(
         str,
         typer.Option(
             metavar="LIST",
-            help="Below 1 more likely characters, above 1 more varied ones; 0: always the likeliest.",
+            help="Below 1 safer, above 1 more varied text (0: always the likeliest character).",
         ),
     ] = "1",
-    top_p: Annotated[
-        float, typer.Option(help="Draw from the likeliest characters with this total probability.")
-    ] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Probability of the nucleus to draw from.")] = 1.0,
     top_k: Annotated[int, typer.Option(help="Draw from the K likeliest characters (0: all).")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     checkpoint: Which = "best",
     state: Annotated[
         Literal["kept", "zero"] | None,
-        typer.Option(
-            help="State to start from: the one kept with the model, or h = 0.  [default: kept]"
-        ),
+        typer.Option(help="State to start from: the one kept, or h = 0.  [default: kept]"),
     ] = None,
     replace_unknown: Replacement = None,
     as_json: Json = False,
@@ -50,7 +46,7 @@ def sample(
     At several temperatures (0.3,0.7,1) it uses the same random numbers and prints the samples side by
     side if the terminal is wide enough, else below each other.
     """
-    temperatures = numbers("--temperature", temperature, float)
+    temperatures = parse_numbers("--temperature", temperature, float)
     from nbrnn.runs.sampling import PIECE, pieces
 
     model = model_of(existing_run(run), checkpoint)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nbrnn.cli.console import complain, note, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.console import print_error, print_note, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.dry_run import Planned
 from nbrnn.cli.options import (
     CorpusName,
@@ -130,7 +130,7 @@ def listed_with_preset(preset: str | None, lists: Mapping[str, str]) -> dict[str
 def note_single_seed(seeds: str) -> None:
     """Say that a number is a seed, where it may be meant as how many."""
     if seeds.isdecimal() and 1 < int(seeds) <= MOST_VALUES:
-        note(f"1 seed: {seeds}; for {seeds} seeds: --seeds 0:{int(seeds) - 1}")
+        print_note(f"1 seed: {seeds}; for {seeds} seeds: --seeds 0:{int(seeds) - 1}")
 
 
 def check_name(out: Path | None, name: str | None) -> None:
@@ -152,9 +152,9 @@ def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: boo
     if outcome.failures():
         from nbrnn.progress_bars import describe_failures
 
-        complain(describe_failures(outcome))
+        print_error(describe_failures(outcome))
     if wrong is not None:
-        complain(f"the runs are done, but no report is written: {wrong}")
+        print_error(f"the runs are done, but no report is written: {wrong}")
     if outcome.failures() or wrong is not None:
         raise typer.Exit(1)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nbrnn.cli.completion import folders
-from nbrnn.cli.console import complain, print_wrapped, shown, surviving_closed_stdout
+from nbrnn.cli.console import formatted, print_error, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.options import (
     CorpusName,
     Encoding,
@@ -43,17 +43,13 @@ def train(
     settings: dict[str, Any],
     corpus: CorpusName = None,
     preset: PresetName = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run.  [default: results/RUN_ID]")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder.  [default: results/RUN_ID]")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Resume the run in this folder.", autocompletion=folders)
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option(
-            "--from", help="Continue a copy of this run, in a new folder.", autocompletion=folders
-        ),
+        typer.Option("--from", help="Continue a copy of this run.", autocompletion=folders),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is there.")] = False,
     encoding: Encoding = None,
@@ -76,7 +72,7 @@ def train(
         if old is None:
             config, text = RunConfig(**settings), load(corpus, encoding)
         else:
-            config, text = of_run(old, settings, corpus, encoding)
+            config, text = config_and_corpus_of(old, settings, corpus, encoding)
 
         from nbrnn.progress_bars import RunDisplay
         from nbrnn.runs.run import copy_run, run
@@ -99,27 +95,29 @@ def train(
     with surviving_closed_stdout():
         print_result(folder, summary, as_json, quiet)
     if not display.has_started:
-        display.say(done_before(folder, text, summary))
+        display.say(nothing_to_do(folder, text, summary))
     if summary.is_lost_from_zero and not quiet:
-        complain(lost_from_zero(summary))
+        print_error(zero_state_warning(summary))
     if summary.status == "interrupted":
-        message = f"interrupted after update {summary.updates:,}; to resume: {resuming(folder, text)}"
+        message = (
+            f"interrupted after update {summary.updates:,}; to resume: {resume_command(folder, text)}"
+        )
         raise signals.error(message)
     if summary.status == "diverged":
-        complain(f"diverged: {summary.reason}")
+        print_error(f"diverged: {summary.reason}")
         raise typer.Exit(1)
 
 
-def resuming(folder: RunFolder, text: Corpus) -> str:
+def resume_command(folder: RunFolder, text: Corpus) -> str:
     """Return the command that resumes a run."""
     return f"nbrnn train {'- ' if text.source == '-' else ''}--resume {shlex.quote(str(folder))}"
 
 
-def done_before(folder: RunFolder, text: Corpus, summary: Summary) -> str:
+def nothing_to_do(folder: RunFolder, text: Corpus, summary: Summary) -> str:
     """Return a message that there was nothing to do, and how to train longer or again."""
     config, _ = folder.read_config()
     extends = summary.status == "finished" and not summary.reason and config.schedule == "constant"
-    longer = f"to train longer: {resuming(folder, text)} --epochs N; " if extends else ""
+    longer = f"to train longer: {resume_command(folder, text)} --epochs N; " if extends else ""
     return f"{folder}: already {summary.status}; {longer}to train again: --force"
 
 
@@ -132,16 +130,16 @@ def with_length_of(folder: RunFolder, config: RunConfig) -> RunConfig:
     return config
 
 
-def lost_from_zero(summary: Summary) -> str:
+def zero_state_warning(summary: Summary) -> str:
     """Return a warning of a best model that is worse than a unigram model when it starts from h = 0."""
+    best, unigram = formatted(summary.score_best), formatted(summary.score_unigram)
     return (
-        f"warning: from h = 0 the best model has a loss of {shown(summary.score_best)} nats per "
-        f"character, a unigram model {shown(summary.score_unigram)}: it needs the state that was kept, "
-        "from which nbrnn sample starts by default"
+        f"warning: from h = 0 the best model has a loss of {best} nats per character, a unigram model "
+        f"{unigram}: it needs the state that was kept, from which nbrnn sample starts by default"
     )
 
 
-def of_run(
+def config_and_corpus_of(
     run: RunFolder, settings: dict[str, Any], corpus: str | None, encoding: str | None
 ) -> tuple[RunConfig, Corpus]:
     """Return config and corpus of a run, with the length in `settings`. Raises StoreError."""
@@ -187,27 +185,29 @@ def print_result(folder: RunFolder, summary: Summary, as_json: bool, quiet: bool
 
 def loss_lines(summary: Summary, unit: str) -> list[str]:
     """Return the figures of a run, whose losses are in this unit, as lines for a terminal."""
+
+    def value(name: str) -> str:
+        return formatted(getattr(summary, name))
+
     lines = []
-    for which, update in (("best", summary.best_update), ("final", summary.updates)):
-        measures = ("smooth_loss", "nats_per_character", "bits_per_character", "perplexity")
-        loss, nats, bits, perplexity = (shown(getattr(summary, f"{name}_{which}")) for name in measures)
-        if loss != "-":
-            lines += [
-                f"smooth loss, {which}: {loss} {unit}, at update {shown(update)}",
-                f"  per character: {nats} nats, {bits} bits, perplexity {perplexity}",
-            ]
+    for which, update in (("best", "best_update"), ("final", "updates")):
+        smooth, nats, bits, perplexity = (
+            value(f"{measure}_{which}")
+            for measure in ("smooth_loss", "nats_per_character", "bits_per_character", "perplexity")
+        )
+        if smooth != "-":
+            lines.append(f"smooth loss, {which}: {smooth} {unit}, at update {value(update)}")
+            lines.append(f"  per character: {nats} nats, {bits} bits, perplexity {perplexity}")
     if summary.validation_final is not None:
-        best, last = shown(summary.validation_best), shown(summary.validation_final)
+        best, last = value("validation_best"), value("validation_final")
         lines.append(f"validation loss of the best model: {best} nats per character, of the last {last}")
     if summary.validation_unigram is not None:
-        unigram, bigram = shown(summary.validation_unigram), shown(summary.validation_bigram)
+        unigram, bigram = value("validation_unigram"), value("validation_bigram")
         lines.append(f"  of a unigram model {unigram}, of a bigram model {bigram}")
     if summary.score_best is not None:
-        last, unigram = shown(summary.score_final), shown(summary.score_unigram)
-        lines += [
-            f"loss of the best model from h = 0: {shown(summary.score_best)} nats per character",
-            f"  of the last model {last}, of a unigram model {unigram}",
-        ]
+        final, unigram = value("score_final"), value("score_unigram")
+        lines.append(f"loss of the best model from h = 0: {value('score_best')} nats per character")
+        lines.append(f"  of the last model {final}, of a unigram model {unigram}")
     if summary.updates_per_second:
         speed = f"{summary.updates_per_second:,.0f} updates/s"
         lines.append(f"training time: {summary.seconds:.1f} s, {speed}")

@@ -34,10 +34,8 @@ def test_several_temperatures_below_each_other(nbrnn, run_folder):
     assert done.stdout == f"temperature 0.3:\n\n{alone['0.3']}\n\ntemperature 1:\n\n{alone['1']}"
     document = json.loads(nbrnn(*command, "--temperature", "0.3,1", "--json").stdout)
     assert set(document) == {"prime", "samples", "update", "seed"}
-    assert [("Ja" + s["text"], s["temperature"]) for s in document["samples"]] == [
-        (alone["0.3"], 0.3),
-        (alone["1"], 1),
-    ]
+    samples = [("Ja" + s["text"], s["temperature"]) for s in document["samples"]]
+    assert samples == [(alone["0.3"], 0.3), (alone["1"], 1)]
     one = json.loads(nbrnn(*command, "--temperature", "0.3", "--json").stdout)
     assert set(one) == {"prime", "text", "update", "seed"}
     for bad in ("", "0.3,", "0.3;1", "0.3,-1", "nan"):
