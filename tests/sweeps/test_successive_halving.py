@@ -394,7 +394,7 @@ def test_the_command_says_what_it_does(nbrnn, text_file, monkeypatch):
     assert planned[-2:] == ["3 runs, 3 to do", rounds]
     done = nbrnn(*command)
     assert done.stdout.startswith("s: 1 of 3 runs finished, 2 dropped\n")
-    assert "After 100 updates 2 of 3 configurations go on." in done.stderr.splitlines()
+    assert "After 100 updates 2 of 3 configurations continue." in done.stderr.splitlines()
     document = json.loads(nbrnn(*command, "--json").stdout)
     assert (document["finished"], document["dropped"], document["done_before"]) == (1, 2, 3)
     assert sorted(row["status"] for row in document["runs"]) == ["dropped", "dropped", "finished"]
