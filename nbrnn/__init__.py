@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nbrnn.api import run, sweep
     from nbrnn.checks.check import check
-    from nbrnn.cli.notebook import run, sweep
     from nbrnn.config import RunConfig
     from nbrnn.corpus import load
     from nbrnn.reports.tables import read_runs
@@ -24,8 +24,8 @@ HOMES = {
     "check": "nbrnn.checks.check",
     "load": "nbrnn.corpus",
     "read_runs": "nbrnn.reports.tables",
-    "run": "nbrnn.cli.notebook",
-    "sweep": "nbrnn.cli.notebook",
+    "run": "nbrnn.api",
+    "sweep": "nbrnn.api",
 }
 
 

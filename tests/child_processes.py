@@ -13,8 +13,8 @@ from pathlib import Path
 from workers import checkpoint_often, die, often_here
 
 import nbrnn.assignment.report
-import nbrnn.cli.progress_bars
 import nbrnn.corpus
+import nbrnn.progress_bars
 import nbrnn.reports.report
 import nbrnn.sweeps.job
 from nbrnn.cli.main import app

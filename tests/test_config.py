@@ -18,23 +18,22 @@ def test_the_defaults_are_those_of_the_report():
     assert (config.epochs, config.updates, config.dtype) == (7, None, "float32")
 
 
+WHOLE = [
+    "epochs",
+    "updates",
+    "hidden",
+    "seq_length",
+    "seed",
+    "sample_every",
+    "sample_length",
+    "batch",
+    "warmup",
+]
+
+
 @pytest.mark.parametrize(
     ("name", "bad"),
-    [
-        (name, bad)
-        for name in (
-            "epochs",
-            "updates",
-            "hidden",
-            "seq_length",
-            "seed",
-            "sample_every",
-            "sample_length",
-            "batch",
-            "warmup",
-        )
-        for bad in (-1, 10**30, 1.5, True, "7")
-    ]
+    [(name, bad) for name in WHOLE for bad in (-1, 10**30, 1.5, True, "7")]
     + [(name, 0) for name in ("epochs", "hidden", "seq_length", "sample_length", "batch")]
     + [(name, "x") for name in ("order", "optimizer", "loss", "schedule", "init", "dtype")]
     + [("validation", bad) for bad in (-0.1, 1, 0.91, math.nan, "x")]

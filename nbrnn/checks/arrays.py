@@ -17,6 +17,7 @@ from nbrnn.exchange import array_files
 from nbrnn.storage.atomic_files import write_bytes
 from nbrnn.typing import Array
 
+MAX_DEPTH = 20  # of dictionaries in dictionaries
 NUMBERS = "biuf"  # the kinds of numpy.dtype that are numbers
 
 
@@ -49,6 +50,10 @@ def plain(values: Mapping[str, Any], where: str = "") -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
+            if str(name).count(".") == MAX_DEPTH:  # it may hold itself
+                raise CheckError(
+                    f"{where or 'check'}: dictionaries are nested more than {MAX_DEPTH} deep"
+                )
             inner = plain({f"{name}.{key}": item for key, item in value.items()}, where)
             arrays.update(inner)
             continue

@@ -1,7 +1,7 @@
 """What does the user type and see?
 
-`main` is the program; a module for each group of commands, each of which parses, calls and prints.
-`options` has what several commands take, made from the settings of RunConfig; `console` shows errors in
-one line and tables, `signals` ends the program in order, `watch` shows progress. What a command needs is
-imported inside of it, so that `nbrnn --help` is instant.
+`main` is the program. Each other module holds one command or a group of them, which parse, call and
+print. `options` has what several commands take, made from the settings of RunConfig; `console` prints
+errors in one line, tables and paragraphs; `suggestions` explains wrong usage; `completion` is for the
+shell. A command imports what it needs when it runs, so that `nbrnn --help` is instant.
 """

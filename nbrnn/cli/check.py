@@ -10,7 +10,7 @@ import typer
 
 from nbrnn.cli.console import print_table, print_wrapped
 from nbrnn.cli.options import CorpusName, Encoding, Json, PresetName, load, option_of, parsed
-from nbrnn.config import Loss, Optimizer, RunConfig, Start
+from nbrnn.config import Initialization, Loss, Optimizer, RunConfig
 from nbrnn.presets import with_preset
 
 
@@ -97,7 +97,7 @@ def case(
     eta: Annotated[float | None, option_of("eta")] = None,
     clip: Annotated[str | None, option_of("clip")] = None,
     loss: Annotated[Loss | None, option_of("loss")] = None,
-    init: Annotated[Start | None, option_of("init")] = None,
+    init: Annotated[Initialization | None, option_of("init")] = None,
     sigma: Annotated[float | None, option_of("sigma")] = None,
     seed: Annotated[int | None, option_of("seed")] = None,
     encoding: Encoding = None,

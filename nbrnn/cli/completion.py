@@ -1,4 +1,4 @@
-"""What can a shell complete: texts, runs, folders? At once, and so without NumPy."""
+"""Shell completion of texts, runs and folders, without NumPy so that it is instant."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from contextlib import suppress
 from pathlib import Path
 
 from nbrnn.cli.suggestions import CORPORA
-
-RESULTS = Path("results")
+from nbrnn.naming import RESULTS
 
 
 def texts(incomplete: str) -> list[str]:
-    """Return the known corpora, folders and text files that begin so."""
+    """Return the known corpora, folders and text files that begin with what is typed."""
     known = [name for name in CORPORA if name.startswith(incomplete)]
     return known + [name for name in paths(incomplete) if name.endswith(os.sep) or may_be_text(name)]
 
 
 def folders(incomplete: str) -> list[str]:
-    """Return the names in results/, and the folders, that begin so."""
+    """Return the folders, in results/ and here, that begin with what is typed."""
     named = [name.removesuffix(os.sep) for name in paths(incomplete, RESULTS) if name.endswith(os.sep)]
     return named + [name for name in paths(incomplete) if name.endswith(os.sep)]
 
 
 def paths(incomplete: str, below: Path = Path()) -> Iterator[str]:
-    """Return the paths below a folder that begin so, those of folders with a slash."""
+    """Yield the paths below a folder that begin with what is typed; folders end with a slash."""
     head, begin = os.path.split(incomplete)
     with suppress(OSError):
         for entry in sorted(os.scandir(below / head), key=lambda entry: entry.name):
@@ -36,6 +35,6 @@ def paths(incomplete: str, below: Path = Path()) -> Iterator[str]:
 
 
 def may_be_text(name: str) -> bool:
-    """Whether a file may be a text, by its name."""
+    """Return whether a file may be a text, by its name."""
     kind = mimetypes.guess_type(name)[0]
     return kind is None or kind.startswith("text/")

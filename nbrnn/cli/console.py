@@ -1,4 +1,4 @@
-"""How does the command line talk: errors in one line, streams that may be closed, text for eyes?"""
+"""Output of the command line: one-line errors, tables, and streams that may be closed or full."""
 
 from __future__ import annotations
 
@@ -9,54 +9,57 @@ import shutil
 import signal
 import sys
 import textwrap
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
 
-from nbrnn.cli.signals import SignalError
-from nbrnn.cli.suggestions import explained
+from nbrnn.cli.suggestions import explain
 from nbrnn.errors import NbrnnError
 from nbrnn.escaping import one_line, visible
+from nbrnn.signals import SignalError
 
 
 class OneLineErrors(TyperGroup):
-    """A group of commands that shows each error a user can cause as one line on stderr."""
+    """The program's commands; each error that a user can cause is one line on stderr."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run the program and exit with its code; without arguments it shows its help."""
+        """Run the program and exit with its code; without arguments print its help."""
         arguments = list(args[0] if args else sys.argv[1:])
         if not arguments:
             args = (["--help"], *args[1:])
-        # pictures go to files, whatever matplotlib is told to show them with; it refuses a wrong name
-        os.environ.pop("MPLBACKEND", None)
+        os.environ.pop("MPLBACKEND", None)  # pictures go to files; Matplotlib refuses a wrong name
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
+        # Warnings of libraries are for programmers: a user gets results, and errors of our own.
+        warnings.showwarning = lambda *warning, **options: None
         open_standard_streams()
         sys.stdout = usable(sys.stdout)
-        if not isinstance(sys.stderr, Unfailing):
-            sys.stderr = cast(TextIO, Unfailing(usable(sys.stderr)))
+        if not isinstance(sys.stderr, SafeStream):
+            sys.stderr = cast(TextIO, SafeStream(usable(sys.stderr)))
         if sys.stderr.isatty():
-            logging.basicConfig(handlers=[Notes()])
+            logging.basicConfig(handlers=[NoteHandler()])
             logging.getLogger("nbrnn").setLevel(logging.INFO)
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
         except NbrnnError as error:
             fail(str(error), error.exit_code)
-        except OSError as error:  # of stdout, or the working directory
+        except OSError as error:  # from stdout or the working directory
             close_stdout()
             fail(str(error), 1)
         except MemoryError:
             fail("not enough memory for a network of this size", 2)
         except Exception as error:
-            # What click raises for wrong usage; everything else is a defect and keeps its traceback.
+            # Click's errors have this method; anything else is a defect and keeps its traceback.
             if not hasattr(error, "format_message"):
                 raise
-            fail(explained(error, arguments), getattr(error, "exit_code", 2))
+            fail(explain(error, arguments), getattr(error, "exit_code", 2))
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        """Run a command; it is no error if its reader has read enough, as with `| head`."""
+        """Run a command. A reader of its output may stop early, as `head` does."""
         with surviving_closed_stdout():
             try:
                 return super().invoke(ctx)
@@ -64,16 +67,16 @@ class OneLineErrors(TyperGroup):
                 raise SignalError(signal.SIGINT) from None
 
 
-class Notes(logging.Handler):
-    """Shows what the package logs on what stderr is at that time: bars put it above themselves."""
+class NoteHandler(logging.Handler):
+    """Prints the package's log on the present sys.stderr, which progress bars replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a record."""
-        note(record.getMessage())
+        """Print a record."""
+        print_note(record.getMessage())
 
 
 def open_standard_streams() -> None:
-    """Let the three standard streams lead nowhere if they are closed: a file would take their place."""
+    """Lead standard streams that are closed to nowhere: a file would get their descriptors."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -82,15 +85,15 @@ def open_standard_streams() -> None:
 
 
 def usable(stream: TextIO | None) -> TextIO:
-    """Return a stream that takes any character; one that is closed leads nowhere."""
+    """Return a stream that takes any character; instead of a closed one, one that leads nowhere."""
     if stream is None:
         return Path(os.devnull).open("w")
     stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
     return stream
 
 
-class Unfailing:
-    """A stream of messages: that one cannot be written, on a full disk or to nobody, stops no work."""
+class SafeStream:
+    """A stream that drops what cannot be written, to a full disk or a closed pipe: no work stops."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -99,53 +102,53 @@ class Unfailing:
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Write a text if that can be."""
+        """Write a text, if that is possible."""
         with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
             self.stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Write what is still to be written if that can be."""
+        """Write the buffer, if that is possible."""
         with contextlib.suppress(OSError, ValueError):
             self.stream.flush()
 
 
-def complain(message: str) -> None:
-    """Say on stderr, in one line, what is wrong."""
-    note(f"nbrnn: {message}")
+def print_error(message: str) -> None:
+    """Print one line on stderr that says what is wrong."""
+    print_note(f"nbrnn: {message}")
 
 
-def note(message: str) -> None:
-    """Say on stderr, in one line, what a user should know."""
+def print_note(message: str) -> None:
+    """Print one line on stderr that a user should know."""
     print(one_line(message), file=sys.stderr)
 
 
 def fail(message: str, code: int) -> None:
     """Exit with one line on stderr."""
-    complain(message)
+    print_error(message)
     sys.exit(code)
 
 
 def print_wrapped(text: str) -> None:
-    """Print a paragraph between words."""
+    """Print a paragraph, broken between words."""
     print("\n".join(wrapped(text)))
 
 
 def wrapped(text: str) -> list[str]:
-    """Return the lines of a paragraph on a terminal; elsewhere it is one line."""
+    """Return the lines of a paragraph as the terminal is wide; elsewhere it is one line."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
     return textwrap.wrap(visible(text), width, subsequent_indent="  ", break_on_hyphens=False) or [""]
 
 
-def shown(value: float | str | None) -> str:
-    """Return a table's cell."""
+def formatted(value: float | str | None) -> str:
+    """Return the text of a value in a table."""
     if isinstance(value, float):
         return f"{value:,.0f}" if 1e4 <= value < 1e6 else f"{value:.4g}"
     return "-" if value is None else f"{value:,}" if isinstance(value, int) else value
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table on stdout, all columns but the first and any text to the right."""
+    """Print a table on stdout; all columns but the first and "where" are aligned to the right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -166,7 +169,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 @contextlib.contextmanager
 def surviving_closed_stdout() -> Iterator[None]:
-    """Let what is printed after a long job go nowhere if nobody reads it any more."""
+    """Continue where nobody reads stdout any more: what is printed goes nowhere."""
     try:
         yield
         sys.stdout.flush()
@@ -175,10 +178,5 @@ def surviving_closed_stdout() -> Iterator[None]:
 
 
 def close_stdout() -> None:
-    """Send what is still to be printed to nowhere."""
+    """Send the rest of the output to nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def span(lengths: Collection[int]) -> str:
-    """Return one length of runs, or from which to which they are."""
-    return "-".join(f"{length:,}" for length in sorted({min(lengths), max(lengths)}))

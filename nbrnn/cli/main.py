@@ -1,4 +1,4 @@
-"""What does the user type? The program with its commands."""
+"""The program `nbrnn` with its commands."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ app = typer.Typer(
 )
 
 
+# The page in docs/ at the end of a command's help, where it is not how-to.md.
+PAGES = {
+    "train": "reference/settings.md",
+    "show": "reference/files.md",
+    "compare": "reference/statistics.md",
+    "presets": "reference/settings.md",
+    **dict.fromkeys(("gradcheck", "check", "case"), "tutorials/students.md"),
+}
+
+
 def print_version(wanted: bool) -> None:
     """Print the version and exit."""
     if wanted:
@@ -36,7 +46,7 @@ def print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog="More: docs/reference/commands.md")
 def nbrnn(
     _: Annotated[
         bool,
@@ -50,4 +60,5 @@ for command in (
     *(train, sample, score, show, sweep, report, compare, export, import_),
     *(gradcheck, check, case, corpora, presets),
 ):
-    app.command(command.__name__.rstrip("_"), cls=Command)(command)
+    name = command.__name__.rstrip("_")
+    app.command(name, cls=Command, epilog=f"More: docs/{PAGES.get(name, 'how-to.md')}")(command)

@@ -1,4 +1,4 @@
-"""What do several commands take, and what does it name?"""
+"""Arguments and options that several commands share, and what they name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from nbrnn.cli.completion import RESULTS, folders, texts
-from nbrnn.cli.console import note
+from nbrnn.cli.completion import folders, texts
+from nbrnn.cli.console import print_note
 from nbrnn.cli.suggestions import CORPORA
-from nbrnn.config import DEFAULT_EPOCHS, NONE, SETTINGS, Setting, option_name
+from nbrnn.config import DEFAULT_EPOCHS, NONE, SETTINGS, Setting, option_name, shortened
 from nbrnn.errors import ConfigError, StoreError
+from nbrnn.naming import RESULTS
 from nbrnn.presets import PRESETS
 from nbrnn.sweeps.grid import DEFAULT_LISTS
 
@@ -32,35 +33,33 @@ CorpusName = Annotated[
     str | None,
     typer.Argument(
         metavar="CORPUS",
-        help="A text file, - for standard input, or a known corpus  [default: brontes]",
+        help="Text file, - for standard input, or known corpus.  [default: brontes]",
         autocompletion=texts,
     ),
 ]
-Encoding = Annotated[str | None, typer.Option(help="Of the text file  [default: utf-8]")]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of the text file.  [default: utf-8]")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 PresetName = Annotated[
     str | None,
     typer.Option(
         "--preset",
         metavar="NAME",
-        help="A well-known experiment, see nbrnn presets; options beside it win.",
+        help="Start from a known experiment (see nbrnn presets); other options replace its settings.",
         autocompletion=lambda: list(PRESETS),
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")]
 RunPath = Annotated[
-    Path, typer.Argument(metavar="RUN", help="The folder of a run.", autocompletion=folders)
+    Path, typer.Argument(metavar="RUN", help="Run, by folder or name.", autocompletion=folders)
 ]
-Which = Annotated[
-    Literal["best", "last"], typer.Option("--checkpoint", help="The model to take: best or last.")
-]
+Which = Annotated[Literal["best", "last"], typer.Option("--checkpoint", help="Which model to use.")]
 Replacement = Annotated[
     str | None,
-    typer.Option("--replace-unknown", metavar="C", help="Stands for characters outside the alphabet."),
+    typer.Option("--replace-unknown", metavar="C", help="Read characters outside the alphabet as C."),
 ]
 Folders = Annotated[
     list[Path],
-    typer.Argument(metavar="FOLDER...", help="Of sweeps or of runs.", autocompletion=folders),
+    typer.Argument(metavar="FOLDER...", help="Folders of sweeps or runs.", autocompletion=folders),
 ]
 
 
@@ -74,7 +73,7 @@ def load(corpus: str | None, encoding: str | None) -> Corpus:
 
 
 def encoding_of(source: str, encoding: str | None) -> str:
-    """Return a text's encoding. Raises ConfigError for one that is none, or not a known corpus's."""
+    """Return the encoding of a text. Raises ConfigError if it is unknown, or not a known corpus's."""
     if encoding is None:
         return "utf-8"
     try:
@@ -87,65 +86,82 @@ def encoding_of(source: str, encoding: str | None) -> str:
 
 
 def existing(path: Path) -> Path:
-    """Return a folder given by its path or by its name in results/; without either, the path."""
+    """Return the path of a folder, which may be given by its name in results/."""
     # not Path.exists, which raises for a name that is too long
     return path if os.path.exists(path) or not os.path.exists(RESULTS / path) else RESULTS / path
 
 
 def existing_run(path: Path) -> RunFolder:
-    """Return the folder of a run, given by its path or by its name in results/."""
+    """Return the folder of a run, given by its path or its name in results/. Raises StoreError."""
     from nbrnn.storage.run_folder import RunFolder
 
     folder = RunFolder(existing(path))
     if not folder.is_run():
-        raise StoreError(f"{path} is not the folder of a run")
+        raise StoreError(f"{path} is not the folder of a run (nbrnn show lists them)")
     return folder
 
 
 def model_of(folder: RunFolder, checkpoint: Literal["best", "last"]) -> Checkpoint:
-    """Return a model of a run; say which one it is where the run may yet find a better one."""
+    """Return a model of a run; print its update if the run is not done."""
     from nbrnn.reports.reading import read_summary
     from nbrnn.storage.schemas import DONE
 
     model = folder.read_model(checkpoint)
-    with suppress(StoreError):  # the model is whole, whatever the summary is
+    with suppress(StoreError):  # a damaged summary does not matter here
         status = read_summary(folder).status
         if status not in DONE:
-            note(f"{folder} is {status}: its {checkpoint} model so far is of update {model.update:,}")
+            print_note(
+                f"{folder} is {status}: its {checkpoint} model so far is of update {model.update:,}"
+            )
     return model
 
 
-def numbers(name: str, text: str, kind: type[Number]) -> list[Number]:
-    """Return the numbers of a comma list, int or float. Raises ConfigError."""
+def parse_numbers(name: str, text: str, kind: type[Number]) -> list[Number]:
+    """Return the numbers of a comma-separated list, int or float. Raises ConfigError."""
     try:
         return [kind(part) for part in text.split(",")]
     except ValueError:
         whole = "whole " if kind is int else ""
-        raise ConfigError(f"{name} takes {whole}numbers with commas between, not {text!r}") from None
+        raise ConfigError(
+            f"{name} must be {whole}numbers separated by commas (got {shortened(text)})"
+        ) from None
 
 
 # ---------------------------------------------------------------- options from settings
 
 
-def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command one option for each setting, as the dictionary `settings`.
+def setting_options(
+    *names: str, lists: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that gives a command an option for each of these settings.
 
-    An option that is not given is not in the dictionary.
+    The command gets those that are typed as the dictionary `settings`; with `lists` an option takes a
+    list of values, as a text.
     """
-    options = {}
-    for name, setting in SETTINGS.items():
-        option = option_of(name)
-        kind = Literal[setting.choices] if setting.choices else str if setting.or_none else setting.kind
-        options[name] = Annotated[kind | None, option]
-    return with_settings(command, options, parsed)
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        options = {}
+        for name in names:
+            setting = SETTINGS[name]
+            kind = Literal[setting.choices] if setting.choices else setting.kind
+            is_text = lists or setting.or_none
+            options[name] = Annotated[(str if is_text else kind) | None, option_of(name, lists)]
+        return with_settings(command, options, parse=not lists)
+
+    return decorate
 
 
-def option_of(name: str) -> Any:
+list_options = setting_options(*SETTINGS, lists=True)
+
+
+def option_of(name: str, is_list: bool = False) -> Any:
     """Return the option of a setting."""
     setting = SETTINGS[name]
-    default = DEFAULT_EPOCHS if name == "epochs" else setting.default
+    names = ["--seeds", "--seed"] if is_list and name == "seed" else [option_name(name)]
+    defaults = DEFAULT_LISTS if is_list else {"epochs": DEFAULT_EPOCHS}
+    text = with_default(setting, defaults.get(name, setting.default))
     metavar = f"NUMBER|{NONE}" if setting.or_none else None
-    return typer.Option(option_name(name), help=with_default(setting, default), metavar=metavar)
+    return typer.Option(*names, help=text, metavar="LIST" if is_list else metavar)
 
 
 def parsed(name: str, value: Any) -> Any:
@@ -153,41 +169,33 @@ def parsed(name: str, value: Any) -> Any:
     try:
         return SETTINGS[name].parsed(value) if SETTINGS[name].or_none else value
     except ValueError:
-        raise ConfigError(f"{option_name(name)} takes a number or {NONE}, not {value!r}") from None
-
-
-def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the same options as `config_options` does, but each takes a list, as a text."""
-    options = {}
-    for name, setting in SETTINGS.items():
-        names = ["--seeds", "--seed"] if name == "seed" else [option_name(name)]
-        text = with_default(setting, DEFAULT_LISTS.get(name, setting.default))
-        options[name] = Annotated[str | None, typer.Option(*names, help=text, metavar="LIST")]
-    return with_settings(command, options)
+        message = f"{option_name(name)} must be a number or {NONE} (got {shortened(value)})"
+        raise ConfigError(message) from None
 
 
 def with_default(setting: Setting, default: Any) -> str:
-    """Return the help of an option."""
+    """Return the help of an option, which ends with the default."""
     if setting.by:
-        by_value = defaultdict(list)
+        by_default = defaultdict(list)
         for place, value in setting.default.items():
-            by_value[value].append(place if isinstance(place, str) else option_name(setting.by))
-        texts = (f"{value:g} with {', '.join(places)}" for value, places in by_value.items())
-        return f"{setting.help}  [default: {'; '.join(texts)}]"
+            by_default[value].append(place if isinstance(place, str) else option_name(setting.by))
+        default = "; ".join(
+            f"{value:g} with {', '.join(places)}" for value, places in by_default.items()
+        )
     return setting.help if default is None else f"{setting.help}  [default: {default}]"
 
 
 def with_settings(
-    command: Callable[..., Any],
-    options: Mapping[str, Any],
-    parse: Callable[[str, Any], Any] = lambda name, value: value,
+    command: Callable[..., Any], options: Mapping[str, Any], parse: bool
 ) -> Callable[..., Any]:
-    """Return a command with these options; those that are given come as the dictionary `settings`."""
+    """Return a command with these options; those that are typed become the dictionary `settings`."""
 
     def wrapped(**values: Any) -> Any:
-        settings = {name: values.pop(name) for name in options}
-        given = {name: parse(name, value) for name, value in settings.items() if value is not None}
-        return command(settings=given, **values)
+        given = {name: values.pop(name) for name in options}
+        settings = {name: value for name, value in given.items() if value is not None}
+        if parse:
+            settings = {name: parsed(name, value) for name, value in settings.items()}
+        return command(settings=settings, **values)
 
     parameters = dict(inspect.signature(command, eval_str=True).parameters)
     del parameters["settings"]

@@ -1,4 +1,4 @@
-"""What does the user type to see the presets?"""
+"""The command `presets`."""
 
 from __future__ import annotations
 

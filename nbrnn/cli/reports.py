@@ -15,9 +15,9 @@ import typer
 
 from nbrnn.cli.console import print_table, print_wrapped, surviving_closed_stdout, wrapped
 from nbrnn.cli.options import Folders, Json, Quiet, existing
-from nbrnn.cli.signals import Signals
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.escaping import visible
+from nbrnn.signals import Signals
 
 if TYPE_CHECKING:
     from nbrnn.assignment.gather import Facts
@@ -50,10 +50,10 @@ def writer(paths: Sequence[Path], text: Path | None) -> Callable[..., Report | R
 
 def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Report:
     """Write a report about many runs, with its progress on a terminal."""
-    from nbrnn.cli.progress_bars import Screen
+    from nbrnn.progress_bars import ProgressDisplay
     from nbrnn.reports.report import report as write_report
 
-    with Screen(quiet) as screen:
+    with ProgressDisplay(quiet) as screen:
         return write_report(paths, out, progress=screen.step)
 
 
@@ -178,7 +178,7 @@ def report(
     Of one run: the assignment's report. The folders are only read, but for report/ in the first one, or
     --out.
     """
-    from nbrnn.cli.progress_bars import Screen
+    from nbrnn.progress_bars import ProgressDisplay
     from nbrnn.reports.writing import place_of
     from nbrnn.storage.sweep_folder import SweepFolder
 
@@ -194,7 +194,7 @@ def report(
                 if not quiet:
                     print(f"{written.page} is new", file=sys.stderr)
             pause(REFRESH, signals)
-        with Screen(quiet) as screen:
+        with ProgressDisplay(quiet) as screen:
             written = write(out, progress=screen.step)
     if signals.waiting():
         raise signals.error()
@@ -228,12 +228,12 @@ def compare(
     With --json: the differences of all pairs. With --against: what changed since OLD, whose
     configurations are the same.
     """
-    from nbrnn.cli.progress_bars import Screen
+    from nbrnn.progress_bars import ProgressDisplay
     from nbrnn.reports.rows import plain_rows
     from nbrnn.reports.tables import read
 
     paths = [existing(folder) for folder in folders]
-    with Screen(quiet=False) as screen:
+    with ProgressDisplay(quiet=False) as screen:
         if against:
             from nbrnn.reports.against import changes
 

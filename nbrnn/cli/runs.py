@@ -1,4 +1,4 @@
-"""What does the user type about a run that is there: score, show?"""
+"""The commands `score` and `show`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nbrnn.cli.completion import RESULTS, folders, texts
-from nbrnn.cli.console import print_table, print_wrapped, shown
+from nbrnn.cli.completion import folders, texts
+from nbrnn.cli.console import formatted, print_table, print_wrapped
 from nbrnn.cli.listing import show_listing
 from nbrnn.cli.options import (
     Encoding,
@@ -25,7 +25,7 @@ from nbrnn.cli.options import (
 from nbrnn.cli.train import loss_lines
 from nbrnn.config import option_name
 from nbrnn.escaping import visible
-from nbrnn.naming import unit_of
+from nbrnn.naming import RESULTS, unit_of
 
 if TYPE_CHECKING:
     from nbrnn.storage.run_folder import RunFolder
@@ -34,15 +34,17 @@ if TYPE_CHECKING:
 def score(
     run: RunPath,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="As CORPUS of train.", autocompletion=texts)
+        str, typer.Argument(metavar="FILE", help="Text file, - or known corpus.", autocompletion=texts)
     ],
     checkpoint: Which = "best",
-    state: Annotated[Literal["kept", "zero"], typer.Option(help="To start from.")] = "zero",
+    state: Annotated[
+        Literal["kept", "zero"], typer.Option(help="State to start from: the one kept, or h = 0.")
+    ] = "zero",
     encoding: Encoding = None,
     replace_unknown: Replacement = None,
     as_json: Json = False,
 ) -> None:
-    """Print a model's loss on a text, beside models that only count."""
+    """Print a model's loss on a text, beside n-gram baselines."""
     from nbrnn.corpus import encode, read_text
     from nbrnn.runs.evaluation import score
 
@@ -57,7 +59,7 @@ def score(
         print(json.dumps({"characters": codes.size, "replaced": unknown, **losses}, indent=2))
     else:
         units = ["nats/char", "bits/char", "perplexity", f"nats per {model.config.seq_length}"]
-        rows = [[name, *(shown(value) for value in loss.values())] for name, loss in losses.items()]
+        rows = [[name, *(formatted(value) for value in loss.values())] for name, loss in losses.items()]
         title = f"{codes.size:,} characters of {file}, {unknown:,} of them replaced"
         print_table(title, ["", *units], rows)
 
@@ -66,17 +68,17 @@ def show(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="[FOLDER]",
-            help="Of a run, of a sweep, or of many  [default: results]",
+            metavar="FOLDER",
+            help="Folder of a run, of a sweep, or of many.  [default: results]",
             show_default=False,
             autocompletion=folders,
         ),
     ] = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Print what a run is, or list the runs and sweeps in a folder.
+    """Print one run, or list the runs and sweeps in a folder.
 
-    Of a run its settings, its loss, its last sample and its files; of a sweep its runs.
+    For a run: its settings, losses, last sample and files. For a sweep: its runs.
     """
     from nbrnn.storage.run_folder import RunFolder
 
@@ -112,7 +114,7 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     if summary.status == "imported":
         print_wrapped(summary.reason or "")
     values = config.to_dict()
-    # of imported weights nobody knows how they were trained
+    # The other settings of imported weights are unknown.
     names = ("hidden", "dtype") if summary.status == "imported" else tuple(values)
     settings = {option_name(name): values[name] for name in names if values[name] is not None}
     print_wrapped("settings: " + " ".join(f"{name} {value}" for name, value in settings.items()))

@@ -1,50 +1,52 @@
-"""What does the user type to let a model write, and how is it shown?"""
+"""The command `sample`."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, zip_longest
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Annotated, Literal
 
 import typer
 
-from nbrnn.cli.options import Json, Replacement, RunPath, Which, existing_run, model_of, numbers
+from nbrnn.cli.options import Json, Replacement, RunPath, Which, existing_run, model_of, parse_numbers
 from nbrnn.escaping import visible_pieces
 
-ON_TERMINAL = 40  # characters that are written at once where somebody watches
-NARROWEST = 30  # columns of a text that stands beside others
+TERMINAL_PIECE = 40  # characters that are printed at once on a terminal
+MIN_WIDTH = 30  # columns of each of several samples side by side
 GAP = 3  # columns between two of them
 
 
 def sample(
     run: RunPath,
-    length: Annotated[int, typer.Option(help="Characters to write.")] = 1000,
-    prime: Annotated[str, typer.Option(help="Text to go on from; it is printed first.")] = "",
+    length: Annotated[int, typer.Option(help="Characters to generate.")] = 1000,
+    prime: Annotated[str, typer.Option(help="Text to continue; it is printed first.")] = "",
     temperature: Annotated[
         str,
         typer.Option(
-            metavar="LIST", help="Below 1 safer, above 1 wilder; 0: always the likeliest; or several."
+            metavar="LIST",
+            help="Below 1 safer, above 1 more varied text (0: always the likeliest character).",
         ),
     ] = "1",
-    top_p: Annotated[float, typer.Option(help="Keep the likeliest with this probability.")] = 1.0,
-    top_k: Annotated[int, typer.Option(help="Keep the likeliest K characters; 0: all.")] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Probability of the nucleus to draw from.")] = 1.0,
+    top_k: Annotated[int, typer.Option(help="Draw from the K likeliest characters (0: all).")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     checkpoint: Which = "best",
     state: Annotated[
-        Literal["kept", "zero"] | None, typer.Option(help="To start from  [default: kept]")
+        Literal["kept", "zero"] | None,
+        typer.Option(help="State to start from: the one kept, or h = 0.  [default: kept]"),
     ] = None,
     replace_unknown: Replacement = None,
     as_json: Json = False,
 ) -> None:
-    """Print what a trained model writes.
+    """Print text that a trained model generates.
 
-    At several temperatures (0.3,0.7,1) from the same random numbers: side by side where a terminal is
-    wide enough, else below each other.
+    At several temperatures (0.3,0.7,1) it uses the same random numbers and prints the samples side by
+    side if the terminal is wide enough, else below each other.
     """
-    temperatures = numbers("--temperature", temperature, float)
+    temperatures = parse_numbers("--temperature", temperature, float)
     from nbrnn.runs.sampling import PIECE, pieces
 
     model = model_of(existing_run(run), checkpoint)
@@ -60,7 +62,7 @@ def sample(
             seed=seed,
             replacement=replace_unknown,
             state=state,
-            piece=ON_TERMINAL if is_watched else PIECE,
+            piece=TERMINAL_PIECE if is_watched else PIECE,
         )
         for value in temperatures
     ]
@@ -71,7 +73,7 @@ def sample(
     texts = [chain([prime], text) for text in texts]
     if is_watched:
         show(heads, [visible_pieces(text) for text in texts], shutil.get_terminal_size().columns)
-    else:  # a file gets these characters and no others
+    else:  # a file gets exactly these characters
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
         print_below(heads, texts)
 
@@ -79,7 +81,7 @@ def sample(
 def document(
     prime: str, temperatures: Sequence[float], texts: Sequence[Iterable[str]], update: int, seed: int
 ) -> dict[str, object]:
-    """Return what was written as plain values for JSON."""
+    """Return the samples as plain values for JSON."""
     whole = ["".join(text) for text in texts]
     if len(whole) == 1:
         return {"prime": prime, "text": whole[0], "update": update, "seed": seed}
@@ -88,50 +90,30 @@ def document(
 
 
 def show(heads: Sequence[str], texts: Sequence[Iterable[str]], columns: int) -> None:
-    """Print texts on a terminal as they are written: side by side if there is room, and several."""
+    """Print samples on a terminal: several side by side if there is room, else below each other."""
     width = (columns - GAP * (len(texts) - 1)) // len(texts)
-    if len(texts) > 1 and width >= NARROWEST:
-        print_beside(heads, texts, width)
-    else:
+    if len(texts) == 1 or width < MIN_WIDTH:
         print_below(heads, texts)
         print()
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, GAP, 0, 0))
+    for _ in texts:
+        table.add_column(width=width, overflow="fold")
+    table.add_row(*heads)
+    table.add_row()
+    table.add_row(*(Text("".join(text)) for text in texts))
+    Console(highlight=False, width=columns).print(table)
 
 
 def print_below(heads: Sequence[str], texts: Sequence[Iterable[str]]) -> None:
-    """Print texts below each other, each piece at once; several have a line above that says which."""
+    """Print samples below each other as they are generated; several have a heading each."""
     for number, (head, text) in enumerate(zip(heads, texts, strict=True)):
         if len(texts) > 1:
             sys.stdout.write("\n\n" * (number > 0) + f"{head}:\n\n")
         for piece in text:
             sys.stdout.write(piece)
             sys.stdout.flush()
-
-
-def print_beside(heads: Sequence[str], texts: Sequence[Iterable[str]], width: int) -> None:
-    """Print texts in columns of this width, each row as soon as all of them have written it."""
-    from rich.cells import set_cell_size
-
-    columns = [chain([head, ""], lines_of(text, width)) for head, text in zip(heads, texts, strict=True)]
-    for row in zip_longest(*columns, fillvalue=""):
-        print((" " * GAP).join(set_cell_size(line, width) for line in row).rstrip(), flush=True)
-
-
-def lines_of(pieces: Iterable[str], width: int) -> Iterator[str]:
-    """Return the lines of a text that comes in pieces, broken between words if they are too long."""
-    from rich.cells import cell_len
-
-    line = ""
-    for character in chain.from_iterable(pieces):
-        if character == "\n":
-            yield line
-            line = ""
-            continue
-        line += " " if character == "\t" else character
-        if cell_len(line) > width:
-            end = line.rfind(" ")
-            if not line[: max(end, 0)].strip():  # one long word
-                end = len(line) - 2
-            yield line[: end + 1].rstrip(" ")
-            line = line[end + 1 :]
-    if line:
-        yield line

@@ -1,57 +1,44 @@
-"""What did a user mean who typed what there is not?"""
+"""One-line errors of usage that suggest what the user meant."""
 
 from __future__ import annotations
 
 import os
 import shlex
 from collections.abc import Sequence
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from typer.core import TyperCommand
 
-from nbrnn.config import SETTINGS
+from nbrnn.config import SETTINGS, nearest, one_of, shortened
 from nbrnn.errors import ConfigError
 
-# The known corpora and their encoding, as in nbrnn.corpus, which imports NumPy: a test compares them.
+# The known corpora, as in nbrnn.corpus, which imports NumPy: a test compares them.
 CORPORA = ("brontes", "federalist", "shakespeare")
 
-# What other programs call our options.
-SYNONYMS = {
-    "--lr": "--eta",
-    "--learning-rate": "--eta",
-    "--alpha": "--eta",
-    "--n-hidden": "--hidden",
-    "--num-hidden": "--hidden",
-    "--hidden-size": "--hidden",
-    "--hidden-dim": "--hidden",
-    "--units": "--hidden",
-    "--seq-len": "--seq-length",
-    "--sequence-length": "--seq-length",
-    "--window": "--seq-length",
-    "--n-epochs": "--epochs",
-    "--num-epochs": "--epochs",
-    "--steps": "--updates",
-    "--iterations": "--updates",
-    "--max-iters": "--updates",
-    "--std": "--sigma",
-    "--eps": "--epsilon",
-    "--grad-clip": "--clip",
-    "--clip-grad": "--clip",
-    "--precision": "--dtype",
-    "--batch-size": "--batch",
-    "--random-seed": "--seed",
-    "--output": "--out",
-    "--outdir": "--out",
-    "--output-dir": "--out",
-    "--n-jobs": "--jobs",
-    "--workers": "--jobs",
-    "--temp": "--temperature",
-    "--n-chars": "--length",
+# Our options, and what other programs call them.
+OTHER_NAMES = {
+    "--eta": "lr learning-rate alpha",
+    "--hidden": "n-hidden num-hidden hidden-size hidden-dim units",
+    "--seq-length": "seq-len sequence-length window",
+    "--epochs": "n-epochs num-epochs",
+    "--updates": "steps iterations max-iters",
+    "--sigma": "std",
+    "--epsilon": "eps",
+    "--clip": "grad-clip clip-grad",
+    "--dtype": "precision",
+    "--batch": "batch-size",
+    "--seed": "random-seed",
+    "--out": "output outdir output-dir",
+    "--jobs": "n-jobs workers",
+    "--temperature": "temp",
+    "--length": "n-chars",
 }
+SYNONYMS = {f"--{other}": ours for ours, others in OTHER_NAMES.items() for other in others.split()}
 
 
 class Command(TyperCommand):
-    """A command that takes each option with one value only once."""
+    """A command that takes an option with one value only once."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what was typed. Raises ConfigError where the last of several values would win."""
@@ -59,55 +46,64 @@ class Command(TyperCommand):
         for option in order:
             takes_one = not getattr(option, "is_flag", True) and not option.multiple
             if takes_one and order.count(option) > 1:
-                raise ConfigError(f"{option.opts[0]} is given more than once: {only_one(self, option)}")
+                hint = "leave out all but one"
+                if option.name in SETTINGS:
+                    is_sweep = self.name == "sweep"
+                    hint = "separate values by commas" if is_sweep else "lists are for nbrnn sweep"
+                raise ConfigError(f"{option.opts[0]} is given more than once: {hint}")
         return super().parse_args(ctx, args)
 
 
-def only_one(command: Any, option: Any) -> str:
-    """Return how to give an option several values, where that can be."""
-    if option.name not in SETTINGS:
-        return "leave out all but one"
-    if command.name == "sweep":
-        return "a list has commas between its values"
-    return "lists are for nbrnn sweep"
-
-
-def explained(error: Any, arguments: Sequence[str]) -> str:
-    """Return in one line what is wrong with these arguments, by click's error, and what was meant."""
+def explain(error: Any, arguments: Sequence[str]) -> str:
+    """Return in one line what is wrong with these arguments, by click's error, and what to do."""
     context = getattr(error, "ctx", None)
+    message = None
     if context is not None:
-        command = context.command
-        if hasattr(command, "commands"):
-            said = of_the_program(error, arguments, command.commands)
-        else:
-            said = of_a_command(error, arguments, command)
-        if said is not None:
-            return said
+        is_program = hasattr(context.command, "commands")
+        explain_it = missing_command if is_program else wrong_option
+        message = explain_it(error, arguments, context.command)
+    if message is not None:
+        return message
     path = context.command_path if context else "nbrnn"
-    return f"{error.format_message()} (see {path} --help)"
+    message = error.format_message().rstrip(".")
+    return f"{message[:1].lower()}{message[1:]} (see {path} --help)"
 
 
-def of_the_program(error: Any, arguments: Sequence[str], commands: dict[str, Any]) -> str | None:
+def missing_command(error: Any, arguments: Sequence[str], program: Any) -> str | None:
     """Return what is wrong if only the word `train` is missing."""
     first = arguments[0] if arguments else ""
-    is_text = first not in commands and (first in CORPORA or os.path.isfile(first))
-    if is_text or unknown_option(error) in options_of(commands["train"]):
+    is_text = first not in program.commands and (first in CORPORA or os.path.isfile(first))
+    if is_text or unknown_option(error) in options_of(program.commands["train"]):
         return f"the command is missing: nbrnn train {shlex.join(arguments)}"
     return None
 
 
-def of_a_command(error: Any, arguments: Sequence[str], command: Any) -> str | None:
-    """Return what is wrong with an option that others call so, or that was given a list."""
+def wrong_option(error: Any, arguments: Sequence[str], command: Any) -> str | None:
+    """Return what is wrong with an option of another program, or with an option's value."""
     unknown = unknown_option(error)
     if unknown is not None:
-        ours = SYNONYMS.get(unknown.lower().replace("_", "-"))
-        return f"no such option: {unknown}; it is {ours} here" if ours in options_of(command) else None
-    parameter: Any = getattr(error, "param", None)
-    its_setting = SETTINGS.get(getattr(parameter, "name", ""))
-    if command.name != "train" or its_setting is None or "," not in value_of(parameter.opts, arguments):
+        ours, options = SYNONYMS.get(unknown.lower().replace("_", "-")), options_of(command)
+        hint = nearest(unknown.lstrip("-"), [option.lstrip("-") for option in options])
+        hint = f"; it is {ours} here" if ours in options else hint.replace("mean ", "mean --")
+        return f"no such option: {unknown}{hint or f' (see nbrnn {command.name} --help)'}"
+    option: Any = getattr(error, "param", None)
+    value = None if option is None else value_of(option.opts, arguments)
+    if value is None:
         return None
-    kind = "value" if its_setting.choices else "number"
-    return f"{parameter.opts[0]}: train takes one {kind}; lists are for nbrnn sweep"
+    name, kind = option.opts[0], type_of(option, command)
+    choices = get_args(kind)
+    if command.name == "train" and option.name in SETTINGS and "," in value:
+        return f"{name}: train takes one {'value' if choices else 'number'}; lists are for nbrnn sweep"
+    if choices:
+        return f"{name} must be {one_of(choices)} (got {shortened(value)}){nearest(value, choices)}"
+    number = {int: "a whole number", float: "a number"}.get(kind)
+    return f"{name} must be {number} (got {shortened(value)})" if number else None
+
+
+def type_of(option: Any, command: Any) -> Any:
+    """Return the type of an option as the command's function declares it, without None."""
+    hint = get_type_hints(command.callback)[option.name]
+    return get_args(hint)[0] if isinstance(hint, UnionType) or get_origin(hint) is Union else hint
 
 
 def unknown_option(error: Any) -> str | None:
@@ -120,10 +116,10 @@ def options_of(command: Any) -> set[str]:
     return {name for parameter in command.params for name in parameter.opts}
 
 
-def value_of(names: Sequence[str], arguments: Sequence[str]) -> str:
-    """Return what was typed as the value of an option; nothing if there is none."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+def value_of(names: Sequence[str], arguments: Sequence[str]) -> str | None:
+    """Return what was typed as the value of an option."""
+    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
         name, equals, value = word.partition("=")
         if name in names:
             return value if equals else following
-    return ""
+    return None

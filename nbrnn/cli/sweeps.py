@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nbrnn.cli.completion import RESULTS
-from nbrnn.cli.console import complain, note, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.console import print_error, print_note, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.dry_run import DryRun
 from nbrnn.cli.options import (
     CorpusName,
@@ -21,9 +20,10 @@ from nbrnn.cli.options import (
     load,
 )
 from nbrnn.cli.reports import print_results, write_watched
-from nbrnn.cli.signals import Signals
 from nbrnn.errors import ConfigError, NbrnnError
+from nbrnn.naming import RESULTS
 from nbrnn.presets import with_preset
+from nbrnn.signals import Signals
 from nbrnn.sweeps.grid import MAX_VALUES, grid
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from nbrnn.sweeps.sweep import Outcome
 
 # A command imports what it needs inside its function, so that `nbrnn --help` is instant.
-
-MOST_SHOWN = 3  # failed runs that are named in one line
 
 
 @list_options
@@ -96,7 +94,7 @@ def sweep(
     with Signals() as signals:
         text = load(corpus, encoding)
 
-        from nbrnn.cli.progress_bars import SweepWatcher
+        from nbrnn.progress_bars import SweepDisplay
         from nbrnn.storage.sweep_folder import SweepFolder
         from nbrnn.sweeps.successive_halving import halving_of
         from nbrnn.sweeps.sweep import sweep as run_all
@@ -109,7 +107,7 @@ def sweep(
             if not quiet:
                 listed.note_estimate(jobs if scheduler is None else 1, force)
             return
-        with SweepWatcher(str(folder), text, quiet, signals.defer) as watcher:
+        with SweepDisplay(str(folder), text, quiet, signals.defer) as watcher:
             outcome = run_all(
                 wanted,
                 text,
@@ -129,7 +127,7 @@ def sweep(
 def note_single_seed(seeds: str) -> None:
     """Say that a number is one seed, not the number of seeds."""
     if seeds.isdecimal() and 1 < int(seeds) <= MAX_VALUES:
-        note(f"1 seed: {seeds}; for {seeds} seeds: --seeds 0:{int(seeds) - 1}")
+        print_note(f"1 seed: {seeds}; for {seeds} seeds: --seeds 0:{int(seeds) - 1}")
 
 
 def check_name(out: Path | None, name: str | None) -> None:
@@ -146,7 +144,7 @@ def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: boo
     with surviving_closed_stdout():
         if outcome.summaries and not signals.waiting():
             if not quiet:
-                note("Writing the report.")
+                print_note("Writing the report.")
             try:
                 written = write_watched([folder.path], None, quiet)
             except NbrnnError as error:  # the runs are done all the same
@@ -158,14 +156,16 @@ def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: boo
             if written:
                 print_results(written)
     if written and not quiet:
-        note(f"report: {written.page}")
+        print_note(f"report: {written.page}")
     if signals.waiting():
         kept = f"everything is kept in {folder}, and the same command continues"
         raise signals.error(f"interrupted: {status_counts(outcome)}; {kept}")
     if outcome.failures():
-        complain(did_not_finish(outcome))
+        from nbrnn.progress_bars import describe_failures
+
+        print_error(describe_failures(outcome))
     if problem is not None:
-        complain(f"the runs are done, but no report is written: {problem}")
+        print_error(f"the runs are done, but no report is written: {problem}")
     if outcome.failures() or problem is not None:
         raise typer.Exit(1)
 
@@ -182,17 +182,6 @@ def status_counts(outcome: Outcome) -> str:
     }
     parts = [f"{count:,} {status}" for status, count in counts.items() if count]
     return ", ".join([f"{outcome.count('finished'):,} of {total:,} runs finished", *parts])
-
-
-def did_not_finish(outcome: Outcome) -> str:
-    """Return in one line which runs diverged or failed, and why."""
-    failures, total = outcome.failures(), len(outcome.jobs)
-    named = [f"{run_id} ({reason})" for run_id, reason in list(failures.items())[:MOST_SHOWN]]
-    more = f" and {len(failures) - MOST_SHOWN} more" if len(failures) > MOST_SHOWN else ""
-    is_whole = len(outcome.summaries) == total and not outcome.count("interrupted")
-    why = "no configuration is dropped until the same command has run these again"
-    stopped = "" if is_whole else f"; {why if outcome.undecided else 'stopped by --max-failures'}"
-    return f"{len(failures)} of {total} runs did not finish: {'; '.join(named)}{more}{stopped}"
 
 
 def document(folder: SweepFolder, outcome: Outcome, written: Report | None) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from nbrnn.config import RunConfig
+from nbrnn.config import RunConfig, check_choice
 from nbrnn.corpus import encode
+from nbrnn.naming import folder_path
 from nbrnn.runs.evaluation import probabilities, score
 from nbrnn.runs.finalize import loss_figure_of
 from nbrnn.runs.sampling import sample
@@ -25,7 +26,8 @@ class Model:
     """
 
     def __init__(self, folder: Path | str, checkpoint: Kind = "best") -> None:
-        self.folder = RunFolder(folder)
+        check_choice("--checkpoint", checkpoint, get_args(Kind))
+        self.folder = RunFolder(folder_path(folder))
         self.checkpoint = self.folder.read_model(checkpoint)
 
     @property

@@ -76,10 +76,10 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
         )
     if not there.same_but_length(config):
         if there.same_apart_from_length(config):
-            length = f"--epochs {there.epochs}" if there.epochs else f"--updates {there.updates}"
+            end = f"epoch {there.epochs}" if there.epochs else f"update {there.updates}"
             raise StoreError(
-                f"{folder} holds this run with {length}, at whose end its --schedule {there.schedule} "
-                "ends: only with a constant one can it be made longer"
+                f"cannot extend {folder}: its {there.schedule} schedule ends at {end}; to train longer, "
+                "start again with another --out"
             )
         ours, theirs = config.to_dict(), there.to_dict()
         different = ", ".join(

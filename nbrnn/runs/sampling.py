@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 
-from nbrnn.config import check_range
+from nbrnn.config import check_choice, check_range, shortened
 from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError
 from nbrnn.network import kernel_cache, training_kernels
@@ -71,16 +72,18 @@ def pieces(
     0 takes the likeliest. Raises ConfigError, CorpusError for characters outside the alphabet without
     a `replacement`, and StoreError if no state was kept and one is asked for.
     """
-    check_range("--length", length, 0, 10**8)
+    check_range("--length", length, 0, 10**8, whole=True)
     check_range("--temperature", temperature, 0, 1e6)
     if 0 < temperature < COLDEST:
-        raise ConfigError(f"--temperature must be 0 or at least {COLDEST}, not {temperature}")
-    check_range("--top-k", top_k, 0, 10**9)
+        raise ConfigError(f"--temperature must be 0 or at least {COLDEST} (got {temperature})")
+    check_range("--top-k", top_k, 0, 10**9, whole=True)
     check_range("--top-p", top_p, 0, 1, exclusive=True)
-    check_range("--seed", seed, 0, 2**63 - 1)
-    if replacement is not None and len(replacement) != 1:
-        raise ConfigError(f"--replace-unknown takes one character, not {replacement!r}")
-    if state is None:
+    check_range("--seed", seed, 0, 2**63 - 1, whole=True)
+    if replacement is not None and (not isinstance(replacement, str) or len(replacement) != 1):
+        raise ConfigError(f"--replace-unknown must be one character (got {shortened(replacement)})")
+    if state is not None:
+        check_choice("--state", state, get_args(State))
+    else:
         state = "zero" if model.h_prev is None else "kept"
     first = model.next_character if state == "kept" else None
     start = encode(prime or first or model.first_character, model.alphabet, replacement)

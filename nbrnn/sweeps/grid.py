@@ -40,8 +40,8 @@ class Grid:
                 SETTINGS[name].checked(name, value)
         self.check_effects()
         if self.draws is not None:
-            check_whole("--random", self.draws, 1, MAX_RUNS)
-        check_whole("--sweep-seed", self.draw_seed, 0, 2**63 - 1)
+            check_range("--random", self.draws, 1, MAX_RUNS, whole=True)
+        check_range("--sweep-seed", self.draw_seed, 0, 2**63 - 1, whole=True)
         count = self.size if self.draws is None else min(self.draws, self.size)
         if count * len(self.seeds) > MAX_RUNS:
             raise ConfigError(
@@ -163,13 +163,6 @@ def values_of(name: str, values: Any) -> list[Any]:
     if len(plain) > MAX_VALUES:
         raise ConfigError(f"{name} has more than {MAX_VALUES:,} values")
     return list(dict.fromkeys(SETTINGS[name].checked(name, value) for value in plain))
-
-
-def check_whole(option: str, value: Any, least: int, most: float = math.inf) -> None:
-    """Raise ConfigError unless a value is a whole number from `least` to `most`."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ConfigError(f"{option} must be a whole number, not {value!r}")
-    check_range(option, int(value), least, most)
 
 
 def parse(name: str, text: str) -> list[Any]:

@@ -19,7 +19,7 @@ from nbrnn.runs.training_state import LOOK_EVERY
 from nbrnn.storage.append_logs import Validation, best_after
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DROPPED, Halving, Round, Standing, Summary
-from nbrnn.sweeps.grid import Grid, check_whole
+from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job
 
 MAX_RATE = 10_000
@@ -31,7 +31,7 @@ def halving_of(rate: int | None, start: float | None) -> Halving | None:
         if start is not None:
             raise ConfigError("--halving-from goes with --halving: give that, too")
         return None
-    check_whole("--halving", rate, 2, MAX_RATE)
+    check_range("--halving", rate, 2, MAX_RATE, whole=True)
     if start is not None:
         if isinstance(start, bool) or not isinstance(start, int | float):
             raise ConfigError(f"--halving-from must be a number, not {start!r}")

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import joblib
 from msgspec import structs
 
+from nbrnn.config import check_choice, check_range
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError
 from nbrnn.runs.finalize import draw_loss
@@ -21,7 +22,7 @@ from nbrnn.runs.training_state import make_ready
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DONE, DROPPED, FAILURES, Halving, Round, Summary, SweepRequest
 from nbrnn.storage.sweep_folder import SweepFolder
-from nbrnn.sweeps.grid import Grid, check_whole
+from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job, run_job
 from nbrnn.sweeps.planning import done_before, plan, request_of
 from nbrnn.sweeps.successive_halving import HalvingRounds, check_grid
@@ -162,8 +163,8 @@ def check_options(
     backend: Backend | None, jobs: int, scheduler: str | None, max_failures: int | None
 ) -> None:
     """Raise ConfigError for options of a sweep that are out of range or do not go together."""
-    if backend not in (None, *get_args(Backend)):
-        raise ConfigError(f"--backend must be {' or '.join(get_args(Backend))}, not {backend}")
+    if backend is not None:
+        check_choice("--backend", backend, get_args(Backend))
     if scheduler is not None and not isinstance(scheduler, str):
         raise ConfigError(f"--scheduler must be an address, as tcp://HOST:8786, not {scheduler!r}")
     if backend == "dask" and scheduler is None:
@@ -171,9 +172,9 @@ def check_options(
     if backend not in (None, "dask") and scheduler is not None:
         raise ConfigError(f"--scheduler goes with --backend dask, not {backend}")
     if jobs != -1:
-        check_whole("--jobs", jobs, 1, MAX_JOBS)
+        check_range("--jobs", jobs, 1, MAX_JOBS, whole=True)
     if max_failures is not None:
-        check_whole("--max-failures", max_failures, 1)
+        check_range("--max-failures", max_failures, 1, whole=True)
 
 
 @contextmanager

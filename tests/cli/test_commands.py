@@ -88,7 +88,8 @@ def test_help_and_version(nbrnn, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     commands = nbrnn("--help").stdout.partition("Commands:")[2]
     assert "..." not in commands
-    assert len(commands.splitlines()) == 15  # each in one line
+    assert len(commands.splitlines()) == 17  # each in one line, and the page of the documentation
+    assert nbrnn("train", "--help").stdout.endswith("More: docs/reference/settings.md\n")
     assert re.fullmatch(r"nbrnn \d+\.\d+\.\d+\n", nbrnn("--version").stdout)
 
 

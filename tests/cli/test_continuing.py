@@ -1,4 +1,4 @@
-"""Going on from what is there: lengths, copies, kept states, warnings."""
+"""Runs that continue: lengths, copies, kept states, warnings."""
 
 import json
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
 SMALL = ["--hidden", "5", "--sample-every", "0", "--quiet"]
 
 
-def test_without_a_length_the_folders_own_counts(nbrnn, text_file, tmp_path):
+def test_without_a_length_that_of_the_folder_is_taken(nbrnn, text_file, tmp_path):
     nbrnn("train", text_file, *SMALL, "--updates", "250", "--out", "tour")
     before = bits(tmp_path / "tour")
     nbrnn("train", text_file, *SMALL, "--out", "tour")
@@ -27,7 +27,7 @@ def test_without_a_length_the_folders_own_counts(nbrnn, text_file, tmp_path):
     assert RunFolder(tmp_path / "tour").read_summary().updates == 2 * 199
 
 
-def test_a_run_goes_on_in_a_new_folder(nbrnn, text_file, tmp_path):
+def test_a_run_continues_in_a_new_folder(nbrnn, text_file, tmp_path):
     nbrnn("train", text_file, *SMALL, "--updates", "150", "--out", "old")
     before = bits(tmp_path / "old")
     nbrnn("train", "--from", "old", "--out", "new", "--updates", "300", "-q")
@@ -75,8 +75,8 @@ def lost(corpus, tmp_path):
 def test_a_model_that_is_lost_from_zero_is_warned_of(nbrnn, lost, text_file):
     again = ["train", text_file, "--hidden", 5, "--seed", 1, "--out", lost.run("1")]
     done = nbrnn(*again)
-    assert "warning: from h = 0 the best model loses 10.9 nats per character" in done.stderr
-    assert "score of the best model, read from h = 0: 10.9 nats per character" in done.stdout
+    assert "warning: from h = 0 the best model has a loss of 10.9 nats per character" in done.stderr
+    assert "loss of the best model from h = 0: 10.9 nats per character" in done.stdout
     assert nbrnn(*again, "-q").stderr == ""
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from nbrnn.cli import progress_bars
-from nbrnn.cli.progress_bars import Screen, SweepWatcher, Watcher
+from nbrnn import progress_bars
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
+from nbrnn.progress_bars import ProgressDisplay, RunDisplay, SweepDisplay
 from nbrnn.runs.observer import Progress
 from nbrnn.storage.schemas import Summary
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -27,12 +27,12 @@ PROGRESS = Progress(
 )
 
 
-def watcher_of(updates_per_epoch, quiet=False, **settings):
+def display_of(updates_per_epoch, quiet=False, **settings):
     """Return what watches a run on a text of so many windows."""
     text = Corpus.from_text("a" + "ab" * (updates_per_epoch * 25 // 2), "ab")
     config = RunConfig(**settings)
     assert (len(text) - 1) // config.seq_length == updates_per_epoch
-    return Watcher("run", config, text, quiet)
+    return RunDisplay("run", config, text, quiet)
 
 
 def screenshot(screen):
@@ -49,46 +49,46 @@ def terminal(monkeypatch):
 
 
 def test_a_line_about_a_run_is_whole(terminal):
-    watcher = watcher_of(27_888)
-    watcher.bars.disable = False
-    watcher.started(0, PROGRESS.updates)
-    watcher.progressed(PROGRESS)
-    (line,) = screenshot(watcher)
+    display = display_of(27_888)
+    display.bars.disable = False
+    display.started(0, PROGRESS.updates)
+    display.progressed(PROGRESS)
+    (line,) = screenshot(display)
     assert line.startswith("epoch 7.0/20 · smooth loss 105.61 nats/window · 51,234 updates/s ")
     assert "35%" in line
     assert len(line) <= 80
 
 
 def test_the_held_out_loss_stands_beside_the_smooth_one_in_its_unit(terminal):
-    watcher = watcher_of(27_888, validation=0.1)
-    watcher.bars.disable = False
+    display = display_of(27_888, validation=0.1)
+    display.bars.disable = False
     of_20_epochs = replace(PROGRESS, update=25_099 * 7, updates=25_099 * 20, smooth_loss=52.75)
-    watcher.started(0, of_20_epochs.updates)
-    watcher.progressed(replace(of_20_epochs, held_out_loss=2.0625))
-    (line,) = screenshot(watcher)
-    assert line.startswith("epoch 7.0/20 · held out 2.062, smooth 2.110 nats/character … ")
+    display.started(0, of_20_epochs.updates)
+    display.progressed(replace(of_20_epochs, held_out_loss=2.0625))
+    (line,) = screenshot(display)
+    assert line.startswith("epoch 7.0/20 · validation 2.062, smooth 2.110 nats/character … ")
 
 
 def test_lines_about_a_sweep_have_whole_words(terminal, corpus, tmp_path):
     jobs = plan(grid({"epsilon": "1e-8,0.001", "sigma": "0.01,0.1", "clip": "5,10", "eta": "0.1,0.2"}),
                 corpus, SweepFolder(tmp_path))  # fmt: skip
-    watcher = SweepWatcher("s", corpus, quiet=False)
-    watcher.planned(Outcome(jobs))
-    watcher.started(jobs[0], 0, 400)
-    (whole, row) = screenshot(watcher)
+    display = SweepDisplay("s", corpus, quiet=False)
+    display.planned(Outcome(jobs))
+    display.started(jobs[0], 0, 400)
+    (whole, row) = screenshot(display)
     name = "eta 0.1, sigma 0.01, epsilon 1e-08, clip 5, seed 0"
     assert f" {name} " in row
-    watcher.progressed(jobs[0], replace(PROGRESS, update=200, updates=400))
-    (whole, row) = screenshot(watcher)
+    display.progressed(jobs[0], replace(PROGRESS, update=200, updates=400))
+    (whole, row) = screenshot(display)
     assert whole.startswith("0/64 runs · best 99.50 nats/window: eta 0.1, sigma 0.01 … ")
     assert row.startswith(f"  105.61  {name} ")
-    watcher.ended(jobs[0], Summary(status="finished", smooth_loss_best=99.5))
-    watcher.drawing(3, 64)
-    assert any(line.startswith("pictures of runs: 3 of 64 ") for line in screenshot(watcher))
+    display.ended(jobs[0], Summary(status="finished", smooth_loss_best=99.5))
+    display.drawing(3, 64)
+    assert any(line.startswith("pictures of runs: 3 of 64 ") for line in screenshot(display))
 
 
 def test_steps_are_bars_of_their_own(terminal):
-    with Screen(quiet=False) as screen:
+    with ProgressDisplay(quiet=False) as screen:
         screen.step("runs read", 1, 400)
         screen.step("runs read", 2, 400)
         screen.step("pictures", 1, 5)
@@ -99,22 +99,22 @@ def test_steps_are_bars_of_their_own(terminal):
 
 def test_a_log_has_a_line_now_and_then(capsys, monkeypatch):
     monkeypatch.setattr(progress_bars, "LOG_SECONDS", 0)
-    watcher = watcher_of(1000)
-    watcher.started(0, 50_000)
+    display = display_of(1000)
+    display.started(0, 50_000)
     for update in range(10, 50_001, 10):
-        watcher.progressed(replace(PROGRESS, update=update, updates=50_000))
+        display.progressed(replace(PROGRESS, update=update, updates=50_000))
     _, *lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == progress_bars.MOST_LINES
+    assert len(lines) == progress_bars.MAX_LOG_LINES
     assert lines[0].startswith("update 10 of 50,000 · epoch 0.0/50 · smooth loss 105.61 nats/window · ")
     monkeypatch.setattr(progress_bars, "LOG_SECONDS", 1e9)
-    watcher.started(0, 50_000)
-    watcher.progressed(PROGRESS)
+    display.started(0, 50_000)
+    display.progressed(PROGRESS)
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_a_quiet_run_has_no_log(capsys, monkeypatch):
     monkeypatch.setattr(progress_bars, "LOG_SECONDS", 0)
-    watcher = watcher_of(1000, quiet=True)
-    watcher.started(0, PROGRESS.updates)
-    watcher.progressed(PROGRESS)
+    display = display_of(1000, quiet=True)
+    display.started(0, PROGRESS.updates)
+    display.progressed(PROGRESS)
     assert capsys.readouterr().err == ""

@@ -30,8 +30,8 @@ def test_train_prints_one_json_document(nbrnn, text_file, tmp_path):
     again = nbrnn("train", text_file, *FAST, "--json")
     assert json.loads(again.stdout) == document
     assert "Training" not in again.stderr
-    assert "was finished before and is left as it is" in again.stderr
-    (hint,) = re.findall(r"nbrnn (train --resume \S+) --epochs N makes it longer", again.stderr)
+    assert ": already finished; to train longer: " in again.stderr
+    (hint,) = re.findall(r"to train longer: nbrnn (train --resume \S+) --epochs N", again.stderr)
     longer = json.loads(nbrnn(*hint.split(), "--epochs", "2", "--json").stdout)
     assert (longer["status"], longer["epochs"]) == ("finished", 2)
     assert nbrnn("train", text_file, *FAST, "--force", "-q").stderr == ""
@@ -100,7 +100,7 @@ def test_diverging_is_exit_code_1(nbrnn, text_file):
     assert document["status"] == "diverged"
     assert f"update {document['diverged_at']}" in done.stderr
     again = nbrnn("train", text_file, *FAST, "--eta", "1e30", code=1)
-    assert "had diverged before and is left as it is" in again.stderr
+    assert ": already diverged; to train again: --force" in again.stderr
 
 
 @pytest.mark.parametrize("name", ["a$b^$c.txt", "红楼梦.txt", b"nov\xe9l.txt", "-x.txt", "a b.txt"])

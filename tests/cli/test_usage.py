@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from harness import one_line_error, run_program
@@ -168,11 +170,25 @@ def test_a_name_in_a_title_cannot_control_the_terminal(nbrnn, run_folder, text_f
 
 
 @pytest.mark.slow
-def test_a_wrong_backend_of_matplotlib_is_none_of_ours(text_file, tmp_path):
-    environment = {**os.environ, "MPLBACKEND": "nonsense"}
+def test_matplotlib_needs_no_backend_and_no_home(text_file, tmp_path):
+    folders = ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in folders}
+    environment |= {"MPLBACKEND": "nonsense", "HOME": str(text_file / "home")}
     train = ["train", text_file, "--hidden", "2", "--updates", "0", "--out", tmp_path / "run", "-q"]
-    run_program(*train, env=environment)
+    assert run_program(*train, env=environment).stderr == ""
     assert (tmp_path / "run" / "loss.png").exists()
+
+
+@pytest.mark.slow
+def test_warnings_of_libraries_are_not_printed():
+    code = (
+        "import warnings, nbrnn.cli.presets\n"
+        "from nbrnn.cli.main import app\n"
+        "nbrnn.cli.presets.print_wrapped = lambda text: warnings.warn(text)\n"
+        "app(['presets'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
 
 
 def test_control_characters_are_escaped_for_eyes():

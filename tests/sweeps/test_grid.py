@@ -61,7 +61,7 @@ def test_seeds_are_inclusive(text):
         ("dtype", "float16", "--dtype must be"),
         ("clip", "5,None", "--clip takes numbers"),
         ("sigma", "none", "--sigma takes numbers"),
-        ("optimizer", "adam,lion", "--optimizer must be adagrad or rmsprop or adam or sgd, not lion"),
+        ("optimizer", "adam,lion", r"--optimizer must be adagrad, rmsprop, adam or sgd \(got 'lion'\)"),
         ("beta1", "0.8,0.9", "--beta1 has no effect with --optimizer adagrad: leave it out"),
         ("chunks", "10", "--chunks has no effect with --order sequential: leave it out"),
         ("patience", "3", "--patience has no effect with --validation 0"),

@@ -14,10 +14,9 @@ from msgspec import structs
 
 from nbrnn.assignment.gather import gather
 from nbrnn.cli.dry_run import DryRun
-from nbrnn.cli.progress_bars import SweepWatcher
-from nbrnn.cli.sweeps import did_not_finish
 from nbrnn.corpus import load
 from nbrnn.errors import ConfigError
+from nbrnn.progress_bars import SweepDisplay, describe_failures
 from nbrnn.reports.answers import answers
 from nbrnn.reports.tables import read
 from nbrnn.storage.run_folder import RunFolder
@@ -200,7 +199,7 @@ def test_a_run_that_failed_is_tried_again_before_anything_is_decided(
         outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
     assert (outcome.undecided, outcome.failures()[victim]) == (True, "failed: no memory")
     assert rounds_of(tmp_path) == [[]]
-    assert "no configuration is dropped until" in did_not_finish(outcome)
+    assert "no configuration is dropped until" in describe_failures(outcome)
     outcome = sweep(LISTS, corpus, tmp_path, halving=HALVING)
     assert not outcome.undecided
     assert rounds_of(tmp_path) == rounds_of(halved)
@@ -209,7 +208,7 @@ def test_a_run_that_failed_is_tried_again_before_anything_is_decided(
 
 @pytest.mark.slow
 def test_a_round_that_goes_on_counts_what_was_done_before(corpus, tmp_path):
-    class Counting(SweepWatcher):
+    class Counting(SweepDisplay):
         def decided(self, decided):
             counts.append((self.runs_ended, self.runs_in_round))
             super().decided(decided)
@@ -394,7 +393,7 @@ def test_the_command_says_what_it_does(nbrnn, text_file, monkeypatch):
     assert planned[-2:] == ["3 runs, 3 to do", rounds]
     done = nbrnn(*command)
     assert done.stdout.startswith("s: 1 of 3 runs finished, 2 dropped\n")
-    assert "After 100 updates 2 of 3 configurations go on." in done.stderr.splitlines()
+    assert "After 100 updates 2 of 3 configurations continue." in done.stderr.splitlines()
     document = json.loads(nbrnn(*command, "--json").stdout)
     assert (document["finished"], document["dropped"], document["done_before"]) == (1, 2, 3)
     assert sorted(row["status"] for row in document["runs"]) == ["dropped", "dropped", "finished"]
