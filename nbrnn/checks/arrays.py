@@ -26,8 +26,8 @@ def read(path: Path) -> dict[str, Array]:
     Texts stay texts; anything else that is no number is refused.
     """
     contents = array_files.read(path)
-    if contents.objects:
-        raise as_object(path, contents.objects[0])
+    for name in contents.unread:
+        raise as_object(path, name)
     if not contents.arrays:
         raise CheckError(f"{path} holds no arrays")
     return plain(contents.arrays, str(path))

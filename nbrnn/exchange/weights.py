@@ -117,8 +117,8 @@ def named_by_letter(path: Path, contents: Contents) -> dict[str, Array]:
     if whole:
         heads = ", ".join(head.strip("./") for head in whole)
         raise StoreError(f"{path} has several sets of weights ({heads}): save one of them alone")
-    if contents.objects:
-        which = f"{contents.objects[0]} is an object array, which is not unpickled"
+    for name, what in contents.unread.items():
+        which = f"{name} is {what}, which is not read"
         raise StoreError(f"{path}: {which}: save with {SAVE_NUMPY}")
     names = ", ".join(contents.arrays) or "none"
     raise StoreError(

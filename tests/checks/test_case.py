@@ -124,9 +124,9 @@ def test_what_is_no_file_of_arrays(nbrnn, tmp_path):
     for name, said in [
         ("object.npz", r"RNN is an object array .* np.savez\(FILE, \*\*RNN\)"),
         ("empty.npz", "holds no arrays"),
-        ("damaged.npz", "damaged, or no .npz file"),
-        ("damaged.mat", "no file of MATLAB"),
-        ("damaged.safetensors", "damaged, or no .safetensors file"),
+        ("damaged.npz", "damaged, or not a .npz file"),
+        ("damaged.mat", "not a file of MATLAB"),
+        ("damaged.safetensors", "damaged, or not a .safetensors file"),
         ("new.mat", "-v7"),
         ("folder.npz", "cannot read folder.npz"),
         ("none.npz", "there is no none.npz"),
