@@ -25,16 +25,16 @@ from nbrnn.checks.reference import (
     signals,
 )
 from nbrnn.checks.report import Finding, Row
-from nbrnn.checks.spellings import Sorted
 from nbrnn.checks.steps import Theta
 from nbrnn.checks.updates import Gradient, Stepping, Steps
 from nbrnn.config import option_name
 from nbrnn.errors import CheckError
+from nbrnn.exchange.names import SortedArrays
 from nbrnn.network.layout import NAMES
 from nbrnn.typing import Array
 
 
-def examine_steps(done: Examination, found: Sorted, n: int) -> None:
+def examine_steps(done: Examination, found: SortedArrays, n: int) -> None:
     """Add the rows of the parameters after n steps, and what is wrong with them.
 
     The first step is along the program's own gradients, where it gave them all; else along what they

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from nbrnn.checks.matching import error
-from nbrnn.checks.problem import Reading, arranged, oriented
-from nbrnn.checks.spellings import Named, Sorted
+from nbrnn.checks.problem import Reading, arranged
+from nbrnn.exchange.names import Named, SortedArrays
+from nbrnn.exchange.weights import oriented
 from nbrnn.network.layout import NAMES, shapes
 from nbrnn.typing import Array
 
@@ -50,7 +51,7 @@ class Answer:
         return min(self.beside(right), key=lambda pair: error(*pair), default=None)
 
 
-def forward_answers(found: Sorted, reading: Reading) -> dict[str, Answer]:
+def forward_answers(found: SortedArrays, reading: Reading) -> dict[str, Answer]:
     """Return states, logits, probabilities and loss."""
     if reading.problem is None:
         return {}

@@ -18,9 +18,9 @@ from nbrnn.checks.matching import everything
 from nbrnn.checks.problem import Reading, readings
 from nbrnn.checks.report import Finding, Report
 from nbrnn.checks.series import examine_series
-from nbrnn.checks.spellings import Role, Sorted, np_equal, sort
 from nbrnn.config import RunConfig, check_range, option_name
 from nbrnn.errors import CheckError
+from nbrnn.exchange.names import Role, SortedArrays, same_numbers, sort_arrays
 from nbrnn.network.layout import NAMES
 from nbrnn.presets import with_preset
 from nbrnn.typing import Array
@@ -91,18 +91,24 @@ def arrays_of(source: Source) -> dict[str, Array]:
 
 def with_case(
     given: Mapping[str, Array], case: Mapping[str, Array] | None
-) -> tuple[Sorted, dict[str, Any] | None]:
+) -> tuple[SortedArrays, dict[str, Any] | None]:
     """Return a program's arrays by their roles, with the inputs of an exercise, and what that is."""
     texts = {name: array for name, array in given.items() if array.dtype.kind in "US"}
-    found = sort({name: array for name, array in given.items() if name not in texts})
+    found = sort_arrays({name: array for name, array in given.items() if name not in texts})
     found.unknown.extend(name for name in texts if name != cases.NAME)
     text = texts.get(cases.NAME)
     if case is not None:
-        of_case = sort({name: array for name, array in case.items() if array.dtype.kind not in "US"})
+        of_case = sort_arrays(
+            {name: array for name, array in case.items() if array.dtype.kind not in "US"}
+        )
         for role, arrays in of_case.by_role.items():
             if role.kind in ("parameter", "input"):
                 same = found.by_role.get(role)
-                if role.kind == "parameter" and same and not np_equal(same[0].array, arrays[0].array):
+                if (
+                    role.kind == "parameter"
+                    and same
+                    and not same_numbers(same[0].array, arrays[0].array)
+                ):
                     name = same[0].name
                     raise CheckError(f"{name} is not the exercise's: is it changed in place?")
                 found.by_role[role] = arrays
@@ -117,7 +123,7 @@ class Best:
         self.reading, self.config, self.examination = reading, config, examination
 
 
-def best_of(found: Sorted, settings: Mapping[str, Any], steps: int) -> Best:
+def best_of(found: SortedArrays, settings: Mapping[str, Any], steps: int) -> Best:
     """Return the reading in which least is wrong; losses are sums or means where nothing says which."""
     series = {role.kind for role in found.by_role} <= {"series"}
     losses = [settings["loss"]] if "loss" in settings else ["sum", "mean"]
@@ -141,7 +147,7 @@ def best_of(found: Sorted, settings: Mapping[str, Any], steps: int) -> Best:
     return best
 
 
-def likeliest(found: Sorted, mean: bool) -> list[Reading]:
+def likeliest(found: SortedArrays, mean: bool) -> list[Reading]:
     """Return the readings that fit the shapes of most answers, those that fit the numbers first."""
     ranked = []
     for reading in readings(found, mean):
@@ -165,7 +171,7 @@ def notes(
     reading: Reading | None,
     config: RunConfig,
     exercise: Mapping[str, Any] | None,
-    found: Sorted,
+    found: SortedArrays,
     by_numbers: bool,
 ) -> list[str]:
     """Return how the arrays were understood; `by_numbers`: the loss was not told, but found."""

@@ -17,9 +17,9 @@ from nbrnn.checks.multiples import Scaling
 from nbrnn.checks.problem import Reading
 from nbrnn.checks.reference import LOSS_FAULTS, OUTPUT_FAULTS, STATE_FAULTS, Fault, forward
 from nbrnn.checks.report import Finding, Row
-from nbrnn.checks.spellings import Sorted
 from nbrnn.config import RunConfig
 from nbrnn.errors import CheckError
+from nbrnn.exchange.names import SortedArrays
 from nbrnn.network.layout import NAMES
 from nbrnn.typing import Array
 
@@ -62,7 +62,7 @@ class Examination:
 
     # ------------------------------------------------------------ answers and gradients
 
-    def examine(self, found: Sorted) -> None:
+    def examine(self, found: SortedArrays) -> None:
         """Look at everything but steps and series."""
         if self.reading.problem is None:
             return

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from nbrnn.checks.spellings import Named, Role, Sorted
 from nbrnn.errors import CheckError
-from nbrnn.network.layout import NAMES, shapes
+from nbrnn.exchange.names import Named, Role, SortedArrays
+from nbrnn.exchange.weights import layouts_in
 from nbrnn.typing import Array
-
-LAYOUTS = ("column", "row")
 
 
 @dataclass(frozen=True)
@@ -70,40 +68,10 @@ def arranged(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
             yield squeezed.transpose(order).reshape(shape)
 
 
-def oriented(name: str, array: Array, layout: str, m: int, K: int) -> Array | None:
-    """Return a parameter, or its gradient, as in the equations; None if it has another shape."""
-    shape = shapes(m, K)[name]
-    if len(shape) == 1:
-        return array.reshape(shape) if array.size == shape[0] == max(array.shape, default=1) else None
-    stored = shape if layout == "column" else shape[::-1]
-    squeezed = (
-        array.reshape(stored)
-        if tuple(n for n in array.shape if n > 1) == tuple(n for n in stored if n > 1)
-        else None
-    )
-    return None if squeezed is None else squeezed if layout == "column" else squeezed.T
-
-
-def readings(found: Sorted, mean: bool) -> list[Reading]:
+def readings(found: SortedArrays, mean: bool) -> list[Reading]:
     """Return all ways to understand the inputs of a file by their shapes. Raises CheckError."""
-    parameters = found.of("parameter")
-    missing = [name for name in NAMES if name not in parameters]
-    if missing:
-        raise CheckError(f"{' '.join(missing)}: not in the file, without which nothing can be computed")
-    m, K = parameters["b"].array.size, parameters["c"].array.size
-    of_layouts = {}
-    for layout in LAYOUTS:
-        theta = {name: oriented(name, parameters[name].array, layout, m, K) for name in NAMES}
-        if all(array is not None for array in theta.values()):
-            of_layouts[layout] = {name: np.asarray(array, float) for name, array in theta.items()}
-    if not of_layouts:
-        said = ", ".join(f"{each.name} {each.array.shape}" for each in parameters.values())
-        raise CheckError(
-            f"no network has parameters of these shapes: {said}; with b ({m},) and c ({K},) U is "
-            f"({m}, {K}) in columns, ({K}, {m}) in rows, and V the other way round"
-        )
-    if not all(np.isfinite(array).all() for array in next(iter(of_layouts.values())).values()):
-        raise CheckError("the parameters hold numbers that are not finite")
+    of_layouts = layouts_in(found.parameters(), found.layout)
+    K, m = next(iter(of_layouts.values()))["V"].shape
     inputs = [name for name in "xy" if Role("input", name) in found.by_role]
     if not inputs:
         return [Reading(layout, theta, None) for layout, theta in of_layouts.items()]
@@ -118,7 +86,7 @@ def readings(found: Sorted, mean: bool) -> list[Reading]:
     ]
 
 
-def windows_of(found: Sorted, m: int, K: int) -> Iterator[tuple[Array, Array, Array]]:
+def windows_of(found: SortedArrays, m: int, K: int) -> Iterator[tuple[Array, Array, Array]]:
     """Yield X, Y (T, B, K) and h0 (B, m) in each way that their shapes allow."""
     given = {name: found.by_role[Role("input", name)] for name in "xy"}
     starts = starts_of([each.array for name in "xy" for each in given[name]], K)

@@ -8,11 +8,11 @@ from nbrnn.checks import causes
 from nbrnn.checks.examine import Examination, finite
 from nbrnn.checks.matching import error
 from nbrnn.checks.report import Finding, Row
-from nbrnn.checks.spellings import Sorted
 from nbrnn.checks.updates import explain_smoothing
+from nbrnn.exchange.names import SortedArrays
 
 
-def examine_series(done: Examination, found: Sorted, T: int | None) -> None:
+def examine_series(done: Examination, found: SortedArrays, T: int | None) -> None:
     """Add the row of a smooth series, and what is wrong with it. T, where it is known otherwise."""
     series = found.of("series")
     if not {"losses", "smooth"} <= set(series):

@@ -150,7 +150,7 @@ def read_safetensors(data: bytes) -> Contents:
         raise ValueError
     header = msgspec.json.decode(data[8 : 8 + size], type=SafetensorsHeader)
     contents = Contents(metadata=header.metadata)
-    for name, tensor in deserialize(data):
+    for name, tensor in deserialize(data):  # type: ignore[no-untyped-call]
         dtype, stored = tensor["dtype"], tensor["data"]
         if dtype == "BF16":
             array = (np.frombuffer(stored, "<u2").astype("<u4") << 16).view("<f4")

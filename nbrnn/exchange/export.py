@@ -12,8 +12,8 @@ from nbrnn.config import option_name
 from nbrnn.corpus import code_points
 from nbrnn.errors import ConfigError
 from nbrnn.exchange.array_files import write_mat, write_npz
+from nbrnn.exchange.names import Orientation
 from nbrnn.exchange.onnx_graph import write_onnx
-from nbrnn.exchange.weights import Orientation
 from nbrnn.storage.atomic_files import write_atomically
 from nbrnn.storage.checkpoint import Checkpoint, initial_state
 from nbrnn.storage.checksummed_arrays import write_safetensors

@@ -169,12 +169,12 @@ def test_all_commands_take_it(nbrnn, run_folder, text_file, theta):
 BAD = {
     "no U": lambda t: {name: t[name] for name in ("W", "V", "b", "c")},
     "not square": lambda t: {**t, "W": t["W"][:, 1:]},
-    "belong to no network": lambda t: {**t, "V": t["V"].T},
+    "no network has": lambda t: {**t, "V": t["V"].T},
     "of an LSTM": lambda t: {**by_torch(t), "rnn.weight_hh_l0": np.tile(t["W"], (4, 1))},
     "several recurrent layers": lambda t: {**by_torch(t), "rnn.weight_hh_l1": t["W"]},
     "one nn.Linear": lambda t: {**by_torch(t), "embedding.weight": t["V"]},
     "not finite": lambda t: {**t, "b": t["b"] * np.nan},
-    "b has 1 numbers": lambda t: {**t, "b": t["b"][:1]},
+    "b (1,) is not a vector of 20": lambda t: {**t, "b": t["b"][:1]},
     "several sets": lambda t: {f"{g}.{n}": a for g in ("best", "last") for n, a in t.items()},
 }
 
@@ -183,7 +183,7 @@ BAD = {
 def test_weights_that_are_none_are_one_line(nbrnn, text_file, theta, tmp_path, said):
     file = save("bad.npz", BAD[said](theta[0]))
     line = one_line_error(nbrnn("import", file, "--text", text_file, code=2))
-    assert ("lacks weights" if said == "no U" else said) in line
+    assert ("U: not in the file" if said == "no U" else said) in line
     assert not (tmp_path / "results").exists()
 
 
