@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
 
@@ -50,12 +50,13 @@ class Problem:
 class Reading:
     """One way to understand a file: the layout of its parameters, and the problem.
 
-    `problem` is None where the file has no inputs: then only steps can be looked at.
+    `problem` is None where the file has no inputs: then only steps can be checked. A file of series
+    alone has no parameters either.
     """
 
-    layout: str
-    theta: dict[str, Array]
-    problem: Problem | None
+    layout: str = ""
+    theta: dict[str, Array] = field(default_factory=dict)
+    problem: Problem | None = None
 
 
 def arranged(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:

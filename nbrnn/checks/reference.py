@@ -2,7 +2,7 @@
 
     a_t = W h_{t-1} + U x_t + b      h_t = tanh(a_t)      o_t = V h_t + c      p_t = softmax(o_t)
 
-A fault is the name of a mistake, or a pair of it and a number. Without faults everything is right.
+Without faults everything is right.
 """
 
 from __future__ import annotations
@@ -12,48 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nbrnn.checks.faults import ASSEMBLY_FAULTS, PART_FAULTS, SUM_FAULTS, Fault
 from nbrnn.checks.problem import Problem
 from nbrnn.typing import Array
 
-Fault = str | tuple[str, int]
 Faults = Collection[Fault]
 
-STATE_FAULTS = (
-    "h_0 ignored",
-    "state not handed on",
-    "every step but the first from 0",
-    "W transposed",
-    "b left out",
-    "x read as indices",
-    "sigmoid for tanh",
-    "no tanh",
-    "reads y",
-)
-OUTPUT_FAULTS = ("h_{t-1} for h_t in o", "c left out", "softmax over time", "softmax over all")
-LOSS_FAULTS = (
-    "targets are x",
-    "targets late",
-    "targets early",
-    "y read as indices",
-    "y read as K indices",
-    "softmax twice",
-    "log missing",
-)
-BACKWARD_FAULTS = (
-    "next step missing",
-    "tanh' missing",
-    "tanh' missing in the next step's term",
-    "tanh' without the square",
-    "tanh' of a",
-    "tanh' of tanh(h)",
-    "W for its transpose",
-    "only the last loss",
-    "softmax' missing",
-    "softmax' applied twice",
-)
-DERIVED = (
-    "derived"  # the gradient is that of the wrong forward pass, as automatic differentiation has it
-)
+DERIVED = "derived"  # the gradient is that of the wrong forward pass, as by automatic differentiation
 DERIVABLE = {
     "state not handed on",
     "W transposed",
@@ -63,7 +28,7 @@ DERIVABLE = {
     "softmax over time",
     "softmax over all",
 }
-MOST_TRUNCATIONS = 100  # numbers of steps that are tried
+MAX_TRUNCATIONS = 100  # numbers of steps that are tried
 
 
 class States(NamedTuple):
@@ -246,15 +211,13 @@ def truncations(problem: Problem, at: States, do: Array) -> Iterator[tuple[int, 
     slope = 1 - at.H[1:] ** 2
     part = do @ problem.theta["V"] * slope
     total = part.copy()
-    for n in range(1, min(len(do) - 1, MOST_TRUNCATIONS)):
+    for n in range(1, min(len(do) - 1, MAX_TRUNCATIONS)):
         part = part[1:] @ problem.theta["W"] * slope[:-n]
         total[:-n] += part
         yield n, factors(problem, at, do, total.copy())
 
 
 # ---------------------------------------------------------------- gradients, and how they are summed
-
-Assembly = Callable[[Problem, States, Signals], Array]
 
 
 def outer(left: Array, right: Array) -> Array:
@@ -276,7 +239,7 @@ def gradient(
         left = signals.do
     if name == "W" and signals.turned:
         left, right = right, left
-    for fault in sorted(faults, key=ASSEMBLY_FAULTS.index):
+    for fault in (each for each in ASSEMBLY_FAULTS if each in faults):
         if fault == "h_t for h_{t-1}" and name in "WV":
             right = at.H[1:] if name == "W" else at.H[:-1]
         elif fault == "h_0 ignored in it" and name == "W":
@@ -308,18 +271,16 @@ def bias_gradient(series: Array, faults: Collection[str]) -> Array | None:
     return np.asarray(sums[fault]()) if fault in sums else None
 
 
-PARTS: dict[str, slice | tuple[slice, slice]] = {  # of a series (T, B, n), where the sum is not over all
+PARTS: dict[str, slice | tuple[slice, slice]] = {  # of a series (T, B, n)
     "only the last step": slice(-1, None),
     "only the first step": slice(0, 1),
     "only the first window": (slice(None), slice(0, 1)),
 }
-SUMS = ("wrong axis", "summed to one number", "not summed over time", "not summed over windows")
-ASSEMBLY_FAULTS = ("h_t for h_{t-1}", "h_0 ignored in it", "y for x", *PARTS, "transposed", *SUMS)
 OF_GRADIENT = {  # those that each gradient may have
-    "W": {"h_t for h_{t-1}", "h_0 ignored in it", *PARTS, "transposed"},
-    "U": {"y for x", *PARTS, "transposed"},
-    "V": {"h_t for h_{t-1}", *PARTS, "transposed"},
-    "b": {*PARTS, *SUMS},
-    "c": {*PARTS, *SUMS},
+    "W": {"h_t for h_{t-1}", "h_0 ignored in it", *PART_FAULTS, "transposed"},
+    "U": {"y for x", *PART_FAULTS, "transposed"},
+    "V": {"h_t for h_{t-1}", *PART_FAULTS, "transposed"},
+    "b": {*PART_FAULTS, *SUM_FAULTS},
+    "c": {*PART_FAULTS, *SUM_FAULTS},
 }
 OF_BATCHES = {"only the first window", "not summed over windows"}

@@ -122,8 +122,6 @@ def case(
     config = RunConfig(**{**settings, "hidden": hidden})
     text = load(corpus, encoding)
 
-    from nbrnn.checks import arrays
-    from nbrnn.checks.case import case as exercise
+    from nbrnn.checks.case import write
 
-    is_matlab = out.suffix.lower() == ".mat"
-    arrays.write(out, exercise(text, config, layout, blind=blind, first=1 if is_matlab else 0))
+    write(out, text, config, layout, blind=blind)

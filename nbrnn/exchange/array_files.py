@@ -186,6 +186,6 @@ def write_mat(path: Path, arrays: Mapping[str, Array]) -> None:
     from scipy.io import savemat
 
     def write(file: IO[bytes]) -> None:
-        savemat(file, dict(arrays))
+        savemat(file, dict(arrays), oned_as="column")
 
     write_atomically(path, write)

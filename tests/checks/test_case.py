@@ -122,7 +122,7 @@ def test_what_is_no_file_of_arrays(nbrnn, tmp_path):
     (tmp_path / "new.mat").write_bytes(b"MATLAB 7.3 MAT-file" + bytes(600))
     (tmp_path / "folder.npz").mkdir()
     for name, said in [
-        ("object.npz", r"RNN is an object array .* np.savez\(FILE, \*\*RNN\)"),
+        ("object.npz", r"RNN is an object array.* np.savez\(FILE, \*\*RNN\)"),
         ("empty.npz", "holds no arrays"),
         ("damaged.npz", "damaged, or not a .npz file"),
         ("damaged.mat", "not a file of MATLAB"),

@@ -1,31 +1,31 @@
-"""Which mistakes in back-propagation give just what the program gave?"""
+"""The search for the mistakes in back-propagation that give just what the program gave."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from nbrnn.checks.answers import Answer
-from nbrnn.checks.forwards import UNEXPLAINED, Forward
-from nbrnn.checks.matching import Tolerance, norm
-from nbrnn.checks.multiples import Scaling, Scalings, named_factors, scalings
-from nbrnn.checks.problem import Problem
-from nbrnn.checks.reference import (
+from nbrnn.checks.faults import (
     ASSEMBLY_FAULTS,
     BACKWARD_FAULTS,
-    DERIVABLE,
-    DERIVED,
     LOSS_FAULTS,
-    OF_BATCHES,
-    OF_GRADIENT,
     OUTPUT_FAULTS,
     STATE_FAULTS,
     Fault,
+)
+from nbrnn.checks.forward_search import UNEXPLAINED, Forward
+from nbrnn.checks.problem import Problem
+from nbrnn.checks.reference import (
+    DERIVABLE,
+    DERIVED,
+    OF_BATCHES,
+    OF_GRADIENT,
     Signals,
     States,
     forward,
@@ -33,12 +33,15 @@ from nbrnn.checks.reference import (
     signals,
     truncations,
 )
+from nbrnn.checks.scalings import Scaling, Scalings, named_factors, scalings
+from nbrnn.checks.tolerances import Tolerance, norm
 from nbrnn.network.layout import NAMES
 from nbrnn.typing import Array
 
 OF_OUTPUT = {*LOSS_FAULTS, "only the last loss", "softmax' missing", "softmax' applied twice"}
 TRUNCATED = "truncated"  # after any number of steps
 Assembly = tuple[str, ...]
+T = TypeVar("T")
 
 
 class Own(NamedTuple):
@@ -72,6 +75,14 @@ class Backward:
         parts = {part for own in self.own.values() if own for part in own.parts}
         unexplained = sum(own is None for own in self.own.values())
         return len(self.faults) + len(parts) + UNEXPLAINED * unexplained
+
+    def shared(self, part: Callable[[Own], Iterable[T]]) -> dict[T, list[str]]:
+        """Return the mistakes in the sums of single gradients, each with the gradients that have it."""
+        found: dict[T, list[str]] = {}
+        for name, own in self.own.items():
+            for mistake in part(own) if own else ():
+                found.setdefault(mistake, []).append(name)
+        return found
 
     @property
     def unexplained(self) -> list[str]:
@@ -194,7 +205,7 @@ class Search:
             if expected is None or expected.squeeze().shape != array.squeeze().shape:
                 continue
             # what has the shape of the transpose is compared as it
-            said = (*assembly, "transposed") if answer.turned else assembly
+            said = (*assembly, "transposed") if answer.is_transposed else assembly
             same_shape = array.reshape(expected.shape)
             found += [
                 Own(said, how) for how in scalings(same_shape, expected, floor, tolerance, self.factors)

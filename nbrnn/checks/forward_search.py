@@ -1,4 +1,4 @@
-"""Which mistakes in the forward pass give just what the program gave?"""
+"""The search for the mistakes in the forward pass that give just what the program gave."""
 
 from __future__ import annotations
 
@@ -9,21 +9,11 @@ from itertools import combinations
 import numpy as np
 
 from nbrnn.checks.answers import Answer
-from nbrnn.checks.matching import Tolerance, error
-from nbrnn.checks.multiples import Scalings, factors_of_loss, reason_of
+from nbrnn.checks.faults import LOSS_FAULTS, OUTPUT_FAULTS, STATE_FAULTS, Fault
 from nbrnn.checks.problem import Problem
-from nbrnn.checks.reference import (
-    LOSS_FAULTS,
-    OUTPUT_FAULTS,
-    STATE_FAULTS,
-    Fault,
-    States,
-    forward,
-    loss_of,
-    outputs,
-    softmax,
-    states,
-)
+from nbrnn.checks.reference import States, forward, loss_of, outputs, softmax, states
+from nbrnn.checks.scalings import Scalings, factors_of_loss, reason_of
+from nbrnn.checks.tolerances import Tolerance, error
 from nbrnn.typing import Array
 
 UNEXPLAINED = 2.5  # what an array without a cause counts, in causes
@@ -43,7 +33,6 @@ class Forward:
     at: States
     scalings: Scalings = ()
     unexplained: tuple[str, ...] = ()
-    following: tuple[str, ...] = ()
     expected: Mapping[str, Array] = field(default_factory=dict)
 
     @property
@@ -133,11 +122,9 @@ def with_own_arrays(
     H = whole_states(best, answers)
     if "H" in best.unexplained and H is not None:
         best = with_own_states(problem, best, H, tolerance["H"].single)
-    at, following, expected = best.at, [], {}
-    unexplained = []
+    at, unexplained, expected = best.at, [], {}
     for name in best.unexplained:
         if name != "H" and H is not None and agrees(answers, by_name(at), tolerance, name):
-            following.append(name)
             continue
         unexplained.append(name)
         expected[name] = by_name(forward(problem, best.faults) if name == "H" else at)[name]
@@ -146,9 +133,7 @@ def with_own_arrays(
             if own is not None and np.isfinite(own[0]).all():
                 at = at._replace(P=own[0])
                 at = at._replace(loss=loss_of(problem, at.P, best.faults))
-    return replace(
-        best, at=at, unexplained=tuple(unexplained), following=tuple(following), expected=expected
-    )
+    return replace(best, at=at, unexplained=tuple(unexplained), expected=expected)
 
 
 def with_own_states(problem: Problem, best: Forward, H: Array, tolerance: float) -> Forward:

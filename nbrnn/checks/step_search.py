@@ -1,8 +1,7 @@
-"""Which mistakes in the steps, and in the smooth loss, give just what the program gave?"""
+"""The search for the mistakes in the steps that give just what the program gave."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -10,13 +9,12 @@ from itertools import combinations
 import numpy as np
 
 from nbrnn.checks.answers import Answer
-from nbrnn.checks.matching import FLOAT32, FLOAT64, SAFETY, error, norm
-from nbrnn.checks.steps import KEPT, Theta, faults_of, smooth_series, stepped
+from nbrnn.checks.optimizer_steps import Theta, faults_of, stepped
+from nbrnn.checks.tolerances import FLOAT32, FLOAT64, SAFETY, error, norm
 from nbrnn.config import NONE, SETTINGS, RunConfig
-from nbrnn.typing import Array
 
 Gradient = Callable[[Theta], Theta]
-MOST_WORK = 20_000  # steps in all that are tried in pairs of mistakes
+MAX_WORK = 20_000  # steps in all that are tried in pairs of mistakes
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Stepping:
             return best
         faults = faults_of(self.config, self.n)
         sets = [(fault,) for fault in faults]
-        if len(faults) ** 2 * self.n < MOST_WORK:
+        if len(faults) ** 2 * self.n < MAX_WORK:
             sets += list(combinations(faults, 2))  # type: ignore[arg-type]
         for chosen in sets:
             if len(chosen) >= best.cost > 0:
@@ -167,67 +165,3 @@ class Stepping:
             unexplained = list(self.answers)
         multiple = factors.pop() if len(factors) == 1 else None
         return Steps(faults, after, tuple(unexplained), multiple, tight=tight)
-
-
-# ---------------------------------------------------------------- the smooth loss
-
-
-@dataclass(frozen=True)
-class Smoothing:
-    """What explains a smooth series: a mistake, None if there is none known, "" if it is right."""
-
-    fault: str | None
-    expected: Array
-
-
-def explain_smoothing(losses: Array, smooth: Array, T: int | None, K: int | None) -> Smoothing:
-    """Return what is wrong with the smooth series of a series of losses.
-
-    T and K, where they are known, tell a sum from a mean, and how a uniform guess begins.
-    """
-    first = float(losses[0])
-    right = smooth_series(losses, first)
-    if fits(smooth, right):
-        return Smoothing("", right)
-    for fault, start in starts_of(first, T, K):
-        if fits(smooth, smooth_series(losses, start)):
-            return Smoothing(fault, right)
-    if fits(smooth, smooth_series(losses, first, late=True)):
-        return Smoothing("a step late", right)
-    if fits(smooth, smooth_series(losses, first, 1 - KEPT)):
-        return Smoothing("weights exchanged", right)
-    return other_weights(losses, smooth, right)
-
-
-def starts_of(first: float, T: int | None, K: int | None) -> Iterator[tuple[str, float]]:
-    """Yield where a smooth series may begin instead of at the first loss."""
-    yield "begun at 0", (1 - KEPT) * first
-    yield "begun at 0", 0.0
-    for length in [T] if T else range(2, 201):
-        for fault, start in (("sum", length * first), ("mean", first / length)):
-            yield f"begun as a {fault}", start
-            yield f"begun as a {fault}", KEPT * start + (1 - KEPT) * first
-        for guess in (length * math.log(K), math.log(K)) if K else ():
-            yield "begun at a uniform guess", guess
-            yield "begun at a uniform guess", KEPT * guess + (1 - KEPT) * first
-
-
-def other_weights(losses: Array, smooth: Array, right: Array) -> Smoothing:
-    """Return whether the series is smoothed by other weights, or begun elsewhere."""
-    first = float(losses[0])
-    if not np.isfinite(smooth).all():
-        return Smoothing(None, right)
-    steps, pulls = np.diff(smooth), losses[1:] - smooth[:-1]
-    if pulls.size and (share := float(pulls @ steps / max(pulls @ pulls, 1e-300))) > 0:
-        if fits(smooth, smooth_series(losses, first, 1 - share)):
-            return Smoothing(f"weights {1 - share:.4g}", right)
-        if abs(share / (1 - KEPT) - 1) < 1e-3 and fits(smooth, smooth_series(losses, float(smooth[0]))):
-            return Smoothing("begun elsewhere", right)
-    return Smoothing(None, right)
-
-
-def fits(found: Array, right: Array) -> bool:
-    """Whether two series agree in each number, but for the rounding of float32 along the way."""
-    if not np.isfinite(found).all():
-        return False
-    return bool((np.abs(found - right) <= 1e-5 * np.abs(right) + 1e-12).all())

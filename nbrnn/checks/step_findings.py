@@ -1,4 +1,4 @@
-"""Are the parameters after steps what the optimizer makes of them?"""
+"""The comparison of parameters after steps with what the optimizer makes of them."""
 
 from __future__ import annotations
 
@@ -7,26 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from nbrnn.checks import causes
 from nbrnn.checks.answers import Answer, forward_answers, parameter_answers
-from nbrnn.checks.examine import Examination, finite
-from nbrnn.checks.gradients import Own
-from nbrnn.checks.matching import error
-from nbrnn.checks.problem import Problem
-from nbrnn.checks.reference import (
+from nbrnn.checks.examination import FOLLOWS, Examination, errors
+from nbrnn.checks.faults import (
     BACKWARD_FAULTS,
-    DERIVED,
     LOSS_FAULTS,
     OUTPUT_FAULTS,
     STATE_FAULTS,
     Fault,
-    forward,
-    gradient,
-    signals,
+    sentence_of,
 )
+from nbrnn.checks.gradient_search import Own
+from nbrnn.checks.optimizer_steps import Theta
+from nbrnn.checks.reference import DERIVED, forward, gradient, signals
 from nbrnn.checks.report import Finding, Row
-from nbrnn.checks.steps import Theta
-from nbrnn.checks.updates import Gradient, Stepping, Steps
+from nbrnn.checks.step_search import Gradient, Stepping, Steps
 from nbrnn.config import option_name
 from nbrnn.errors import CheckError
 from nbrnn.exchange.names import SortedArrays
@@ -40,14 +35,11 @@ def examine_steps(done: Examination, found: SortedArrays, n: int) -> None:
     The first step is along the program's own gradients, where it gave them all; else along what they
     should be, with the mistakes that were found. All steps are on the same window.
     """
-    layout, theta = done.reading.layout, done.reading.theta
-    if not theta:
-        return
-    m, K = theta["U"].shape
-    answers = parameter_answers(found.of("after"), layout, m, K)
+    theta = done.reading.theta
+    answers = parameter_answers(found.of("after"), done.reading) if theta else {}
     if not answers:
         return
-    own = own_gradients(parameter_answers(found.of("gradient"), layout, m, K), theta)
+    own = own_gradients(parameter_answers(found.of("gradient"), done.reading), theta)
     if own is None and done.reading.problem is None:
         raise CheckError("parameters after a step need the gradients, or x and y, to be checked")
     if own is None or n > 1:
@@ -79,27 +71,26 @@ def without(gradient_at: Gradient, names: Collection[str]) -> Gradient:
 
 def add_unchanged(done: Examination, names: list[str], answers: Mapping[str, Answer]) -> None:
     """Note parameters that no step has changed; if all are such, first of all, since much may follow."""
-    called, arrays = ", ".join(answers[name].name for name in names), tuple(f"{n} after" for n in names)
+    arrays = tuple(f"{name} after" for name in names)
+    sentence = f"{', '.join(answers[name].name for name in names)}: the same as before the step: "
     if len(names) < len(NAMES):
-        sentence = f"{called}: not updated, the same as before the step"
-        done.findings.append(Finding("not updated", sentence, arrays))
+        done.find("not updated", f"{sentence}not updated", arrays)
         return
-    sentence = (
-        f"{called}: the same as before the step: is nothing updated, or are those before changed in "
-        "place, as of a dictionary that is copied without its arrays?"
+    sentence += (
+        "is nothing updated, or are those before changed in place, because a dictionary was copied "
+        "without its arrays?"
     )
     done.find_first(Finding("not updated", sentence, arrays))
 
 
 def find_late_loss(done: Examination, stepping: Stepping, loss: Answer | None) -> None:
     """Say of a loss without an explanation if it is that of the parameters after the step."""
-    problem = done.reading.problem
-    for place, finding in enumerate(done.findings):
+    problem, cause = done.reading.problem, "loss after the step"
+    for finding in done.findings:
         if problem and loss and finding.cause is None and finding.arrays == ("loss",):
             after = forward(problem.with_theta(replace(stepping, n=1).right())).loss
             if loss.error(np.array(after)) <= done.tolerance["loss"].single:
-                cause = "loss after the step"
-                done.findings[place] = replace(finding, cause=cause, sentence=causes.of_fault(cause))
+                done.substitute(finding, replace(finding, cause=cause, sentence=sentence_of(cause)))
 
 
 def own_gradients(gradients: Mapping[str, Answer], theta: Theta) -> Theta | None:
@@ -108,7 +99,7 @@ def own_gradients(gradients: Mapping[str, Answer], theta: Theta) -> Theta | None
         return None
     own = {name: answer.ways[0] for name, answer in gradients.items()}
     fit = all(own[name].shape == theta[name].shape and np.isfinite(own[name]).all() for name in NAMES)
-    return own if fit and not any(answer.turned for answer in gradients.values()) else None
+    return own if fit and not any(answer.is_transposed for answer in gradients.values()) else None
 
 
 def explained_gradient(done: Examination, more: tuple[Fault, ...]) -> Gradient:
@@ -120,35 +111,29 @@ def explained_gradient(done: Examination, more: tuple[Fault, ...]) -> Gradient:
     faults = (*base.faults, *back.faults, *derived, *more)
 
     def at(theta: Theta) -> Theta:
-        here: Problem = problem.with_theta(theta)
+        here = problem.with_theta(theta)
         states = forward(here, faults)
         way_back = signals(here, states, faults)
         found = {}
         for name in NAMES:
-            right = gradient(name, here, states, way_back)
+            right, own = gradient(name, here, states, way_back), back.own.get(name)
+            wrong = gradient(name, here, states, way_back, own.assembly) if own else right
             assert right is not None
-            own = back.own.get(name)
-            wrong = (
-                gradient(name, here, states, way_back, own.assembly) if own and own.assembly else right
-            )
-            same = wrong is not None and wrong.shape == right.shape
-            found[name] = scaled(wrong if same and wrong is not None else right, own)
+            fits = wrong is not None and wrong.shape == right.shape
+            found[name] = scaled(wrong if wrong is not None and fits else right, own)
         return found
 
     return at
 
 
-def scaled(
-    array: np.ndarray[tuple[int, ...], np.dtype[np.float64]], own: Own | None
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Return a gradient with the factor, or clipped as, the program's own is."""
+def scaled(array: Array, own: Own | None) -> Array:
+    """Return a gradient with the factor of the program's own, or clipped as that is."""
     for how in own.scalings if own else ():
         if how.kind == "clipped":
             array = np.clip(array, -how.number, how.number)
-        elif how.kind == "norm":
-            array = array * min(1.0, how.number / float(np.linalg.norm(array)))
         else:
-            array = array * how.number
+            ratio = how.number / float(np.linalg.norm(array))
+            array = array * (min(1.0, ratio) if how.kind == "norm" else how.number)
     return array
 
 
@@ -159,14 +144,7 @@ def with_fault_before(done: Examination, stepping: Stepping) -> tuple[Steps, Fau
         return best, None
     known = done.forward is not None and bool(done.rows)
     for fault in (*(() if known else (*STATE_FAULTS, *OUTPUT_FAULTS, *LOSS_FAULTS)), *BACKWARD_FAULTS):
-        other = Stepping(
-            stepping.theta,
-            stepping.answers,
-            explained_gradient(done, (fault,)),
-            stepping.config,
-            stepping.n,
-            exact=False,
-        )
+        other = replace(stepping, gradient=explained_gradient(done, (fault,)), exact=False)
         after = other.alone()
         if not after.unexplained and best.cost > 1:
             return after, fault
@@ -174,39 +152,29 @@ def with_fault_before(done: Examination, stepping: Stepping) -> tuple[Steps, Fau
 
 
 def add_findings(done: Examination, best: Steps, fault: Fault | None, stepping: Stepping) -> None:
-    """Note what is wrong with the steps."""
-    config = stepping.config
-    inside = config.optimizer != "adam"
-    words = {
-        "clip": f"{config.clip}",
-        "optimizer": config.optimizer,
-        "there": "outside" if inside else "inside",
-        "here": "inside" if inside else "outside",
-    }
-    arrays = tuple(f"{name} after" for name in stepping.answers)
+    """Add what is wrong with the steps."""
+    config, before, after = stepping.config, stepping.theta, stepping.answers
+    here, there = ("outside", "inside") if config.optimizer == "adam" else ("inside", "outside")
+    words = {"clip": f"{config.clip}", "optimizer": config.optimizer, "there": there, "here": here}
+    arrays = [f"{name} after" for name in after]
     for each in (*(() if fault is None else (fault,)), *best.faults):
-        done.findings.append(Finding(str(each), causes.of_fault(each, **words), arrays))
+        done.find_fault(each, arrays, **words)
     if best.optimizer is not None:
         sentence = f"these are steps of {best.optimizer}, where the settings say {config.optimizer}"
-        done.findings.append(Finding("optimizer", sentence, arrays))
+        done.find("optimizer", sentence, arrays)
     if best.multiple is not None:
         eta = f"as if {option_name('eta')} were {best.multiple * config.eta:.4g}"
-        done.findings.append(
-            Finding("eta", f"the step is {best.multiple:g} times what it should be, {eta}", arrays)
-        )
+        done.find("eta", f"the step is {best.multiple:g} times what it should be, {eta}", arrays)
+    others = []
     for name in best.unexplained:
-        shape, answer = stepping.theta[name].shape, stepping.answers[name]
-        if answer.ways[0].shape != shape:
-            sentence = f"{answer.name} has the shape {answer.array.shape}, {name} has {shape}"
-            done.findings.append(Finding(None, sentence, (f"{name} after",), bool(done.findings)))
-    before, after = stepping.theta, stepping.answers
-    before, after = stepping.theta, stepping.answers
-    others = [name for name in best.unexplained if after[name].ways[0].shape == before[name].shape]
+        if after[name].ways[0].shape == before[name].shape:
+            others.append(name)
+        else:
+            done.find_shape(name, after[name], [f"{name} after"])
     if others:
-        names = ", ".join(stepping.answers[name].name for name in others)
+        names = ", ".join(after[name].name for name in others)
         sentence = f"{names}: not what {config.optimizer} makes of the parameters before"
-        follows = bool(done.findings)
-        done.findings.append(Finding(None, sentence, tuple(f"{name} after" for name in others), follows))
+        done.find(None, sentence, [f"{name} after" for name in others])
 
 
 def add_rows(done: Examination, answers: Mapping[str, Answer], stepping: Stepping) -> None:
@@ -214,31 +182,17 @@ def add_rows(done: Examination, answers: Mapping[str, Answer], stepping: Steppin
     right = stepping.right()
     allowed = stepping.rounding(right)
     for name, answer in answers.items():
-        (found,) = answer.ways
-        before = stepping.theta[name]
-        if found.shape != before.shape:
-            row = Row(
-                answer.name,
-                f"{name} after",
-                answer.array.shape,
-                None,
-                None,
-                f"wrong: {len(done.findings)}",
-            )
-            done.rows.append(row)
-            continue
-        change, expected = found - before, right[name] - before
-        off = error(change, expected)
-        blamed = [
-            str(number)
-            for number, finding in enumerate(done.findings, 1)
-            if f"{name} after" in finding.arrays
-        ]
-        largest = float(np.abs(change - expected).max() / max(float(np.abs(expected).max()), 1e-300))
-        verdict = "right" if off <= 1e-9 else "right, in float32"
-        if off > allowed[name] or blamed:
-            verdict = "right" if off <= 1e-9 else f"wrong: {', '.join(blamed)}"
+        (found,), before = answer.ways, stepping.theta[name]
+        largest = off = None
+        if found.shape == before.shape:
+            largest, off = errors(found - before, right[name] - before)
         steps = f"{name} after {stepping.n} step{'s' * (stepping.n > 1)}"
-        done.rows.append(
-            Row(answer.name, steps, answer.array.shape, finite(largest), finite(off), verdict)
-        )
+        row = Row(answer.name, steps, answer.array.shape, largest, off, "right")
+        blame = tuple(finding for finding in done.findings if f"{name} after" in finding.arrays)
+        if off is None or (off > 1e-9 and blame):
+            row = replace(row, verdict="wrong:", is_right=False, findings=blame)
+        elif off > allowed[name]:
+            row = replace(row, verdict=FOLLOWS, is_right=False)
+        elif off > 1e-9:
+            row = replace(row, verdict="right, in float32")
+        done.rows.append(row)

@@ -1,4 +1,4 @@
-"""Is one array a multiple of another, or clipped, and for what reason?"""
+"""Factors and clipping: whether one array is a multiple of another, or clipped, and for what reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nbrnn.checks.matching import error
+from nbrnn.checks.faults import FACTORS
+from nbrnn.checks.tolerances import error
 from nbrnn.typing import Array
 
 # Thresholds that people choose.
@@ -27,6 +28,24 @@ class Scaling(NamedTuple):
     kind: str
     number: float
     reason: str = ""
+
+    @property
+    def cause(self) -> str:
+        """The name of the mistake."""
+        kinds = {"clipped": "clipped by value", "norm": "clipped by norm"}
+        return f"factor {self.reason}" if self.reason else kinds.get(self.kind, self.kind)
+
+    def sentence(self, what: str, clip: float | str) -> str:
+        """Return the sentence of the mistake in these arrays."""
+        number = f"{self.number:g}"
+        sentences = {
+            "clipped": f"clipped to [-{number}, {number}], where the settings say --clip {clip}",
+            "norm": f"clipped by its norm, to {number}",
+            "multiple": f"{number} times what it should be",
+            "zero": "0 everywhere: is anything ever added to it?",
+            "factor": f"{number} times too large, as if the gradients of {number} calls were added up",
+        }
+        return f"{what}: {FACTORS.get(self.reason, sentences[self.kind])}"
 
 
 Scalings = tuple[Scaling, ...]
