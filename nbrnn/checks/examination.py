@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nbrnn.checks import finite_differences, forward_search
+from nbrnn.checks import finite_differences
 from nbrnn.checks.answers import (
     Answer,
     forward_answers,
@@ -25,8 +25,8 @@ from nbrnn.checks.faults import (
     name_of,
     sentence_of,
 )
-from nbrnn.checks.forward_search import UNEXPLAINED, Forward
-from nbrnn.checks.gradient_search import OF_OUTPUT, Backward, Search
+from nbrnn.checks.forward_search import UNEXPLAINED, Forward, ForwardSearch
+from nbrnn.checks.gradient_search import OF_OUTPUT, Backward, GradientSearch
 from nbrnn.checks.problem import Reading
 from nbrnn.checks.reference import forward
 from nbrnn.checks.report import Finding, Report, Row
@@ -95,7 +95,7 @@ class Examination:
             raise CheckError("the parameters are so large that the loss is no finite number")
         answers = forward_answers(found, self.reading)
         gradients = parameter_answers(found.of("gradient"), self.reading)
-        self.forward = forward_search.explain(problem, answers, self.tolerance)
+        self.forward = ForwardSearch(problem, answers, self.tolerance).best()
         self.backward = self.explain_gradients(gradients, answers)
         self.find_causes(answers, gradients)
         self.rows += [self.row(key, answer, WHAT[key]) for key, answer in answers.items()]
@@ -113,11 +113,12 @@ class Examination:
         """
         problem, base = self.reading.problem, self.forward
         assert problem is not None and base is not None
-        best = Search(problem, base, gradients, self.tolerance, answers, self.limit).best()
+        search = GradientSearch(problem, base, gradients, self.tolerance, answers, self.limit)
+        best = search.best()
         others = tuple(fault for fault in base.faults if fault not in LOSS_FAULTS)
         if best.cost and (others != base.faults or base.unexplained):
             without = replace(base, faults=others, at=forward(problem, others))
-            found = Search(problem, without, gradients, self.tolerance, answers, best.cost).best()
+            found = replace(search, base=without, limit=best.cost).best()
             best = found if found.cost < best.cost else best
         return best
 

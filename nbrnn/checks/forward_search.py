@@ -17,7 +17,6 @@ from nbrnn.checks.tolerances import Tolerance, error
 from nbrnn.typing import Array
 
 UNEXPLAINED = 2.5  # what an array without a cause counts, in causes
-STAGES = ("H", "h_last", "O", "P", "loss")
 
 
 @dataclass(frozen=True)
@@ -41,130 +40,97 @@ class Forward:
         return len(self.faults) + len(self.scalings) + UNEXPLAINED * len(self.unexplained)
 
 
-def explain(
-    problem: Problem, answers: Mapping[str, Answer], tolerance: Mapping[str, Tolerance]
-) -> Forward:
-    """Return the explanation of the forward answers with the fewest mistakes."""
-    best = compared(problem, answers, tolerance, ())
-    if not answers:
-        return best
-    faults = relevant(answers)
-    for size in (1, 2):
-        for chosen in combinations(faults, size):
-            if best.cost <= size:
+@dataclass(frozen=True)
+class ForwardSearch:
+    """The explanations of the forward answers of one program."""
+
+    problem: Problem
+    answers: Mapping[str, Answer]
+    tolerance: Mapping[str, Tolerance]
+
+    def best(self) -> Forward:
+        """Return the one with the fewest mistakes."""
+        best = self.with_faults(())
+        faults: list[Fault] = [*STATE_FAULTS] if self.answers else []
+        faults += OUTPUT_FAULTS if {"O", "P", "loss"} & {*self.answers} else []
+        faults += LOSS_FAULTS if "loss" in self.answers else []
+        for chosen in [*combinations(faults, 1), *combinations(faults, 2)]:
+            if best.cost <= len(chosen):
                 return best
-            candidate = compared(problem, answers, tolerance, chosen)
-            if candidate.cost < best.cost:
-                best = candidate
-    return with_own_arrays(problem, best, answers, tolerance) if best.unexplained else best
+            candidate = self.with_faults(chosen)
+            best = candidate if candidate.cost < best.cost else best
+        return self.with_own_arrays(best) if best.unexplained else best
 
+    def with_faults(self, faults: tuple[Fault, ...]) -> Forward:
+        """Return how the pass with these mistakes explains the answers."""
+        at = forward(self.problem, faults)
+        unexplained = [n for n in at.answers if n in self.answers and not self.agrees(n, at)]
+        reasons = self.scalings_of_loss(at) if "loss" in unexplained else None
+        if reasons is not None:
+            unexplained.remove("loss")
+        return Forward(faults, at, reasons or (), tuple(unexplained))
 
-def relevant(answers: Mapping[str, Answer]) -> list[Fault]:
-    """Return the mistakes that these arrays can show."""
-    faults: list[Fault] = list(STATE_FAULTS)
-    if {"O", "P", "loss"} & set(answers):
-        faults += OUTPUT_FAULTS
-    return faults + list(LOSS_FAULTS) if "loss" in answers else faults
+    def agrees(self, name: str, at: States) -> bool:
+        """Return whether an answer is that of a pass, but for rounding."""
+        return self.answers[name].error(at.answers[name]) <= self.tolerance[name].single
 
+    def scalings_of_loss(self, at: States) -> Scalings | None:
+        """Return the factors by which the loss is a multiple of a pass's, None if none are known."""
+        ways = self.answers["loss"].ways
+        if not at.loss or not ways:
+            return None
+        factors = factors_of_loss(*self.problem.X.shape)
+        return reason_of(float(ways[0]) / at.loss, factors, self.tolerance["loss"].single)
 
-def compared(
-    problem: Problem,
-    answers: Mapping[str, Answer],
-    tolerance: Mapping[str, Tolerance],
-    faults: tuple[Fault, ...],
-) -> Forward:
-    """Return how the pass with these mistakes explains the answers."""
-    at = forward(problem, faults)
-    expected = by_name(at)
-    unexplained = [
-        name
-        for name in STAGES[:-1]
-        if name in answers and not agrees(answers, expected, tolerance, name)
-    ]
-    scalings: Scalings | None = ()
-    if "loss" in answers and not agrees(answers, expected, tolerance, "loss"):
-        scalings = scalings_of(problem, answers["loss"], at.loss, tolerance["loss"].single)
-        if scalings is None:
-            unexplained.append("loss")
-    return Forward(faults, at, scalings or (), tuple(unexplained))
+    def with_own_arrays(self, best: Forward) -> Forward:
+        """Return the explanation that continues from the program's own states and probabilities.
 
-
-def by_name(at: States) -> dict[str, Array]:
-    """Return a pass as the answers are called."""
-    return {"H": at.H, "h_last": at.H[-1], "O": at.O, "P": at.P, "loss": np.array(at.loss)}
-
-
-def agrees(
-    answers: Mapping[str, Answer],
-    expected: Mapping[str, Array],
-    tolerance: Mapping[str, Tolerance],
-    name: str,
-) -> bool:
-    """Whether an answer is what is expected, but for rounding."""
-    return answers[name].error(expected[name]) <= tolerance[name].single
-
-
-def scalings_of(problem: Problem, answer: Answer, loss: float, tolerance: float) -> Scalings | None:
-    """Return the factors by which a loss is a multiple of the right one, None if none are known."""
-    T, B, K = problem.X.shape
-    if not loss or not answer.ways:
-        return None
-    return reason_of(float(answer.ways[0]) / loss, factors_of_loss(T, B, K), tolerance)
-
-
-def with_own_arrays(
-    problem: Problem, best: Forward, answers: Mapping[str, Answer], tolerance: Mapping[str, Tolerance]
-) -> Forward:
-    """Return the explanation that goes on from the program's own states and probabilities.
-
-    What is right for these follows from what is not explained in them.
-    """
-    H = whole_states(best, answers)
-    if "H" in best.unexplained and H is not None:
-        best = with_own_states(problem, best, H, tolerance["H"].single)
-    at, unexplained, expected = best.at, [], {}
-    for name in best.unexplained:
-        if name != "H" and H is not None and agrees(answers, by_name(at), tolerance, name):
-            continue
-        unexplained.append(name)
-        expected[name] = by_name(forward(problem, best.faults) if name == "H" else at)[name]
-        if name == "P":
-            own = answers["P"].nearest(at.P)
+        What is right for these follows from what is not explained in them.
+        """
+        H = self.own_states(best.at)
+        if "H" in best.unexplained and H is not None:
+            best = self.with_own_states(best, H)
+        at, unexplained, expected = best.at, [], {}
+        for name in best.unexplained:
+            if name != "H" and H is not None and self.agrees(name, at):
+                continue
+            unexplained.append(name)
+            of_pass = forward(self.problem, best.faults) if name == "H" else at
+            expected[name] = of_pass.answers[name]
+            own = self.answers["P"].nearest(at.P) if name == "P" else None
             if own is not None and np.isfinite(own[0]).all():
-                at = at._replace(P=own[0])
-                at = at._replace(loss=loss_of(problem, at.P, best.faults))
-    return replace(best, at=at, unexplained=tuple(unexplained), expected=expected)
+                at = at._replace(P=own[0], loss=loss_of(self.problem, own[0], best.faults))
+        return replace(best, at=at, unexplained=tuple(unexplained), expected=expected)
 
+    def own_states(self, at: States) -> Array | None:
+        """Return the program's own states (T+1, B, m), if it gave them all, and they are finite."""
+        pair = self.answers["H"].nearest(at.H) if "H" in self.answers else None
+        if pair is None or not np.isfinite(pair[0]).all():
+            return None
+        own, right = pair
+        if len(own) == len(at.H):
+            return own
+        starts_with_h1 = not np.shares_memory(right[0], at.H[0])
+        return np.concatenate([at.H[:1], own]) if starts_with_h1 else None
 
-def with_own_states(problem: Problem, best: Forward, H: Array, tolerance: float) -> Forward:
-    """Return the explanation that goes on from a program's own states.
+    def with_own_states(self, best: Forward, H: Array) -> Forward:
+        """Return the explanation that continues from the program's own states.
 
-    They are explained if each follows from the one before, but for the first: h_0 was another.
-    """
-    O = outputs(problem, H, best.faults)
-    at = States(best.at.A, H, O, softmax(O, best.faults), 0.0)
-    at = at._replace(loss=loss_of(problem, at.P, best.faults))
-    best = replace(best, at=at)
-    if len(H) < 4 or best.faults:
-        return best
-    later = replace(problem, X=problem.X[1:], Y=problem.Y[1:], h0=H[1])
-    if error(H[2:], states(later, ())[0][1:]) > tolerance:
-        return best
-    if np.array_equal(H[0], problem.h0):  # given, but not what h_1 is made of
-        theta = problem.theta
-        rest = np.arctanh(H[1]) - problem.X[0] @ theta["U"].T - theta["b"]
-        H = np.concatenate([np.linalg.lstsq(theta["W"], rest.T, rcond=None)[0].T[None], H[1:]])
-    unexplained = tuple(name for name in best.unexplained if name != "H")
-    return replace(best, faults=("another h_0",), unexplained=unexplained, at=at._replace(H=H))
-
-
-def whole_states(best: Forward, answers: Mapping[str, Answer]) -> Array | None:
-    """Return the program's own states (T+1, B, m), if it gave them all, and they are finite."""
-    pair = answers["H"].nearest(best.at.H) if "H" in answers else None
-    if pair is None or not np.isfinite(pair[0]).all():
-        return None
-    own, right = pair
-    if len(own) == len(best.at.H):
-        return own
-    begins_late = not np.shares_memory(right[0], best.at.H[0])
-    return np.concatenate([best.at.H[:1], own]) if begins_late else None
+        They are explained if each follows from the one before, but for the first: h_0 was another.
+        """
+        problem = self.problem
+        O = outputs(problem, H, best.faults)
+        P = softmax(O, best.faults)
+        at = States(best.at.A, H, O, P, loss_of(problem, P, best.faults))
+        best = replace(best, at=at)
+        if len(H) < 4 or best.faults:
+            return best
+        later = replace(problem, X=problem.X[1:], Y=problem.Y[1:], h0=H[1])
+        if error(H[2:], states(later, ())[0][1:]) > self.tolerance["H"].single:
+            return best
+        if np.array_equal(H[0], problem.h0):  # the given state, from which h_1 does not follow
+            theta = problem.theta
+            rest = np.arctanh(H[1]) - problem.X[0] @ theta["U"].T - theta["b"]
+            H = np.concatenate([np.linalg.lstsq(theta["W"], rest.T, rcond=None)[0].T[None], H[1:]])
+        unexplained = tuple(name for name in best.unexplained if name != "H")
+        return replace(best, faults=("another h_0",), unexplained=unexplained, at=at._replace(H=H))

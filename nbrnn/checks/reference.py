@@ -7,7 +7,7 @@ Without faults everything is right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +39,12 @@ class States(NamedTuple):
     O: Array  # (T, B, K)
     P: Array  # (T, B, K)
     loss: float
+
+    @property
+    def answers(self) -> dict[str, Array]:
+        """The arrays that a program may answer with, by name."""
+        last, loss = self.H[-1], np.array(self.loss)
+        return {"H": self.H, "h_last": last, "O": self.O, "P": self.P, "loss": loss}
 
 
 class Signals(NamedTuple):
@@ -229,14 +235,11 @@ def gradient(
     name: str, problem: Problem, at: States, signals: Signals, faults: Collection[str] = ()
 ) -> Array | None:
     """Return a parameter's gradient, summed over time with faults; None where it cannot have them."""
-    scale = problem.scale
+    scale, left = problem.scale, signals.do if name in "Vc" else signals.da
     if name in "bc":
-        series = signals.da if name == "b" else signals.do
-        summed = bias_gradient(series, faults)
+        summed = bias_gradient(left, faults)
         return None if summed is None else scale * summed
-    left, right = signals.da, {"W": signals.before, "U": signals.x, "V": signals.read}[name]
-    if name == "V":
-        left = signals.do
+    right = {"W": signals.before, "U": signals.x, "V": signals.read}[name]
     if name == "W" and signals.turned:
         left, right = right, left
     for fault in (each for each in ASSEMBLY_FAULTS if each in faults):
@@ -257,18 +260,20 @@ def gradient(
 
 def bias_gradient(series: Array, faults: Collection[str]) -> Array | None:
     """Return the sum of a bias's gradients (T, B, n) over time and windows, with faults."""
-    how = [fault for fault in faults if fault not in PARTS]
     for fault in faults:
         series = series[PARTS[fault]] if fault in PARTS else series
-    sums: dict[str, Callable[[], Array]] = {
-        "": lambda: series.sum((0, 1)),
-        "wrong axis": lambda: series.sum(-1),
-        "summed to one number": lambda: np.full(series.shape[-1], series.sum()),
-        "not summed over time": lambda: series.sum(1),
-        "not summed over windows": lambda: series.sum(0),
-    }
-    fault = "".join(how)
-    return np.asarray(sums[fault]()) if fault in sums else None
+    match [fault for fault in faults if fault not in PARTS]:
+        case []:
+            return np.asarray(series.sum((0, 1)))
+        case ["wrong axis"]:
+            return np.asarray(series.sum(-1))
+        case ["summed to one number"]:
+            return np.full(series.shape[-1], series.sum())
+        case ["not summed over time"]:
+            return np.asarray(series.sum(1))
+        case ["not summed over windows"]:
+            return np.asarray(series.sum(0))
+    return None
 
 
 PARTS: dict[str, slice | tuple[slice, slice]] = {  # of a series (T, B, n)

@@ -132,7 +132,7 @@ def scaled(array: Array, own: Own | None) -> Array:
         if how.kind == "clipped":
             array = np.clip(array, -how.number, how.number)
         else:
-            ratio = how.number / float(np.linalg.norm(array))
+            ratio = how.number / np.linalg.norm(array)  # infinite for zeros
             array = array * (min(1.0, ratio) if how.kind == "norm" else how.number)
     return array
 

@@ -69,5 +69,4 @@ def right_arrays(problem: Problem) -> dict[str, Array]:
     at = forward(problem)
     back = signals(problem, at)
     gradients = {name: gradient(name, problem, at, back) for name in NAMES}
-    answers = {"H": at.H, "O": at.O, "P": at.P, "loss": np.array(at.loss), "h_last": at.H[-1]}
-    return {**answers, **{name: array for name, array in gradients.items() if array is not None}}
+    return at.answers | {name: array for name, array in gradients.items() if array is not None}
