@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,33 +18,26 @@ from nbrnn.typing import Array
 KEPT = 0.999  # of the smooth loss, at each update
 
 
-def smooth_series(losses: Array, start: float, kept: float = KEPT, *, late: bool = False) -> Array:
-    """Return the smooth loss after each update, beginning at `start` with the first.
-
-    `late`: each is written down before the loss of its update is taken in.
-    """
-    smooth, value = np.empty(len(losses)), start
-    for update in range(len(losses)):
-        if update > (1 if late else 0):
-            value = kept * value + (1 - kept) * losses[update - 1 if late else update]
-        smooth[update] = value
+def smooth_series(losses: Array, start: float, kept: float = KEPT) -> Array:
+    """Return the smooth loss after each update, which is `start` at the first."""
+    smooth = np.empty(len(losses))
+    for update, loss in enumerate(losses):
+        smooth[update] = kept * smooth[update - 1] + (1 - kept) * loss if update else start
     return smooth
 
 
 def examine_series(done: Examination, found: SortedArrays, T: int | None) -> None:
-    """Add the row of a smooth series, and what is wrong with it. T, where it is known otherwise."""
+    """Add the row of a smooth series, and what is wrong with it; T where the settings say it."""
     series = found.of("series")
-    if not {"losses", "smooth"} <= set(series):
-        if series:
-            (name,) = (each.name for each in series.values())
+    if len(series) < 2:
+        for name, _ in series.values():
             done.notes.append(f"{name}: a series alone is not checked; losses and smooth are needed")
         return
     losses, smooth = (np.asarray(series[key].array, float).ravel() for key in ("losses", "smooth"))
     name = series["smooth"].name
     if losses.size != smooth.size or not losses.size:
-        done.notes.append(
-            f"{name}: not checked, it has {smooth.size} numbers, there are {losses.size} losses"
-        )
+        sizes = f"it has {smooth.size} numbers, there are {losses.size} losses"
+        done.notes.append(f"{name}: not checked, {sizes}")
         return
     if not np.isfinite(losses).all():
         first = int(np.argmin(np.isfinite(losses))) + 1
@@ -52,76 +45,53 @@ def examine_series(done: Examination, found: SortedArrays, T: int | None) -> Non
         return
     problem = done.reading.problem
     K = None if problem is None else problem.X.shape[2]
-    what = explain_smoothing(losses, smooth, T if problem is None else len(problem.X), K)
-    row = Row(name, "smooth loss", smooth.shape, *errors(smooth, what.expected), "right")
-    if what.fault is None:
-        at = int(np.argmax(~(np.abs(smooth - what.expected) <= 1e-5 * np.abs(what.expected))))
-        said = apart(smooth[at], what.expected[at])
-        sentence = f"{name} differs from update {at + 1} on: {said}"
+    fault = explain(losses, smooth, T if problem is None else len(problem.X), K)
+    right = smooth_series(losses, float(losses[0]))
+    row = Row(name, "smooth loss", smooth.shape, *errors(smooth, right), "right")
+    if fault is None:
+        at = int(np.argmax(~(np.abs(smooth - right) <= 1e-5 * np.abs(right))))
+        sentence = f"{name} differs from update {at + 1} on: {apart(smooth[at], right[at])}"
         done.findings.append(Finding(None, sentence, ("smooth",)))
-    elif what.fault:
-        done.find_fault(what.fault, ["smooth"])
-    if what.fault != "":
+    elif fault:
+        done.find_fault(fault, ["smooth"])
+    if fault != "":
         row = replace(row, verdict="wrong:", is_right=False, findings=(done.findings[-1],))
     done.rows.append(row)
 
 
-@dataclass(frozen=True)
-class Smoothing:
-    """What explains a smooth series: a mistake, None if none is known, "" if it is right."""
+def explain(losses: Array, smooth: Array, T: int | None, K: int | None) -> Fault | None:
+    """Return the mistake in the smooth series of a series of losses; "" if it is right, None if unknown.
 
-    fault: Fault | None
-    expected: Array
-
-
-def explain_smoothing(losses: Array, smooth: Array, T: int | None, K: int | None) -> Smoothing:
-    """Return what is wrong with the smooth series of a series of losses.
-
-    T and K, where they are known, tell a sum from a mean, and how a uniform guess begins.
+    T and K, where they are known, tell a sum from a mean, and with what uniform guessing starts.
     """
     first = float(losses[0])
-    right = smooth_series(losses, first)
-    if fits(smooth, right):
-        return Smoothing("", right)
-    for fault, start in starts_of(first, T, K):
-        if fits(smooth, smooth_series(losses, start)):
-            return Smoothing(fault, right)
-    if fits(smooth, smooth_series(losses, first, late=True)):
-        return Smoothing("a step late", right)
-    if fits(smooth, smooth_series(losses, first, 1 - KEPT)):
-        return Smoothing("weights exchanged", right)
-    return other_weights(losses, smooth, right)
+    right, decay = smooth_series(losses, first), KEPT ** np.arange(len(losses))
+    tried: list[tuple[Fault, Array]] = [("", right)]
+    # what another start adds decays
+    tried += [(fault, right + decay * (start - first)) for fault, start in other_starts(first, T, K)]
+    tried.append(("a step late", np.append(first, right[:-1])))
+    tried.append(("weights exchanged", smooth_series(losses, first, 1 - KEPT)))
+    pulls = losses[1:] - smooth[:-1]
+    share = float(pulls @ np.diff(smooth) / max(pulls @ pulls, 1e-300))
+    if share > 0:  # by how much a loss moves the series
+        tried.append((("weights", 1 - share), smooth_series(losses, first, 1 - share)))
+    if abs(share / (1 - KEPT) - 1) < 1e-3:
+        tried.append(("begun elsewhere", right + decay * (smooth[0] - first)))
+    return next((fault for fault, series in tried if fits(smooth, series)), None)
 
 
-def starts_of(first: float, T: int | None, K: int | None) -> Iterator[tuple[str, float]]:
-    """Yield where a smooth series may begin instead of at the first loss."""
-    yield "begun at 0", (1 - KEPT) * first
-    yield "begun at 0", 0.0
+def other_starts(first: float, T: int | None, K: int | None) -> Iterator[tuple[str, float]]:
+    """Yield where a smooth series may start instead of at the first loss, or before it takes that in."""
+    starts = [("begun at 0", 0.0)]
     for length in [T] if T else range(2, 201):
-        for fault, start in (("sum", length * first), ("mean", first / length)):
-            yield f"begun as a {fault}", start
-            yield f"begun as a {fault}", KEPT * start + (1 - KEPT) * first
-        for guess in (length * math.log(K), math.log(K)) if K else ():
-            yield "begun at a uniform guess", guess
-            yield "begun at a uniform guess", KEPT * guess + (1 - KEPT) * first
-
-
-def other_weights(losses: Array, smooth: Array, right: Array) -> Smoothing:
-    """Return whether the series is smoothed by other weights, or begun elsewhere."""
-    first = float(losses[0])
-    if not np.isfinite(smooth).all():
-        return Smoothing(None, right)
-    steps, pulls = np.diff(smooth), losses[1:] - smooth[:-1]
-    if pulls.size and (share := float(pulls @ steps / max(pulls @ pulls, 1e-300))) > 0:
-        if fits(smooth, smooth_series(losses, first, 1 - share)):
-            return Smoothing(("weights", 1 - share), right)
-        if abs(share / (1 - KEPT) - 1) < 1e-3 and fits(smooth, smooth_series(losses, float(smooth[0]))):
-            return Smoothing("begun elsewhere", right)
-    return Smoothing(None, right)
+        starts += [("begun as a sum", length * first), ("begun as a mean", first / length)]
+        if K:
+            starts += [("begun at a uniform guess", n * math.log(K)) for n in (length, 1)]
+    for fault, start in starts:
+        yield fault, start
+        yield fault, KEPT * start + (1 - KEPT) * first
 
 
 def fits(found: Array, right: Array) -> bool:
-    """Whether two series agree in each number, but for the rounding of float32 along the way."""
-    if not np.isfinite(found).all():
-        return False
+    """Return whether two series agree in each number, but for the rounding of float32 along the way."""
     return bool((np.abs(found - right) <= 1e-5 * np.abs(right) + 1e-12).all())

@@ -48,7 +48,11 @@ def examine_steps(done: Examination, found: SortedArrays, n: int) -> None:
         stepping = Stepping(theta, answers, explained_gradient(done, ()), done.config, n, exact=False)
     else:
         stepping = Stepping(theta, answers, lambda theta: own, done.config, n, exact=True)
-    still = [name for name in stepping.alone().unexplained if is_unchanged(answers[name], theta[name])]
+    still = [
+        name
+        for name in stepping.alone().unexplained
+        if np.array_equal(answers[name].ways[0].ravel(), theta[name].ravel())
+    ]
     if still:
         add_unchanged(done, still, answers)
     moved = {name: answer for name, answer in answers.items() if name not in still}
@@ -59,18 +63,13 @@ def examine_steps(done: Examination, found: SortedArrays, n: int) -> None:
     add_rows(done, answers, stepping)
 
 
-def is_unchanged(after: Answer, before: Array) -> bool:
-    """Whether a parameter is just what it was."""
-    return np.array_equal(after.ways[0].ravel(), before.ravel())
-
-
 def without(gradient_at: Gradient, names: Collection[str]) -> Gradient:
     """Return the gradient that leaves some parameters as they are."""
     return lambda theta: {name: g * 0 if name in names else g for name, g in gradient_at(theta).items()}
 
 
 def add_unchanged(done: Examination, names: list[str], answers: Mapping[str, Answer]) -> None:
-    """Note parameters that no step has changed; if all are such, first of all, since much may follow."""
+    """Add parameters that no step has changed; if all are such, first of all, since much may follow."""
     arrays = tuple(f"{name} after" for name in names)
     sentence = f"{', '.join(answers[name].name for name in names)}: the same as before the step: "
     if len(names) < len(NAMES):
@@ -84,7 +83,7 @@ def add_unchanged(done: Examination, names: list[str], answers: Mapping[str, Ans
 
 
 def find_late_loss(done: Examination, stepping: Stepping, loss: Answer | None) -> None:
-    """Say of a loss without an explanation if it is that of the parameters after the step."""
+    """Explain an unexplained loss if it is that of the parameters after the step."""
     problem, cause = done.reading.problem, "loss after the step"
     for finding in done.findings:
         if problem and loss and finding.cause is None and finding.arrays == ("loss",):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from nbrnn.checks.answers import Answer
 from nbrnn.checks.optimizer_steps import Theta, faults_of, stepped
 from nbrnn.checks.tolerances import FLOAT32, FLOAT64, SAFETY, error, norm
 from nbrnn.config import NONE, SETTINGS, RunConfig
+from nbrnn.typing import Array
 
 Gradient = Callable[[Theta], Theta]
 MAX_WORK = 20_000  # steps in all that are tried in pairs of mistakes
@@ -87,40 +88,35 @@ class Stepping:
 
     def of_another_optimizer(self, best: Steps, allowed: Mapping[str, float]) -> Steps:
         """Return the best explanation, or that the steps are another optimizer's, or longer."""
-        for optimizer, clip, eta in self.others():
+        own = self.config
+        clips, etas = (own.clip, NONE), (own.eta, None)  # None: the optimizer's default
+        for optimizer, clip, eta in product(SETTINGS["optimizer"].choices, clips, etas):
             other = RunConfig(optimizer=optimizer, clip=clip, eta=eta)  # type: ignore[arg-type]
-            if optimizer == self.config.optimizer:
-                other = replace(self.config, clip=clip)
+            if optimizer == own.optimizer:
+                other = replace(own, clip=clip)
             after = stepped(self.theta, self.gradient, other, self.n)
-            found = self.compared((), after, allowed, multiples=True)
-            if optimizer != self.config.optimizer:
+            found = self.compared((), after, allowed, scaled=True)
+            if optimizer != own.optimizer:
                 found = replace(found, optimizer=optimizer)
-            if clip != self.config.clip:
+            if clip != own.clip:
                 found = replace(found, faults=("not clipped",))
-            if found.cost < best.cost:
-                best = found
+            best = found if found.cost < best.cost else best
         return best
-
-    def others(self) -> Iterator[tuple[str, float | str, float | None]]:
-        """Yield the optimizers, clipping and learning rates whose steps may be taken for these."""
-        for optimizer in SETTINGS["optimizer"].choices:
-            for clip in (self.config.clip, NONE):
-                yield optimizer, clip, self.config.eta
-                yield optimizer, clip, None  # its own
 
     def rounding(self, right: Theta) -> dict[str, float]:
         """Return for each parameter how far the change may be off, as a share of its norm."""
         rng = np.random.default_rng(0)
         seen = dict.fromkeys(right, 0.0)
 
-        def nearly(theta: Theta) -> Theta:
-            found = self.gradient(theta)
+        def rounded(g: Array) -> Array:
             share = 0.0 if self.exact else 4 * FLOAT32
-            return {
-                name: g * (1 + 2 * FLOAT32 * rng.standard_normal(g.shape))
-                + share * np.abs(g).max() * rng.standard_normal(g.shape) * (g != 0)
-                for name, g in found.items()
-            }
+            relative = g * (1 + 2 * FLOAT32 * rng.standard_normal(g.shape))
+            return np.asarray(
+                relative + share * np.abs(g).max() * rng.standard_normal(g.shape) * (g != 0)
+            )
+
+        def nearly(theta: Theta) -> Theta:
+            return {name: rounded(g) for name, g in self.gradient(theta).items()}
 
         for _ in range(3):
             other = stepped(self.theta, nearly, self.config, self.n)
@@ -133,11 +129,7 @@ class Stepping:
         return seen
 
     def compared(
-        self,
-        faults: tuple[str, ...],
-        after: Theta,
-        allowed: Mapping[str, float],
-        multiples: bool = False,
+        self, faults: tuple[str, ...], after: Theta, allowed: Mapping[str, float], scaled: bool = False
     ) -> Steps:
         """Return how steps explain the parameters."""
         unexplained, factors, tight = [], set(), True
@@ -157,7 +149,7 @@ class Stepping:
             if off <= most:
                 continue
             k = float((change * right).sum() / max((right * right).sum(), 1e-300))
-            if multiples and k and error(change, k * right) <= most:
+            if scaled and k and error(change, k * right) <= most:
                 factors.add(float(f"{k:.4g}"))
             else:
                 unexplained.append(name)
