@@ -20,7 +20,7 @@ from nbrnn.exchange.array_files import write_mat, write_npz
 from nbrnn.network.layout import NAMES, Layout, generator
 from nbrnn.typing import Array
 
-NAME = "case"  # of the text that tells what the exercise is
+NAME = "case"  # of the text that describes the exercise
 FORMAT = "nbrnn case 1"
 # The settings that a check must know.
 SETTINGS = ("optimizer", "eta", "beta1", "beta2", "epsilon", "clip", "loss")
@@ -49,14 +49,11 @@ def case(
     codes = np.stack([corpus.codes[s : s + T + 1] for s in rng.integers(0, len(corpus) - T, B)], axis=1)
     eye = np.eye(K)
     problem = Problem(theta, eye[codes[:-1]], eye[codes[1:]], h0, config.loss == "mean")
-    arrays = laid_out(theta, layout)
     indices = codes.T.astype(np.int64) + first  # torch takes no shorter ones
+    arrays = laid_out(theta, layout)
     arrays |= {"x": indices[:, :-1].squeeze(), "y": indices[:, 1:].squeeze()}
-    arrays |= {
-        "X": along(problem.X, layout),
-        "Y": along(problem.Y, layout),
-        "h0": h0.T if layout == "column" else h0,
-    }
+    arrays |= {"X": along(problem.X, layout), "Y": along(problem.Y, layout)}
+    arrays["h0"] = h0.T if layout == "column" else h0
     description = {
         "format": FORMAT,
         "corpus": corpus.name,
@@ -70,7 +67,7 @@ def case(
 
 
 def answers(problem: Problem, config: RunConfig, layout: str) -> dict[str, Array]:
-    """Return what a right program computes of it."""
+    """Return what a right program computes."""
     right = right_arrays(problem)
     gradients = {name: right[name] for name in NAMES}
     after = stepped(problem.theta, lambda theta: gradients, config)

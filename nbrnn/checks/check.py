@@ -52,8 +52,7 @@ def check(
         if name not in USED:
             raise CheckError(f"{option_name(name)} changes nothing that is checked: leave it out")
     check_range("--after", after, 1, 100_000)
-    given = arrays_of(program)
-    found, exercise = with_case(given, None if case is None else arrays_of(case))
+    found, exercise = with_case(arrays_of(program), None if case is None else arrays_of(case))
     of_case = {} if exercise is None else dict(exercise["settings"])
     if of_case.get("loss") == RunConfig().loss:  # which nobody has asked for
         del of_case["loss"]
@@ -90,26 +89,17 @@ def with_case(
     given: Mapping[str, Array], case: Mapping[str, Array] | None
 ) -> tuple[SortedArrays, dict[str, Any] | None]:
     """Return a program's arrays by their roles, with the inputs of an exercise, and what that is."""
-    texts = {name: array for name, array in given.items() if array.dtype.kind in "US"}
-    found = sort_arrays({name: array for name, array in given.items() if name not in texts})
-    found.unknown.extend(name for name in texts if name != cases.NAME)
-    text = texts.get(cases.NAME)
+    text = given.get(cases.NAME)
+    found = sort_arrays({name: array for name, array in given.items() if name != cases.NAME})
     if case is not None:
-        of_case = sort_arrays(
-            {name: array for name, array in case.items() if array.dtype.kind not in "US"}
-        )
-        for role, arrays in of_case.by_role.items():
-            if role.kind in ("parameter", "input"):
-                same = found.by_role.get(role)
-                if (
-                    role.kind == "parameter"
-                    and same
-                    and not same_numbers(same[0].array, arrays[0].array)
-                ):
-                    name = same[0].name
-                    raise CheckError(f"{name} is not the exercise's: is it changed in place?")
-                found.by_role[role] = arrays
         text = case.get(cases.NAME, text)
+        for role, arrays in sort_arrays(case).by_role.items():
+            if role.kind == "parameter":
+                for own in found.by_role.get(role, ()):
+                    if not same_numbers(own.array, arrays[0].array):
+                        raise CheckError(f"{own.name} is not the exercise's: is it changed in place?")
+            if role.kind in ("parameter", "input"):
+                found.by_role[role] = arrays
     return found, None if text is None else cases.describe(str(text))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nbrnn.checks.problem import Problem
@@ -48,7 +50,7 @@ def differences(problem: Problem, name: str, indices: Array, step: float, kind: 
     def loss(index: int, by: float) -> float:
         array = problem.theta[name].copy()
         array.flat[index] += by
-        return forward(problem.with_theta({**problem.theta, name: array})).loss
+        return forward(replace(problem, theta={**problem.theta, name: array})).loss
 
     middle = forward(problem).loss
     if kind == "central":

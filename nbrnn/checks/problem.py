@@ -42,10 +42,6 @@ class Problem:
         X, Y, h0 = (array.astype(dtype) for array in (self.X, self.Y, self.h0))
         return replace(self, theta=theta, X=X, Y=Y, h0=h0)
 
-    def with_theta(self, theta: dict[str, Array]) -> Problem:
-        """Return it with other parameters."""
-        return replace(self, theta=theta)
-
 
 @dataclass(frozen=True)
 class Reading:

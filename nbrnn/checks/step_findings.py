@@ -87,7 +87,7 @@ def find_late_loss(done: Examination, stepping: Stepping, loss: Answer | None) -
     problem, cause = done.reading.problem, "loss after the step"
     for finding in done.findings:
         if problem and loss and finding.cause is None and finding.arrays == ("loss",):
-            after = forward(problem.with_theta(replace(stepping, n=1).right())).loss
+            after = forward(replace(problem, theta=replace(stepping, n=1).right())).loss
             if loss.error(np.array(after)) <= done.tolerance["loss"].single:
                 done.substitute(finding, replace(finding, cause=cause, sentence=sentence_of(cause)))
 
@@ -110,7 +110,7 @@ def explained_gradient(done: Examination, more: tuple[Fault, ...]) -> Gradient:
     faults = (*base.faults, *back.faults, *derived, *more)
 
     def at(theta: Theta) -> Theta:
-        here = problem.with_theta(theta)
+        here = replace(problem, theta=theta)
         states = forward(here, faults)
         way_back = signals(here, states, faults)
         found = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def tolerances(problem: Problem) -> dict[str, Tolerance]:
             name: array * (1 + 2 * FLOAT32 * rng.standard_normal(array.shape))
             for name, array in problem.theta.items()
         }
-        others.append(right_arrays(problem.with_theta(theta)))
+        others.append(right_arrays(replace(problem, theta=theta)))
     total = norm(np.array([norm(right[name]) for name in NAMES]))
     floors = {name: total * 1e-3 if name in NAMES else 0.0 for name in right}
     seen = {name: [error(each[name], right[name], floors[name]) for each in others] for name in right}

@@ -6,7 +6,7 @@ import codecs
 import inspect
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -127,14 +127,16 @@ def numbers(name: str, text: str, kind: type[Number]) -> list[Number]:
 # ---------------------------------------------------------------- options from settings
 
 
-def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command one option for each setting, as the dictionary `settings`.
+def config_options(
+    command: Callable[..., Any], names: Iterable[str] = tuple(SETTINGS)
+) -> Callable[..., Any]:
+    """Give a command one option for each of these settings, as the dictionary `settings`.
 
     An option that is not given is not in the dictionary.
     """
     options = {}
-    for name, setting in SETTINGS.items():
-        option = option_of(name)
+    for name in names:
+        setting, option = SETTINGS[name], option_of(name)
         kind = Literal[setting.choices] if setting.choices else str if setting.or_none else setting.kind
         options[name] = Annotated[kind | None, option]
     return with_settings(command, options, parsed)

@@ -50,12 +50,9 @@ def save(name, arrays):
     return name
 
 
-KARPATHY = {"W": "Whh", "U": "Wxh", "V": "Why", "b": "bh", "c": "by"}
 WRITTEN = {
     "columns": lambda theta: theta,
     "rows": row_wise,
-    "dotted": lambda theta: {f"RNN.{name}": array for name, array in row_wise(theta).items()},
-    "karpathy": lambda theta: {KARPATHY[name]: array for name, array in theta.items()},
     "double": lambda theta: {name: array.astype(float) for name, array in theta.items()},
     "torch": by_torch,
 }
@@ -73,7 +70,7 @@ def test_the_same_network_comes_back(nbrnn, run_folder, text, text_file, theta, 
     arrays = WRITTEN[written](theta[0])
     file = save(f"my.{kind}", arrays)
     done = nbrnn("import", file, "--text", text_file, "--out", "mine")
-    layout = "row" if written in ("rows", "dotted") else "column"
+    layout = "row" if written == "rows" else "column"
     assert f"{layout} layout, alphabet by code point" in done.stdout
     theirs, ours = Model("mine"), Model(run_folder)
     for name, array in ours.checkpoint.theta.items():
