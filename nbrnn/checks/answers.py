@@ -17,7 +17,7 @@ from nbrnn.typing import Array
 
 @dataclass(frozen=True)
 class Answer:
-    """An array of the program: its name there, and all that its shape lets it be, as in the equations.
+    """An array of the program, and `ways`: what it may be in the equations, by its shape.
 
     `is_transposed`: a gradient has the shape of the transposed parameter.
     """
@@ -28,13 +28,13 @@ class Answer:
     is_transposed: bool = False
 
     def error(self, right: Array, floor: float = 0.0) -> float:
-        """Return how far the nearest of them is."""
+        """Return the smallest error of all ways."""
         return min((error(way, part, floor) for way, part in self.beside(right)), default=np.inf)
 
     def beside(self, right: Array) -> Iterator[tuple[Array, Array]]:
-        """Yield each with what it should be: of T states h_1 to h_T, or h_0 to h_{T-1}.
+        """Yield each way with what it should be.
 
-        Of T + 1 states all, or h_1 to h_T with a last one of zeros, which was never written.
+        T states are h_1 to h_T, or h_0 to h_{T-1}; T + 1 are all, or h_1 to h_T if the last is zero.
         """
         for way in self.ways:
             if way.shape == right.shape:
@@ -46,7 +46,7 @@ class Answer:
                 yield way, right[:-1]
 
     def nearest(self, right: Array) -> tuple[Array, Array] | None:
-        """Return the nearest with what it should be, None if no shape fits."""
+        """Return the nearest way with what it should be, None if no shape fits."""
         return min(self.beside(right), key=lambda pair: error(*pair), default=None)
 
 
@@ -105,8 +105,8 @@ def where_answer_differs(key: str, answer: Answer, expected: Array, tolerance: f
     t, b, unit = first_difference(found, right, tolerance)
     step = t + (key != "H" or len(right) < len(expected))
     window = f" of window {b + 1}" if right.shape[1] > 1 else ""
-    said = apart(found[t, b, unit], right[t, b, unit])
-    return f"{answer.name} differs from step {step} on{window}: {UNITS[key]} {unit + 1} is {said}"
+    numbers = apart(found[t, b, unit], right[t, b, unit])
+    return f"{answer.name} differs from step {step} on{window}: {UNITS[key]} {unit + 1} is {numbers}"
 
 
 def first_difference(found: Array, right: Array, tolerance: float) -> Sequence[int]:
@@ -127,14 +127,14 @@ def where_array_differs(found: Array, right: Array, tolerance: float) -> str:
     wrong = off > tolerance * max(float(np.abs(right).max()), 1e-300)
     place = np.unravel_index(int(np.argmax(off)), off.shape)
     index = ", ".join(str(int(i) + 1) for i in place)
-    said = f"most at ({index}): {apart(float(found[place]), float(right[place]))}"
+    largest = f"most at ({index}): {apart(float(found[place]), float(right[place]))}"
     if right.ndim == 2:
         for axis, word in ((1, "row"), (0, "column")):
             lines = np.flatnonzero(wrong.any(axis)) + 1
             if 0 < lines.size <= max(1, wrong.shape[1 - axis] // 4):
                 listed = ", ".join(map(str, lines[:5])) + (", ..." if lines.size > 5 else "")
-                return f"only in {word}{'s' * (lines.size > 1)} {listed}; {said}"
-    return said
+                return f"only in {word}{'s' * (lines.size > 1)} {listed}; {largest}"
+    return largest
 
 
 def apart(found: float, right: float) -> str:

@@ -88,10 +88,10 @@ def laid_out(theta: Mapping[str, Array], layout: str) -> dict[str, Array]:
 
 def along(array: Array, layout: str) -> Array:
     """Return a series (T, B, n) in a layout."""
-    turned = array.transpose(2, 0, 1) if layout == "column" else array.transpose(1, 0, 2)
+    series = array.transpose(2, 0, 1) if layout == "column" else array.transpose(1, 0, 2)
     if array.shape[1] > 1:
-        return turned
-    return turned[:, :, 0] if layout == "column" else turned[0]
+        return series
+    return series[:, :, 0] if layout == "column" else series[0]
 
 
 def fingerprint(theta: Mapping[str, Array]) -> str:

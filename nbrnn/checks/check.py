@@ -139,7 +139,7 @@ def likeliest(found: SortedArrays, mean: bool) -> list[Reading]:
 
 
 def may_be_scaled(done: Examination) -> bool:
-    """Whether something may be wrong only for being taken for a sum."""
+    """Return whether something may be wrong only because a mean is taken for a sum."""
     causes = ("factor", "multiple", "clipped", "eta")
     return any(each.cause is None or each.cause.startswith(causes) for each in done.findings)
 

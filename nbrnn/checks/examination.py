@@ -92,7 +92,7 @@ class Examination:
             return
         self.tolerance, self.right = tolerances(problem), right_arrays(problem)
         if not np.isfinite(self.right["loss"]):
-            raise CheckError("the parameters are so large that the loss is no finite number")
+            raise CheckError("the parameters are so large that the loss is not finite")
         answers = forward_answers(found, self.reading)
         gradients = parameter_answers(found.of("gradient"), self.reading)
         self.forward = ForwardSearch(problem, answers, self.tolerance).best()
@@ -211,9 +211,9 @@ class Examination:
         """Add a gradient without a cause, or note that it is one of coarse numerical differences."""
         assert self.backward is not None and self.reading.problem is not None
         expected, (found,) = self.backward.expected[name], answer.ways
-        said = finite_differences.explain(self.reading.problem, name, found, self.right[name])
-        if said is not None:
-            self.notes.append(f"{answer.name}: {said}")
+        note = finite_differences.explain(self.reading.problem, name, found, self.right[name])
+        if note is not None:
+            self.notes.append(f"{answer.name}: {note}")
         elif found.shape != expected.shape:
             self.find_shape(name, answer, [name])
         else:
@@ -246,11 +246,11 @@ class Examination:
         row = self.row(name, answer, f"numerical gradient of {name}", by_numbers=True)
         if row.is_right:
             return row
-        said = finite_differences.explain(problem, name, answer.ways[0], self.right[name])
-        if said is None and row.norm is not None and row.norm < 1e-4:
-            said = "numerical differences"
-        if said is not None:
-            self.notes.append(f"{answer.name}: {said}")
+        note = finite_differences.explain(problem, name, answer.ways[0], self.right[name])
+        if note is None and row.norm is not None and row.norm < 1e-4:
+            note = "numerical differences"
+        if note is not None:
+            self.notes.append(f"{answer.name}: {note}")
             return replace(row, verdict=COARSE, is_right=True)
         sentence = f"{answer.name} is neither the gradient nor near it by numerical differences"
         self.find(None, sentence, [name])

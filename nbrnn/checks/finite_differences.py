@@ -39,8 +39,8 @@ def truncated(problem: Problem, name: str, found: Array, right: Array) -> str | 
         signed = guess if k > 0 else -guess
         again = differences(problem, name, indices, signed, kind) - right.ravel()[indices]
         if np.linalg.norm(f - again) <= UNEXPLAINED_SHARE * np.linalg.norm(f):
-            said = "backward" if k < 0 else kind
-            return f"{said} differences with a step of about {guess:.1g}"
+            direction = "backward" if k < 0 else kind
+            return f"{direction} differences with a step of about {guess:.1g}"
     return None
 
 

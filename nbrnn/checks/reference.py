@@ -50,7 +50,7 @@ class States(NamedTuple):
 class Signals(NamedTuple):
     """What back-propagation computes before it sums over time, and of what it takes outer products.
 
-    do, da: the gradients of o and of a. `turned`: that of W comes out as its transpose's.
+    do, da: the gradients of o and of a. `is_transposed`: that of W is its transpose's.
     """
 
     do: Array  # (T, B, K)
@@ -58,7 +58,7 @@ class Signals(NamedTuple):
     read: Array  # (T, B, m): the states that V is multiplied with
     before: Array  # (T, B, m): those that W is
     x: Array  # (T, B, K): what U is
-    turned: bool = False
+    is_transposed: bool = False
 
 
 def forward(problem: Problem, faults: Faults = ()) -> States:
@@ -95,7 +95,7 @@ def inputs(problem: Problem, faults: Faults) -> Array:
 
 
 def as_indices(one_hot: Array) -> Array:
-    """Return what comes of one-hot vectors that are used as indices: K - 1 times the first character."""
+    """Return the sums of one-hot vectors that are used as indices: K - 1 times the first character."""
     wrong = np.zeros_like(one_hot)
     wrong[..., 0] = one_hot.shape[-1] - 1
     wrong[..., 1] = 1
@@ -240,7 +240,7 @@ def gradient(
         summed = bias_gradient(left, faults)
         return None if summed is None else scale * summed
     right = {"W": signals.before, "U": signals.x, "V": signals.read}[name]
-    if name == "W" and signals.turned:
+    if name == "W" and signals.is_transposed:
         left, right = right, left
     for fault in (each for each in ASSEMBLY_FAULTS if each in faults):
         if fault == "h_t for h_{t-1}" and name in "WV":

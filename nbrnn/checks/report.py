@@ -56,7 +56,7 @@ class Report:
 
     @property
     def is_right(self) -> bool:
-        """Whether nothing is wrong."""
+        """Nothing is wrong."""
         return not self.findings
 
     @property

@@ -74,7 +74,7 @@ def factors_of_loss(T: int, B: int, K: int) -> Mapping[Scalings, float]:
 
 
 def distinct(reasons: Iterable[Scalings]) -> dict[Scalings, float]:
-    """Return the factor of each, but for 1 and those that are there already."""
+    """Return the factor of each, without 1 and repeated ones."""
     found: dict[Scalings, float] = {}
     for each in reasons:
         factor = float(np.prod([scaling.number for scaling in each]))
@@ -84,7 +84,7 @@ def distinct(reasons: Iterable[Scalings]) -> dict[Scalings, float]:
 
 
 def reason_of(k: float, factors: Mapping[Scalings, float], tolerance: float) -> Scalings | None:
-    """Return the reasons of a factor, none of 1, None if there are none known."""
+    """Return the reasons of a factor: () for 1, None if none is known."""
     if abs(k - 1) <= max(tolerance, 1e-9):
         return ()
     nearby = (each for each, factor in factors.items() if abs(k / factor - 1) <= max(tolerance, 1e-9))
@@ -94,10 +94,9 @@ def reason_of(k: float, factors: Mapping[Scalings, float], tolerance: float) -> 
 def scalings(
     found: Array, right: Array, floor: float, tolerance: float, factors: Mapping[Scalings, float]
 ) -> list[Scalings]:
-    """Return what was done to `right` to give `found`, in each way that does, the likeliest first.
+    """Return the scalings of `right` that give `found`, the likeliest first; an empty one if they agree.
 
-    Nothing, if they agree. A multiple that is none of the factors is taken for one where there are
-    elements enough to tell.
+    A multiple that is not one of the factors counts only for arrays of at least three elements.
     """
     f, r = found.ravel(), right.ravel()
     if not np.isfinite([f, r]).all():
@@ -113,7 +112,7 @@ def scalings(
 
 
 def differing(f: Array, r: Array, tolerance: float, factors: Mapping[Scalings, float]) -> list[Scalings]:
-    """Return what was done to `r` to give `f`, which is another vector."""
+    """Return the scalings of `r` that give `f`, another vector."""
     ff, fr, rr = float(f @ f), float(f @ r), float(r @ r)
     k = fr / rr
     # of two vectors with this angle no multiple is near the other
@@ -126,7 +125,7 @@ def differing(f: Array, r: Array, tolerance: float, factors: Mapping[Scalings, f
 
 
 def multiple(k: float, size: float, elements: int, tolerance: float) -> list[Scalings]:
-    """Return what a factor k without a reason is, of an array of this norm."""
+    """Return the scaling by a factor k without a reason, of an array of this norm."""
     if elements < 3:
         return []
     sign = (SIGN,) if k < 0 else ()
@@ -137,7 +136,7 @@ def multiple(k: float, size: float, elements: int, tolerance: float) -> list[Sca
 
 
 def clipped(f: Array, r: Array, tolerance: float, factors: Mapping[Scalings, float]) -> list[Scalings]:
-    """Return to what `f` is `r` clipped, or a multiple of it, if it is."""
+    """Return the scalings if `f` is `r`, or a multiple of it, clipped."""
     most = float(np.abs(f).max())
     inside = np.abs(f) < most * (1 - 10 * tolerance)
     rr = float(r[inside] @ r[inside])

@@ -62,7 +62,7 @@ def examine_series(done: Examination, found: SortedArrays, T: int | None) -> Non
 def explain(losses: Array, smooth: Array, T: int | None, K: int | None) -> Fault | None:
     """Return the mistake in the smooth series of a series of losses; "" if it is right, None if unknown.
 
-    T and K, where they are known, tell a sum from a mean, and with what uniform guessing starts.
+    T and K, where known, distinguish sums from means, and give the loss of uniform guessing.
     """
     first = float(losses[0])
     right, decay = smooth_series(losses, first), KEPT ** np.arange(len(losses))

@@ -105,7 +105,7 @@ def explained_gradient(done: Examination, more: tuple[Fault, ...]) -> Gradient:
     """Return the gradient of any parameters, with the mistakes that were found in it, and more."""
     problem, base, back = done.reading.problem, done.forward, done.backward
     assert problem is not None and base is not None and back is not None
-    problem = replace(problem, h0=base.at.H[0])  # the state that the program has begun with
+    problem = replace(problem, h0=base.at.H[0])  # the program's own
     derived = (DERIVED,) if back.derived else ()
     faults = (*base.faults, *back.faults, *derived, *more)
 

@@ -70,7 +70,7 @@ def refuse_broken_text(array: Array) -> None:
 
 
 def read(path: Path) -> Contents:
-    """Return the contents of a file, whose format its suffix tells. Raises StoreError, ConfigError."""
+    """Return the contents of a file, in the format of its suffix. Raises StoreError, ConfigError."""
     suffix = path.suffix.lower()
     if suffix in HOW_TO_SAVE:
         raise ConfigError(f"{path} may be a pickle, which is not read; save with {HOW_TO_SAVE[suffix]}")

@@ -103,7 +103,7 @@ def spellings(name: str) -> list[str]:
 
 
 def role_of(name: str, parameters: Table = TABLES["parameter"]) -> Role | None:
-    """Return what an array of this name is, None if nobody can tell."""
+    """Return what an array of this name is, None if it is unknown."""
     for spelling in spellings(name):
         for kind, names in {**TABLES, "parameter": parameters}.items():
             if spelling in names:
@@ -148,7 +148,7 @@ class Named(NamedTuple):
 
 @dataclass
 class SortedArrays:
-    """The arrays of a program by their roles, and the names that nobody can tell.
+    """The arrays of a program by their roles, and the unknown names.
 
     `layout` is that of torch (column) or Keras (row), where the names are theirs.
     """
@@ -216,7 +216,7 @@ def sort_arrays(arrays: Mapping[str, Array]) -> SortedArrays:
 
 
 def names_by_module(arrays: Mapping[str, Array]) -> tuple[Table, Orientation | None]:
-    """Return spellings that are parameters by the names beside them, and the layout if these tell it.
+    """Return spellings that are parameters by the names beside them, and the layout if it follows.
 
     The module with a matrix of states by states is the recurrent one, the only other one with a matrix
     the readout; without modules a group like best.W, best.U, best.V. Raises CheckError for several.
@@ -262,7 +262,7 @@ def of_module(parts: Mapping[str, str], keys: Table) -> Iterator[tuple[str, str]
 
 
 def names_by_group(groups: Mapping[str, Mapping[str, str]]) -> Table:
-    """Return the spellings in the only group that has W, U and V; none if their names alone tell it.
+    """Return the spellings in the only group that has W, U and V; none if the names alone do.
 
     Raises CheckError if there are several groups.
     """

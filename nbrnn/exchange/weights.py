@@ -71,7 +71,7 @@ def layouts_in(
 ) -> dict[Orientation, dict[str, Array]]:
     """Return W (m, m), U (m, K), V (K, m), b (m,), c (K,) in each layout that their shapes allow.
 
-    `known` is the layout where the names tell it. Absent biases are zero. Raises CheckError if no
+    `known` is the layout if it follows from the names. Absent biases are zero. Raises CheckError if no
     network has these shapes, and for numbers that are not finite.
     """
     W = parameters["W"].array
@@ -96,8 +96,8 @@ def layouts_in(
         )
     for name, array in next(iter(of_layouts.values())).items():
         if array is None:
-            said = f"{parameters[name].name} {arrays[name].shape}"
-            raise CheckError(f"{said} is not a vector of {shapes(m, K)[name][0]} numbers")
+            which = f"{parameters[name].name} {arrays[name].shape}"
+            raise CheckError(f"{which} is not a vector of {shapes(m, K)[name][0]} numbers")
         if not np.isfinite(array).all():
             raise CheckError(f"{parameters[name].name} holds numbers that are not finite")
     return cast("dict[Orientation, dict[str, Array]]", of_layouts)
@@ -154,5 +154,5 @@ def alphabet_in(contents: Contents) -> str | None:
                 return "".join(array.tolist())
             with suppress(*NONSENSE):
                 alphabet = "".join(chr(int(code)) for code in array)
-                return alphabet.encode().decode()  # halves of surrogate pairs are no characters
+                return alphabet.encode().decode()  # refuses halves of surrogate pairs
     return None

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import student
 
+from nbrnn.checks.answers import apart
 from nbrnn.checks.check import check
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import DERIVABLE, DERIVED, forward, gradient, signals
@@ -238,6 +239,24 @@ def test_numbers_that_are_not_finite_are_wrong():
         assert "only in row 2" in report.findings[2].sentence
 
 
+def test_numbers_are_printed_with_the_digits_in_which_they_differ():
+    assert apart(4.482491, 4.482492) == "4.482491 instead of 4.482492"
+    assert apart(1.0, 2.0) == "1 instead of 2"
+    assert apart(1.0, np.nextafter(1.0, 2)) == "1 instead of 1.0000000000000002"
+
+
+def test_verdicts_have_the_numbers_of_their_findings():
+    given = arrays()
+    changed = {**given, **{f"{name}_new": given[name] for name in NAMES}}  # nothing is updated
+    changed["grads_U"] = given["grads_U"] * 1.1
+    report = check(changed)
+    assert report.findings[0].cause == "not updated"
+    verdicts = {row.what: row.verdict for row in report.rows}
+    assert verdicts["gradient of U"] == "wrong: 2"
+    assert verdicts["W after 1 step"] == "wrong: 1"
+    assert report.to_dict()["rows"][0].keys() == {"name", "what", "shape", "largest", "norm", "verdict"}
+
+
 def test_what_is_no_probability():
     given = arrays()
     report = check({**given, "P": np.log(given["P"])})
@@ -266,7 +285,7 @@ def test_what_cannot_be_checked():
         ({"h0": np.ones(4)}, "not a state of 5 units"),
         ({"h0": np.full(5, np.inf)}, "h0 holds numbers that are not finite"),
         ({"x": np.zeros((7, 10)), "y": np.eye(7, 10)}, "x: 10 of 10 vectors are not one-hot"),
-        ({"U": np.full((5, 7), 1e200), "V": np.full((7, 5), 1e308)}, "loss is no finite number"),
+        ({"U": np.full((5, 7), 1e200), "V": np.full((7, 5), 1e308)}, "loss is not finite"),
         ({"RNN.W": np.ones((5, 5))}, "both taken for W"),
         ({"P": np.array([{}])}, "object array"),
     ]:
