@@ -98,7 +98,7 @@ def as_indices(one_hot: Array) -> Array:
     """Return the sums of one-hot vectors that are used as indices: K - 1 times the first character."""
     wrong = np.zeros_like(one_hot)
     wrong[..., 0] = one_hot.shape[-1] - 1
-    wrong[..., 1] = 1
+    wrong[..., 1:2] = 1
     return wrong
 
 

@@ -102,13 +102,13 @@ def scalings(
     if not np.isfinite([f, r]).all():
         return []
     ff, fr, rr = float(f @ f), float(f @ r), float(r @ r)
-    if max(ff, rr) <= floor**2:  # rounding alone
+    if max(ff, rr) <= floor * floor:  # rounding alone; a power would raise OverflowError
         return [()]
     if ff + rr - 2 * fr <= 4 * tolerance**2 * rr + 1e-13 * ff and error(f, r, floor) <= tolerance:
         return [()]
     if ff == 0:
         return [(ZERO,)]
-    return differing(f, r, tolerance, factors) if rr > floor**2 else []
+    return differing(f, r, tolerance, factors) if rr > floor * floor else []
 
 
 def differing(f: Array, r: Array, tolerance: float, factors: Mapping[Scalings, float]) -> list[Scalings]:
@@ -137,10 +137,10 @@ def multiple(k: float, size: float, elements: int, tolerance: float) -> list[Sca
 
 def clipped(f: Array, r: Array, tolerance: float, factors: Mapping[Scalings, float]) -> list[Scalings]:
     """Return the scalings if `f` is `r`, or a multiple of it, clipped."""
-    most = float(np.abs(f).max())
+    most = np.abs(f).max()
     inside = np.abs(f) < most * (1 - 10 * tolerance)
     rr = float(r[inside] @ r[inside])
-    k = float(f[inside] @ r[inside]) / rr if rr > (tolerance * most) ** 2 else float(np.sign(f @ r))
+    k = float(f[inside] @ r[inside]) / rr if rr > np.square(tolerance * most) else float(np.sign(f @ r))
     if not 0 < most < (1 - 10 * tolerance) * abs(k) * float(np.abs(r).max()):
         return []
     named = reason_of(k, factors, tolerance)

@@ -257,6 +257,14 @@ def test_verdicts_have_the_numbers_of_their_findings():
     assert report.to_dict()["rows"][0].keys() == {"name", "what", "shape", "largest", "norm", "verdict"}
 
 
+def test_huge_numbers_and_an_alphabet_of_one_character_are_only_wrong():
+    for m, K in ((5, 7), (2, 1)):
+        given = arrays(m=m, K=K, T=3)
+        given["grads_U"][0, 0] = 1e200
+        given["H"][0, 0] += 1
+        assert "U" in [finding.arrays[0] for finding in check(given).findings]
+
+
 def test_what_is_no_probability():
     given = arrays()
     report = check({**given, "P": np.log(given["P"])})
