@@ -1,4 +1,4 @@
-"""Check: whether the program of somebody else is right, and if not, where its fault is.
+"""Is a program of somebody else right, and if not, where is its fault?
 
 `check` is the whole; `case` makes an exercise. `arrays` takes a user's arrays, `problem` finds by their
 shapes what was computed, `answers` brings the program's answers into the shapes of the equations.

@@ -1,4 +1,4 @@
-"""Networks of other programs and tools, and ours for them.
+"""How do networks come from other programs and tools, and go to them?
 
 `array_files` reads and writes files of arrays, with `matlab` for .mat, and never unpickles. `names` is
 the one table of what other programs call their arrays; `weights` finds a network and its layout among
