@@ -17,7 +17,7 @@ from scipy.io import savemat
 
 from nbrnn.checks.check import check
 from nbrnn.checks.report import Report
-from tests.checks import seen, student
+from tests.checks import published_faults, student
 
 HERE = Path(__file__).parent / "check"
 
@@ -188,17 +188,17 @@ def published() -> Iterator[tuple[str, Report]]:
     """Yield what is wrong in programs like those that students publish, and the reports."""
     theta, codes, h0 = student.exercise(8, 11, 20, seed=4)
     with tempfile.TemporaryDirectory() as folder:
-        for fault, (edition, _) in seen.SEEN.items():
+        for fault, (edition, _) in published_faults.SEEN.items():
             if edition == 2025:
                 path = Path(folder) / "answers.npz"
-                np.savez(path, **seen.program_of_2025(theta, codes[0], h0, fault))
+                np.savez(path, **published_faults.program_of_2025(theta, codes[0], h0, fault))
                 yield fault, check(path, preset="dd2424-2025", after=2)
             else:
                 path = Path(folder) / "answers.mat"
-                savemat(path, seen.program_of_2017(theta, codes[0], h0, fault))
+                savemat(path, published_faults.program_of_2017(theta, codes[0], h0, fault))
                 yield fault, check(path, preset="dd2424-2017", clip=0.5)
-    for fault in seen.SMOOTH:
-        yield f"smooth loss: {fault}", check(seen.training(fault), seq_length=25)
+    for fault in published_faults.SMOOTH:
+        yield f"smooth loss: {fault}", check(published_faults.training(fault), seq_length=25)
 
 
 def skeleton() -> Iterator[tuple[str, Report]]:
@@ -295,8 +295,9 @@ def main() -> None:
     text = [
         "# How well does `nbrnn check` name faults?",
         "",
-        "Faults are planted in programs that import nothing of nbrnn (`student.py`, `seen.py` and "
-        "`skeletons.py` in `tests/checks`), and their answers are checked. Made by `tox -e results`.",
+        "Faults are planted in programs that import nothing of nbrnn (`student.py`, "
+        "`published_faults.py` and `skeletons.py` in `tests/checks`), and their answers are checked. "
+        "Made by `tox -e results`.",
         *single_faults(),
         *pairs_of_faults(),
         *right_programs(),

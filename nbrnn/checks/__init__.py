@@ -1,11 +1,10 @@
-"""Is somebody else's program right, and if not, where is its fault?
+"""Is a program of somebody else right, and if not, where is its fault?
 
-`check` compares what a program computed with what is right, and names what is likely wrong. Its arrays
-come out of a file by `arrays` and get their meaning from their names by `spellings`, from their shapes
-by `problem`. `reference` is the whole computation in NumPy, with a switch for each mistake that people
-make; `steps` is the same for optimizers and the smooth loss. `matching` says how near two arrays are,
-and what would be float32 rounding alone, `multiples` whether one is a multiple of the other or clipped,
-`places` where they begin to differ. `forwards`, `gradients` and `updates` search for the fewest
-mistakes that give just what the program gave; `causes` has the sentences, `examine`, `after` and
-`series` make the `report`. `case` makes an exercise to feed one's program.
+`check` is the whole; `case` makes an exercise. `arrays` takes a user's arrays, `problem` finds by their
+shapes what was computed, `answers` brings the program's answers into the shapes of the equations.
+`faults` is the catalogue of mistakes. `reference` is the computation in NumPy with a switch for each of
+them, `optimizer_steps` the same for steps. `tolerances` says how near two arrays are, `scalings` whether
+one is a multiple of the other or clipped. `forward_search`, `gradient_search` and `step_search` find the
+fewest mistakes that give exactly what the program gave; `examination`, `step_findings` and `smooth_loss`
+turn them into findings and rows, `finite_differences` excuses coarse ones, and `report` is the result.
 """

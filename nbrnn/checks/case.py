@@ -1,24 +1,26 @@
-"""An exercise to feed one's program: parameters, characters and a state, with or without the answers."""
+"""An exercise for a user's program: parameters, characters and a state, with or without the answers."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nbrnn.checks.matching import everything
+from nbrnn.checks.optimizer_steps import stepped
 from nbrnn.checks.problem import Problem
-from nbrnn.checks.steps import stepped
+from nbrnn.checks.tolerances import right_arrays
 from nbrnn.config import RunConfig, canonical_json
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CheckError, ConfigError, CorpusError
+from nbrnn.exchange.array_files import write_mat, write_npz
 from nbrnn.network.layout import NAMES, Layout, generator
 from nbrnn.typing import Array
 
-NAME = "case"  # of the text that tells what the exercise is
+NAME = "case"  # of the text that describes the exercise
 FORMAT = "nbrnn case 1"
 # The settings that a check must know.
 SETTINGS = ("optimizer", "eta", "beta1", "beta2", "epsilon", "clip", "loss")
@@ -47,15 +49,12 @@ def case(
     codes = np.stack([corpus.codes[s : s + T + 1] for s in rng.integers(0, len(corpus) - T, B)], axis=1)
     eye = np.eye(K)
     problem = Problem(theta, eye[codes[:-1]], eye[codes[1:]], h0, config.loss == "mean")
-    arrays = laid_out(theta, layout)
     indices = codes.T.astype(np.int64) + first  # torch takes no shorter ones
+    arrays = laid_out(theta, layout)
     arrays |= {"x": indices[:, :-1].squeeze(), "y": indices[:, 1:].squeeze()}
-    arrays |= {
-        "X": along(problem.X, layout),
-        "Y": along(problem.Y, layout),
-        "h0": h0.T if layout == "column" else h0,
-    }
-    described = {
+    arrays |= {"X": along(problem.X, layout), "Y": along(problem.Y, layout)}
+    arrays["h0"] = h0.T if layout == "column" else h0
+    description = {
         "format": FORMAT,
         "corpus": corpus.name,
         "seed": config.seed,
@@ -63,13 +62,13 @@ def case(
         "settings": {name: getattr(config, name) for name in SETTINGS},
         "sha256": fingerprint(theta),
     }
-    arrays[NAME] = np.array(canonical_json(described))
+    arrays[NAME] = np.array(canonical_json(description))
     return arrays if blind else {**arrays, **answers(problem, config, layout)}
 
 
 def answers(problem: Problem, config: RunConfig, layout: str) -> dict[str, Array]:
-    """Return what a right program computes of it."""
-    right = everything(problem)
+    """Return what a right program computes."""
+    right = right_arrays(problem)
     gradients = {name: right[name] for name in NAMES}
     after = stepped(problem.theta, lambda theta: gradients, config)
     return {
@@ -89,10 +88,10 @@ def laid_out(theta: Mapping[str, Array], layout: str) -> dict[str, Array]:
 
 def along(array: Array, layout: str) -> Array:
     """Return a series (T, B, n) in a layout."""
-    turned = array.transpose(2, 0, 1) if layout == "column" else array.transpose(1, 0, 2)
+    series = array.transpose(2, 0, 1) if layout == "column" else array.transpose(1, 0, 2)
     if array.shape[1] > 1:
-        return turned
-    return turned[:, :, 0] if layout == "column" else turned[0]
+        return series
+    return series[:, :, 0] if layout == "column" else series[0]
 
 
 def fingerprint(theta: Mapping[str, Array]) -> str:
@@ -103,14 +102,30 @@ def fingerprint(theta: Mapping[str, Array]) -> str:
     return sha256.hexdigest()
 
 
-def described(text: str) -> dict[str, Any]:
-    """Return what the text of an exercise says of it. Raises CheckError."""
+def write(
+    path: Path, corpus: Corpus, config: RunConfig, layout: str = "column", *, blind: bool = False
+) -> None:
+    """Write an exercise to a .npz or .mat file. Raises CheckError, CorpusError, WriteError."""
+    suffix = path.suffix.lower()
+    if suffix not in (".npz", ".mat"):
+        raise CheckError(f"{path}: an exercise is written as .npz or .mat")
+    arrays = case(corpus, config, layout, blind=blind, first=1 if suffix == ".mat" else 0)
+    if suffix == ".npz":
+        write_npz(path, arrays)
+    else:  # MATLAB computes with doubles
+        doubles = {name: array.astype(float) for name, array in arrays.items() if name != NAME}
+        write_mat(path, {**doubles, NAME: arrays[NAME]})
+
+
+def describe(text: str) -> dict[str, Any]:
+    """Return the description in an exercise: its settings, and where it is from. Raises CheckError."""
     try:
-        said = json.loads(text)
-        if said["format"] != FORMAT:
+        description = json.loads(text)
+        if description["format"] != FORMAT:
             raise CheckError("the exercise was written by another version of nbrnn")
-        settings = {name: value for name, value in said["settings"].items() if value is not None}
+        given = description["settings"].items()
+        settings = {name: value for name, value in given if value is not None}
         RunConfig(**settings)
-        return {**said, "settings": settings, "sha256": str(said["sha256"])}
+        return {**description, "settings": settings, "sha256": str(description["sha256"])}
     except (ValueError, LookupError, TypeError, AttributeError, ConfigError, RecursionError):
-        raise CheckError(f"{NAME} is no exercise of nbrnn: leave it out") from None
+        raise CheckError(f"{NAME} is not an exercise of nbrnn: leave it out") from None

@@ -1,4 +1,4 @@
-"""Is a program right, and if not, where is the fault?"""
+"""The check: whether a program is right, and if not, where the fault is."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 
 from nbrnn.checks import arrays as files
 from nbrnn.checks import case as cases
-from nbrnn.checks.after import examine_steps
 from nbrnn.checks.answers import forward_answers
-from nbrnn.checks.examine import Examination
-from nbrnn.checks.matching import everything
+from nbrnn.checks.examination import Examination
 from nbrnn.checks.problem import Reading, readings
 from nbrnn.checks.report import Finding, Report
-from nbrnn.checks.series import examine_series
-from nbrnn.checks.spellings import Role, Sorted, np_equal, sort
+from nbrnn.checks.smooth_loss import examine_series
+from nbrnn.checks.step_findings import examine_steps
+from nbrnn.checks.tolerances import right_arrays
 from nbrnn.config import RunConfig, check_range, option_name
 from nbrnn.errors import CheckError
+from nbrnn.exchange.names import Role, SortedArrays, same_numbers, sort_arrays
 from nbrnn.network.layout import NAMES
 from nbrnn.presets import with_preset
 from nbrnn.typing import Array
@@ -52,8 +52,7 @@ def check(
         if name not in USED:
             raise CheckError(f"{option_name(name)} changes nothing that is checked: leave it out")
     check_range("--after", after, 1, 100_000)
-    given = arrays_of(program)
-    found, exercise = with_case(given, None if case is None else arrays_of(case))
+    found, exercise = with_case(arrays_of(program), None if case is None else arrays_of(case))
     of_case = {} if exercise is None else dict(exercise["settings"])
     if of_case.get("loss") == RunConfig().loss:  # which nobody has asked for
         del of_case["loss"]
@@ -63,20 +62,17 @@ def check(
     settings = {**of_case, **{name: value for name, value in settings.items() if name in USED}}
     with np.errstate(all="ignore"):  # what is wrong may overflow
         best = best_of(found, settings, after)
-    best.examination.notes[:0] = notes(
-        best.reading, best.config, exercise, found, by_numbers="loss" not in settings
-    )
-    if exercise is not None and best.reading is not None:
-        changed_in_place(best.examination, exercise)
-    done = best.examination
-    if not done.rows and Role("series", "losses") in found.by_role:
-        raise CheckError(done.notes[-1])
-    if not done.rows:
+    best.notes[:0] = notes(best, exercise, found, by_numbers="loss" not in settings)
+    if exercise is not None and best.reading.theta:
+        find_changed_in_place(best, exercise)
+    if not best.rows and Role("series", "losses") in found.by_role:
+        raise CheckError(best.notes[-1])
+    if not best.rows:
         raise CheckError(
             "there is nothing to check: no loss, P, H, gradients (grads_W or dW), parameters after a "
-            f"step (W_after) or losses; not understood: {shown(found.unknown) or 'nothing'}"
+            f"step (W_after) or losses; unknown names: {shown(found.unknown) or 'none'}"
         )
-    return Report(tuple(done.rows), tuple(done.findings), tuple(done.notes))
+    return best.report()
 
 
 def shown(names: list[str]) -> str:
@@ -86,67 +82,54 @@ def shown(names: list[str]) -> str:
 
 def arrays_of(source: Source) -> dict[str, Array]:
     """Return the arrays that are given, or of a file."""
-    return files.plain(source) if isinstance(source, Mapping) else files.read(Path(source))
+    return files.flat_arrays(source) if isinstance(source, Mapping) else files.read(Path(source))
 
 
 def with_case(
     given: Mapping[str, Array], case: Mapping[str, Array] | None
-) -> tuple[Sorted, dict[str, Any] | None]:
+) -> tuple[SortedArrays, dict[str, Any] | None]:
     """Return a program's arrays by their roles, with the inputs of an exercise, and what that is."""
-    texts = {name: array for name, array in given.items() if array.dtype.kind in "US"}
-    found = sort({name: array for name, array in given.items() if name not in texts})
-    found.unknown.extend(name for name in texts if name != cases.NAME)
-    text = texts.get(cases.NAME)
+    text = given.get(cases.NAME)
+    found = sort_arrays({name: array for name, array in given.items() if name != cases.NAME})
     if case is not None:
-        of_case = sort({name: array for name, array in case.items() if array.dtype.kind not in "US"})
-        for role, arrays in of_case.by_role.items():
-            if role.kind in ("parameter", "input"):
-                same = found.by_role.get(role)
-                if role.kind == "parameter" and same and not np_equal(same[0].array, arrays[0].array):
-                    name = same[0].name
-                    raise CheckError(f"{name} is not the exercise's: is it changed in place?")
-                found.by_role[role] = arrays
         text = case.get(cases.NAME, text)
-    return found, None if text is None else cases.described(str(text))
+        for role, arrays in sort_arrays(case).by_role.items():
+            if role.kind == "parameter":
+                for own in found.by_role.get(role, ()):
+                    if not same_numbers(own.array, arrays[0].array):
+                        raise CheckError(f"{own.name} is not the exercise's: is it changed in place?")
+            if role.kind in ("parameter", "input"):
+                found.by_role[role] = arrays
+    return found, None if text is None else cases.describe(str(text))
 
 
-class Best:
-    """The reading of a program's arrays in which least is wrong."""
-
-    def __init__(self, reading: Reading | None, config: RunConfig, examination: Examination) -> None:
-        self.reading, self.config, self.examination = reading, config, examination
-
-
-def best_of(found: Sorted, settings: Mapping[str, Any], steps: int) -> Best:
+def best_of(found: SortedArrays, settings: Mapping[str, Any], steps: int) -> Examination:
     """Return the reading in which least is wrong; losses are sums or means where nothing says which."""
-    series = {role.kind for role in found.by_role} <= {"series"}
-    losses = [settings["loss"]] if "loss" in settings else ["sum", "mean"]
-    best: Best | None = None
-    for loss in losses:
-        if best is not None and not may_be_scaled(best.examination):
+    is_series = {role.kind for role in found.by_role} <= {"series"}
+    best: Examination | None = None
+    for loss in [settings["loss"]] if "loss" in settings else ["sum", "mean"]:
+        if best is not None and not may_be_scaled(best):
             break
         config = RunConfig(**{**settings, "loss": loss})
-        for reading in [None] if series else likeliest(found, loss == "mean"):
-            limit = best.examination.cost if best else np.inf
-            done = Examination(reading or Reading("", {}, None), config, limit)
+        for reading in [Reading()] if is_series else likeliest(found, loss == "mean"):
+            done = Examination(reading, config, best.cost if best else np.inf)
             done.examine(found)
             examine_steps(done, found, steps)
-            length = settings.get("seq_length")
-            examine_series(done, found, length)
-            if best is None or done.cost < best.examination.cost:
-                best = Best(reading, config, done)
+            examine_series(done, found, settings.get("seq_length"))
+            if best is None or done.cost < best.cost:
+                best = done
             if done.cost == 0:
                 return best
     assert best is not None
     return best
 
 
-def likeliest(found: Sorted, mean: bool) -> list[Reading]:
+def likeliest(found: SortedArrays, mean: bool) -> list[Reading]:
     """Return the readings that fit the shapes of most answers, those that fit the numbers first."""
     ranked = []
     for reading in readings(found, mean):
         answers = forward_answers(found, reading)
-        right = everything(reading.problem) if reading.problem is not None else {}
+        right = right_arrays(reading.problem) if reading.problem is not None else {}
         fitting = sum(bool(answer.ways) for answer in answers.values())
         near = sum(answer.error(right[key]) < NEAR for key, answer in answers.items())
         ranked.append((fitting, near, reading))
@@ -156,43 +139,41 @@ def likeliest(found: Sorted, mean: bool) -> list[Reading]:
 
 
 def may_be_scaled(done: Examination) -> bool:
-    """Whether something may be wrong only for being taken for a sum."""
+    """Return whether something may be wrong only because a mean is taken for a sum."""
     causes = ("factor", "multiple", "clipped", "eta")
     return any(each.cause is None or each.cause.startswith(causes) for each in done.findings)
 
 
 def notes(
-    reading: Reading | None,
-    config: RunConfig,
-    exercise: Mapping[str, Any] | None,
-    found: Sorted,
-    by_numbers: bool,
+    best: Examination, exercise: Mapping[str, Any] | None, found: SortedArrays, by_numbers: bool
 ) -> list[str]:
-    """Return how the arrays were understood; `by_numbers`: the loss was not told, but found."""
-    said = []
+    """Return how the arrays were understood; `by_numbers`: the loss was not given, but found."""
+    messages = []
+    reading, config = best.reading, best.config
     if exercise is not None:
-        said.append(f"the exercise with seed {exercise.get('seed')} from {exercise.get('corpus')}")
-    if reading is not None:
-        U = reading.theta["U"]
+        messages.append(f"the exercise with seed {exercise.get('seed')} from {exercise.get('corpus')}")
+    if reading.theta:
+        m, K = reading.theta["U"].shape
         axes = "(m, K)" if reading.layout == "column" else "(K, m)"
-        said.append(f"{reading.layout} layout: U is {axes}, m = {U.shape[0]}, K = {U.shape[1]}")
-        if reading.problem is not None:
-            T, B, _ = reading.problem.X.shape
-            state = "" if Role("input", "h0") in found.by_role else "; there is no h0, it is 0"
-            found_so = ", by its numbers" * by_numbers
-            said.append(
-                f"T = {T}{f', B = {B}' * (B > 1)}, the loss of a window is the "
-                f"{config.loss}{found_so}{state}"
-            )
+        messages.append(f"{reading.layout} layout: U is {axes}, m = {m}, K = {K}")
+    if reading.problem is not None:
+        T, B, _ = reading.problem.X.shape
+        state = "" if Role("input", "h0") in found.by_role else "; there is no h0, it is taken for 0"
+        messages.append(
+            f"T = {T}{f', B = {B}' * (B > 1)}, the loss of a window is the {config.loss}"
+            f"{', by its numbers' * by_numbers}{state}"
+        )
     if any(role.kind == "after" for role in found.by_role):
-        said.append(f"the step is that of {config.optimizer}, eta {config.eta:g}, clip {config.clip}")
+        messages.append(
+            f"the step is that of {config.optimizer}, eta {config.eta:g}, clip {config.clip}"
+        )
     if found.unknown:
-        said.append(f"not understood, and not looked at: {shown(found.unknown)}")
-    return said
+        messages.append(f"not checked, since their names are unknown: {shown(found.unknown)}")
+    return messages
 
 
-def changed_in_place(done: Examination, exercise: Mapping[str, Any]) -> None:
-    """Note that the parameters are not those of the exercise that the file says it is of."""
+def find_changed_in_place(done: Examination, exercise: Mapping[str, Any]) -> None:
+    """Add that the parameters are not those of the exercise that the file says it is of."""
     if cases.fingerprint(done.reading.theta) != exercise["sha256"]:
         sentence = "the parameters are not those of the exercise: are they changed in place?"
         done.find_first(Finding("changed in place", sentence, tuple(NAMES)))

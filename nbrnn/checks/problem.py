@@ -1,20 +1,20 @@
-"""What was computed: which parameters, characters and state do these arrays hold, by their shapes?"""
+"""The computation that a file is about: its parameters, characters and state, by their shapes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 
-from nbrnn.checks.spellings import Named, Role, Sorted
 from nbrnn.errors import CheckError
-from nbrnn.network.layout import NAMES, shapes
+from nbrnn.exchange.names import Named, Role, SortedArrays
+from nbrnn.exchange.weights import layouts_in
 from nbrnn.typing import Array
 
-LAYOUTS = ("column", "row")
+MAX_NUMBERS = 2**27  # in the states and probabilities of all steps
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,8 @@ class Problem:
 
     @property
     def scale(self) -> float:
-        """By what the losses of all characters together are multiplied."""
-        T, B = len(self.X), len(self.h0)
-        return 1.0 / (T * B) if self.mean else 1 / B
+        """The factor of the sum of all characters' losses."""
+        return 1 / (len(self.h0) * (len(self.X) if self.mean else 1))
 
     def astype(self, dtype: Any) -> Problem:
         """Return it in another precision."""
@@ -43,21 +42,18 @@ class Problem:
         X, Y, h0 = (array.astype(dtype) for array in (self.X, self.Y, self.h0))
         return replace(self, theta=theta, X=X, Y=Y, h0=h0)
 
-    def with_theta(self, theta: dict[str, Array]) -> Problem:
-        """Return it with other parameters."""
-        return replace(self, theta=theta)
-
 
 @dataclass(frozen=True)
 class Reading:
     """One way to understand a file: the layout of its parameters, and the problem.
 
-    `problem` is None where the file has no inputs: then only steps can be looked at.
+    `problem` is None where the file has no inputs: then only steps can be checked. A file of series
+    alone has no parameters either.
     """
 
-    layout: str
-    theta: dict[str, Array]
-    problem: Problem | None
+    layout: str = ""
+    theta: dict[str, Array] = field(default_factory=dict)
+    problem: Problem | None = None
 
 
 def arranged(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
@@ -70,40 +66,10 @@ def arranged(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
             yield squeezed.transpose(order).reshape(shape)
 
 
-def oriented(name: str, array: Array, layout: str, m: int, K: int) -> Array | None:
-    """Return a parameter, or its gradient, as in the equations; None if it has another shape."""
-    shape = shapes(m, K)[name]
-    if len(shape) == 1:
-        return array.reshape(shape) if array.size == shape[0] == max(array.shape, default=1) else None
-    stored = shape if layout == "column" else shape[::-1]
-    squeezed = (
-        array.reshape(stored)
-        if tuple(n for n in array.shape if n > 1) == tuple(n for n in stored if n > 1)
-        else None
-    )
-    return None if squeezed is None else squeezed if layout == "column" else squeezed.T
-
-
-def readings(found: Sorted, mean: bool) -> list[Reading]:
+def readings(found: SortedArrays, mean: bool) -> list[Reading]:
     """Return all ways to understand the inputs of a file by their shapes. Raises CheckError."""
-    parameters = found.of("parameter")
-    missing = [name for name in NAMES if name not in parameters]
-    if missing:
-        raise CheckError(f"{' '.join(missing)}: not in the file, without which nothing can be computed")
-    m, K = parameters["b"].array.size, parameters["c"].array.size
-    of_layouts = {}
-    for layout in LAYOUTS:
-        theta = {name: oriented(name, parameters[name].array, layout, m, K) for name in NAMES}
-        if all(array is not None for array in theta.values()):
-            of_layouts[layout] = {name: np.asarray(array, float) for name, array in theta.items()}
-    if not of_layouts:
-        said = ", ".join(f"{each.name} {each.array.shape}" for each in parameters.values())
-        raise CheckError(
-            f"no network has parameters of these shapes: {said}; with b ({m},) and c ({K},) U is "
-            f"({m}, {K}) in columns, ({K}, {m}) in rows, and V the other way round"
-        )
-    if not all(np.isfinite(array).all() for array in next(iter(of_layouts.values())).values()):
-        raise CheckError("the parameters hold numbers that are not finite")
+    of_layouts = layouts_in(found.parameters(), found.layout)
+    K, m = next(iter(of_layouts.values()))["V"].shape
     inputs = [name for name in "xy" if Role("input", name) in found.by_role]
     if not inputs:
         return [Reading(layout, theta, None) for layout, theta in of_layouts.items()]
@@ -118,31 +84,30 @@ def readings(found: Sorted, mean: bool) -> list[Reading]:
     ]
 
 
-def windows_of(found: Sorted, m: int, K: int) -> Iterator[tuple[Array, Array, Array]]:
-    """Yield X, Y (T, B, K) and h0 (B, m) in each way that their shapes allow."""
+def windows_of(found: SortedArrays, m: int, K: int) -> Iterator[tuple[Array, Array, Array]]:
+    """Yield X, Y (T, B, K) and h0 (B, m) in each way that their shapes allow. Raises CheckError."""
     given = {name: found.by_role[Role("input", name)] for name in "xy"}
-    starts = starts_of([each.array for name in "xy" for each in given[name]], K)
+    inputs = [Named(name, np.asarray(array, float)) for name, array in given["x"] + given["y"]]
     state = found.of("input").get("h0")
-    if state is not None and not np.isfinite(state.array).all():
-        raise CheckError(f"{state.name} holds numbers that are not finite")
+    refuse_unusable(inputs, state, m, K)
     pairs: list[tuple[Array, Array]] = []
     fitting: list[tuple[Array, Array]] = []
     for vectors in (True, False):  # of few characters indices may look like one-hot vectors
-        if fitting and (state is None or not both_ways(given, K)):
+        if fitting and (state is None or not all(is_ambiguous(array, K) for _, array in inputs)):
             break
         pairs = [
             (X, Y)
-            for start in starts
+            for start in index_starts([array for _, array in inputs], K)
             for X in one_hot_of(given["x"], K, start, vectors)
             for Y in one_hot_of(given["y"], K, start, vectors)
         ] or pairs
         fitting += [(X, Y) for X, Y in pairs if X.shape == Y.shape]
     if not pairs:
-        names = " and ".join(each.name for name in "xy" for each in given[name])
+        names = " and ".join(name for name, _ in inputs)
         raise CheckError(f"{names}: the indices and the one-hot vectors are not the same characters")
     if not fitting:
-        lengths = [X.shape[0] * X.shape[1] for X in pairs[0]]
-        raise CheckError(f"x has {lengths[0]} characters, y has {lengths[1]}")
+        X, Y = pairs[0]
+        raise CheckError(f"x has {X.size // K} characters, y has {Y.size // K}")
     fits = False
     for X, Y in fitting:
         shape = (X.shape[1], m)
@@ -152,20 +117,31 @@ def windows_of(found: Sorted, m: int, K: int) -> Iterator[tuple[Array, Array, Ar
             fits = True
             yield X, Y, np.asarray(h0, float)
     if not fits and state is not None:
-        for each in (*given["x"], *given["y"]):
-            refuse_broken(each.name, np.asarray(each.array), K)
-        raise CheckError(f"{state.name} {state.array.shape} is no state of {m} units")
+        for name, array in inputs:
+            refuse_broken_vectors(name, array, K)
+        raise CheckError(f"{state.name} {state.array.shape} is not a state of {m} units")
 
 
-def both_ways(given: Mapping[str, list[Named]], K: int) -> bool:
-    """Whether all inputs may be one-hot vectors, by their numbers, and also indices, by their shape."""
-    arrays = [np.asarray(each.array) for same in given.values() for each in same]
-    return all(array.squeeze().ndim <= 2 and from_one_hot(array, K) for array in arrays)
+def refuse_unusable(inputs: list[Named], state: Named | None, m: int, K: int) -> None:
+    """Raise CheckError for numbers that cannot be inputs or a state, and for too many of them."""
+    for name, array in inputs:
+        if not np.isfinite(array).all() or (array != np.floor(array)).any():
+            raise CheckError(f"{name} holds numbers that are neither indices nor one-hot vectors")
+        characters = array.size // (K if from_one_hot(array, K) else 1)
+        if characters * (m + K) > MAX_NUMBERS:
+            raise CheckError(f"{name} has {characters:,} characters, too many to check: save one window")
+    if state is not None and not np.isfinite(state.array).all():
+        raise CheckError(f"{state.name} holds numbers that are not finite")
 
 
-def starts_of(arrays: list[Array], K: int) -> list[int]:
+def is_ambiguous(array: Array, K: int) -> bool:
+    """Return whether an array may be one-hot vectors by its numbers, and also indices by its shape."""
+    return array.squeeze().ndim <= 2 and bool(from_one_hot(array, K))
+
+
+def index_starts(arrays: list[Array], K: int) -> list[int]:
     """Return from which number indices may count: from 1 in MATLAB, where 0 is none and K is one."""
-    indices = [array for array in arrays if array.size and not from_one_hot(np.asarray(array), K)]
+    indices = [array for array in arrays if array.size and not from_one_hot(array, K)]
     if not indices or min(array.min() for array in indices) <= 0:
         return [0]
     return [1] if max(array.max() for array in indices) >= K else [0, 1]
@@ -178,16 +154,14 @@ def one_hot_of(given: list[Named], K: int, start: int, vectors: bool) -> list[Ar
     Given both ways they must agree: there are none if they do not. Raises CheckError.
     """
     ways: list[list[Array]] = []
-    for each in given:
-        array = np.asarray(each.array, float)
-        if not np.isfinite(array).all() or (array != np.floor(array)).any():
-            raise CheckError(f"{each.name} holds numbers that are neither indices nor one-hot vectors")
+    for name, values in given:
+        array = np.asarray(values, float)
         one_hot = from_one_hot(array, K) if vectors else []
-        ways.append(one_hot or from_indices(each.name, array, K, start))
+        ways.append(one_hot or from_indices(name, array, K, start))
     return [X for X in ways[0] if all(any(np.array_equal(X, Z) for Z in way) for way in ways[1:])]
 
 
-def refuse_broken(name: str, array: Array, K: int) -> None:
+def refuse_broken_vectors(name: str, array: Array, K: int) -> None:
     """Raise CheckError for vectors of 0 and 1 some of which have not just one 1."""
     if array.ndim == 2 and K in array.shape and ((array == 0) | (array == 1)).all():
         ones = array.sum(array.shape.index(K))
@@ -197,13 +171,11 @@ def refuse_broken(name: str, array: Array, K: int) -> None:
 
 def from_one_hot(array: Array, K: int) -> list[Array]:
     """Return one-hot vectors as (T, B, K) in each way that fits; none if there is no axis of them."""
-    if array.ndim < 2 or ((array != 0) & (array != 1)).any():
-        return []
-    found = []
     while array.ndim > 3 and 1 in array.shape:
         array = array.squeeze(array.shape.index(1))
-    if array.ndim > 3:
+    if array.ndim not in (2, 3) or ((array != 0) & (array != 1)).any():
         return []
+    found = []
     for axis in range(array.ndim):
         if array.shape[axis] == K and (array.sum(axis) == 1).all():
             rest = np.moveaxis(array, axis, -1)
@@ -213,17 +185,16 @@ def from_one_hot(array: Array, K: int) -> list[Array]:
 
 def both_orders(array: Array) -> list[Array]:
     """Return an array with its first two axes in both orders, the one with more steps first."""
-    both = [array, array.swapaxes(0, 1)]
-    return sorted(both, key=lambda each: len(each) == 1)
+    return sorted([array, array.swapaxes(0, 1)], key=lambda each: len(each) == 1)
 
 
 def from_indices(name: str, array: Array, K: int, start: int) -> list[Array]:
     """Return indices that count from `start` as one-hot vectors (T, B, K). Raises CheckError."""
-    if array.size == 0 or array.squeeze().ndim > 2:
+    codes = array.squeeze() - start
+    if array.size == 0 or codes.ndim > 2:
         raise CheckError(f"{name} {array.shape} holds neither indices nor one-hot vectors of {K}")
-    if array.min() < start or array.max() >= K + start:
+    if codes.min() < 0 or codes.max() >= K:
         numbers = f"{array.min():g} to {array.max():g}"
         raise CheckError(f"{name} holds indices from {numbers}, but c has {K} characters")
-    squeezed = array.squeeze()
-    codes = squeezed if squeezed.ndim == 2 else squeezed.reshape(-1, 1)
-    return both_orders(np.eye(K)[codes.astype(int) - start])
+    codes = codes if codes.ndim == 2 else codes.reshape(-1, 1)
+    return both_orders((codes[..., np.newaxis] == np.arange(K)).astype(float))

@@ -2,58 +2,23 @@
 
     a_t = W h_{t-1} + U x_t + b      h_t = tanh(a_t)      o_t = V h_t + c      p_t = softmax(o_t)
 
-A fault is the name of a mistake, or a pair of it and a number. Without faults everything is right.
+Without faults everything is right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from nbrnn.checks.faults import ASSEMBLY_FAULTS, PART_FAULTS, SUM_FAULTS, Fault
 from nbrnn.checks.problem import Problem
 from nbrnn.typing import Array
 
-Fault = str | tuple[str, int]
 Faults = Collection[Fault]
 
-STATE_FAULTS = (
-    "h_0 ignored",
-    "state not handed on",
-    "every step but the first from 0",
-    "W transposed",
-    "b left out",
-    "x read as indices",
-    "sigmoid for tanh",
-    "no tanh",
-    "reads y",
-)
-OUTPUT_FAULTS = ("h_{t-1} for h_t in o", "c left out", "softmax over time", "softmax over all")
-LOSS_FAULTS = (
-    "targets are x",
-    "targets late",
-    "targets early",
-    "y read as indices",
-    "y read as K indices",
-    "softmax twice",
-    "log missing",
-)
-BACKWARD_FAULTS = (
-    "next step missing",
-    "tanh' missing",
-    "tanh' missing in the next step's term",
-    "tanh' without the square",
-    "tanh' of a",
-    "tanh' of tanh(h)",
-    "W for its transpose",
-    "only the last loss",
-    "softmax' missing",
-    "softmax' applied twice",
-)
-DERIVED = (
-    "derived"  # the gradient is that of the wrong forward pass, as automatic differentiation has it
-)
+DERIVED = "derived"  # the gradient is that of the wrong forward pass, as by automatic differentiation
 DERIVABLE = {
     "state not handed on",
     "W transposed",
@@ -63,7 +28,7 @@ DERIVABLE = {
     "softmax over time",
     "softmax over all",
 }
-MOST_TRUNCATIONS = 100  # numbers of steps that are tried
+MAX_TRUNCATIONS = 100  # numbers of steps that are tried
 
 
 class States(NamedTuple):
@@ -75,11 +40,17 @@ class States(NamedTuple):
     P: Array  # (T, B, K)
     loss: float
 
+    @property
+    def answers(self) -> dict[str, Array]:
+        """The arrays that a program may answer with, by name."""
+        last, loss = self.H[-1], np.array(self.loss)
+        return {"H": self.H, "h_last": last, "O": self.O, "P": self.P, "loss": loss}
+
 
 class Signals(NamedTuple):
     """What back-propagation computes before it sums over time, and of what it takes outer products.
 
-    do, da: the gradients of o and of a. `turned`: that of W comes out as its transpose's.
+    do, da: the gradients of o and of a. `is_transposed`: that of W is its transpose's.
     """
 
     do: Array  # (T, B, K)
@@ -87,7 +58,7 @@ class Signals(NamedTuple):
     read: Array  # (T, B, m): the states that V is multiplied with
     before: Array  # (T, B, m): those that W is
     x: Array  # (T, B, K): what U is
-    turned: bool = False
+    is_transposed: bool = False
 
 
 def forward(problem: Problem, faults: Faults = ()) -> States:
@@ -124,10 +95,10 @@ def inputs(problem: Problem, faults: Faults) -> Array:
 
 
 def as_indices(one_hot: Array) -> Array:
-    """Return what comes of one-hot vectors that are used as indices: K - 1 times the first character."""
+    """Return the sums of one-hot vectors that are used as indices: K - 1 times the first character."""
     wrong = np.zeros_like(one_hot)
     wrong[..., 0] = one_hot.shape[-1] - 1
-    wrong[..., 1] = 1
+    wrong[..., 1:2] = 1
     return wrong
 
 
@@ -246,15 +217,13 @@ def truncations(problem: Problem, at: States, do: Array) -> Iterator[tuple[int, 
     slope = 1 - at.H[1:] ** 2
     part = do @ problem.theta["V"] * slope
     total = part.copy()
-    for n in range(1, min(len(do) - 1, MOST_TRUNCATIONS)):
+    for n in range(1, min(len(do) - 1, MAX_TRUNCATIONS)):
         part = part[1:] @ problem.theta["W"] * slope[:-n]
         total[:-n] += part
         yield n, factors(problem, at, do, total.copy())
 
 
 # ---------------------------------------------------------------- gradients, and how they are summed
-
-Assembly = Callable[[Problem, States, Signals], Array]
 
 
 def outer(left: Array, right: Array) -> Array:
@@ -266,17 +235,14 @@ def gradient(
     name: str, problem: Problem, at: States, signals: Signals, faults: Collection[str] = ()
 ) -> Array | None:
     """Return a parameter's gradient, summed over time with faults; None where it cannot have them."""
-    scale = problem.scale
+    scale, left = problem.scale, signals.do if name in "Vc" else signals.da
     if name in "bc":
-        series = signals.da if name == "b" else signals.do
-        summed = bias_gradient(series, faults)
+        summed = bias_gradient(left, faults)
         return None if summed is None else scale * summed
-    left, right = signals.da, {"W": signals.before, "U": signals.x, "V": signals.read}[name]
-    if name == "V":
-        left = signals.do
-    if name == "W" and signals.turned:
+    right = {"W": signals.before, "U": signals.x, "V": signals.read}[name]
+    if name == "W" and signals.is_transposed:
         left, right = right, left
-    for fault in sorted(faults, key=ASSEMBLY_FAULTS.index):
+    for fault in (each for each in ASSEMBLY_FAULTS if each in faults):
         if fault == "h_t for h_{t-1}" and name in "WV":
             right = at.H[1:] if name == "W" else at.H[:-1]
         elif fault == "h_0 ignored in it" and name == "W":
@@ -294,32 +260,32 @@ def gradient(
 
 def bias_gradient(series: Array, faults: Collection[str]) -> Array | None:
     """Return the sum of a bias's gradients (T, B, n) over time and windows, with faults."""
-    how = [fault for fault in faults if fault not in PARTS]
     for fault in faults:
         series = series[PARTS[fault]] if fault in PARTS else series
-    sums: dict[str, Callable[[], Array]] = {
-        "": lambda: series.sum((0, 1)),
-        "wrong axis": lambda: series.sum(-1),
-        "summed to one number": lambda: np.full(series.shape[-1], series.sum()),
-        "not summed over time": lambda: series.sum(1),
-        "not summed over windows": lambda: series.sum(0),
-    }
-    fault = "".join(how)
-    return np.asarray(sums[fault]()) if fault in sums else None
+    match [fault for fault in faults if fault not in PARTS]:
+        case []:
+            return np.asarray(series.sum((0, 1)))
+        case ["wrong axis"]:
+            return np.asarray(series.sum(-1))
+        case ["summed to one number"]:
+            return np.full(series.shape[-1], series.sum())
+        case ["not summed over time"]:
+            return np.asarray(series.sum(1))
+        case ["not summed over windows"]:
+            return np.asarray(series.sum(0))
+    return None
 
 
-PARTS: dict[str, slice | tuple[slice, slice]] = {  # of a series (T, B, n), where the sum is not over all
+PARTS: dict[str, slice | tuple[slice, slice]] = {  # of a series (T, B, n)
     "only the last step": slice(-1, None),
     "only the first step": slice(0, 1),
     "only the first window": (slice(None), slice(0, 1)),
 }
-SUMS = ("wrong axis", "summed to one number", "not summed over time", "not summed over windows")
-ASSEMBLY_FAULTS = ("h_t for h_{t-1}", "h_0 ignored in it", "y for x", *PARTS, "transposed", *SUMS)
 OF_GRADIENT = {  # those that each gradient may have
-    "W": {"h_t for h_{t-1}", "h_0 ignored in it", *PARTS, "transposed"},
-    "U": {"y for x", *PARTS, "transposed"},
-    "V": {"h_t for h_{t-1}", *PARTS, "transposed"},
-    "b": {*PARTS, *SUMS},
-    "c": {*PARTS, *SUMS},
+    "W": {"h_t for h_{t-1}", "h_0 ignored in it", *PART_FAULTS, "transposed"},
+    "U": {"y for x", *PART_FAULTS, "transposed"},
+    "V": {"h_t for h_{t-1}", *PART_FAULTS, "transposed"},
+    "b": {*PART_FAULTS, *SUM_FAULTS},
+    "c": {*PART_FAULTS, *SUM_FAULTS},
 }
 OF_BATCHES = {"only the first window", "not summed over windows"}

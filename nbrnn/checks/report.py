@@ -1,17 +1,32 @@
-"""What is right, what is wrong, and why: the answer of a check."""
+"""The answer of a check: what is right, what is wrong, and why."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """One thing that is wrong: the cause's name, None if none is known, and a sentence.
+
+    `arrays` are those that show it; `follows`: it may come of the findings before it.
+    """
+
+    cause: str | None
+    sentence: str
+    arrays: tuple[str, ...]
+    follows: bool = False
 
 
 @dataclass(frozen=True)
 class Row:
-    """One array. largest: the largest difference, as a share of the largest number there should be.
+    """One array beside what it should be.
 
-    norm: the norm of the difference as a share of the norm. Both are None where there is nothing to
-    compare with, as for a wrong shape.
+    largest: the largest difference, as a share of the largest number there should be. norm: the norm of
+    the difference as a share of the norm. Both are None where there is nothing to compare with, as for
+    a wrong shape. `findings` are those that make it wrong, or that it follows from.
     """
 
     name: str
@@ -20,24 +35,15 @@ class Row:
     largest: float | None
     norm: float | None
     verdict: str
+    is_right: bool = True
+    findings: tuple[Finding, ...] = ()
 
-    @property
-    def is_right(self) -> bool:
-        """Whether nothing is wrong with it."""
-        return self.verdict.startswith("right")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong: the cause's name, None if none is known, and a sentence.
-
-    `arrays` are those in which it is seen; `follows`: it may come of the findings before it.
-    """
-
-    cause: str | None
-    sentence: str
-    arrays: tuple[str, ...]
-    follows: bool = False
+    def numbered(self, findings: Sequence[Finding]) -> Row:
+        """Return the row with a verdict that names its findings by their numbers among these."""
+        if self.is_right or not self.findings:
+            return self
+        numbers = ", ".join(str(findings.index(finding) + 1) for finding in self.findings)
+        return replace(self, verdict=f"{self.verdict} {numbers}")
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Report:
 
     @property
     def is_right(self) -> bool:
-        """Whether nothing is wrong."""
+        """Nothing is wrong."""
         return not self.findings
 
     @property
@@ -67,16 +73,19 @@ class Report:
 
     def verdict(self) -> str:
         """Return the answer in a sentence."""
+        arrays = counted(len(self.rows), "array")
         if self.is_right:
-            return f"right: {counted(len(self.rows), 'array')} agree" + "s" * (len(self.rows) == 1)
-        faults, wrong = len(self.findings), sum(not row.is_right for row in self.rows)
-        order = ", the most basic first" if faults > 1 else ""
-        seen = f"seen in {wrong} of {counted(len(self.rows), 'array')}"
-        return f"WRONG: {counted(faults, 'fault')}{order}, {seen}"
+            return f"right: {arrays} {'agrees' if len(self.rows) == 1 else 'agree'}"
+        wrong = sum(not row.is_right for row in self.rows)
+        order = ", the most basic first" if len(self.findings) > 1 else ""
+        return f"WRONG: {counted(len(self.findings), 'fault')}{order}, seen in {wrong} of {arrays}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
-        return {"right": self.is_right, **asdict(self)}
+        plain = {"right": self.is_right, **asdict(self)}
+        for row in plain["rows"]:
+            del row["is_right"], row["findings"]
+        return plain
 
     def __repr__(self) -> str:
         width = max(len(row.name) for row in self.rows)

@@ -1,60 +1,51 @@
-"""What does the user type to check a program of their own, and to get an exercise for it?"""
+"""The commands check and case."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from nbrnn.cli.console import print_table, print_wrapped
-from nbrnn.cli.options import CorpusName, Encoding, Json, PresetName, load, option_of, parsed
-from nbrnn.config import Initialization, Loss, Optimizer, RunConfig
+from nbrnn.cli.options import CorpusName, Encoding, Json, PresetName, load, setting_options
+from nbrnn.config import Loss, RunConfig
 from nbrnn.presets import with_preset
 
+EXERCISE = ("seq_length", "batch", "optimizer", "eta", "clip", "loss", "init", "sigma", "seed")
 
+
+@setting_options("optimizer", "eta", "beta1", "beta2", "epsilon", "clip")
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Of arrays: .npz, .mat or .safetensors.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Arrays: .npz, .mat or .safetensors.")],
     case: Annotated[
-        Path | None, typer.Option(help="The exercise, where FILE has the answers alone.")
+        Path | None, typer.Option(help="The exercise, if FILE has only the answers.")
     ] = None,
-    after: Annotated[int, typer.Option(help="Steps on the window after which W_after ... are.")] = 1,
+    after: Annotated[int, typer.Option(help="Number of steps on the window before W_after ...")] = 1,
     preset: PresetName = None,
-    optimizer: Annotated[Optimizer | None, option_of("optimizer")] = None,
-    eta: Annotated[float | None, option_of("eta")] = None,
-    beta1: Annotated[float | None, option_of("beta1")] = None,
-    beta2: Annotated[float | None, option_of("beta2")] = None,
-    epsilon: Annotated[float | None, option_of("epsilon")] = None,
-    clip: Annotated[str | None, option_of("clip")] = None,
     loss: Annotated[
-        Loss | None, typer.Option(help="Of a window, over its characters  [default: either is right]")
+        Loss | None,
+        typer.Option(help="Sum or mean over the window  [default: either is right]"),
     ] = None,
     seq_length: Annotated[
-        int | None, typer.Option(help="Characters T in a window, for series of losses alone.")
+        int | None, typer.Option(help="Characters T in a window, for a series of losses only.")
     ] = None,
     as_json: Json = False,
+    *,
+    settings: dict[str, Any],
 ) -> None:
-    """Say whether a program is right, and where its fault is.
+    """Check whether a program is right, and find its fault.
 
-    FILE has its parameters W U V b c, inputs x, y (or X, Y) and h0, and any of its answers: loss, P, H,
+    FILE has the parameters W U V b c, the inputs x, y (or X, Y) and h0, and any answers: loss, P, H,
     gradients (grads_W or dW ...), parameters after a step (W_after ...), losses and smooth.
 
-    An exercise by nbrnn case knows its own settings. In the table "largest error" is the largest
-    difference as a share of the largest number there should be, "of norms" the norm of all
-    differences as a share of the norm.
+    An exercise by nbrnn case contains its settings. In the table, "largest error" is the largest
+    difference relative to the largest right number, "of norms" the norm of the difference relative to
+    the norm of the right array.
     """
-    given = {
-        "optimizer": optimizer,
-        "eta": eta,
-        "beta1": beta1,
-        "beta2": beta2,
-        "epsilon": epsilon,
-        "clip": clip and parsed("clip", clip),
-        "loss": loss,
-        "seq_length": seq_length,
-    }
-    settings = {name: value for name, value in given.items() if value is not None}
+    own = {"loss": loss, "seq_length": seq_length}
+    settings |= {name: value for name, value in own.items() if value is not None}
 
     from nbrnn.checks.check import check as check_file
 
@@ -62,8 +53,8 @@ def check(
     if as_json:
         print(json.dumps(report.to_dict(), indent=2))
     else:
-        for said in report.notes:
-            print_wrapped(said)
+        for note in report.notes:
+            print_wrapped(note)
         rows = [
             [
                 row.name,
@@ -82,48 +73,28 @@ def check(
         raise typer.Exit(1)
 
 
+@setting_options(*EXERCISE)
 def case(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .npz or .mat.")],
     corpus: CorpusName = None,
     preset: PresetName = None,
     hidden: Annotated[int, typer.Option(help="Hidden units m.")] = 10,
-    seq_length: Annotated[int | None, option_of("seq_length")] = None,
-    batch: Annotated[int | None, option_of("batch")] = None,
     layout: Annotated[
-        Literal["column", "row"], typer.Option(help="Of one character in X: a column, or a row.")
+        Literal["column", "row"], typer.Option(help="A character in X is a column, or a row.")
     ] = "column",
     blind: Annotated[bool, typer.Option("--blind", help="Leave the answers out.")] = False,
-    optimizer: Annotated[Optimizer | None, option_of("optimizer")] = None,
-    eta: Annotated[float | None, option_of("eta")] = None,
-    clip: Annotated[str | None, option_of("clip")] = None,
-    loss: Annotated[Loss | None, option_of("loss")] = None,
-    init: Annotated[Initialization | None, option_of("init")] = None,
-    sigma: Annotated[float | None, option_of("sigma")] = None,
-    seed: Annotated[int | None, option_of("seed")] = None,
     encoding: Encoding = None,
+    *,
+    settings: dict[str, Any],
 ) -> None:
-    """Write an exercise to feed a program of your own.
+    """Write an exercise for a program of your own.
 
-    It has parameters W U V b c, characters x, y as indices (which count from 1 in a .mat file) and X, Y
-    one-hot, a state h0, and the answers; nbrnn check knows it again.
+    It has the parameters W U V b c, the characters x, y as indices (from 1 in a .mat file) and X, Y
+    one-hot, a state h0, and the answers; nbrnn check recognizes it.
     """
-    given = {
-        "seq_length": seq_length,
-        "batch": batch,
-        "optimizer": optimizer,
-        "eta": eta,
-        "clip": clip and parsed("clip", clip),
-        "loss": loss,
-        "init": init,
-        "sigma": sigma,
-        "seed": seed,
-    }
-    settings = with_preset(preset, {name: value for name, value in given.items() if value is not None})
-    config = RunConfig(**{**settings, "hidden": hidden})
+    config = RunConfig(**{**with_preset(preset, settings), "hidden": hidden})
     text = load(corpus, encoding)
 
-    from nbrnn.checks import arrays
-    from nbrnn.checks.case import case as exercise
+    from nbrnn.checks.case import write
 
-    is_matlab = out.suffix.lower() == ".mat"
-    arrays.write(out, exercise(text, config, layout, blind=blind, first=1 if is_matlab else 0))
+    write(out, text, config, layout, blind=blind)

@@ -1,4 +1,4 @@
-"""What does the user type to take a model elsewhere, or to bring one: export, import?"""
+"""The commands export and import."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def export(
     ],
     layout: Annotated[
         Layout | None,
-        typer.Option(help="Of .npz and .mat: h = W h + U x + b, or its transpose  [default: column]"),
+        typer.Option(help="For .npz and .mat: h = W h + U x + b, or its transpose  [default: column]"),
     ] = None,
     checkpoint: Which = "best",
     as_json: Json = False,
 ) -> None:
     """Write a model for NumPy, MATLAB, torch or ONNX.
 
-    .npz and .mat hold W, U, V, b, c, the state h0 and the character x0 (one-hot) to go on from, and the
-    alphabet as code points. .safetensors has the names of torch's nn.RNN and nn.Linear, as `rnn` and
+    .npz and .mat hold W, U, V, b, c, the state h0 and the character x0 (one-hot) to continue from, and
+    the alphabet as code points. .safetensors has the names of torch's nn.RNN and nn.Linear, as `rnn` and
     `linear`; .onnx is a graph with x and h0 in, logits and h out. Both have the rest as metadata.
     """
     from nbrnn.exchange.export import export as write
@@ -67,9 +67,9 @@ def import_(
     encoding: Encoding = None,
     as_json: Json = False,
 ) -> None:
-    """Make a run of weights that another program trained.
+    """Import weights trained by another program.
 
-    They are called W, U, V, b and c, or as torch calls those of nn.RNN and nn.Linear. Then nbrnn
+    Known names: W, U, V, b, c, and those of torch, Keras, min-char-rnn, cs231n and d2l. The commands
     sample, score, show, report and compare take the run.
     """
     from nbrnn.exchange.importer import import_weights
@@ -91,11 +91,11 @@ def import_(
         print_wrapped(f"{folder}: {summary.reason}; m = {m} hidden units, K = {K} characters")
         if summary.score_best is not None:
             best, unigram = formatted(summary.score_best), formatted(summary.score_unigram)
-            print(f"score, read from h = 0: {best} nats per character, of a unigram model {unigram}")
+            print(f"score, from h = 0: {best} nats per character; unigram baseline: {unigram}")
     if (summary.score_best or 0) > (summary.score_unigram or 0):
         print_error(
-            "warning: that is worse than counting characters: is the alphabet in another order "
-            "(--alphabet), the network another one than tanh and softmax, or this another text?"
+            "warning: this is worse than the unigram baseline: is the alphabet in another order "
+            "(--alphabet), the network not tanh and softmax, or the text another one?"
         )
 
 
@@ -109,4 +109,4 @@ def read_alphabet(file: str, encoding: str | None) -> str:
     try:
         return "".join(json.loads(content))
     except (ValueError, TypeError, RecursionError):
-        raise ConfigError(f"{file} is no JSON list of characters") from None
+        raise ConfigError(f"{file} is not a JSON list of characters") from None

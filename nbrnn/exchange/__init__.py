@@ -1,6 +1,7 @@
-"""How do networks come from other people's programs and tools, and go to them?
+"""How do networks come from other programs and tools, and go to them?
 
-`formats` reads and writes files of arrays, those of MATLAB by `matlab`, and never unpickles; `weights`
-finds W, U, V, b and c among arrays that others have named and laid out. `export` writes the model of a
-run for NumPy, MATLAB, torch and ONNX; `import_` makes a run folder of weights trained elsewhere.
+`array_files` reads and writes files of arrays, with `matlab` for .mat, and never unpickles. `names` is
+the one table of what other programs call their arrays; `weights` finds a network and its layout among
+them, for import and check. `importer` makes a run of such weights; `export` writes the model of a run
+for NumPy, MATLAB and torch, and as an `onnx_graph`.
 """

@@ -1,14 +1,13 @@
-"""How are files of arrays of other programs read, without trust, and written for them?
+"""Files of arrays of other programs: read without trust, and written for these programs.
 
-Nothing is ever unpickled: of an object array only the name is read.
+Nothing is unpickled: of what is not plain numbers or text only the name is read.
 """
 
 from __future__ import annotations
 
 import io
-import lzma
+import re
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +18,15 @@ import numpy as np
 
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.exchange import matlab
-from nbrnn.storage.atomic_files import NONSENSE, read_bytes, write_atomically
+from nbrnn.storage.atomic_files import read_bytes, write_atomically
 from nbrnn.typing import Array
 
-MOST_BYTES = 2**31  # of a file, and of what is packed in it
+MAX_BYTES = 2**30  # in a file, and unpacked from it: enough for the largest network in float64
+MAX_TEXT = 2**24  # characters in an array of text
+MAX_HEADER = 2**26  # bytes of names, shapes and metadata in a safetensors file
 SAVE_NUMPY = "numpy.savez('model.npz', W=W, U=U, V=V, b=b, c=c)"
 SAVE_TORCH = "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
-HOW_TO_SAVE = {  # what may be pickled, and is not read
+HOW_TO_SAVE = {  # files that may be pickles, which are not read
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), SAVE_TORCH),
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".npy"), SAVE_NUMPY),
 }
@@ -33,52 +34,58 @@ HOW_TO_SAVE = {  # what may be pickled, and is not read
 
 @dataclass
 class Contents:
-    """What a file holds: arrays of numbers and of text by name, metadata, names of what is neither.
+    """The contents of a file: arrays of numbers and of text, metadata, and names of what is not read.
 
     The fields of a MATLAB struct RNN are called RNN.W and so on.
     """
 
     arrays: dict[str, Array] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
-    objects: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)  # what each of these arrays is
 
-    def add(self, name: str, array: Array) -> None:
-        """Keep an array if it is one of numbers or of text, and else its name."""
-        if array.dtype.kind in "fiubU":
+    def add(self, name: str, array: Array | None, otherwise: str = "an object array") -> None:
+        """Keep an array of real numbers or of text, otherwise its name and what it is.
+
+        Raises ValueError for broken text.
+        """
+        if array is not None and array.dtype.kind in "fiub":
+            self.arrays[name] = array
+        elif array is not None and array.dtype.kind == "U":
+            refuse_broken_text(array)
             self.arrays[name] = array
         else:
-            self.objects.append(name)
+            self.unread[name] = otherwise if array is None else f"of the type {array.dtype}"
+
+
+def refuse_broken_text(array: Array) -> None:
+    """Raise ValueError for code points that Python or UTF-8 does not have, and for a text too long."""
+    if array.nbytes > 4 * MAX_TEXT:
+        raise ValueError
+    codes = array.ravel().astype(array.dtype.newbyteorder("=")).view(np.uint32)
+    if codes.size and (codes.max() > 0x10FFFF or (codes >> 11 == 0xD800 >> 11).any()):
+        raise ValueError
 
 
 # ---------------------------------------------------------------- reading
 
 
 def read(path: Path) -> Contents:
-    """Return what a file holds, by the end of its name. Raises StoreError, ConfigError."""
+    """Return the contents of a file, in the format of its suffix. Raises StoreError, ConfigError."""
     suffix = path.suffix.lower()
     if suffix in HOW_TO_SAVE:
         raise ConfigError(f"{path} may be a pickle, which is not read; save with {HOW_TO_SAVE[suffix]}")
     if suffix not in READERS:
         raise ConfigError(f"{path}: give a file that ends in {', '.join(READERS)}")
-    data = read_bytes(path, MOST_BYTES)
+    data = read_bytes(path, MAX_BYTES)
     if suffix == ".mat" and not matlab.is_known(data):
         how = f"save('{path.name}', ..., '-v7') writes one"
-        raise StoreError(f"{path} is no file of MATLAB 5 to 7: {how}")
+        raise StoreError(f"{path} is not a file of MATLAB 5 to 7: {how}")
     try:
         return READERS[suffix](data)
-    except UNREADABLE:
-        raise StoreError(f"{path} is damaged, or no {suffix} file") from None
-
-
-class Damaged(ValueError):  # noqa: N818 (it never leaves this module)
-    """A file that is not what its name says."""
-
-
-# What reading a file that anybody may have written can raise. RuntimeError: of a zip with a password.
-UNREADABLE = (
-    *NONSENSE, RuntimeError, StopIteration, EOFError, OSError,
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-)  # fmt: skip
+    except MemoryError:
+        raise StoreError(f"{path} is too large for the memory of this machine") from None
+    except Exception:  # parsers raise anything at damaged files: SystemError, zlib.error, StopIteration
+        raise StoreError(f"{path} is damaged, or not a {suffix} file") from None
 
 
 def read_npz(data: bytes) -> Contents:
@@ -86,59 +93,75 @@ def read_npz(data: bytes) -> Contents:
     contents = Contents()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
-        if sum(entry.file_size for entry in entries) > MOST_BYTES:
-            raise Damaged
+        if sum(entry.file_size for entry in entries) > MAX_BYTES:
+            raise ValueError
         for entry in entries:
-            name = entry.filename.removesuffix(".npy")
-            array = npy_array(archive.read(entry))
-            if array is None:
-                contents.objects.append(name)
-            else:
-                contents.add(name, array)
+            # the other methods unpack more than is asked for, and NumPy does not use them
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError
+            with archive.open(entry) as file:
+                content = file.read(entry.file_size)
+            contents.add(entry.filename.removesuffix(".npy"), npy_array(content))
     return contents
 
 
+# The header of an .npy file without its blanks. NumPy's own parser evaluates it as Python.
+NPY_HEADER = re.compile(
+    rb"\{'descr':(?:'([<>=|]?[?biufcSU]\d*)'|.+),'fortran_order':(True|False),'shape':\(([\d,]*)\),?\}"
+)
+
+
 def npy_array(data: bytes) -> Array | None:
-    """Return the array in an .npy file, or None if it is pickled."""
-    file = io.BytesIO(data)
-    header = np.lib.format.read_magic(file)
-    if header not in ((1, 0), (2, 0)):
-        raise Damaged
-    is_first = header == (1, 0)
-    read_header = (
-        np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
-    )
-    shape, is_fortran, dtype = read_header(file)
-    if dtype.hasobject:
+    """Return the array in an .npy file of any version, None if it is one of objects or of structs."""
+    start = {1: 10, 2: 12, 3: 12}[data[6]]
+    end = start + int.from_bytes(data[8:start], "little")
+    header = NPY_HEADER.fullmatch(data[start:end].translate(None, b" \n"))
+    if header is None:
+        raise ValueError
+    descr, is_fortran, sizes = header.groups()
+    if descr is None:
         return None
-    array = np.frombuffer(data, dtype, offset=file.tell())
-    return array.reshape(shape[::-1]).T if is_fortran else array.reshape(shape)
+    array = np.frombuffer(data, descr.decode(), offset=end)
+    return array.reshape(
+        [int(size) for size in sizes.split(b",") if size], order="F" if is_fortran == b"True" else "C"
+    )
 
 
 def read_mat(data: bytes) -> Contents:
     """Return the arrays of MATLAB's save, and those in structs."""
     contents = Contents()
-    for name, array in matlab.variables(data, MOST_BYTES):
-        if array is None:
-            contents.objects.append(name)
-        else:
-            contents.add(name, array)
+    for name, array in matlab.variables(data, MAX_BYTES):
+        contents.add(name, array, "a cell, an object, or a sparse or complex array")
     return contents
 
 
-def read_safetensors(data: bytes) -> Contents:
-    """Return the tensors of a safetensors file, and its metadata."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+class SafetensorsHeader(msgspec.Struct):
+    """What is read of a safetensors file's header."""
 
-    contents = Contents()
-    try:
-        for name, array in load(data).items():
-            contents.add(name, array)
-    except SafetensorError:
-        raise Damaged from None
-    header = msgspec.json.decode(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    contents.metadata = msgspec.convert(header.get("__metadata__", {}), dict[str, str])
+    metadata: dict[str, str] = msgspec.field(name="__metadata__", default_factory=dict)
+
+
+def read_safetensors(data: bytes) -> Contents:
+    """Return the tensors of a safetensors file, and its metadata; bfloat16 widened to float32."""
+    from safetensors import deserialize
+
+    size = int.from_bytes(data[:8], "little")
+    if size > MAX_HEADER:
+        raise ValueError
+    header = msgspec.json.decode(data[8 : 8 + size], type=SafetensorsHeader)
+    contents = Contents(metadata=header.metadata)
+    for name, tensor in deserialize(data):  # type: ignore[no-untyped-call]
+        dtype, stored = tensor["dtype"], tensor["data"]
+        if dtype == "BF16":
+            array = (np.frombuffer(stored, "<u2").astype("<u4") << 16).view("<f4")
+        elif dtype == "BOOL":
+            array = np.frombuffer(stored, bool)
+        elif known := re.fullmatch(r"([FIU])(8|16|32|64)", dtype):
+            array = np.frombuffer(stored, f"<{known[1].lower()}{int(known[2]) // 8}")
+        else:
+            contents.unread[name] = f"of the type {dtype}"
+            continue
+        contents.arrays[name] = array.reshape(tensor["shape"])
     return contents
 
 
@@ -163,6 +186,6 @@ def write_mat(path: Path, arrays: Mapping[str, Array]) -> None:
     from scipy.io import savemat
 
     def write(file: IO[bytes]) -> None:
-        savemat(file, dict(arrays))
+        savemat(file, dict(arrays), oned_as="column")
 
     write_atomically(path, write)

@@ -1,4 +1,4 @@
-"""How do weights that another program trained become a run?"""
+"""Import: a run folder of weights that another program trained."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from nbrnn.config import Precision, RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.exchange.array_files import read
-from nbrnn.exchange.weights import Orientation, Weights, alphabet_in, weights_in
+from nbrnn.exchange.names import Orientation
+from nbrnn.exchange.weights import Weights, alphabet_in, weights_in
 from nbrnn.runs.evaluation import mean_loss
 from nbrnn.runs.finalize import with_scores, write_text
 from nbrnn.runs.provenance import start_of
@@ -27,12 +28,12 @@ from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import CHECKPOINTS, NGRAMS, RunFolder
 from nbrnn.storage.schemas import Sample, Summary
 
-TRIED = 10_001  # characters of the text by which the likelier of two readings is told
+COMPARED = 10_001  # characters of the text by whose loss one of several readings is chosen
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What a file was taken for: its network as a model, and how its layout and alphabet were found."""
+    """A file as it was understood: its network as a model, its layout and the order of its alphabet."""
 
     model: Checkpoint
     orientation: Orientation
@@ -42,8 +43,8 @@ class Imported:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         m, K = self.model.theta["U"].shape
-        said = {"layout": self.orientation, "alphabet": self.order, "hidden": m, "characters": K}
-        return {**said, "dtype": self.model.config.dtype, **self.summary.to_dict()}
+        network = {"layout": self.orientation, "alphabet": self.order, "hidden": m, "characters": K}
+        return {**network, "dtype": self.model.config.dtype, **self.summary.to_dict()}
 
 
 def import_weights(
@@ -57,21 +58,23 @@ def import_weights(
 ) -> Imported:
     """Make a new run folder, whose status is `imported`, of the weights in a file.
 
-    Which character is which is told by `alphabet`, in the order of the network's inputs, or by the file
-    itself, or else by the `text`: its characters by code point or by first occurrence. Where m = K the
-    shapes allow both layouts. Of several readings that with the lowest loss on the text is taken.
-    Raises StoreError, ConfigError, LockedError, WriteError.
+    The network's inputs are the characters of `alphabet`, in its order, or of an alphabet in the file,
+    or those of `text` by code point or by first occurrence. Where m = K the shapes allow both layouts.
+    Of several readings the one with the lowest loss on the text is taken. Raises StoreError,
+    ConfigError, LockedError, WriteError.
     """
     contents = read(path)
-    found = weights_in(path, contents, layout)
-    orders = orders_of(path, found[0].K, text, alphabet, alphabet_in(contents))
+    networks = weights_in(path, contents, layout)
+    orders = alphabets(path, networks[0].K, text, alphabet, alphabet_in(contents))
     corpus = Corpus.from_text(next(iter(orders.values())), path.stem) if text is None else text
     readings = [
         (weights.orientation, order, model_of(weights, orders[order], corpus))
-        for weights, order in product(found, orders)
+        for weights, order in product(networks, orders)
     ]
     if len(readings) > 1 and text is None:
-        raise ConfigError(f"{path}: m = K = {found[0].K} allows both layouts: give --layout or --text")
+        raise ConfigError(
+            f"{path}: m = K = {networks[0].K} allows both layouts: give --layout or --text"
+        )
     if text is not None and len(readings) > 1:
         readings.sort(key=lambda reading: loss_of(reading[2], text))
     orientation, order, model = readings[0]
@@ -83,15 +86,18 @@ def import_weights(
     return Imported(model, orientation, order, summary)
 
 
-def orders_of(
+def alphabets(
     path: Path, K: int, text: Corpus | None, given: str | None, own: str | None
 ) -> Mapping[str, str]:
-    """Return the alphabets that the inputs may stand for, in their order, by how that is called.
+    """Return the alphabets that the inputs may stand for, by the name of their order.
 
-    Raises ConfigError if none has K distinct characters.
+    Raises ConfigError if one has not K distinct characters, or others than the text.
     """
     if given is not None:
-        orders = {"as given": without_line_end(given, K)}
+        for line_end in ("\r\n", "\n"):  # that an editor put after K characters
+            if len(given) == K + len(line_end):
+                given = given.removesuffix(line_end)
+        orders = {"as given": given}
     elif own is not None:
         orders = {"as in the file": own}
     elif text is not None:
@@ -104,20 +110,12 @@ def orders_of(
         )
     for name, alphabet in orders.items():
         if len(alphabet) != K or len(set(alphabet)) != K:
-            has = f"the alphabet {name} has {len(set(alphabet))} distinct characters"
-            raise ConfigError(f"{path} has {K} inputs, but {has}")
+            count = f"{len(alphabet)} characters, {len(set(alphabet))} of them distinct"
+            raise ConfigError(f"{path} has {K} inputs, but the alphabet {name} has {count}")
         if text is not None and set(alphabet) != set(text.alphabet):
             other = " ".join(map(repr, sorted(set(alphabet) ^ set(text.alphabet))[:5]))
             raise ConfigError(f"{text.name} has other characters than the alphabet {name}: {other}")
     return orders
-
-
-def without_line_end(alphabet: str, K: int) -> str:
-    """Return an alphabet without the line end that an editor put after its K characters."""
-    for line_end in ("\r\n", "\n"):
-        if len(alphabet) == K + len(line_end) and alphabet.endswith(line_end):
-            return alphabet.removesuffix(line_end)
-    return alphabet
 
 
 def model_of(weights: Weights, alphabet: str, corpus: Corpus) -> Checkpoint:
@@ -142,8 +140,8 @@ def model_of(weights: Weights, alphabet: str, corpus: Corpus) -> Checkpoint:
 
 
 def loss_of(model: Checkpoint, text: Corpus) -> float:
-    """Return the loss on the beginning of a text, infinite where it is not a number."""
-    loss = mean_loss(model, text.codes[:TRIED])
+    """Return the loss on the first characters of a text, infinite where it is not a number."""
+    loss = mean_loss(model, text.codes[:COMPARED])
     return loss if math.isfinite(loss) else math.inf
 
 
@@ -155,10 +153,9 @@ def write(
     summary: Summary,
     command: Sequence[str] | None,
 ) -> None:
-    """Write the folder of a run that has one model; the model last, without which it is none yet.
+    """Write the folder of a run that has one model; the model last, which makes it a run.
 
-    `is_counted`: the corpus is a text, by which models that count can predict. Raises StoreError if
-    there is a run already.
+    `is_counted`: the corpus is a text, whose n-grams are counted. Raises StoreError if there is a run.
     """
     folder.refuse_strangers()
     with folder.locked():

@@ -1,4 +1,4 @@
-"""What does the network look like as a graph of ONNX?"""
+"""The network as an ONNX graph."""
 
 from __future__ import annotations
 

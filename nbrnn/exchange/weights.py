@@ -1,46 +1,32 @@
-"""Which of the arrays in a file are W, U, V, b and c, and in which layout?"""
+"""A network among the arrays of a file: its parameters, their layout, its state and its alphabet."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
-from nbrnn.errors import ConfigError, StoreError
+from nbrnn.errors import CheckError, ConfigError, StoreError
 from nbrnn.exchange.array_files import SAVE_NUMPY, Contents
+from nbrnn.exchange.names import MATRICES, Named, Orientation, Role, SortedArrays, sort_arrays
 from nbrnn.network.layout import NAMES, shapes
 from nbrnn.storage.atomic_files import NONSENSE
 from nbrnn.typing import Array
 
-Orientation = Literal["column", "row"]  # h_t = W h_{t-1} + U x_t + b, or the transpose of it all
-
-# What others call the parameters, without underscores: the second as in Karpathy's min-char-rnn.
-SPELLINGS = {
-    "W": ("W", "Whh"),
-    "U": ("U", "Wxh", "Wih"),
-    "V": ("V", "Why", "Who"),
-    "b": ("b", "bh"),
-    "c": ("c", "by", "bo"),
-}
-PARAMETER_OF = {spelling: name for name, spellings in SPELLINGS.items() for spelling in spellings}
-MATRICES = ("W", "U", "V")  # biases may be absent: they are zero then
-
-STATES = ("h0", "hprev", "h_prev")
 ALPHABETS = ("alphabet", "chars", "book_chars")
+MAX_ALPHABET = 0x110000  # code points of Unicode
 
 
 @dataclass(frozen=True)
 class Weights:
     """A network of m hidden units and K characters in a file, shaped as in the equations.
 
-    h0 (m,) and x0, the index of a character, are where its program went on from, if it says so.
+    h0 (m,) is the state and x0 the index of the character to continue from, if the file has them.
     """
 
     theta: dict[str, Array]
@@ -50,7 +36,7 @@ class Weights:
 
     @property
     def K(self) -> int:
-        """How many characters it knows."""
+        """The number of its characters."""
         return int(self.theta["c"].size)
 
 
@@ -59,134 +45,87 @@ def weights_in(path: Path, contents: Contents, wanted: Orientation | None = None
 
     Raises StoreError if there is none, or several, ConfigError if it is not in the layout `wanted`.
     """
-    named = named_by_torch(path, contents.arrays)
-    if named:
-        if wanted == "row":
-            raise ConfigError(f"{path} is torch's, in column layout: leave out --layout")
-        wanted = "column"
-    else:
-        named = named_by_letter(path, contents)
-    fitting = orientations(path, named)
-    if wanted is not None:
-        if wanted not in fitting:
-            raise ConfigError(f"{path} is not in {wanted} layout: {spelled(named)}")
-        fitting = [wanted]
-    is_single = all(array.dtype in (np.float16, np.float32) for array in named.values())
+    try:
+        arrays = sort_arrays(contents.arrays)
+        for name, what in contents.unread.items() if arrays.missing() else ():
+            raise CheckError(f"{name} is {what}, which is not read: save with {SAVE_NUMPY}")
+        parameters = arrays.parameters()
+        found = layouts_in(parameters, arrays.layout)
+    except CheckError as error:
+        raise StoreError(f"{path}: {error}") from None
+    if wanted is not None and wanted not in found:
+        raise ConfigError(f"{path} is not in {wanted} layout: {shapes_in_words(parameters)}")
+    is_single = all(each.array.dtype in (np.float16, np.float32) for each in parameters.values())
     dtype: np.dtype[Any] = np.dtype(np.float32 if is_single else np.float64)
-    return [weights(path, named, orientation, dtype, contents) for orientation in fitting]
+    networks = []
+    for orientation in [wanted] if wanted else found:
+        theta = {name: np.ascontiguousarray(found[orientation][name], dtype) for name in NAMES}
+        m, K = theta["U"].shape
+        h0 = state_in(contents, arrays, m, dtype)
+        networks.append(Weights(theta, orientation, h0, character_in(contents, K)))
+    return networks
 
 
-def named_by_torch(path: Path, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the parameters in the state_dict of an nn.RNN or nn.RNNCell, with an nn.Linear.
+def layouts_in(
+    parameters: Mapping[str, Named], known: Orientation | None = None
+) -> dict[Orientation, dict[str, Array]]:
+    """Return W (m, m), U (m, K), V (K, m), b (m,), c (K,) in each layout that their shapes allow.
 
-    Nothing if it is none. Raises StoreError if it has more layers than that.
+    `known` is the layout if it follows from the names. Absent biases are zero. Raises CheckError if no
+    network has these shapes, and for numbers that are not finite.
     """
-    recurrent = [name for name in arrays if re.search(r"(^|\.)weight_hh(_|$)", name)]
-    if not recurrent:
-        return {}
-    if len(recurrent) > 1:
-        raise StoreError(f"{path} has several recurrent layers, or directions: {', '.join(recurrent)}")
-    (name,) = recurrent
-    head, suffix = name.split("weight_hh")
-    linear = [n for n in arrays if re.search(r"(^|\.)weight$", n) and arrays[n].ndim == 2]
-    if len(linear) != 1:
-        found = ", ".join(linear) or "none"
-        raise StoreError(f"{path}: one nn.Linear is expected after the nn.RNN, its weight: {found}")
-    bias = linear[0].removesuffix("weight") + "bias"
-    parts = {"W": [name], "U": [f"{head}weight_ih{suffix}"], "V": linear, "c": [bias]}
-    parts["b"] = [f"{head}bias_ih{suffix}", f"{head}bias_hh{suffix}"]
-    there = {key: [arrays[n] for n in names if n in arrays] for key, names in parts.items()}
-    if not there["U"]:
-        raise StoreError(f"{path} has {name}, but no {parts['U'][0]}")
-    return {key: sum(found[1:], start=found[0]) for key, found in there.items() if found}
-
-
-def named_by_letter(path: Path, contents: Contents) -> dict[str, Array]:
-    """Return the parameters by the last part of their names, as W, RNN.W or RNN/W. Raises StoreError."""
-    groups: dict[str, dict[str, Array]] = defaultdict(dict)
-    for name, array in contents.arrays.items():
-        head, last = re.split(r"[./](?=[^./]*$)", f".{name}")
-        parameter = PARAMETER_OF.get(last.replace("_", ""))
-        if parameter is not None:
-            groups[head][parameter] = array
-    whole = {head: group for head, group in groups.items() if set(MATRICES) <= set(group)}
-    if "" in whole:
-        return whole[""]
-    if len(whole) == 1:
-        return next(iter(whole.values()))
-    if whole:
-        heads = ", ".join(head.strip("./") for head in whole)
-        raise StoreError(f"{path} has several sets of weights ({heads}): save one of them alone")
-    if contents.objects:
-        which = f"{contents.objects[0]} is an object array, which is not unpickled"
-        raise StoreError(f"{path}: {which}: save with {SAVE_NUMPY}")
-    names = ", ".join(contents.arrays) or "none"
-    raise StoreError(
-        f"{path} lacks weights called W, U, V, b, c, or as torch calls those of nn.RNN and nn.Linear; "
-        f"its arrays: {names[:200]}"
-    )
-
-
-def orientations(path: Path, named: Mapping[str, Array]) -> list[Orientation]:
-    """Return the layouts that these shapes allow. Raises StoreError if there is none."""
-    W, U, V = (named[name].shape for name in MATRICES)
-    if len(W) != 2 or W[0] != W[1] or 0 in W:
-        more = ": of an LSTM, or a GRU?" if len(W) == 2 and W[1] and W[0] in (3 * W[1], 4 * W[1]) else ""
-        raise StoreError(f"{path}: W is {W} and not square{more}")
-    column = shapes(W[0], int(named["U"].size) // W[0])
-    fitting = [
-        orientation
-        for orientation in get_args(Orientation)
-        if tuple(as_laid_out(column[name], orientation) for name in ("U", "V")) == (U, V)
-    ]
-    if not fitting:
-        raise StoreError(
-            f"{path}: {spelled(named)} belong to no network: in column layout they are W (m, m), "
-            "U (m, K), V (K, m), in row layout W (m, m), U (K, m), V (m, K)"
+    W = parameters["W"].array
+    square = [n for n in W.shape if n != 1]
+    if W.size == 0 or len(square) not in (0, 2) or len(set(square)) > 1:
+        gates = len(square) == 2 and max(square) in (3 * min(square), 4 * min(square))
+        raise CheckError(f"W is {W.shape} and not square{': of an LSTM, or a GRU?' * gates}")
+    m = square[0] if square else 1
+    K = parameters["U"].array.size // m
+    arrays = {name: np.zeros(shape) for name, shape in shapes(m, K).items()}
+    with np.errstate(over="ignore"):  # of 80 bits
+        arrays |= {name: np.asarray(each.array, float) for name, each in parameters.items()}
+    of_layouts = {}
+    for layout in [known] if known else get_args(Orientation):
+        theta = {name: oriented(name, array, layout, m, K) for name, array in arrays.items()}
+        if all(theta[name] is not None for name in MATRICES):
+            of_layouts[layout] = theta
+    if not of_layouts:
+        raise CheckError(
+            f"no network has parameters of these shapes: {shapes_in_words(parameters)}; in column "
+            "layout they are W (m, m), U (m, K), V (K, m), in row layout W (m, m), U (K, m), V (m, K)"
         )
-    for name, bias in named.items():
-        if name not in MATRICES and bias.size != column[name][0]:
-            raise StoreError(f"{path}: {name} has {bias.size} numbers, not {column[name][0]}")
-    return fitting
+    for name, array in next(iter(of_layouts.values())).items():
+        if array is None:
+            which = f"{parameters[name].name} {arrays[name].shape}"
+            raise CheckError(f"{which} is not a vector of {shapes(m, K)[name][0]} numbers")
+        if not np.isfinite(array).all():
+            raise CheckError(f"{parameters[name].name} holds numbers that are not finite")
+    return cast("dict[Orientation, dict[str, Array]]", of_layouts)
 
 
-def as_laid_out(shape: tuple[int, ...], orientation: Orientation) -> tuple[int, ...]:
-    """Return a shape of the equations in a layout."""
-    return shape if orientation == "column" else shape[::-1]
+def oriented(name: str, array: Array, layout: str, m: int, K: int) -> Array | None:
+    """Return a parameter, or its gradient, as in the equations; None if it has another shape."""
+    shape = shapes(m, K)[name]
+    if len(shape) == 1:
+        return array.reshape(shape) if array.size == shape[0] == max(array.shape, default=1) else None
+    stored = shape if layout == "column" else shape[::-1]
+    if [n for n in array.shape if n != 1] != [n for n in stored if n != 1]:
+        return None
+    return array.reshape(stored) if layout == "column" else array.reshape(stored).T
 
 
-def spelled(named: Mapping[str, Array]) -> str:
-    """Return the shapes of the matrices in words."""
-    return ", ".join(f"{name} {named[name].shape}" for name in MATRICES)
-
-
-def weights(
-    path: Path,
-    named: Mapping[str, Array],
-    orientation: Orientation,
-    dtype: np.dtype[Any],
-    contents: Contents,
-) -> Weights:
-    """Return the network in this layout. Raises StoreError if its numbers are not finite."""
-    matrices = {name: named[name] if orientation == "column" else named[name].T for name in MATRICES}
-    m, K = matrices["U"].shape
-    vectors = {name: named.get(name, np.zeros(shapes(m, K)[name])) for name in ("b", "c")}
-    theta = {**matrices, **{name: vector.ravel() for name, vector in vectors.items()}}
-    if any(array.dtype.kind not in "fiub" for array in theta.values()):
-        raise StoreError(f"{path}: the weights are no numbers")
-    theta = {name: np.ascontiguousarray(theta[name], dtype) for name in NAMES}
-    if not all(np.isfinite(array).all() for array in theta.values()):
-        raise StoreError(f"{path} holds numbers that are not finite")
-    return Weights(theta, orientation, state_in(contents, m, dtype), character_in(contents, K))
+def shapes_in_words(parameters: Mapping[str, Named]) -> str:
+    """Return the matrices' shapes in words."""
+    return ", ".join(f"{name} {parameters[name].array.shape}" for name in MATRICES)
 
 
 # ---------------------------------------------------------------- what else may be in a file
 
 
-def state_in(contents: Contents, m: int, dtype: np.dtype[Any]) -> Array | None:
+def state_in(contents: Contents, arrays: SortedArrays, m: int, dtype: np.dtype[Any]) -> Array | None:
     """Return the state (m,) in a file, if there is one."""
-    found = [contents.arrays[name] for name in STATES if name in contents.arrays]
-    with suppress(*NONSENSE):
+    found = [each.array for each in arrays.by_role.get(Role("input", "h0"), ())]
+    with suppress(*NONSENSE), np.errstate(over="ignore"):
         found.append(np.array(json.loads(contents.metadata["h0"]), dtype))
     for state in found:
         if state.dtype.kind in "fiu" and state.size == m and np.isfinite(state).all():
@@ -195,9 +134,9 @@ def state_in(contents: Contents, m: int, dtype: np.dtype[Any]) -> Array | None:
 
 
 def character_in(contents: Contents, K: int) -> int | None:
-    """Return the index of the character to go on from, which is one-hot in a file."""
+    """Return the index of the character to continue from, which is one-hot in an array."""
     alphabet, character = (contents.metadata.get(name, "") for name in ("alphabet", "x0"))
-    if len(character) == 1 and character in alphabet:
+    if len(character) == 1 and character in alphabet[:K]:
         return alphabet.index(character)
     x0 = contents.arrays.get("x0", np.empty(0))
     is_one_hot = x0.dtype.kind in "fiub" and x0.size == K and np.count_nonzero(x0) == 1
@@ -210,9 +149,10 @@ def alphabet_in(contents: Contents) -> str | None:
         return contents.metadata["alphabet"]
     for name in ALPHABETS:
         if name in contents.arrays:
-            array = contents.arrays[name].ravel()
+            array = contents.arrays[name].ravel()[: MAX_ALPHABET + 1]
             if array.dtype.kind == "U":
                 return "".join(array.tolist())
             with suppress(*NONSENSE):
-                return "".join(chr(int(code)) for code in array)
+                alphabet = "".join(chr(int(code)) for code in array)
+                return alphabet.encode().decode()  # refuses halves of surrogate pairs
     return None

@@ -1,10 +1,13 @@
 """Faults planted in a student's program are named, and right programs are left in peace."""
 
+from dataclasses import replace
+
 import naive
 import numpy as np
 import pytest
 import student
 
+from nbrnn.checks.answers import apart
 from nbrnn.checks.check import check
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import DERIVABLE, DERIVED, forward, gradient, signals
@@ -78,7 +81,7 @@ def test_of_a_wrong_forward_pass_the_derivative_is_known(fault):
             for step in (1e-5, -1e-5):
                 other = plain[name].copy()
                 other[index] += step
-                losses.append(forward(problem.with_theta({**plain, name: other}), (fault,)).loss)
+                losses.append(forward(replace(problem, theta={**plain, name: other}), (fault,)).loss)
             expected[index] = (losses[0] - losses[1]) / 2e-5
         np.testing.assert_allclose(gradient(name, problem, at, back), expected, atol=1e-7, rtol=1e-6)
 
@@ -212,18 +215,9 @@ def test_coarse_differences_are_no_fault():
     assert any("forward differences with a step of about 0.001" in note for note in report.notes)
 
 
-SPELLINGS = [
-    ("RNN.W", "grads.W"),
-    ("W", "grad_W"),
-    ("theta/W", "grads/W"),
-    ("net_W", "dW"),
-    ("Whh", "dWhh"),
-    ("rnn.weight_hh_l0", "rnn.weight_hh_l0.grad"),
-    ("W", "dL_dW"),
-    ("params:W", "gradW"),
-    ("Waa", "dWaa"),
-    ("h2h.weight", "gradient_W"),
-]
+SPELLINGS = [("RNN.W", "grads.W"), ("W", "grad_W"), ("theta/W", "grads/W"), ("net_W", "dW")]
+SPELLINGS += [("W", "dL_dW"), ("params:W", "gradW"), ("h2h.weight", "gradient_W")]
+SPELLINGS += [("rnn.weight_hh_l0", "rnn.weight_hh_l0.grad")]
 
 
 @pytest.mark.parametrize(("parameter", "gradient"), SPELLINGS)
@@ -243,6 +237,32 @@ def test_numbers_that_are_not_finite_are_wrong():
         report = check({**given, "loss": np.array(number)})
         assert [finding.arrays for finding in report.findings] == [("H",), ("loss",), ("U",)]
         assert "only in row 2" in report.findings[2].sentence
+
+
+def test_numbers_are_printed_with_the_digits_in_which_they_differ():
+    assert apart(4.482491, 4.482492) == "4.482491 instead of 4.482492"
+    assert apart(1.0, 2.0) == "1 instead of 2"
+    assert apart(1.0, np.nextafter(1.0, 2)) == "1 instead of 1.0000000000000002"
+
+
+def test_verdicts_have_the_numbers_of_their_findings():
+    given = arrays()
+    changed = {**given, **{f"{name}_new": given[name] for name in NAMES}}  # nothing is updated
+    changed["grads_U"] = given["grads_U"] * 1.1
+    report = check(changed)
+    assert report.findings[0].cause == "not updated"
+    verdicts = {row.what: row.verdict for row in report.rows}
+    assert verdicts["gradient of U"] == "wrong: 2"
+    assert verdicts["W after 1 step"] == "wrong: 1"
+    assert report.to_dict()["rows"][0].keys() == {"name", "what", "shape", "largest", "norm", "verdict"}
+
+
+def test_huge_numbers_and_an_alphabet_of_one_character_are_only_wrong():
+    for m, K in ((5, 7), (2, 1)):
+        given = arrays(m=m, K=K, T=3)
+        given["grads_U"][0, 0] = 1e200
+        given["H"][0, 0] += 1
+        assert "U" in [finding.arrays[0] for finding in check(given).findings]
 
 
 def test_what_is_no_probability():
@@ -266,13 +286,14 @@ def test_what_cannot_be_checked():
         ({"y": None}, "there is x, but no y"),
         ({"x": given["x"][:-1]}, "x has 9 characters, y has 10"),
         ({"x": given["x"] + 50}, "indices from"),
+        ({"x": np.zeros(2**25), "y": np.zeros(2**25)}, "too many to check"),
         ({"x": given["x"] + 0.5}, "neither indices nor one-hot"),
         ({"U": np.ones((3, 3))}, "no network has parameters of these shapes"),
         ({"W": np.full((5, 5), np.nan)}, "not finite"),
-        ({"h0": np.ones(4)}, "no state of 5 units"),
+        ({"h0": np.ones(4)}, "not a state of 5 units"),
         ({"h0": np.full(5, np.inf)}, "h0 holds numbers that are not finite"),
         ({"x": np.zeros((7, 10)), "y": np.eye(7, 10)}, "x: 10 of 10 vectors are not one-hot"),
-        ({"U": np.full((5, 7), 1e200), "V": np.full((7, 5), 1e308)}, "loss is no finite number"),
+        ({"U": np.full((5, 7), 1e200), "V": np.full((7, 5), 1e308)}, "loss is not finite"),
         ({"RNN.W": np.ones((5, 5))}, "both taken for W"),
         ({"P": np.array([{}])}, "object array"),
     ]:

@@ -1,4 +1,4 @@
-"""Steps of optimizers, and the smooth loss, in NumPy, with a switch for each mistake."""
+"""Steps of optimizers in NumPy, with a switch for each mistake."""
 
 from __future__ import annotations
 
@@ -6,39 +6,18 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
+from nbrnn.checks.faults import STEP_FAULTS
 from nbrnn.config import NONE, RunConfig
 from nbrnn.typing import Array
 
 Theta = dict[str, Array]
 
-STEP_FAULTS = (
-    "uphill",
-    "not clipped",
-    "clipped by norm",
-    "eta twice",
-    "stepped twice",
-    "no bias correction",
-    "no bias correction of the mean",
-    "no bias correction of the square",
-    "t off by one",
-    "t stays at 1",
-    "memory not kept",
-    "memory of the gradient, not of its square",
-    "epsilon on the other side of the root",
-    "no root",
-    "plain gradient",
-)
+ADAPTIVE = ("adagrad", "rmsprop", "adam")
 OF_OPTIMIZER = {
-    "no bias correction": ("adam",),
-    "no bias correction of the mean": ("adam",),
-    "no bias correction of the square": ("adam",),
-    "t off by one": ("adam",),
-    "t stays at 1": ("adam",),
-    "memory not kept": ("adagrad", "rmsprop", "adam"),
-    "memory of the gradient, not of its square": ("adagrad", "rmsprop", "adam"),
-    "epsilon on the other side of the root": ("adagrad", "rmsprop", "adam"),
-    "no root": ("adagrad", "rmsprop", "adam"),
-    "plain gradient": ("adagrad", "rmsprop", "adam"),
+    **dict.fromkeys(("no bias correction", "t off by one", "t stays at 1"), ("adam",)),
+    **dict.fromkeys(("no bias correction of the mean", "no bias correction of the square"), ("adam",)),
+    **dict.fromkeys(("memory not kept", "memory of the gradient, not of its square"), ADAPTIVE),
+    **dict.fromkeys(("epsilon on the other side of the root", "no root", "plain gradient"), ADAPTIVE),
 }
 
 
@@ -121,21 +100,3 @@ def divided(step: Array, G: Array, epsilon: float, inside: bool, faults: Collect
     if "epsilon on the other side of the root" in faults:
         inside = not inside
     return np.asarray(step / (np.sqrt(G + epsilon) if inside else np.sqrt(G) + epsilon))
-
-
-# ---------------------------------------------------------------- the smooth loss
-
-KEPT = 0.999  # of the smooth loss, at each update
-
-
-def smooth_series(losses: Array, start: float, kept: float = KEPT, *, late: bool = False) -> Array:
-    """Return the smooth loss after each update, beginning at `start` with the first.
-
-    `late`: each is written down before the loss of its update is taken in.
-    """
-    smooth, value = np.empty(len(losses)), start
-    for update in range(len(losses)):
-        if update > (1 if late else 0):
-            value = kept * value + (1 - kept) * losses[update - 1 if late else update]
-        smooth[update] = value
-    return smooth

@@ -1,4 +1,4 @@
-"""Is one array a multiple of another, or clipped, and for what reason?"""
+"""Factors and clipping: whether one array is a multiple of another, or clipped, and for what reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nbrnn.checks.matching import error
+from nbrnn.checks.faults import FACTORS
+from nbrnn.checks.tolerances import error
 from nbrnn.typing import Array
 
 # Thresholds that people choose.
@@ -27,6 +28,24 @@ class Scaling(NamedTuple):
     kind: str
     number: float
     reason: str = ""
+
+    @property
+    def cause(self) -> str:
+        """The name of the mistake."""
+        kinds = {"clipped": "clipped by value", "norm": "clipped by norm"}
+        return f"factor {self.reason}" if self.reason else kinds.get(self.kind, self.kind)
+
+    def sentence(self, what: str, clip: float | str) -> str:
+        """Return the sentence of the mistake in these arrays."""
+        number = f"{self.number:g}"
+        sentences = {
+            "clipped": f"clipped to [-{number}, {number}], where the settings say --clip {clip}",
+            "norm": f"clipped by its norm, to {number}",
+            "multiple": f"{number} times what it should be",
+            "zero": "0 everywhere: is anything ever added to it?",
+            "factor": f"{number} times too large, as if the gradients of {number} calls were added up",
+        }
+        return f"{what}: {FACTORS.get(self.reason, sentences[self.kind])}"
 
 
 Scalings = tuple[Scaling, ...]
@@ -55,7 +74,7 @@ def factors_of_loss(T: int, B: int, K: int) -> Mapping[Scalings, float]:
 
 
 def distinct(reasons: Iterable[Scalings]) -> dict[Scalings, float]:
-    """Return the factor of each, but for 1 and those that are there already."""
+    """Return the factor of each, without 1 and repeated ones."""
     found: dict[Scalings, float] = {}
     for each in reasons:
         factor = float(np.prod([scaling.number for scaling in each]))
@@ -65,7 +84,7 @@ def distinct(reasons: Iterable[Scalings]) -> dict[Scalings, float]:
 
 
 def reason_of(k: float, factors: Mapping[Scalings, float], tolerance: float) -> Scalings | None:
-    """Return the reasons of a factor, none of 1, None if there are none known."""
+    """Return the reasons of a factor: () for 1, None if none is known."""
     if abs(k - 1) <= max(tolerance, 1e-9):
         return ()
     nearby = (each for each, factor in factors.items() if abs(k / factor - 1) <= max(tolerance, 1e-9))
@@ -75,26 +94,25 @@ def reason_of(k: float, factors: Mapping[Scalings, float], tolerance: float) -> 
 def scalings(
     found: Array, right: Array, floor: float, tolerance: float, factors: Mapping[Scalings, float]
 ) -> list[Scalings]:
-    """Return what was done to `right` to give `found`, in each way that does, the likeliest first.
+    """Return the scalings of `right` that give `found`, the likeliest first; an empty one if they agree.
 
-    Nothing, if they agree. A multiple that is none of the factors is taken for one where there are
-    elements enough to tell.
+    A multiple that is not one of the factors counts only for arrays of at least three elements.
     """
     f, r = found.ravel(), right.ravel()
     if not np.isfinite([f, r]).all():
         return []
     ff, fr, rr = float(f @ f), float(f @ r), float(r @ r)
-    if max(ff, rr) <= floor**2:  # rounding alone
+    if max(ff, rr) <= floor * floor:  # rounding alone; a power would raise OverflowError
         return [()]
     if ff + rr - 2 * fr <= 4 * tolerance**2 * rr + 1e-13 * ff and error(f, r, floor) <= tolerance:
         return [()]
     if ff == 0:
         return [(ZERO,)]
-    return differing(f, r, tolerance, factors) if rr > floor**2 else []
+    return differing(f, r, tolerance, factors) if rr > floor * floor else []
 
 
 def differing(f: Array, r: Array, tolerance: float, factors: Mapping[Scalings, float]) -> list[Scalings]:
-    """Return what was done to `r` to give `f`, which is another vector."""
+    """Return the scalings of `r` that give `f`, another vector."""
     ff, fr, rr = float(f @ f), float(f @ r), float(r @ r)
     k = fr / rr
     # of two vectors with this angle no multiple is near the other
@@ -107,7 +125,7 @@ def differing(f: Array, r: Array, tolerance: float, factors: Mapping[Scalings, f
 
 
 def multiple(k: float, size: float, elements: int, tolerance: float) -> list[Scalings]:
-    """Return what a factor k without a reason is, of an array of this norm."""
+    """Return the scaling by a factor k without a reason, of an array of this norm."""
     if elements < 3:
         return []
     sign = (SIGN,) if k < 0 else ()
@@ -118,11 +136,11 @@ def multiple(k: float, size: float, elements: int, tolerance: float) -> list[Sca
 
 
 def clipped(f: Array, r: Array, tolerance: float, factors: Mapping[Scalings, float]) -> list[Scalings]:
-    """Return to what `f` is `r` clipped, or a multiple of it, if it is."""
-    most = float(np.abs(f).max())
+    """Return the scalings if `f` is `r`, or a multiple of it, clipped."""
+    most = np.abs(f).max()
     inside = np.abs(f) < most * (1 - 10 * tolerance)
     rr = float(r[inside] @ r[inside])
-    k = float(f[inside] @ r[inside]) / rr if rr > (tolerance * most) ** 2 else float(np.sign(f @ r))
+    k = float(f[inside] @ r[inside]) / rr if rr > np.square(tolerance * most) else float(np.sign(f @ r))
     if not 0 < most < (1 - 10 * tolerance) * abs(k) * float(np.abs(r).max()):
         return []
     named = reason_of(k, factors, tolerance)

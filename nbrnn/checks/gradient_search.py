@@ -1,31 +1,31 @@
-"""Which mistakes in back-propagation give just what the program gave?"""
+"""The search for the mistakes in back-propagation that give just what the program gave."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from nbrnn.checks.answers import Answer
-from nbrnn.checks.forwards import UNEXPLAINED, Forward
-from nbrnn.checks.matching import Tolerance, norm
-from nbrnn.checks.multiples import Scaling, Scalings, named_factors, scalings
-from nbrnn.checks.problem import Problem
-from nbrnn.checks.reference import (
+from nbrnn.checks.faults import (
     ASSEMBLY_FAULTS,
     BACKWARD_FAULTS,
-    DERIVABLE,
-    DERIVED,
     LOSS_FAULTS,
-    OF_BATCHES,
-    OF_GRADIENT,
     OUTPUT_FAULTS,
     STATE_FAULTS,
     Fault,
+)
+from nbrnn.checks.forward_search import UNEXPLAINED, Forward
+from nbrnn.checks.problem import Problem
+from nbrnn.checks.reference import (
+    DERIVABLE,
+    DERIVED,
+    OF_BATCHES,
+    OF_GRADIENT,
     Signals,
     States,
     forward,
@@ -33,12 +33,16 @@ from nbrnn.checks.reference import (
     signals,
     truncations,
 )
+from nbrnn.checks.scalings import Scaling, Scalings, named_factors, scalings
+from nbrnn.checks.tolerances import Tolerance, norm
 from nbrnn.network.layout import NAMES
 from nbrnn.typing import Array
 
 OF_OUTPUT = {*LOSS_FAULTS, "only the last loss", "softmax' missing", "softmax' applied twice"}
+REASONED = ("factor", "zero")
 TRUNCATED = "truncated"  # after any number of steps
 Assembly = tuple[str, ...]
+T = TypeVar("T")
 
 
 class Own(NamedTuple):
@@ -73,41 +77,42 @@ class Backward:
         unexplained = sum(own is None for own in self.own.values())
         return len(self.faults) + len(parts) + UNEXPLAINED * unexplained
 
+    def shared(self, part: Callable[[Own], Iterable[T]]) -> dict[T, list[str]]:
+        """Return the mistakes in the sums of single gradients, each with the gradients that have it."""
+        found: dict[T, list[str]] = {}
+        for name, own in self.own.items():
+            for mistake in part(own) if own else ():
+                found.setdefault(mistake, []).append(name)
+        return found
+
     @property
     def unexplained(self) -> list[str]:
         """The gradients without an explanation."""
         return [name for name, own in self.own.items() if own is None]
 
 
-class Search:
+@dataclass
+class GradientSearch:
     """The explanations of the gradients of one program; `known` are its answers of the forward pass."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        base: Forward,
-        answers: Mapping[str, Answer],
-        tolerance: Mapping[str, Tolerance],
-        known: Collection[str] = (),
-        limit: float = np.inf,
-    ) -> None:
-        self.problem, self.base, self.answers, self.tolerance = problem, base, answers, tolerance
-        self.known = known
-        self.limit = self.bound = limit  # what costs more need not be known in full
-        self.factors = named_factors(*problem.X.shape)
-        self.assemblies = self.possible(1)
+    problem: Problem
+    base: Forward
+    answers: Mapping[str, Answer]
+    tolerance: Mapping[str, Tolerance]
+    known: Collection[str]
+    limit: float  # what costs more need not be known in full
+
+    def __post_init__(self) -> None:
+        self.bound, self.assemblies = self.limit, self.possible(1)
 
     def possible(self, most: int) -> dict[str, list[Assembly]]:
         """Return the mistakes in the sum of each gradient that are tried, up to so many together."""
-        none = OF_BATCHES if len(self.problem.h0) == 1 else set()
-        of_each = {
-            name: [fault for fault in ASSEMBLY_FAULTS if fault in faults - none]
-            for name, faults in OF_GRADIENT.items()
-        }
-        return {
-            name: [each for size in range(most + 1) for each in combinations(faults, size)]
-            for name, faults in of_each.items()
-        }
+        excluded = OF_BATCHES if len(self.problem.h0) == 1 else set()
+        found = {}
+        for name, faults in OF_GRADIENT.items():
+            ordered = [fault for fault in ASSEMBLY_FAULTS if fault in faults - excluded]
+            found[name] = [each for n in range(most + 1) for each in combinations(ordered, n)]
+        return found
 
     def best(self) -> Backward:
         """Return the one with the fewest mistakes; of several the one that begins most basically."""
@@ -125,8 +130,7 @@ class Search:
                 break
             self.bound = min(best.cost, self.limit)
             found = self.truncated(best, faults) if TRUNCATED in faults else self.with_faults(faults)
-            if found.cost < best.cost:
-                best = found
+            best = found if found.cost < best.cost else best
         return best
 
     def candidates(self, most: int) -> Iterator[tuple[Fault, ...]]:
@@ -144,7 +148,9 @@ class Search:
 
     def with_faults(self, faults: tuple[Fault, ...]) -> Backward:
         """Return how these mistakes explain the gradients."""
-        at, all_ = self.pass_with(faults), (*self.base.faults, *faults)
+        at, all_ = self.base.at, (*self.base.faults, *faults)
+        if {*STATE_FAULTS, *OUTPUT_FAULTS} & {*faults}:
+            at = forward(self.problem, all_)
         found = self.explained(faults, at, signals(self.problem, at, all_))
         if not found.cost > len(faults) or not DERIVABLE & {*all_}:
             return found
@@ -152,20 +158,13 @@ class Search:
         other = replace(self.explained(faults, at, back), derived=True)
         return other if other.cost < found.cost else found
 
-    def pass_with(self, faults: tuple[Fault, ...]) -> States:
-        """Return the forward pass, with mistakes of its own among these."""
-        own = {*STATE_FAULTS, *OUTPUT_FAULTS} & set(faults)
-        return forward(self.problem, (*self.base.faults, *faults)) if own else self.base.at
-
     def truncated(self, best: Backward, faults: tuple[Fault, ...]) -> Backward:
         """Return the best explanation, or one by back-propagation that goes back some steps only."""
-        at = self.base.at
-        others = tuple(fault for fault in faults if fault != TRUNCATED)
+        at, others = self.base.at, tuple(fault for fault in faults if fault != TRUNCATED)
         do = signals(self.problem, at, (*self.base.faults, *others)).do
         for n, back in truncations(self.problem, at, do):
             found = self.explained(((TRUNCATED, n), *others), at, back)
-            if found.cost < best.cost:
-                best = found
+            best = found if found.cost < best.cost else best
         return best
 
     def explained(self, faults: tuple[Fault, ...], at: States, back: Signals) -> Backward:
@@ -186,34 +185,24 @@ class Search:
         self, name: str, answer: Answer, right: Array, at: States, back: Signals, floor: float
     ) -> list[Own]:
         """Return what may explain one gradient with the fewest mistakes: none, or some in it alone."""
-        tolerance = self.tolerance[name].single
-        (array,) = answer.ways
-        found = []
+        tolerance, (array,) = self.tolerance[name].single, answer.ways
+        factors, found = named_factors(*self.problem.X.shape), []
         for assembly in self.assemblies[name]:
-            expected = right if not assembly else self.assembled(name, at, back, assembly)
+            expected = gradient(name, self.problem, at, back, assembly) if assembly else right
             if expected is None or expected.squeeze().shape != array.squeeze().shape:
                 continue
-            # what has the shape of the transpose is compared as it
-            said = (*assembly, "transposed") if answer.turned else assembly
+            if "transposed" in assembly and expected.shape[0] != expected.shape[-1]:
+                continue  # the shape says it: what has that of the transpose is compared as it
+            faults = (*assembly, "transposed") if answer.is_transposed else assembly
             same_shape = array.reshape(expected.shape)
-            found += [
-                Own(said, how) for how in scalings(same_shape, expected, floor, tolerance, self.factors)
-            ]
+            hows = scalings(same_shape, expected, floor, tolerance, factors)
+            found += [Own(faults, how) for how in hows]
             if found and not found[-1].parts:
                 return found[-1:]
         fewest = min((len(each.parts) for each in found), default=0)
-        return sorted((each for each in found if len(each.parts) == fewest), key=likelihood)
-
-    def assembled(self, name: str, at: States, back: Signals, faults: Assembly) -> Array | None:
-        """Return a gradient that is summed with mistakes."""
-        found = gradient(name, self.problem, at, back, faults)
-        is_square = found is not None and found.shape[0] == found.shape[-1]
-        return found if is_square or "transposed" not in faults else None  # else the shape says it
-
-
-def likelihood(own: Own) -> bool:
-    """Return by what explanations with equally many mistakes are sorted: factors with reasons first."""
-    return any(scaling.kind not in ("factor", "zero") for scaling in own.scalings)
+        found = [each for each in found if len(each.parts) == fewest]
+        # factors with reasons first
+        return sorted(found, key=lambda own: any(each.kind not in REASONED for each in own.scalings))
 
 
 def agreed(found: Mapping[str, list[Own]]) -> dict[str, Own | None]:

@@ -1,22 +1,24 @@
-"""Is a gradient one of numerical differences, and how coarse are they?"""
+"""Gradients that a program made by numerical differences, and how coarse these are."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from nbrnn.checks.matching import error
 from nbrnn.checks.problem import Problem
 from nbrnn.checks.reference import forward
+from nbrnn.checks.tolerances import error
 from nbrnn.typing import Array
 
 TRIED = 12  # elements that are computed again
-WORST = 0.7  # a gradient that is further off is none by differences
-LIKE = 0.1  # of the error, that may stay unexplained
+MAX_ERROR = 0.7  # a gradient that is further off is not one by differences
+UNEXPLAINED_SHARE = 0.1  # of the error
 
 
 def explain(problem: Problem, name: str, found: Array, right: Array) -> str | None:
     """Return in words what differences give a gradient that is not quite right, None if none do."""
-    if found.shape != right.shape or not np.isfinite(found).all() or error(found, right) > WORST:
+    if found.shape != right.shape or not np.isfinite(found).all() or error(found, right) > MAX_ERROR:
         return None
     return truncated(problem, name, found, right) or rounded(found)
 
@@ -36,9 +38,9 @@ def truncated(problem: Problem, name: str, found: Array, right: Array) -> str | 
             continue
         signed = guess if k > 0 else -guess
         again = differences(problem, name, indices, signed, kind) - right.ravel()[indices]
-        if np.linalg.norm(f - again) <= LIKE * np.linalg.norm(f):
-            said = "backward" if k < 0 else kind
-            return f"{said} differences with a step of about {guess:.1g}"
+        if np.linalg.norm(f - again) <= UNEXPLAINED_SHARE * np.linalg.norm(f):
+            direction = "backward" if k < 0 else kind
+            return f"{direction} differences with a step of about {guess:.1g}"
     return None
 
 
@@ -48,7 +50,7 @@ def differences(problem: Problem, name: str, indices: Array, step: float, kind: 
     def loss(index: int, by: float) -> float:
         array = problem.theta[name].copy()
         array.flat[index] += by
-        return forward(problem.with_theta({**problem.theta, name: array})).loss
+        return forward(replace(problem, theta={**problem.theta, name: array})).loss
 
     middle = forward(problem).loss
     if kind == "central":

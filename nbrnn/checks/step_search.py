@@ -1,22 +1,21 @@
-"""Which mistakes in the steps, and in the smooth loss, give just what the program gave?"""
+"""The search for the mistakes in the steps that give just what the program gave."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
 from nbrnn.checks.answers import Answer
-from nbrnn.checks.matching import FLOAT32, FLOAT64, SAFETY, error, norm
-from nbrnn.checks.steps import KEPT, Theta, faults_of, smooth_series, stepped
+from nbrnn.checks.optimizer_steps import Theta, faults_of, stepped
+from nbrnn.checks.tolerances import FLOAT32, FLOAT64, SAFETY, error, norm
 from nbrnn.config import NONE, SETTINGS, RunConfig
 from nbrnn.typing import Array
 
 Gradient = Callable[[Theta], Theta]
-MOST_WORK = 20_000  # steps in all that are tried in pairs of mistakes
+MAX_WORK = 20_000  # steps in all that are tried in pairs of mistakes
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Stepping:
             return best
         faults = faults_of(self.config, self.n)
         sets = [(fault,) for fault in faults]
-        if len(faults) ** 2 * self.n < MOST_WORK:
+        if len(faults) ** 2 * self.n < MAX_WORK:
             sets += list(combinations(faults, 2))  # type: ignore[arg-type]
         for chosen in sets:
             if len(chosen) >= best.cost > 0:
@@ -89,40 +88,35 @@ class Stepping:
 
     def of_another_optimizer(self, best: Steps, allowed: Mapping[str, float]) -> Steps:
         """Return the best explanation, or that the steps are another optimizer's, or longer."""
-        for optimizer, clip, eta in self.others():
+        own = self.config
+        clips, etas = (own.clip, NONE), (own.eta, None)  # None: the optimizer's default
+        for optimizer, clip, eta in product(SETTINGS["optimizer"].choices, clips, etas):
             other = RunConfig(optimizer=optimizer, clip=clip, eta=eta)  # type: ignore[arg-type]
-            if optimizer == self.config.optimizer:
-                other = replace(self.config, clip=clip)
+            if optimizer == own.optimizer:
+                other = replace(own, clip=clip)
             after = stepped(self.theta, self.gradient, other, self.n)
-            found = self.compared((), after, allowed, multiples=True)
-            if optimizer != self.config.optimizer:
+            found = self.compared((), after, allowed, scaled=True)
+            if optimizer != own.optimizer:
                 found = replace(found, optimizer=optimizer)
-            if clip != self.config.clip:
+            if clip != own.clip:
                 found = replace(found, faults=("not clipped",))
-            if found.cost < best.cost:
-                best = found
+            best = found if found.cost < best.cost else best
         return best
-
-    def others(self) -> Iterator[tuple[str, float | str, float | None]]:
-        """Yield the optimizers, clipping and learning rates whose steps may be taken for these."""
-        for optimizer in SETTINGS["optimizer"].choices:
-            for clip in (self.config.clip, NONE):
-                yield optimizer, clip, self.config.eta
-                yield optimizer, clip, None  # its own
 
     def rounding(self, right: Theta) -> dict[str, float]:
         """Return for each parameter how far the change may be off, as a share of its norm."""
         rng = np.random.default_rng(0)
         seen = dict.fromkeys(right, 0.0)
 
-        def nearly(theta: Theta) -> Theta:
-            found = self.gradient(theta)
+        def rounded(g: Array) -> Array:
             share = 0.0 if self.exact else 4 * FLOAT32
-            return {
-                name: g * (1 + 2 * FLOAT32 * rng.standard_normal(g.shape))
-                + share * np.abs(g).max() * rng.standard_normal(g.shape) * (g != 0)
-                for name, g in found.items()
-            }
+            relative = g * (1 + 2 * FLOAT32 * rng.standard_normal(g.shape))
+            return np.asarray(
+                relative + share * np.abs(g).max() * rng.standard_normal(g.shape) * (g != 0)
+            )
+
+        def nearly(theta: Theta) -> Theta:
+            return {name: rounded(g) for name, g in self.gradient(theta).items()}
 
         for _ in range(3):
             other = stepped(self.theta, nearly, self.config, self.n)
@@ -135,11 +129,7 @@ class Stepping:
         return seen
 
     def compared(
-        self,
-        faults: tuple[str, ...],
-        after: Theta,
-        allowed: Mapping[str, float],
-        multiples: bool = False,
+        self, faults: tuple[str, ...], after: Theta, allowed: Mapping[str, float], scaled: bool = False
     ) -> Steps:
         """Return how steps explain the parameters."""
         unexplained, factors, tight = [], set(), True
@@ -159,7 +149,7 @@ class Stepping:
             if off <= most:
                 continue
             k = float((change * right).sum() / max((right * right).sum(), 1e-300))
-            if multiples and k and error(change, k * right) <= most:
+            if scaled and k and error(change, k * right) <= most:
                 factors.add(float(f"{k:.4g}"))
             else:
                 unexplained.append(name)
@@ -167,67 +157,3 @@ class Stepping:
             unexplained = list(self.answers)
         multiple = factors.pop() if len(factors) == 1 else None
         return Steps(faults, after, tuple(unexplained), multiple, tight=tight)
-
-
-# ---------------------------------------------------------------- the smooth loss
-
-
-@dataclass(frozen=True)
-class Smoothing:
-    """What explains a smooth series: a mistake, None if there is none known, "" if it is right."""
-
-    fault: str | None
-    expected: Array
-
-
-def explain_smoothing(losses: Array, smooth: Array, T: int | None, K: int | None) -> Smoothing:
-    """Return what is wrong with the smooth series of a series of losses.
-
-    T and K, where they are known, tell a sum from a mean, and how a uniform guess begins.
-    """
-    first = float(losses[0])
-    right = smooth_series(losses, first)
-    if fits(smooth, right):
-        return Smoothing("", right)
-    for fault, start in starts_of(first, T, K):
-        if fits(smooth, smooth_series(losses, start)):
-            return Smoothing(fault, right)
-    if fits(smooth, smooth_series(losses, first, late=True)):
-        return Smoothing("a step late", right)
-    if fits(smooth, smooth_series(losses, first, 1 - KEPT)):
-        return Smoothing("weights exchanged", right)
-    return other_weights(losses, smooth, right)
-
-
-def starts_of(first: float, T: int | None, K: int | None) -> Iterator[tuple[str, float]]:
-    """Yield where a smooth series may begin instead of at the first loss."""
-    yield "begun at 0", (1 - KEPT) * first
-    yield "begun at 0", 0.0
-    for length in [T] if T else range(2, 201):
-        for fault, start in (("sum", length * first), ("mean", first / length)):
-            yield f"begun as a {fault}", start
-            yield f"begun as a {fault}", KEPT * start + (1 - KEPT) * first
-        for guess in (length * math.log(K), math.log(K)) if K else ():
-            yield "begun at a uniform guess", guess
-            yield "begun at a uniform guess", KEPT * guess + (1 - KEPT) * first
-
-
-def other_weights(losses: Array, smooth: Array, right: Array) -> Smoothing:
-    """Return whether the series is smoothed by other weights, or begun elsewhere."""
-    first = float(losses[0])
-    if not np.isfinite(smooth).all():
-        return Smoothing(None, right)
-    steps, pulls = np.diff(smooth), losses[1:] - smooth[:-1]
-    if pulls.size and (share := float(pulls @ steps / max(pulls @ pulls, 1e-300))) > 0:
-        if fits(smooth, smooth_series(losses, first, 1 - share)):
-            return Smoothing(f"weights {1 - share:.4g}", right)
-        if abs(share / (1 - KEPT) - 1) < 1e-3 and fits(smooth, smooth_series(losses, float(smooth[0]))):
-            return Smoothing("begun elsewhere", right)
-    return Smoothing(None, right)
-
-
-def fits(found: Array, right: Array) -> bool:
-    """Whether two series agree in each number, but for the rounding of float32 along the way."""
-    if not np.isfinite(found).all():
-        return False
-    return bool((np.abs(found - right) <= 1e-5 * np.abs(right) + 1e-12).all())
