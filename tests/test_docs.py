@@ -67,7 +67,7 @@ def users_folder(tmp_path):
 
 def test_the_readme_is_short_and_begins_with_a_command_for_the_readers_own_text():
     assert len(README.splitlines()) <= 200
-    assert README.splitlines()[3].startswith("nbrnn train my-text.txt")
+    assert blocks("sh", README)[0].startswith("nbrnn train my-text.txt")
 
 
 @pytest.mark.slow
