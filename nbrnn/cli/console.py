@@ -145,7 +145,7 @@ def shown(value: float | str | None) -> str:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table on stdout, all columns but the first and any text to the right."""
+    """Print a table on stdout; all columns but the first and `text` are flush right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -154,7 +154,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     table = Table(title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.title = Text(visible(title)) if title else None
     for number, column in enumerate(columns):
-        justify: Literal["left", "right"] = "left" if number == 0 or column == "where" else "right"
+        justify: Literal["left", "right"] = "left" if number == 0 or column == "text" else "right"
         table.add_column(column, justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))

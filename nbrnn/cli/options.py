@@ -32,7 +32,7 @@ CorpusName = Annotated[
     str | None,
     typer.Argument(
         metavar="CORPUS",
-        help="A text file, - for standard input, or a known corpus  [default: brontes]",
+        help="A text file, - for standard input, or a known corpus  [default: shakespeare]",
         autocompletion=texts,
     ),
 ]

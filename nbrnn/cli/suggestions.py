@@ -13,7 +13,7 @@ from nbrnn.config import SETTINGS
 from nbrnn.errors import ConfigError
 
 # The known corpora and their encoding, as in nbrnn.corpus, which imports NumPy: a test compares them.
-CORPORA = ("brontes", "federalist", "shakespeare")
+CORPORA = ("shakespeare", "brontes", "federalist")
 
 # What other programs call our options.
 SYNONYMS = {

@@ -200,4 +200,4 @@ def test_a_link_in_the_place_of_the_file_is_replaced(exported, tmp_path):
 
 def test_without_the_package_onnx_says_how_to_get_it(nbrnn, trained, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    assert "nbrnn[onnx]" in one_line_error(nbrnn("export", trained[0], "m.onnx", code=2))
+    assert "[onnx]" in one_line_error(nbrnn("export", trained[0], "m.onnx", code=2))
