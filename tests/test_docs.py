@@ -14,6 +14,7 @@ from pathlib import Path
 import child_processes
 import pytest
 import typer
+from harness import import_interop
 
 from bench.report import speed_table
 from nbrnn.cli.main import app
@@ -148,31 +149,28 @@ def test_slurm_by_dask_jobqueue():
 
 
 @pytest.mark.slow
+@pytest.mark.interop
 def test_optuna(execute, tmp_path):
     code = answer("Optuna")
     compile(code, "README", "exec")
-    pytest.importorskip("optuna")
+    import_interop("optuna")
     printed = execute(code.replace("n_trials=10", "n_trials=2"), tmp_path)
     assert set(ast.literal_eval(printed)) == {"eta", "sigma"}
 
 
-MLFLOW = """
-from contextlib import nullcontext as start_run
-losses = {}
-def log_metric(name, value, step):
-    losses[step] = value
-def log_params(params):
-    assert params["updates"] == 2000
-"""
-
-
 @pytest.mark.slow
-def test_mlflow(execute, tmp_path):
-    (tmp_path / "mlflow.py").write_text(MLFLOW)
-    code = answer("MLflow") + "\nprint(max(mlflow.losses), mlflow.losses[2000])"
-    last, loss = execute(code, tmp_path).split()
+@pytest.mark.interop
+def test_mlflow(execute, tmp_path, monkeypatch):
+    import_interop("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    ask = """
+client, (row,) = mlflow.MlflowClient(), mlflow.search_runs(output_format="list")
+history = client.get_metric_history(row.info.run_id, "smooth_loss")
+print(row.data.params["updates"], history[-1].step, history[-1].value)
+"""
+    updates, last, loss = execute(answer("MLflow") + ask, tmp_path).splitlines()[-1].split()
     summary = json.loads((tmp_path / "results" / "logged" / "summary.json").read_text())
-    assert (int(last), float(loss)) == (2000, summary["smooth_loss_final"])
+    assert (updates, last, float(loss)) == ("2000", "2000", summary["smooth_loss_final"])
 
 
 def test_the_loss_without_nbrnn(nbrnn, results):

@@ -34,6 +34,8 @@ class OneLineErrors(TyperGroup):
         os.environ.pop("MPLBACKEND", None)
         open_standard_streams()
         sys.stdout = usable(sys.stdout)
+        if sys.flags.optimize > 1:
+            fail("python -OO drops the help of all commands: use python or python -O", 2)
         if not isinstance(sys.stderr, Unfailing):
             sys.stderr = cast(TextIO, Unfailing(usable(sys.stderr)))
         if sys.stderr.isatty():

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import student
+from harness import import_interop
 from safetensors.numpy import save_file
 from scipy.io import loadmat, savemat
 
@@ -45,12 +46,13 @@ def test_the_code_for_numpy(nbrnn, text_file):
         assert ("the next step's term is missing" in done) == bool(faults)
 
 
+@pytest.mark.interop
 def test_the_code_for_torch(nbrnn, text_file):
     (code,) = re.findall(r"```python torch\n(.*?)```", README, re.DOTALL)
     compile(code, "README", "exec")
     nbrnn("case", "case.npz", text_file, "--blind", "--layout", "row")
     assert np.load("case.npz")["y"].dtype == np.int64  # the only integers that torch takes for targets
-    pytest.importorskip("torch")
+    import_interop("torch")
     exec(code, {})
     assert "right: 6 arrays agree" in nbrnn("check", "mine.npz").stdout
     exec(code.replace("tanh(h @", "tanh(h.detach() @"), {})
