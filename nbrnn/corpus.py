@@ -1,4 +1,4 @@
-"""Which characters, in which order, from which text (with its hash)."""
+"""Texts: read from files and pipes or known by name, and their characters as numbers."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ KNOWN = {
     ),
 }
 
-PIECE = 2**20  # characters or bytes that are looked at together
+CHUNK_SIZE = 2**20  # characters or bytes that are processed at once
 CODE_POINTS = 0x110000  # of Unicode
-WRITER_SECONDS = 10.0  # that a pipe may be without anybody who writes into it
-MEMORY_PER_BYTE = 20  # bytes that reading a text takes at its peak, for each byte of it
+PIPE_TIMEOUT = 10.0  # seconds to wait for somebody who writes into a pipe
+MEMORY_PER_BYTE = 20  # peak memory of reading a text, in bytes for each byte of it
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,8 +92,8 @@ class Corpus:
             raise CorpusError(f"{label}: the text is empty")
         sha256 = hashlib.sha256()
         occurs = np.zeros(CODE_POINTS, bool)
-        for start in range(0, len(text), PIECE):
-            piece = text[start : start + PIECE]
+        for start in range(0, len(text), CHUNK_SIZE):
+            piece = text[start : start + CHUNK_SIZE]
             try:
                 sha256.update(piece.encode())
             except UnicodeEncodeError as error:
@@ -151,12 +151,12 @@ def encode(text: str, alphabet: str, replacement: str | None = None) -> NDArray[
     code_of[code_points(alphabet)] = np.arange(len(alphabet))
     codes = np.empty(len(text), np.int32)
     unknown: set[str] = set()
-    for start in range(0, len(text), PIECE):
-        piece = text[start : start + PIECE]
+    for start in range(0, len(text), CHUNK_SIZE):
+        piece = text[start : start + CHUNK_SIZE]
         found = code_of[code_points(piece)]
         if (found < 0).any():
             unknown |= set(piece) - set(alphabet)
-        codes[start : start + PIECE] = found
+        codes[start : start + CHUNK_SIZE] = found
     if unknown:
         if replacement is None:
             shown = " ".join(map(repr, sorted(unknown)[:10])) + (" ..." if len(unknown) > 10 else "")
@@ -225,35 +225,29 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
 
 @contextmanager
 def opened(source: str) -> Iterator[BufferedReader]:
-    """Open a file or a pipe. Raises CorpusError for what is neither, OSError and ValueError.
-
-    Somebody has to write into a pipe before long: waiting might never end.
-    """
-    with open(Path(source), "rb", opener=without_waiting) as file:
+    """Open a file, or a pipe that has a writer soon. Raises CorpusError, OSError, ValueError."""
+    with open(Path(source), "rb", opener=open_nonblocking) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
         if stat.S_ISFIFO(mode):
-            if not select([file], [], [], WRITER_SECONDS)[0]:
+            if not select([file], [], [], PIPE_TIMEOUT)[0]:
                 raise CorpusError(f"nobody writes into the pipe {source}")
             os.set_blocking(file.fileno(), True)
         yield file
 
 
-def without_waiting(path: str, flags: int) -> int:
-    """Open a file, or a pipe into which nobody writes yet, at once."""
+def open_nonblocking(path: str, flags: int) -> int:
+    """Open a file, or a pipe that has no writer yet, without waiting for one."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_all(file: IO[bytes], label: str, size: int = 0) -> bytearray:
-    """Return everything in a file, which claims a size, or in a pipe, which does not.
-
-    Raises CorpusError before the memory ends.
-    """
+    """Return the bytes of a file of this size, or of a pipe. Raises CorpusError if memory is short."""
     most = available_memory.available() / MEMORY_PER_BYTE
     data = bytearray()
     while max(size, len(data)) <= most:
-        piece = file.read(PIECE)
+        piece = file.read(CHUNK_SIZE)
         if not piece:
             return data
         data += piece

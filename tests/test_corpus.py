@@ -138,7 +138,7 @@ def test_encoding_names_unknown_characters_or_replaces_them():
 def test_a_long_text_is_taken_in_pieces(monkeypatch):
     text = made_up_text(1000) + "𝄞é"
     whole = Corpus.from_text(text, "whole")
-    monkeypatch.setattr("nbrnn.corpus.PIECE", 7)
+    monkeypatch.setattr("nbrnn.corpus.CHUNK_SIZE", 7)
     pieces = Corpus.from_text(text, "pieces")
     assert pieces.sha256 == whole.sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert pieces.alphabet == whole.alphabet == "".join(sorted(set(text)))
@@ -182,7 +182,7 @@ print(peak() - before)
 
 def test_a_text_that_is_too_long_for_the_memory_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("nbrnn.available_memory.available", lambda: 20_000)
-    monkeypatch.setattr("nbrnn.corpus.PIECE", 100)
+    monkeypatch.setattr("nbrnn.corpus.CHUNK_SIZE", 100)
     (tmp_path / "text").write_text("ab" * 500)
     assert len(load(str(tmp_path / "text"))) == 1000
     (tmp_path / "text").write_text("ab" * 501)
