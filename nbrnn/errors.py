@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# Who made an environment for one program alone leaves this file in it; pip leaves none.
+INSTALLERS = {"pipx_metadata.json": "pipx install --force", "uv-receipt.toml": "uv tool install --force"}
+
 
 class NbrnnError(Exception):
     """An error whose message says what is wrong and what to do; `exit_code` is the program's."""
@@ -41,3 +47,9 @@ class WriteError(NbrnnError):
     """A file that cannot be written: full disk, missing permission."""
 
     exit_code = 1
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra, as users installed nbrnn: no package index has it."""
+    found = [how for file, how in INSTALLERS.items() if (Path(sys.prefix) / file).exists()]
+    return f'{found[0] if found else "pip install"} ".[{extra}]" in a clone of nbrnn'

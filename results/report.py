@@ -1,6 +1,6 @@
 """Make the assignment's report of two runs: `tox -e results`, which takes some minutes.
 
-`nbrnn train` and `nbrnn report` do all of it, on the corpus brontes with the default settings: 7 epochs,
+`nbrnn train brontes` and `nbrnn report` do all of it, with the default settings: 7 epochs,
 and the same run extended to 20.
 """
 
@@ -21,7 +21,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         run = Path(temporary) / "brontes"
         for epochs in EPOCHS:
-            begun = ("--resume", str(run)) if run.exists() else ("--out", str(run))
+            begun = ("--resume", str(run)) if run.exists() else ("brontes", "--out", str(run))
             nbrnn("train", *begun, "--epochs", epochs)
             nbrnn("report", str(run), "--out", str(HERE / f"{epochs}-epochs"))
     for file in HERE.glob("*/*"):
@@ -30,8 +30,8 @@ def main() -> None:
     (seeds,) = (r for r in rows(ROOT / "sigma" / "7-epochs") if (r["sigma"], r["epsilon"]) == DEFAULTS)
     text = [
         "# The assignment's report, on the novels of the Brontës",
-        "Made by `tox -e results`, by `nbrnn train` with the default settings and the seed 0, and by "
-        "`nbrnn report`. Each folder has the report as Markdown, its pictures as PNG and "
+        "Made by `tox -e results`, by `nbrnn train brontes` with the default settings and the seed 0, "
+        "and by `nbrnn report`. Each folder has the report as Markdown, its pictures as PNG and "
         "PDF, its tables for LaTeX, and the gradient check as JSON.",
     ]
     for epochs in EPOCHS:

@@ -49,7 +49,7 @@ def main() -> None:
     """Do the sweeps, or what is left of them, and write everything."""
     for name, (epochs, seeds) in SWEEPS.items():
         sweep, lists = HERE / "sweeps" / name, ["--sigma", ",".join(SIGMAS), "--epsilon", "1e-8,1"]
-        nbrnn("sweep", *lists, "--epochs", epochs, "--seeds", seeds, "--out", str(sweep))
+        nbrnn("sweep", "brontes", *lists, "--epochs", epochs, "--seeds", seeds, "--out", str(sweep))
         keep_report(sweep, HERE / name)
     text = [
         "# Does sigma matter, and epsilon?",

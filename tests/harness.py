@@ -82,6 +82,11 @@ class Events(SweepObserver):
         self.ends[job.run_id] = summary.status
 
 
+def import_interop(package):
+    """Import what only `tox -e interop` installs; without it, skip the test."""
+    return pytest.importorskip(package, reason=f"needs {package}: tox -e interop")
+
+
 def wait_until(condition):
     """Wait until a condition holds."""
     end = time.monotonic() + DEADLINE

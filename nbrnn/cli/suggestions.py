@@ -14,7 +14,7 @@ from nbrnn.config import SETTINGS, nearest, one_of, shortened
 from nbrnn.errors import ConfigError
 
 # The known corpora, as in nbrnn.corpus, which imports NumPy: a test compares them.
-CORPORA = ("brontes", "federalist", "shakespeare")
+CORPORA = ("shakespeare", "brontes", "federalist")
 
 # Our options, and what other programs call them.
 OTHER_NAMES = {

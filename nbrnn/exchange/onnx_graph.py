@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nbrnn.errors import ConfigError
+from nbrnn.errors import ConfigError, install_command
 from nbrnn.storage.atomic_files import write_bytes
 from nbrnn.typing import Array
 
 # Old enough for runtimes of the last years: https://onnx.ai/onnx/operators/onnx__RNN.html, version 14.
 OPSET, IR_VERSION = 14, 8
-ONNX_EXTRA = "pip install 'nbrnn[onnx]'"
 
 
 def write_onnx(path: Path, theta: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
@@ -26,7 +25,7 @@ def write_onnx(path: Path, theta: Mapping[str, Array], metadata: Mapping[str, st
         import onnx
         from onnx import TensorProto, helper, numpy_helper
     except ImportError:
-        raise ConfigError(f"{path}: ONNX needs: {ONNX_EXTRA}") from None
+        raise ConfigError(f"{path}: ONNX needs the extra onnx: {install_command('onnx')}") from None
     weights = initializers(theta)
     K, m = theta["V"].shape
     nodes = [

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nbrnn.errors import install_command
 from nbrnn.naming import PER_CHARACTER, short_texts
 from nbrnn.reports.comparison import SURE, digits
 from nbrnn.reports.rows import after, figure_of, interval_of, lost_of, rows_of, with_range
@@ -179,7 +180,7 @@ def forest(results: Results) -> str:
     """Say which settings matter together, and how good the forest is that says so."""
     effects, count = results.findings.effects, len(results.findings.names)
     if (found := effects.importance) is None:
-        how = "" if count < FEWEST else ": that takes fANOVA (pip install 'nbrnn[importance]')"
+        how = "" if count < FEWEST else f": that takes fANOVA ({install_command('importance')})"
         return f"interactions are not looked at{how}"
     trees = f"a random forest over {count:,} configurations (out-of-bag R² {found.r_squared:.2f})"
     if effects.method == "ranks":

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from nbrnn.config import check_choice, check_range
 from nbrnn.corpus import Corpus
-from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError
+from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError, install_command
 from nbrnn.runs.finalize import draw_loss
 from nbrnn.runs.observer import Observer, Progress
 from nbrnn.runs.training_state import make_ready
@@ -184,7 +184,7 @@ def started_backend(
     """Yield what runs a job, with the kernels ready, and how many at once keep it busy."""
     if scheduler is not None:
         if importlib.util.find_spec("distributed") is None:
-            raise SweepError("--scheduler needs the extra dask: pip install 'nbrnn[dask]'")
+            raise SweepError(f"--scheduler needs the extra dask: {install_command('dask')}")
         from nbrnn.sweeps.dask_backend import MAX_SUBMITTED, DaskBackend
 
         with DaskBackend(scheduler, corpus) as dask:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import student
-from harness import one_line_error
+from harness import import_interop, one_line_error
 from safetensors.numpy import save_file
 from scipy.io import loadmat, savemat
 
@@ -46,12 +46,13 @@ def test_the_code_for_numpy(nbrnn, text_file):
         assert ("the next step's term is missing" in done) == bool(faults)
 
 
+@pytest.mark.interop
 def test_the_code_for_torch(nbrnn, text_file):
     _, code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     compile(code, "page", "exec")
     nbrnn("case", "case.npz", text_file, "--blind", "--layout", "row")
     assert np.load("case.npz")["y"].dtype == np.int64  # the only integers that torch takes for targets
-    pytest.importorskip("torch")
+    import_interop("torch")
     exec(code, {})
     assert "right: 6 arrays agree" in nbrnn("check", "mine.npz").stdout
     exec(code.replace("tanh(h @", "tanh(h.detach() @"), {})

@@ -6,8 +6,10 @@ import student
 
 from nbrnn.checks.check import check
 
-pytest.importorskip("torch")
+pytest.importorskip("torch", reason="needs torch: tox -e interop")
 import skeletons
+
+pytestmark = pytest.mark.interop
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -77,9 +77,12 @@ def test_gradcheck(nbrnn, text_file):
 
 def test_corpora(nbrnn, tmp_path):
     rows = json.loads(nbrnn("corpora", "--json").stdout)
-    assert [row["name"] for row in rows] == ["brontes", "federalist", "shakespeare"]
-    assert rows[0]["updates_per_epoch"] == 27889
-    assert "27,889" in nbrnn("corpora").stdout
+    assert [row["name"] for row in rows] == ["shakespeare", "brontes", "federalist"]
+    assert [row["updates_per_epoch"] for row in rows] == [44615, 27889, 47346]
+    shown = nbrnn("corpora").stdout
+    assert "44,615" in shown
+    assert "William Shakespeare" in shown
+    assert "public domain" in shown
 
 
 def test_help_and_version(nbrnn, monkeypatch):

@@ -297,3 +297,8 @@ def test_progress_and_samples_are_seen_on_a_terminal(text_file, on_terminal):
     assert "\x1b[" in seen
     plain = on_terminal("train", text_file, "--updates", "300", "--out", "b", NO_COLOR="1")
     assert not re.search(r"\x1b\[[\d;]*3\dm", plain)
+
+
+def test_python_that_drops_docstrings_is_refused(tmp_path):
+    done = run_program("--help", code=2, cwd=tmp_path, env={**os.environ, "PYTHONOPTIMIZE": "2"})
+    assert "python -OO" in one_line_error(done)

@@ -66,7 +66,7 @@ def test_no_synonym_is_an_option_and_each_means_one():
 
 
 def test_the_known_corpora_are_those_of_the_corpus_module():
-    assert CORPORA == corpus.NAMED
+    assert tuple(corpus.KNOWN) == CORPORA
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from harness import made_up_text, one_line_error
+from harness import import_interop, made_up_text, one_line_error
 from safetensors import safe_open
 from scipy.io import loadmat
 
@@ -119,8 +119,9 @@ def metadata_of(file):
 
 
 @pytest.mark.slow
+@pytest.mark.interop
 def test_torch(exported, trained):
-    torch = pytest.importorskip("torch")
+    torch = import_interop("torch")
     from safetensors.torch import load_file
 
     file = exported("m.safetensors")
@@ -155,8 +156,8 @@ def test_torch(exported, trained):
 
 
 def test_onnx(exported, trained):
-    pytest.importorskip("onnx")
-    onnxruntime = pytest.importorskip("onnxruntime")
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(exported("m.onnx"), providers=["CPUExecutionProvider"])
     metadata = session.get_modelmeta().custom_metadata_map
     alphabet = metadata["alphabet"]
@@ -200,4 +201,4 @@ def test_a_link_in_the_place_of_the_file_is_replaced(exported, tmp_path):
 
 def test_without_the_package_onnx_says_how_to_get_it(nbrnn, trained, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    assert "nbrnn[onnx]" in one_line_error(nbrnn("export", trained[0], "m.onnx", code=2))
+    assert "[onnx]" in one_line_error(nbrnn("export", trained[0], "m.onnx", code=2))

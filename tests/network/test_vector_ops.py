@@ -165,6 +165,8 @@ def test_the_kernels_are_right_on_older_processors(tmp_path, name, feature):
     modules = ("exp_tanh", "matmul", "batches", "rnn", "training_kernels", "optimizers", "vector_ops")
     files = [str(Path(__file__).with_name(f"test_{module}.py")) for module in modules]
     chosen = ["-m", "not slow", "-k", ALL_KERNELS]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, *files]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "default"]
+    done = subprocess.run(
+        [*command, *chosen, *files], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout

@@ -213,7 +213,8 @@ def test_without_scikit_learn_a_random_search_names_the_extra(monkeypatch):
     (line,) = (line for line in said(search(20)) if "ranks of configurations" in line)
     assert line.startswith("Of the ranks of configurations eta explains ")
     assert line.endswith(
-        "interactions are not looked at: that takes fANOVA (pip install 'nbrnn[importance]')."
+        'interactions are not looked at: that takes fANOVA (pip install ".[importance]" '
+        "in a clone of nbrnn)."
     )
     (line,) = (line for line in said(search(8)) if "ranks of configurations" in line)
     assert line.endswith("interactions are not looked at.")

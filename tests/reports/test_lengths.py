@@ -54,7 +54,7 @@ def test_the_numbers_are_those_of_the_runs(results):
     means = runs.pivot_table(index="eta", columns="length", values="smooth_loss_best")
     row = results.lengths[results.lengths["short"] == 200].iloc[0]
     assert row["spearman"] == pytest.approx(means[200].rank().corr(means[800].rank()))
-    kept = means.sort_values(200)[:2]
+    kept = means.sort_values(200).iloc[:2]
     assert row["half_lost"] == pytest.approx(kept[800].min() - means[800].min(), abs=1e-12)
     assert (row["measure"], row["unit"]) == ("smooth_loss_best", "nats per window")
 

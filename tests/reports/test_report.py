@@ -239,7 +239,7 @@ def test_the_pictures_are_in_the_page(folder, written):
 def browser(tmp_path):
     """Return a function that loads a page in Chromium and returns what it has become."""
     if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
+        pytest.skip("needs Chromium (apt-get install chromium): tox -e tests")
 
     def load(page, *ways, widths=(1200,)):
         """Put the page into a frame for each way and width; do its steps, return what the last finds."""

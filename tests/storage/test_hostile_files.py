@@ -45,7 +45,7 @@ def outside(tmp_path):
 def one_line(nbrnn, monkeypatch):
     """Return a function that calls the program, which succeeds or says in one line why not."""
     monkeypatch.setattr(available_memory, "available", lambda: 2**30)
-    monkeypatch.setattr(corpus, "WRITER_SECONDS", 0.1)
+    monkeypatch.setattr(corpus, "PIPE_TIMEOUT", 0.1)
 
     def call(*arguments):
         done = nbrnn(*arguments, code=ANY)

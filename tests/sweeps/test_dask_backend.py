@@ -255,7 +255,7 @@ def test_no_scheduler_is_one_line(nbrnn, text_file, monkeypatch):
 
 def test_without_dask_it_is_told_what_to_install(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SweepError, match="nbrnn\\[dask\\]"):
+    with pytest.raises(SweepError, match="\\.\\[dask\\]"):
         sweep(grid(LISTS), corpus, SweepFolder(tmp_path), backend="dask", scheduler="tcp://x:1")
 
 
