@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
-from select import select
 from typing import IO, Annotated, Any
 
 import msgspec
@@ -20,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from nbrnn import available_memory
+from nbrnn import available_memory, portable
 from nbrnn.errors import CorpusError
 
 DEFAULT = "brontes"
@@ -230,20 +229,13 @@ def opened(source: str) -> Iterator[BufferedReader]:
 
     Somebody has to write into a pipe before long: waiting might never end.
     """
-    with open(Path(source), "rb", opener=without_waiting) as file:
+    with open(Path(source), "rb", opener=portable.open_to_read) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
-        if stat.S_ISFIFO(mode):
-            if not select([file], [], [], WRITER_SECONDS)[0]:
-                raise CorpusError(f"nobody writes into the pipe {source}")
-            os.set_blocking(file.fileno(), True)
+        if stat.S_ISFIFO(mode) and not portable.wait_for_writer(file, WRITER_SECONDS):
+            raise CorpusError(f"nobody writes into the pipe {source}")
         yield file
-
-
-def without_waiting(path: str, flags: int) -> int:
-    """Open a file, or a pipe into which nobody writes yet, at once."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_all(file: IO[bytes], label: str, size: int = 0) -> bytearray:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import read_guard
 import typer
 from harness import Child, Done, command, made_up_text, no_pictures
 from kernels import kept_together
@@ -29,7 +30,8 @@ sys.path.append(str(TESTS.parent))  # bench/ is not installed; nbrnn/ is found b
 
 
 def pytest_configure():
-    """Write what tests write into memory, where there is enough: a disk needs a minute to delete it."""
+    """Have a home folder of our own, and write into memory, which is faster, where there is enough."""
+    read_guard.own_home()
     shared = Path("/dev/shm")
     if shared.is_dir() and shutil.disk_usage(shared).free > 2**32:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(shared))
@@ -44,6 +46,21 @@ def pytest_collection_finish():
     """Let the garbage collector pass over all that is imported by now, each time it looks."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watched():
+    read_guard.watch()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    """Let a test fail that opened a file outside the repository, itself or by its fixtures."""
+    try:
+        yield
+        read_guard.check()
+    finally:
+        read_guard.outside.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -146,7 +163,7 @@ def start(tmp_path):
 def forks():
     """Return what starts processes forked from one that has everything imported, and no thread."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "children"])
+    context.set_forkserver_preload(["pytest", "child_processes"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(TESTS), prepend=":")  # the server does not take over sys.path
         patch.setenv("OPENBLAS_NUM_THREADS", "1")
@@ -157,12 +174,12 @@ def forks():
 
 @pytest.fixture
 def fork(forks):
-    """Return a function that runs one of children.py's in a process that may be killed."""
+    """Return a function that runs one of child_processes.py's in a process that may be killed."""
     started = []
 
     def call(function, *arguments):
         pipe, theirs = forks.Pipe()
-        process = forks.Process(target=function, args=(theirs, *arguments))
+        process = forks.Process(target=read_guard.guarded, args=(function, theirs, *arguments))
         process.start()
         theirs.close()
         started.append(Child(process, pipe))
