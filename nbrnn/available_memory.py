@@ -14,12 +14,12 @@ V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 V2 = ("memory.max", "memory.current", "inactive_file")
 
 
-def available() -> int:
+def available() -> float:
     """Return how many bytes may still be used: on this machine, and within each control group.
 
     See https://docs.kernel.org/admin-guide/cgroup-v2.html and .../cgroup-v1/memory.html.
     """
-    return min([psutil.virtual_memory().available, *left_in_groups()])
+    return float(min([psutil.virtual_memory().available, *left_in_groups()]))
 
 
 def left_in_groups() -> Iterator[int]:

@@ -1,6 +1,7 @@
 """What operating systems do differently, with one meaning for all of them.
 
-Flags and calls that only POSIX has are looked for by their own names: `pytest --portable` takes them away.
+Flags and calls that only POSIX has are looked for by their own names: `pytest --portable` takes them
+away.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from select import select
 from typing import IO
@@ -52,13 +54,11 @@ def wait_for_writer(pipe: IO[bytes], seconds: float) -> bool:
 
 
 def sync(descriptor: int) -> None:
-    """Write what a file or a folder holds to the disk; on macOS fsync alone leaves it in the drive's cache."""
+    """Write a file or a folder to the disk, on macOS also out of the drive's own cache."""
     if F_FULLFSYNC is not None:
-        try:
+        with suppress(OSError):  # of a file system that has only fsync
             fcntl(descriptor, F_FULLFSYNC)
             return
-        except OSError:  # a file system that has only fsync
-            pass
     os.fsync(descriptor)
 
 
@@ -92,13 +92,11 @@ def processor_name() -> str:
     import platform
     import subprocess
 
-    if platform.system() == "Darwin":
-        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    try:
+    with suppress(OSError):  # which the other system lacks
+        if platform.system() == "Darwin":
+            command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()  # of Windows its PROCESSOR_IDENTIFIER
+    return platform.processor() or platform.machine()  # on Windows PROCESSOR_IDENTIFIER

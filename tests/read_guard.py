@@ -38,7 +38,14 @@ def watch(report=outside.append):
             *("/dev", "/proc", "/sys"),  # also the temporary folder in memory
         )
     )
-    folders += ("/etc/os-release",)  # by Python's own `platform`
+    # Matplotlib lists the system's fonts once; Python's own `platform` reads the file.
+    folders += (
+        "/usr/share/fonts/",
+        "/usr/local/share/fonts/",
+        "/Library/Fonts/",
+        "/System/Library/Fonts/",
+    )
+    folders += ("/etc/os-release",)
 
     def hook(event, arguments):
         if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):

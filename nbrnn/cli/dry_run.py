@@ -32,7 +32,7 @@ class Planned:
             self.ladder = Ladder(self.jobs, halving, len(corpus))
             request = request_of(grid, corpus, self.jobs, halving)
             self.decided = folder.with_decisions(request).halving or halving
-        wanted = folder.wanted()
+        wanted = folder.requested_lengths()
         self.statuses = [status_before(job, wanted.get(job.run_id)) for job in self.jobs]
 
     def print(self, as_json: bool) -> None:

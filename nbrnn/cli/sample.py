@@ -45,12 +45,12 @@ def sample(
     wide enough, else below each other.
     """
     temperatures = numbers("--temperature", temperature, float)
-    from nbrnn.runs.sampling import PIECE, pieces
+    from nbrnn.runs.sampling import PIECE_LENGTH, sample_in_pieces
 
     model = model_of(existing_run(run), checkpoint)
     is_watched = sys.stdout.isatty() and not as_json
     texts = [
-        pieces(
+        sample_in_pieces(
             model,
             length,
             prime=prime,
@@ -60,7 +60,7 @@ def sample(
             seed=seed,
             replacement=replace_unknown,
             state=state,
-            piece=ON_TERMINAL if is_watched else PIECE,
+            piece_length=ON_TERMINAL if is_watched else PIECE_LENGTH,
         )
         for value in temperatures
     ]

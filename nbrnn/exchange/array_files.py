@@ -19,7 +19,7 @@ import numpy as np
 
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.exchange import matlab
-from nbrnn.storage.atomic_files import NONSENSE, read_bytes, write_atomically
+from nbrnn.storage.atomic_files import DECODING_ERRORS, read_bytes, write_atomically
 from nbrnn.typing import Array
 
 MOST_BYTES = 2**31  # of a file, and of what is packed in it
@@ -76,7 +76,7 @@ class Damaged(ValueError):  # noqa: N818 (it never leaves this module)
 
 # What reading a file that anybody may have written can raise. RuntimeError: of a zip with a password.
 UNREADABLE = (
-    *NONSENSE, RuntimeError, StopIteration, EOFError, OSError,
+    *DECODING_ERRORS, RuntimeError, StopIteration, EOFError, OSError,
     zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ import numpy as np
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.exchange.array_files import SAVE_NUMPY, Contents
 from nbrnn.network.layout import NAMES, shapes
-from nbrnn.storage.atomic_files import NONSENSE
+from nbrnn.storage.atomic_files import DECODING_ERRORS
 from nbrnn.typing import Array
 
 Orientation = Literal["column", "row"]  # h_t = W h_{t-1} + U x_t + b, or the transpose of it all
@@ -186,7 +186,7 @@ def weights(
 def state_in(contents: Contents, m: int, dtype: np.dtype[Any]) -> Array | None:
     """Return the state (m,) in a file, if there is one."""
     found = [contents.arrays[name] for name in STATES if name in contents.arrays]
-    with suppress(*NONSENSE):
+    with suppress(*DECODING_ERRORS):
         found.append(np.array(json.loads(contents.metadata["h0"]), dtype))
     for state in found:
         if state.dtype.kind in "fiu" and state.size == m and np.isfinite(state).all():
@@ -213,6 +213,6 @@ def alphabet_in(contents: Contents) -> str | None:
             array = contents.arrays[name].ravel()
             if array.dtype.kind == "U":
                 return "".join(array.tolist())
-            with suppress(*NONSENSE):
+            with suppress(*DECODING_ERRORS):
                 return "".join(chr(int(code)) for code in array)
     return None

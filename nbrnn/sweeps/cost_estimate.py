@@ -12,7 +12,7 @@ import numpy as np
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.runs.evaluation import loss_from
-from nbrnn.runs.training_state import LOOK_EVERY, Training, make_ready
+from nbrnn.runs.training_state import LOG_EVERY, Training, prepare_kernels
 from nbrnn.sweeps.job import Job
 
 TRIAL_SECONDS = 0.2  # that networks of one shape are trained for
@@ -117,12 +117,14 @@ def trials_of(configs: Sequence[RunConfig], corpus: Corpus) -> Mapping[Shape, Tr
 
 def trial_of(config: RunConfig, corpus: Corpus) -> Trial:
     """Train for a moment, with the kernels ready, and return what that showed."""
-    make_ready(config)
+    prepare_kernels(config)
     training = Training(replace(config, eta=CALM), corpus)
     training.advance(1)  # brings arrays and code near
     start, size, spent = time.perf_counter(), 1, 0.0
     while spent < TRIAL_SECONDS and not training.diverged:
-        training.advance(min(size, training.updates_per_epoch - training.window))
+        training.advance(
+            min(size, training.updates_per_epoch - training.update % training.updates_per_epoch)
+        )
         spent, size = time.perf_counter() - start, 2 * size
     copies = 3 + len(training.memory_names)  # the last model, the best, the best before the end
     seconds = spent / max(1, training.update - 1)
@@ -143,7 +145,7 @@ def size_of(config: RunConfig, updates: int, copies: int, corpus: Corpus) -> int
     samples = 1 + updates // every if every else 0
     return (
         copies * parameters * np.dtype(config.dtype).itemsize
-        + updates // LOOK_EVERY * ROW_BYTES
+        + updates // LOG_EVERY * ROW_BYTES
         + held_out_looks(config, len(corpus)) * LOOK_BYTES
         + samples * (config.sample_length + SAMPLE_BYTES)
         + sum(array.nbytes for array in corpus.counts(config.trained_on(len(corpus))).values())

@@ -120,7 +120,7 @@ class Cluster:
         """Run a job on some worker, and on another one if that dies or takes the sweep for dead."""
         folder = RunFolder(job.folder)
         try:
-            folder.refuse_strangers()
+            folder.check_owner()
             with locked(folder.path, PATIENCE):
                 contents = {} if force else folder.contents()
                 deaths = 0

@@ -15,10 +15,10 @@ from msgspec import structs
 
 from nbrnn.config import RunConfig, check_range
 from nbrnn.errors import ConfigError
-from nbrnn.runs.training_state import LOOK_EVERY
+from nbrnn.runs.training_state import LOG_EVERY
 from nbrnn.storage.append_logs import Validation, best_after
 from nbrnn.storage.run_folder import RunFolder
-from nbrnn.storage.schemas import DROPPED, Halving, Round, Standing, Summary
+from nbrnn.storage.schemas import DROPPED, Halving, HalvingLoss, Round, Summary
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job
 
@@ -108,7 +108,7 @@ class Ladder:
     def update(self, config: RunConfig, number: int) -> int:
         """Return after how many updates a run is looked at in a round: at one of its own looks."""
         full = config.length(self.characters)
-        every = LOOK_EVERY
+        every = LOG_EVERY
         if config.validation:
             every = config.updates_per_look(self.characters) or 1
         wanted: int = max(math.ceil(full / self.halving.rate**number), config.warmup)
@@ -179,7 +179,7 @@ class Ladder:
             losses = [loss_after(job, update, held_out, self.characters) for job in jobs]
             known = [loss for loss in losses if loss is not None]
             mean = math.fsum(known) / len(known) if known else math.inf
-            standing = Standing(
+            standing = HalvingLoss(
                 runs=[job.run_id for job in jobs],
                 update=update,
                 loss=mean if len(known) == len(jobs) else None,

@@ -17,7 +17,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError
 from nbrnn.runs.finalize import draw_loss
 from nbrnn.runs.observer import Observer, Progress
-from nbrnn.runs.training_state import make_ready
+from nbrnn.runs.training_state import prepare_kernels
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DONE, DROPPED, FAILURES, Halving, Round, Summary, SweepRequest
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -212,7 +212,7 @@ def place(
 
         return Cluster(scheduler, corpus)
     for job in jobs:
-        make_ready(job.config)
+        prepare_kernels(job.config)
     if backend == "loky":
         from nbrnn.sweeps.loky_backend import Processes
 

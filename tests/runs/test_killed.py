@@ -11,6 +11,7 @@ from harness import SERIES, bits
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError
+from nbrnn.runs.finalize import draw_loss
 from nbrnn.runs.run import run
 from nbrnn.storage.run_folder import RunFolder
 
@@ -107,6 +108,17 @@ def test_an_extension_that_is_killed_at_each_step_goes_on_the_next_time(
         assert bits(folder) == bits(undisturbed), f"killed at step {step}"
         step += 1
     assert step > 20
+
+
+def test_a_kill_while_the_picture_is_drawn_leaves_nothing(text_file, tmp_path, fork):
+    folder = RunFolder(tmp_path / "run")
+    child = fork(child_processes.train_until_drawing, str(text_file), folder.path)
+    assert child.wait() == -signal.SIGKILL
+    assert len(list(folder.path.glob("loss.png.*.tmp"))) == 1
+    assert folder.read_summary().status == "finished"
+    draw_loss(folder)
+    assert folder.has_plot()
+    assert not list(folder.path.glob("*.tmp"))
 
 
 def test_a_lock_dies_with_its_process(corpus, text_file, tmp_path, fork):
