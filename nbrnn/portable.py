@@ -29,7 +29,12 @@ REPLACE_SECONDS = 10.0 if os.name == "nt" else 0.0
 
 def open_to_read(path: str, flags: int) -> int:
     """Open a file as the `opener` of `open`, at once, also a pipe that has no writer yet."""
-    return os.open(path, flags | COMMON | NO_WAIT)
+    try:
+        return os.open(path, flags | COMMON | NO_WAIT)
+    except PermissionError:
+        if os.path.isdir(path):  # which POSIX opens, and then cannot read
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
+        raise
 
 
 def open_to_create(path: Path) -> int:

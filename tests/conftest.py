@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import read_guard
 import typer
+import without_posix  # noqa: F401 (before nbrnn)
 from harness import Child, Done, command, made_up_text, no_pictures
 from kernels import kept_together
 
@@ -27,6 +28,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 sys.path.append(str(TESTS.parent))  # bench/ is not installed; nbrnn/ is found before
+
+
+def pytest_addoption(parser):
+    parser.addoption("--portable", action="store_true", help="Take away what only POSIX has.")
 
 
 def pytest_configure():
