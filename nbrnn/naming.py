@@ -1,4 +1,4 @@
-"""What is an experiment called: its folder, its configuration among others, its picture?"""
+"""The names of runs, sweeps and configurations: in folders, tables and titles."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json
 from nbrnn.escaping import one_line
 
 PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
-LONGEST_CORPUS = 40  # characters of its name in a folder's
-LONGEST_SWEEP = 80  # characters of a sweep's name, beyond which a hash replaces its end
+MAX_CORPUS_NAME = 40  # characters in the name of a folder
+MAX_SWEEP_NAME = 80  # characters, beyond which a hash replaces its end
 
 
 def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
-    """Return a readable stem and a hash of everything that changes the result."""
+    """Return a readable stem and a hash of all that changes the result."""
     identity = {"config": config.identity(), "corpus": corpus_sha256, "schema": SCHEMA}
     length = f"{config.epochs}epochs" if config.updates is None else f"{config.updates}updates"
     default = default_config()
     parts = [
-        for_a_folder(corpus_name),
+        folder_name(corpus_name),
         f"m{config.hidden}",
         f"B{config.batch}" if config.batch != default.batch else "",
         config.optimizer if config.optimizer != default.optimizer else "",
@@ -37,30 +37,30 @@ def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
 
 @cache
 def default_config() -> RunConfig:
-    """Return the experiment of which nothing was said."""
+    """Return the settings by default."""
     return RunConfig()
 
 
 def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
-    """Return a short name of a sweep from its text and lists.
+    """Return a short name for a sweep, from the name of its text and what Grid.describe() returns.
 
-    `request` is what Grid.describe() returns. The seeds are left out: more of them add to the sweep.
+    The seeds are left out: more of them add to the same sweep.
     """
-    parts = [for_a_folder(corpus_name)]
+    parts = [folder_name(corpus_name)]
     for name, values in request["settings"].items():
         texts = short_texts(values)
         parts.append(name + "_".join(texts[value] for value in values))
     if request["random"] is not None:
         parts.append(f"random{request['random']}_{request['sweep_seed']}")
     name = "-".join(parts)
-    if len(name) <= LONGEST_SWEEP:
+    if len(name) <= MAX_SWEEP_NAME:
         return name
     return f"{name[:60]}-{short_hash({k: v for k, v in request.items() if k != 'seeds'})}"
 
 
-def for_a_folder(corpus_name: str) -> str:
-    """Return the name of a corpus as part of a folder's."""
-    return "".join(c if c.isalnum() else "_" for c in corpus_name)[:LONGEST_CORPUS]
+def folder_name(corpus_name: str) -> str:
+    """Return the name of a corpus as a part of the name of a folder."""
+    return "".join(c if c.isalnum() else "_" for c in corpus_name)[:MAX_CORPUS_NAME]
 
 
 def short_hash(value: Any) -> str:
@@ -69,13 +69,13 @@ def short_hash(value: Any) -> str:
 
 
 def unit_of(*configs: RunConfig) -> str:
-    """Return the unit in which the losses of these experiments compare, or of one stand in its files."""
+    """Return the unit in which the losses of these runs compare; of one run, the unit of its files."""
     comparable = {(config.loss, config.seq_length) for config in configs}
     return PER_WINDOW if len(comparable) == 1 and configs[0].loss == "sum" else PER_CHARACTER
 
 
 def title(config: RunConfig, corpus_name: str) -> str:
-    """Return the title of a run's picture."""
+    """Return the title of the picture of a run."""
     sizes = [f"m = {config.hidden}", f"T = {config.seq_length}"]
     if config.batch > 1:
         sizes.append(f"B = {config.batch}")
@@ -86,23 +86,23 @@ def title(config: RunConfig, corpus_name: str) -> str:
 
 
 def varying(configs: Iterable[RunConfig]) -> list[str]:
-    """Return the settings, other than the seed, in which experiments differ.
+    """Return the settings, other than the seed, in which runs differ.
 
-    Not those that only follow from another one: the learning rate, where each optimizer has its own
+    Without those that follow from another one, as the learning rate where each optimizer has its
     default.
     """
-    every = [vars(config) for config in configs]
+    rows = [vars(config) for config in configs]
     return [
         name
-        for name, its_setting in SETTINGS.items()
+        for name, setting in SETTINGS.items()
         if name != "seed"
-        and len({values[name] for values in every}) > 1
-        and any(values[name] != its_setting.default_in(values) for values in every)
+        and len({row[name] for row in rows}) > 1
+        and any(row[name] != setting.default_in(row) for row in rows)
     ]
 
 
 def namer(configs: Iterable[RunConfig]) -> Callable[..., str]:
-    """Return what gives each of these experiments a name: the settings in which they differ."""
+    """Return a function that names each of these runs by the settings in which they differ."""
     configs = list(configs)
     names = varying(configs)
     texts = {name: short_texts({getattr(c, name) for c in configs}) for name in names}
@@ -116,9 +116,9 @@ def namer(configs: Iterable[RunConfig]) -> Callable[..., str]:
 
 
 def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[tuple[str, str]]) -> list[str]:
-    """Return for each run what tells its configuration, and its text, from the others in words.
+    """Return for each run how its configuration differs, with its text if there are several.
 
-    corpora: name and sha256 of each run's text.
+    corpora: the name and the sha256 of the text of each run.
     """
     name_of = namer(configs)
     name_of_text = {sha256: name for name, sha256 in reversed(corpora)}  # it may have several
@@ -135,7 +135,7 @@ def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[tuple[st
 
 
 def short_texts(values: Iterable[Any]) -> dict[Any, str]:
-    """Return a text for each value, with as few digits as tell them apart, but at least three."""
+    """Return a text for each value, with at least three digits and as many as distinguish them."""
     values = set(values)
     for digits in range(3, 18):
         texts = {v: f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in values}

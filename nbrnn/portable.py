@@ -50,7 +50,7 @@ def open_to_append(path: Path) -> int:
 
 
 def wait_for_writer(pipe: IO[bytes], seconds: float) -> bool:
-    """Return whether somebody writes into a pipe within so many seconds; reading then waits for more."""
+    """Return whether a pipe has a writer within so many seconds; reading then waits for more."""
     if not NO_WAIT:  # opening it has waited
         return True
     has_writer = bool(select([pipe], [], [], seconds)[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec import structs
@@ -31,15 +31,11 @@ def summarize(training: Training, seconds: float, status: Status) -> Summary:
     """Return what summary.json says of a training at this moment, but for the scores."""
     carry, config = training.carry, training.config
     losses = training.validation or HeldOutLosses()
-    final = in_units(carry.smooth / config.characters_in_loss)
     summary = Summary(
         status=status,
         updates=training.update,
         epochs=training.update / training.updates_per_epoch,
-        smooth_loss_final=finite(carry.smooth),
-        nats_per_character_final=final.nats_per_character,
-        bits_per_character_final=final.bits_per_character,
-        perplexity_final=final.perplexity,
+        **smooth_loss_fields("final", carry.smooth, config),
         epoch_mean_loss=list(training.epoch_mean_loss),
         validation_best=losses.best,
         validation_final=losses.last,
@@ -58,15 +54,15 @@ def summarize(training: Training, seconds: float, status: Status) -> Summary:
 
 def with_best(summary: Summary, config: RunConfig, smooth_loss: float, update: int) -> Summary:
     """Return a summary with the smooth loss and the update of the best model."""
-    best = in_units(smooth_loss / config.characters_in_loss)
-    return structs.replace(
-        summary,
-        smooth_loss_best=finite(smooth_loss),
-        nats_per_character_best=best.nats_per_character,
-        bits_per_character_best=best.bits_per_character,
-        perplexity_best=best.perplexity,
-        best_update=update if summary.updates else None,
-    )
+    fields = smooth_loss_fields("best", smooth_loss, config)
+    return structs.replace(summary, **fields, best_update=update if summary.updates else None)
+
+
+def smooth_loss_fields(model: str, smooth_loss: float, config: RunConfig) -> dict[str, Any]:
+    """Return the fields of a summary with the smooth loss of the `best` or the `final` model."""
+    units = in_units(smooth_loss / config.characters_in_loss)._asdict()
+    values = {"smooth_loss": finite(smooth_loss), **units}
+    return {f"{name}_{model}": value for name, value in values.items()}
 
 
 def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Corpus) -> Summary:

@@ -26,7 +26,7 @@ from nbrnn.storage.schemas import Status, Summary, finite
 
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints
 CHUNK_SECONDS = 0.1  # of training in one call of the kernel: how long a signal may have to wait
-REWIND_CHUNK = 1024  # updates between two looks for parameters that are not finite
+REWIND_CHUNK = 1024  # updates between two checks that parameters are finite
 
 
 class RunLoop:

@@ -168,7 +168,7 @@ class Training:
 
     @property
     def is_out_of_patience(self) -> bool:
-        """Whether the run is to end, after `patience` evaluations without a better loss."""
+        """Is True when the run is to end, after `patience` evaluations without a better loss."""
         patience = self.config.patience
         return bool(patience and self.validation and self.validation.since_best >= patience)
 

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and read files that anybody may have written.
+"""Write files whole or not at all, and read files without trust.
 
 The folder that a user names may be a link, or lie behind one: results may be on another disk. Below it
 nothing is written through a link, symbolic or hard, nor into a pipe or a device. What is read may be a

@@ -24,7 +24,7 @@ Kind = Literal["last", "best"]
 State = Literal["kept", "zero"]  # that a model is started from
 
 FORMAT = f"nbrnn {SCHEMA}"
-BEFORE_END = "best"  # begins the names of the arrays in `best_before_end`
+BEFORE_END = "best"  # the prefix of the arrays in `best_before_end`
 
 
 class HeldOutLosses(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Whose is a folder: another process's, somebody else's, or ours to write in?"""
+"""Lock a folder for one process, and check that it is ours to write in."""
 
 from __future__ import annotations
 

@@ -18,34 +18,9 @@ import msgspec
 from nbrnn.config import SCHEMA, RunConfig
 from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.storage import ngram_counts
-from nbrnn.storage.append_logs import (
-    LOGS,
-    METRICS,
-    SAMPLES,
-    VALIDATION,
-    Metrics,
-    Validation,
-    log_names,
-    read_columns,
-    truncate_log,
-)
-from nbrnn.storage.atomic_files import (
-    DECODING_ERRORS,
-    MAX_ARRAYS,
-    MAX_LOG,
-    append,
-    decode_json,
-    delete,
-    delete_unfinished,
-    is_there,
-    read_bytes,
-    read_json,
-    read_lines,
-    write_atomically,
-    write_bytes,
-    write_json,
-)
+from nbrnn.storage import append_logs, ngram_counts
+from nbrnn.storage import atomic_files as files
+from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES, VALIDATION, Metrics, Validation
 from nbrnn.storage.checkpoint import Checkpoint, Kind, read_checkpoint
 from nbrnn.storage.checksummed_arrays import write_arrays
 from nbrnn.storage.folder_locks import is_empty_but_for, locked
@@ -84,7 +59,7 @@ class RunFolder:
 
     def has(self, name: str) -> bool:
         """Return whether there is a file of this name, sound or not."""
-        return is_there(self / name)
+        return files.is_there(self / name)
 
     def is_run(self) -> bool:
         """Return whether a run was started here."""
@@ -111,25 +86,25 @@ class RunFolder:
         if not self.is_run() and not self.is_free():
             raise StoreError(f"{self} holds other files: give a new or an empty folder")
 
-    def files(self) -> list[str]:
+    def file_names(self) -> list[str]:
         """Return the names of the files of a run that are there."""
         return [name for name in RUN_FILES if self.has(name)]
 
     def clear(self) -> None:
         """Delete the files of a run, and no others. The config goes last."""
         self.clear_unfinished()
-        delete(self / CHECKPOINTS["last"])  # without which nothing resumes
+        files.delete(self / CHECKPOINTS["last"])  # without which nothing resumes
         for name in reversed(RUN_FILES):
-            delete(self / name)
+            files.delete(self / name)
 
     def clear_unfinished(self) -> None:
         """Delete what a killed process left of the files of a run."""
-        delete_unfinished(self.path, RUN_FILES)
+        files.delete_unfinished(self.path, RUN_FILES)
 
     def clear_outcome(self) -> None:
         """Delete what was made at the end of a run, because it resumes."""
         for name in (PLOT, TEXT):
-            delete(self / name)
+            files.delete(self / name)
 
     def contents(self) -> dict[str, bytes]:
         """Return all files of the run, in the order in which they may be written elsewhere.
@@ -140,30 +115,30 @@ class RunFolder:
         for kind, name in CHECKPOINTS.items():  # which may be large, but only if they are sound
             if self.has(name):
                 self.read_checkpoint(kind)
-        sizes = dict.fromkeys(CHECKPOINTS.values(), MAX_ARRAYS)
+        sizes = dict.fromkeys(CHECKPOINTS.values(), files.MAX_ARRAYS)
         names = [name for name in reversed(RUN_FILES) if self.has(name)]
-        read = {name: read_bytes(self / name, sizes.get(name, MAX_LOG)) for name in names}
+        read = {name: files.read_bytes(self / name, sizes.get(name, files.MAX_LOG)) for name in names}
         return dict(reversed(read.items()))
 
     def write_contents(self, contents: Mapping[str, bytes]) -> None:
         """Write what `contents` of another folder returned. Raises WriteError."""
         self.clear_outcome()
-        delete(self / SUMMARY)
+        files.delete(self / SUMMARY)
         for name in RUN_FILES:  # and no others, whatever another machine sent
             if name in contents:
-                write_bytes(self / name, contents[name])
+                files.write_bytes(self / name, contents[name])
 
     # -- config.json, env.json, summary.json
 
     def write_config(self, config: RunConfig, corpus: Description) -> None:
         """Write config.json: the settings one by one, and the corpus."""
         value = {"schema": SCHEMA, **config.to_dict(), "corpus": msgspec.to_builtins(corpus)}
-        write_json(self / CONFIG, value)
+        files.write_json(self / CONFIG, value)
 
     def read_config(self) -> tuple[RunConfig, Description]:
         """Return the settings, and the description of the corpus. Raises StoreError."""
         path = self / CONFIG
-        values = read_json(path, dict[str, Any])
+        values = files.read_json(path, dict[str, Any])
         try:
             if values.pop("schema") != SCHEMA:
                 raise StoreError(f"{path} was written by another version of nbrnn")
@@ -171,66 +146,68 @@ class RunFolder:
             return RunConfig.from_dict(values), corpus
         except KeyError as error:
             raise StoreError(f"{path} is damaged: it lacks {error}") from None
-        except (ConfigError, *DECODING_ERRORS) as error:
+        except (ConfigError, *files.DECODING_ERRORS) as error:
             raise StoreError(f"{path} is damaged: {error}") from None
 
     def write_env(self, environment: Environment) -> None:
         """Write env.json, or add to it where the run resumes; one that cannot be read is replaced."""
         with suppress(StoreError):
-            first = read_json(self / ENV, Environment)
+            first = files.read_json(self / ENV, Environment)
             environment = msgspec.structs.replace(first, resumed=[*first.resumed, environment])
-        write_json(self / ENV, msgspec.to_builtins(environment))
+        files.write_json(self / ENV, msgspec.to_builtins(environment))
 
     def read_env(self) -> Environment:
         """Return the content of env.json. Raises StoreError."""
-        return read_json(self / ENV, Environment)
+        return files.read_json(self / ENV, Environment)
 
     def write_summary(self, summary: Summary) -> None:
         """Write summary.json."""
-        write_json(self / SUMMARY, summary.to_dict())
+        files.write_json(self / SUMMARY, summary.to_dict())
 
     def read_summary(self) -> Summary:
         """Return the content of summary.json. Raises StoreError."""
         if self.is_run() and not self.has(SUMMARY):
             return Summary(status="running")
-        return read_json(self / SUMMARY, Summary)
+        return files.read_json(self / SUMMARY, Summary)
 
     # -- metrics.csv, validation.csv, samples.jsonl
 
     def create_logs(self, names: Iterable[str]) -> None:
         """Write logs that are empty but for their headers."""
         for name in names:
-            write_bytes(self / name, LOGS[name].header)
+            files.write_bytes(self / name, LOGS[name].header)
 
     def append_to_logs(self, lines: Mapping[str, bytes]) -> None:
         """Add lines to the logs."""
         for name, data in lines.items():
-            append(self / name, data)
+            files.append(self / name, data)
 
     def truncate_logs(self, update: int, counts: Mapping[str, int]) -> dict[str, bytes]:
         """Cut off the lines after an update; return the rest, of `counts` lines. Raises StoreError."""
-        return {name: truncate_log(self / name, update, count) for name, count in counts.items()}
+        return {
+            name: append_logs.truncate_log(self / name, update, count) for name, count in counts.items()
+        }
 
     def has_logs_of(self, last: Checkpoint) -> bool:
         """Return whether the logs match the hashes in a checkpoint. Raises StoreError."""
         hashes = {
-            LOGS[name].sha256: hashlib.sha256(read_bytes(self / name, MAX_LOG)).hexdigest()
-            for name in log_names(last.config)
+            LOGS[name].sha256: hashlib.sha256(files.read_bytes(self / name, files.MAX_LOG)).hexdigest()
+            for name in append_logs.log_names(last.config)
         }
         return last.state is None or last.state.matches(hashes)
 
     def read_samples(self) -> list[Sample]:
         """Return all samples, but for an unfinished one. Raises StoreError."""
         path = self / SAMPLES
-        return [decode_json(path, line, Sample) for line in read_lines(path)]
+        return [files.decode_json(path, line, Sample) for line in files.read_lines(path)]
 
     def read_metrics(self) -> Metrics:
         """Return the columns of metrics.csv. Raises StoreError."""
-        return Metrics(*read_columns(self / METRICS, len(Metrics._fields)))
+        return Metrics(*append_logs.read_columns(self / METRICS, len(Metrics._fields)))
 
     def read_validation(self) -> Validation:
         """Return the columns of validation.csv. Raises StoreError."""
-        return Validation(*read_columns(self / VALIDATION, len(Validation._fields)))
+        return Validation(*append_logs.read_columns(self / VALIDATION, len(Validation._fields)))
 
     # -- checkpoints, n-grams, the sample of the best model, the picture
 
@@ -269,12 +246,12 @@ class RunFolder:
 
     def write_text(self, text: str) -> None:
         """Write the final sample of the best model."""
-        write_bytes(self / TEXT, text.encode())
+        files.write_bytes(self / TEXT, text.encode())
 
     def read_text(self) -> str:
         """Return the final sample of the best model. Raises StoreError."""
-        return read_bytes(self / TEXT, MAX_LOG).decode(errors="replace")
+        return files.read_bytes(self / TEXT, files.MAX_LOG).decode(errors="replace")
 
     def write_plot(self, draw: Callable[[IO[bytes]], object]) -> None:
         """Replace the picture of the loss."""
-        write_atomically(self / PLOT, draw)
+        files.write_atomically(self / PLOT, draw)

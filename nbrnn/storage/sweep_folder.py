@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from nbrnn.storage.schemas import DROPPED, Summary, SweepFile, SweepRequest
 SWEEP = "sweep.json"
 RUNS = "runs"
 REPORT = "report"
+LENGTHS = ("epochs", "updates")
 
 
 class SweepFolder:
@@ -107,11 +107,23 @@ class SweepFolder:
     def requested_lengths(self) -> dict[str, RequestedLength]:
         """Return, by id, the lengths of runs that successive halving may have made shorter.
 
-        Nothing where sweep.json cannot be read.
+        Nothing where sweep.json cannot be read. The last request that names a run counts: one without
+        halving wants all of them whole.
         """
+        lengths: dict[str, RequestedLength] = {}
+        requests: list[SweepRequest] = []
         with suppress(StoreError):
-            return requested_lengths(self.read_requests()) if self.is_sweep() else {}
-        return {}
+            requests = self.read_requests() if self.is_sweep() else []
+        for request in requests:
+            if request.halving is None:
+                again = lengths.keys() & request.runs
+                lengths |= {run_id: lengths[run_id]._replace(dropped=False) for run_id in again}
+                continue
+            dropped = {run_id for one in request.halving.rounds for run_id in one.dropped_runs}
+            epochs, updates = ((request.settings.get(name) or [None])[0] for name in LENGTHS)
+            for run_id in request.runs:
+                lengths[run_id] = RequestedLength(epochs, updates, run_id in dropped)
+        return lengths
 
 
 class RequestedLength(NamedTuple):
@@ -142,22 +154,3 @@ def summary_in_sweep(folder: RunFolder, requested: RequestedLength | None) -> Su
         config, corpus = folder.read_config()
         _, summary = requested.apply(config, summary, corpus.characters)
     return summary
-
-
-def requested_lengths(requests: Iterable[SweepRequest]) -> dict[str, RequestedLength]:
-    """Return, by id, the lengths of runs that successive halving may have made shorter.
-
-    The last request that names a run counts: one without halving wants all of them whole.
-    """
-    lengths: dict[str, RequestedLength] = {}
-    for request in requests:
-        if request.halving is None:
-            again = lengths.keys() & request.runs
-            lengths |= {run_id: lengths[run_id]._replace(dropped=False) for run_id in again}
-            continue
-        dropped = {run_id for one in request.halving.rounds for run_id in one.dropped_runs}
-        epochs, updates = ((request.settings.get(name) or [None])[0] for name in ("epochs", "updates"))
-        lengths |= {
-            run_id: RequestedLength(epochs, updates, run_id in dropped) for run_id in request.runs
-        }
-    return lengths

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError, WriteError
 from nbrnn.runs.run import run
-from nbrnn.storage import atomic_files, checksummed_arrays, run_folder
+from nbrnn.storage import atomic_files, checksummed_arrays
 from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES, VALIDATION
 from nbrnn.storage.checkpoint import Checkpoint, TrainingState, read_checkpoint
 from nbrnn.storage.run_folder import RunFolder
@@ -308,7 +308,7 @@ def test_a_copy_of_a_run_in_progress_has_what_grows_from_after_its_checkpoint(
             run(config, corpus, folder.path, draw=False)
         return data
 
-    monkeypatch.setattr(run_folder, "read_bytes", read_while_it_goes_on)
+    monkeypatch.setattr(atomic_files, "read_bytes", read_while_it_goes_on)
     contents = folder.contents()
     monkeypatch.undo()
     copy = RunFolder(tmp_path / "copy")
