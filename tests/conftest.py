@@ -80,6 +80,7 @@ def nobody_pulls_the_plug():
     """Let this process not wait for the disk; those that are killed do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr("nbrnn.portable.F_FULLFSYNC", None)
         yield
 
 

@@ -198,11 +198,11 @@ class RunLoop:
     def rewind(self) -> None:
         """Return to the last update after which all numbers were finite.
 
-        The loss may show them later. The last checkpoint, whose moment depends on the clock, is followed
-        by steps that are halved whenever one goes too far.
+        It depends on the run alone, the moment of the last checkpoint on the clock. Train on
+        from that checkpoint, and halve the step whenever it goes too far.
         """
         training, seconds = self.training, self.seconds
-        self.observer = Observer()  # which has seen it all
+        self.observer = Observer()  # the other one knows these updates already
         self.writer.wait()
         self.restore()
         updates = REWIND_CHUNK
@@ -277,9 +277,8 @@ class RunLoop:
     def finish(self, status: Status) -> Summary:
         """Write the last checkpoint and the summary; return the summary."""
         with self.resumable():
-            summary = (
-                self.conclude(status) if self.training.is_finite() else self.conclude_rewound(status)
-            )
+            conclude = self.conclude if self.training.is_finite() else self.conclude_rewound
+            summary = conclude(status)
             self.writer.wait()
             self.folder.write_summary(summary)
         return summary
@@ -297,9 +296,8 @@ class RunLoop:
         if is_best:
             best, best_smooth = training.now(), carry.smooth
             self.write_checkpoint("best", best)
-        summary = with_best(
-            summarize(self.training, self.seconds, status), self.config, best_smooth, best.update
-        )
+        summary = summarize(training, self.seconds, status)
+        summary = with_best(summary, self.config, best_smooth, best.update)
         if held_out is not None:
             summary = structs.replace(summary, validation_final=finite(held_out))
             if is_best:

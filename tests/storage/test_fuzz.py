@@ -17,21 +17,8 @@ VALUES = [
     "18446744073709551616",
 ]  # fmt: skip
 CELLS = [
-    "nan",
-    "inf",
-    "-inf",
-    "",
-    "1e400",
-    "1" + "0" * 400,
-    "-5",
-    "0",
-    "x",
-    "1,2",
-    "\0",
-    "é",
-    "#",
-    "1e308",
-]
+    "nan", "inf", "-inf", "", "1e400", "1" + "0" * 400, "-5", "0", "x", "1,2", "\0", "é", "#", "1e308",
+]  # fmt: skip
 FILES = {
     "run": ["config.json", "env.json", "summary.json", "metrics.csv", "samples.jsonl"],
     "interrupted": ["config.json", "env.json", "summary.json", "metrics.csv", "samples.jsonl"],
