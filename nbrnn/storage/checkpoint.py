@@ -213,17 +213,12 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
         for group in groups_of(arrays)
     }
     best_before_end = groups.pop(BEFORE_END, {})
+    fields = msgspec.structs.asdict(values)
+    del fields["format"], fields["config"]
     return Checkpoint(
+        **fields,
         config=config,
-        corpus_sha256=values.corpus_sha256,
-        alphabet=values.alphabet,
-        first_character=values.first_character,
-        update=values.update,
-        epoch=values.epoch,
-        position=values.position,
-        smooth_loss=values.smooth_loss,
         theta={name: arrays[name] for name in NAMES},
-        next_character=values.next_character,
         memory=groups,
         h_prev=arrays.get("h_prev"),
         state=state,
