@@ -12,7 +12,7 @@ import msgspec
 
 from bench.report import write
 from bench.sections import FULL, LONG, QUICK, SECTIONS, checks, chosen
-from nbrnn.runs.provenance import start_of
+from nbrnn.runs.provenance import current_environment
 
 RESULTS = Path(__file__).parent.parent / "results" / "bench"  # of everything, measured in full
 
@@ -38,7 +38,7 @@ def main() -> None:
     is_whole = not (options.quick or options.check or options.only or options.sections)
     out = options.out or (RESULTS if is_whole else None)
     document: dict[str, Any] = {
-        "machine": msgspec.to_builtins(start_of(["python", "-m", "bench", *sys.argv[1:]]))
+        "machine": msgspec.to_builtins(current_environment(["python", "-m", "bench", *sys.argv[1:]]))
     }
     for name in wanted:
         print(f"\n{name}", file=sys.stderr)

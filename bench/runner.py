@@ -29,7 +29,7 @@ class Contestant:
     name: str
     module: str
     dtype: str = "float32"
-    core: str = "0"
+    core: str = "one"  # or "any"
     batches: str = ""  # the module that trains on windows at once
     trains: bool = True  # otherwise there are no losses to check
 

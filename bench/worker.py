@@ -18,7 +18,8 @@ def main() -> None:
     module, core = sys.argv[1], sys.argv[2]
     if core != "any":
         os.environ.update(ONE_THREAD)
-        os.sched_setaffinity(0, {int(core)})
+        if hasattr(os, "sched_setaffinity"):  # not on macOS and Windows
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from bench.problem import Problem
 
     train = None

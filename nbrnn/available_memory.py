@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
-MEMINFO = Path("/proc/meminfo")
-CGROUPS = Path("/sys/fs/cgroup")  # the limits of containers and batch systems
-OWN_CGROUP = Path("/proc/self/cgroup")
+import psutil
+
+CGROUPS = Path("/sys/fs/cgroup")  # where Linux keeps the limits of containers and batch systems
+OWN_CGROUPS = Path("/proc/self/cgroup")
+# Of both versions: the files with the limit and the usage, and the reclaimable part of the usage.
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+V2 = ("memory.max", "memory.current", "inactive_file")
 
 
 def available() -> float:
-    """Return how many bytes may still be used; infinity where the system does not tell.
+    """Return how many bytes may still be used: on this machine, and within each control group.
 
-    The least of what the machine has left and of what each control group of this process has
-    (https://docs.kernel.org/admin-guide/cgroup-v2.html, "Memory").
+    See https://docs.kernel.org/admin-guide/cgroup-v2.html and .../cgroup-v1/memory.html.
     """
-    return min([math.inf, *of_machine(), *of_groups()])
+    return float(min([psutil.virtual_memory().available, *left_in_groups()]))
 
 
-def of_machine() -> Iterator[int]:
-    """Yield the bytes that are left on this machine."""
-    sizes = numbers(MEMINFO)
-    if "MemAvailable:" in sizes:
-        yield sizes["MemAvailable:"] * 1024
-
-
-def of_groups() -> Iterator[int]:
+def left_in_groups() -> Iterator[int]:
     """Yield the bytes that are left in each control group that limits this process."""
-    for line in lines(OWN_CGROUP):
-        if line.startswith("0::/"):
-            own = CGROUPS / line.removeprefix("0::/")
-            for group in (own, *own.parents):
-                limit, used = lines(group / "memory.max"), lines(group / "memory.current")
-                if limit and used and limit[0].isdigit():
-                    cached = numbers(group / "memory.stat").get("inactive_file", 0)
-                    yield int(limit[0]) - int(used[0]) + cached
-
-
-def numbers(path: Path) -> dict[str, int]:
-    """Return the numbers in a file of lines with a name and a number each."""
-    words = (line.split() for line in lines(path))
-    return {word[0]: int(word[1]) for word in words if len(word) > 1}
+    for line in lines(OWN_CGROUPS):
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        root, (limit_file, usage_file, reclaimable) = CGROUPS / controllers, V1 if controllers else V2
+        group = root / path.strip("/")
+        for folder in (group, *group.parents):
+            limit, usage = lines(folder / limit_file), lines(folder / usage_file)
+            if limit and usage and limit[0].isdigit():
+                statistics = dict(line.split() for line in lines(folder / "memory.stat"))
+                yield int(limit[0]) - int(usage[0]) + int(statistics.get(reclaimable, 0))
+            if folder == root:
+                break
 
 
 def lines(path: Path) -> list[str]:

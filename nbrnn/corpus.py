@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
-from select import select
 from typing import IO, Annotated, Any
 
 import msgspec
@@ -20,7 +19,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from nbrnn import available_memory
+from nbrnn import available_memory, portable
 from nbrnn.config import shortened
 from nbrnn.errors import CorpusError, install_command
 
@@ -234,20 +233,13 @@ def read_text(source: str, encoding: str = "utf-8") -> str:
 @contextmanager
 def opened(source: str) -> Iterator[BufferedReader]:
     """Open a file, or a pipe that has a writer soon. Raises CorpusError, OSError, ValueError."""
-    with open(Path(source), "rb", opener=open_nonblocking) as file:
+    with open(Path(source), "rb", opener=portable.open_to_read) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
-        if stat.S_ISFIFO(mode):
-            if not select([file], [], [], PIPE_TIMEOUT)[0]:
-                raise CorpusError(f"nobody writes into the pipe {source}")
-            os.set_blocking(file.fileno(), True)
+        if stat.S_ISFIFO(mode) and not portable.wait_for_writer(file, PIPE_TIMEOUT):
+            raise CorpusError(f"nobody writes into the pipe {source}")
         yield file
-
-
-def open_nonblocking(path: str, flags: int) -> int:
-    """Open a file, or a pipe that has no writer yet, without waiting for one."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_all(file: IO[bytes], label: str, size: int = 0) -> bytearray:

@@ -1,4 +1,4 @@
-"""What can go wrong and a user can fix: each is shown as one line, without a traceback."""
+"""Errors that a user can cause and mend: each is shown as one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ConfigError(NbrnnError):
 
 
 class CorpusError(NbrnnError):
-    """A text that cannot be had, read or trained on."""
+    """A text that cannot be found, read or trained on."""
 
 
 class StoreError(NbrnnError):
@@ -36,11 +36,11 @@ class ClusterError(NbrnnError):
 
 
 class SweepError(NbrnnError):
-    """A sweep that cannot be done as it was asked for."""
+    """A sweep that cannot be done as requested."""
 
 
 class CheckError(NbrnnError):
-    """A file of somebody's arrays that cannot be read, or does not say what they are."""
+    """A file of another program's arrays that cannot be read or understood."""
 
 
 class WriteError(NbrnnError):

@@ -1,4 +1,4 @@
-"""How is a text shown that anybody may have written?"""
+"""Untrusted text, made safe for a terminal."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ from collections.abc import Iterable, Iterator
 
 
 def visible(text: str) -> str:
-    """Return a text that a terminal shows as characters: control characters are escaped.
-
-    Line ends and tabs stay; carriage returns before a line end are part of it.
-    """
+    """Return a text with its control characters escaped, but for tabs and line ends (also CR LF)."""
     lines = [line.rstrip("\r") for line in text.split("\n")]
     return "\n".join("".join(map(visible_character, line)) for line in lines)
 
 
 def visible_pieces(pieces: Iterable[str]) -> Iterator[str]:
-    """Return the visible form of a text that comes in pieces: carriage returns wait for what follows."""
-    held = ""
+    """Yield the visible form of a text in pieces; a carriage return waits for the next one."""
+    waiting = ""
     for piece in pieces:
-        text = held + piece
+        text = waiting + piece
         shown = text.rstrip("\r")
-        held = text[len(shown) :]
+        waiting = text[len(shown) :]
         yield visible(shown)
 
 
@@ -33,5 +30,5 @@ def visible_character(character: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text without line ends, as a terminal shows it."""
+    """Return a text as one visible line."""
     return visible(" ".join(text.split()))

@@ -21,7 +21,7 @@ MAX_SWEEP = 80  # characters of a sweep's name; a hash replaces the end of a lon
 
 
 def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
-    """Return a readable stem and a hash of everything that changes the result."""
+    """Return a readable stem and a hash of all that changes the result."""
     identity = {"config": config.identity(), "corpus": corpus_sha256, "schema": SCHEMA}
     length = f"{config.epochs}epochs" if config.updates is None else f"{config.updates}updates"
     default = default_config()
@@ -79,7 +79,7 @@ def unit_of(*configs: RunConfig) -> str:
 
 
 def title(config: RunConfig, corpus_name: str) -> str:
-    """Return the title of a run's picture."""
+    """Return the title of the picture of a run."""
     sizes = [f"m = {config.hidden}", f"T = {config.seq_length}"]
     if config.batch > 1:
         sizes.append(f"B = {config.batch}")
@@ -121,7 +121,7 @@ def namer(configs: Iterable[RunConfig]) -> Callable[..., str]:
 def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[tuple[str, str]]) -> list[str]:
     """Return the name of each run's configuration: the settings, and the text, in which they differ.
 
-    corpora: name and sha256 of each run's text.
+    corpora: the name and the sha256 of the text of each run.
     """
     name_of = namer(configs)
     name_of_text = {sha256: name for name, sha256 in reversed(corpora)}  # a text may have several

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
 from nbrnn.plots import COLOURS, DASHES, plain, save
-from nbrnn.runs.training_state import Training, make_ready
+from nbrnn.runs.training_state import Training, prepare_kernels
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.typing import Array
 from results.dynamics import dynamics, spectral_radius
@@ -150,7 +150,7 @@ def early() -> dict[tuple[float, int], Array]:
 
 def early_radii(corpus: Corpus, config: RunConfig) -> list[float]:
     """Return the spectral radius of a training after few updates."""
-    make_ready(config)
+    prepare_kernels(config)
     training, radii = Training(config, corpus), []
     for update in EARLY:
         training.advance(update - training.update)

@@ -14,9 +14,11 @@ from workers import checkpoint_often, die, often_here
 
 import nbrnn.assignment.report
 import nbrnn.corpus
+import nbrnn.plots
 import nbrnn.progress_bars
 import nbrnn.reports.report
 import nbrnn.sweeps.job
+import nbrnn.sweeps.sweep
 from nbrnn.cli.main import app
 from nbrnn.config import RunConfig
 from nbrnn.corpus import load
@@ -83,6 +85,17 @@ def train_until_step(pipe, text_file, folder, updates, step, kind="small"):
     pipe.send(steps.count)
 
 
+def train_until_drawing(pipe, text_file, folder):
+    """Train, but die while the picture of the loss is drawn."""
+
+    def draw(figure, file, kind):
+        file.write(b"half a picture")
+        die()
+
+    nbrnn.plots.save = draw
+    run(RunConfig(updates=120, **SMALL), load(text_file), folder)
+
+
 class Telling(Observer):
     """Tells the test when so many chunks are done, and goes on."""
 
@@ -117,6 +130,7 @@ class Loud(SweepObserver):
 def sweep_until_step(pipe, text_file, folder, lists, backend, step, halving=None):
     """Do a sweep two runs at a time, but die before this step of writing (0: never)."""
     Steps(step)
+    nbrnn.sweeps.sweep.draw_loss = lambda folder: None  # as in the test's own process
     nbrnn.sweeps.job.run = functools.partial(run, checkpoint_seconds=0, chunk=50)
     options = {"observer": Loud(pipe), "backend": backend, "jobs": 2, "halving": halving}
     sweep(grid(lists), load(text_file), SweepFolder(folder), **options)

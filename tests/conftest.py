@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import read_guard
 import typer
+import without_posix  # noqa: F401 (before nbrnn)
 from harness import Child, Done, command, made_up_text, no_pictures
 from kernels import keep_parts
 
@@ -28,8 +30,13 @@ TESTS = Path(__file__).parent
 sys.path.append(str(TESTS.parent))  # bench/ is not installed; nbrnn/ is found before
 
 
+def pytest_addoption(parser):
+    parser.addoption("--portable", action="store_true", help="Take away what only POSIX has.")
+
+
 def pytest_configure():
-    """Write what tests write into memory, where there is enough: a disk needs a minute to delete it."""
+    """Have a home folder of our own, and write into memory, which is faster, where there is enough."""
+    read_guard.own_home()
     shared = Path("/dev/shm")
     if shared.is_dir() and shutil.disk_usage(shared).free > 2**32:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(shared))
@@ -47,6 +54,21 @@ def pytest_collection_finish():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def watched():
+    read_guard.watch()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    """Let a test fail that opened a file outside the repository, itself or by its fixtures."""
+    try:
+        yield
+        read_guard.check()
+    finally:
+        read_guard.outside.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def kernels_on_disk():
     """Load from disk, and keep there, also the kernels that tests call themselves."""
     keep_parts()
@@ -57,6 +79,7 @@ def nobody_pulls_the_plug():
     """Let this process not wait for the disk; those that are killed do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr("nbrnn.portable.F_FULLFSYNC", None)
         yield
 
 
@@ -156,12 +179,12 @@ def forks():
 
 @pytest.fixture
 def fork(forks):
-    """Return a function that runs one of children.py's in a process that may be killed."""
+    """Return a function that runs one of child_processes.py's in a process that may be killed."""
     started = []
 
     def call(function, *arguments):
         pipe, theirs = forks.Pipe()
-        process = forks.Process(target=function, args=(theirs, *arguments))
+        process = forks.Process(target=read_guard.guarded, args=(function, theirs, *arguments))
         process.start()
         theirs.close()
         started.append(Child(process, pipe))

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -18,6 +20,8 @@ from nbrnn.sweeps.sweep import SweepObserver
 
 DEADLINE = 240  # seconds for any event: only what hangs takes so long, also on a busy machine
 
+DATA = Path(__file__).parent / "data" / "0.1"  # folders that the first version made
+TEXT = DATA / "moor.txt"  # on which
 WORDS = "the old house on the moor stood alone; Jane said: “No more!” – and (so) it was, in 1847."
 SERIES = ("last.safetensors", "best.safetensors", "metrics.csv", "samples.jsonl")
 # The lists of a small sweep of four runs.
@@ -31,6 +35,14 @@ def made_up_text(length, seed=0):
     """Return words in a random order: some structure to learn, always the same."""
     rng = np.random.default_rng(seed)
     return " ".join(rng.choice(WORDS.split(), length))[:length]
+
+
+def copy_old(name, to):
+    """Copy an old run or sweep, whose text lay on another machine, with the text where it is here."""
+    shutil.copytree(DATA / name, to)
+    for path in to.rglob("*.json"):
+        path.write_text(path.read_text().replace("/home/anna/moor.txt", str(TEXT)))
+    return to
 
 
 def bits(folder, files=SERIES):

@@ -1,6 +1,6 @@
 """How much memory may be used, as a machine and its control groups tell it."""
 
-import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,33 +9,46 @@ from nbrnn import available_memory
 
 @pytest.fixture
 def system(tmp_path, monkeypatch):
-    """Return the folder of a made-up system that tells nothing yet."""
-    monkeypatch.setattr(available_memory, "MEMINFO", tmp_path / "meminfo")
+    """Return the folder of a made-up system with 2,000,000 bytes left, and no control groups yet."""
+    machine = SimpleNamespace(available=2_000_000)
+    monkeypatch.setattr(available_memory.psutil, "virtual_memory", lambda: machine)
     monkeypatch.setattr(available_memory, "CGROUPS", tmp_path / "groups")
-    monkeypatch.setattr(available_memory, "OWN_CGROUP", tmp_path / "own")
+    monkeypatch.setattr(available_memory, "OWN_CGROUPS", tmp_path / "own")
     return tmp_path
 
 
-def test_a_system_that_tells_nothing(system):
-    assert available_memory.available() == math.inf
+def test_a_system_without_control_groups(system):
+    assert available_memory.available() == 2_000_000
 
 
-def test_what_the_machine_has_left(system):
-    (system / "meminfo").write_text("MemTotal: 3000 kB\nMemAvailable: 2000 kB\nHugePages_Total: 0\n")
-    assert available_memory.available() == 2000 * 1024
-
-
-def test_a_group_may_have_less_and_one_above_it_even_less(system):
-    (system / "meminfo").write_text("MemAvailable: 2000 kB\n")
-    (system / "own").write_text("1:cpu:/\n0::/batch/job\n")
-    job = system / "groups" / "batch" / "job"
+@pytest.mark.parametrize(
+    ("own", "root", "files", "cached", "unlimited"),
+    [
+        ("1:cpu:/\n0::/batch/job\n", "", ("max", "current"), "inactive_file", "max"),
+        (
+            "4:memory:/batch/job\n1:cpu:/\n0::/\n",
+            "memory",
+            ("limit_in_bytes", "usage_in_bytes"),
+            "total_inactive_file",
+            str(2**63 - 4096),
+        ),
+    ],
+    ids=["v2", "v1"],
+)
+def test_a_group_may_have_less_and_one_above_it_even_less(system, own, root, files, cached, unlimited):
+    (system / "own").write_text(own)
+    job = system / "groups" / root / "batch" / "job"
     job.mkdir(parents=True)
-    for group, limit, used, cached in ((job, 1_000_000, 200_000, 50_000), (job.parent, "max", 9, 0)):
-        (group / "memory.max").write_text(f"{limit}\n")
-        (group / "memory.current").write_text(f"{used}\n")
-        (group / "memory.stat").write_text(f"anon 1\ninactive_file {cached}\n")
+
+    def limit(group, *values, reclaimable=0):
+        for file, value in zip(files, values, strict=True):
+            (group / f"memory.{file}").write_text(f"{value}\n")
+        (group / "memory.stat").write_text(f"anon 1\n{cached} {reclaimable}\n")
+
+    limit(job, 1_000_000, 200_000, reclaimable=50_000)
+    limit(job.parent, unlimited, 9)
     assert available_memory.available() == 850_000
-    (job.parent / "memory.max").write_text("500\n")
+    limit(job.parent, 500, 9)
     assert available_memory.available() == 491
 
 

@@ -1,6 +1,7 @@
 """The house stays such that it fits in the head: no long modules, no long functions."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,13 @@ def test_each_wing_says_what_lives_there():
         said = ast.get_docstring(ast.parse((wing / "__init__.py").read_text()))
         assert "?" in said.splitlines()[0]
         assert len(said.splitlines()) > 2
+
+
+def test_what_systems_do_differently_is_in_one_module():
+    special = re.compile(
+        r"\b(fcntl|termios|resource|select|O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC|os\.name|sys\.platform)\b"
+    )
+    for path in PACKAGE.rglob("*.py"):
+        code = ast.unparse(ast.parse(path.read_text()))  # without comments
+        imports = "\n".join(line for line in code.splitlines() if "import" in line or "os." in line)
+        assert path.name == "portable.py" or not special.search(imports), path

@@ -21,7 +21,7 @@ from nbrnn.runs.finalize import TEXT_LENGTH
 from nbrnn.runs.sampling import sample
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import RunFolder
-from nbrnn.storage.schemas import Sample, Start, Summary
+from nbrnn.storage.schemas import Environment, Sample, Summary
 from nbrnn.typing import Array
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Facts:
     config: RunConfig
     corpus: Description
     summary: Summary
-    start: Start | None = None
+    start: Environment | None = None
     gradient: GradientCheck | None = None
     baselines: Mapping[str, float] = field(default_factory=dict)  # in nats, on the training text
     samples: Sequence[Sample] = ()

@@ -29,7 +29,7 @@ class DryRun:
         self.corpus, self.halving, self.jobs = corpus, halving, plan(grid, corpus, folder)
         self.rounds = HalvingRounds(self.jobs, halving, len(corpus))
         self.request = folder.with_decisions(request_of(grid, corpus, self.jobs, halving))
-        wanted = folder.wanted()
+        wanted = folder.requested_lengths()
         self.statuses = {job.run_id: status_before(job, wanted.get(job.run_id)) for job in self.jobs}
 
     def print(self, as_json: bool) -> None:

@@ -122,4 +122,4 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
         print(line)
     if last:
         print(f"sample at update {last.update:,}:\n\n{visible(last.text)}\n")
-    print_wrapped("files: " + ", ".join(folder.files()))
+    print_wrapped("files: " + ", ".join(folder.file_names()))

@@ -47,12 +47,12 @@ def sample(
     side if the terminal is wide enough, else below each other.
     """
     temperatures = parse_numbers("--temperature", temperature, float)
-    from nbrnn.runs.sampling import PIECE, pieces
+    from nbrnn.runs.sampling import PIECE_LENGTH, sample_in_pieces
 
     model = model_of(existing_run(run), checkpoint)
     is_watched = sys.stdout.isatty() and not as_json
     texts = [
-        pieces(
+        sample_in_pieces(
             model,
             length,
             prime=prime,
@@ -62,7 +62,7 @@ def sample(
             seed=seed,
             replacement=replace_unknown,
             state=state,
-            piece=TERMINAL_PIECE if is_watched else PIECE,
+            piece_length=TERMINAL_PIECE if is_watched else PIECE_LENGTH,
         )
         for value in temperatures
     ]

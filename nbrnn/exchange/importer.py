@@ -20,10 +20,10 @@ from nbrnn.exchange.names import Orientation
 from nbrnn.exchange.weights import Weights, alphabet_in, weights_in
 from nbrnn.runs.evaluation import mean_loss
 from nbrnn.runs.finalize import with_scores, write_text
-from nbrnn.runs.provenance import start_of
+from nbrnn.runs.provenance import current_environment
 from nbrnn.runs.sampling import sample
 from nbrnn.storage import ngram_counts
-from nbrnn.storage.append_logs import GROWING, METRICS, SAMPLES
+from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import CHECKPOINTS, NGRAMS, RunFolder
 from nbrnn.storage.schemas import Sample, Summary
@@ -157,17 +157,17 @@ def write(
 
     `is_counted`: the corpus is a text, whose n-grams are counted. Raises StoreError if there is a run.
     """
-    folder.refuse_strangers()
+    folder.check_owner()
     with folder.locked():
         if any(map(folder.has, CHECKPOINTS.values())):
             raise StoreError(f"{folder} holds a run already: give another --out")
         folder.clear_unfinished()
         folder.write_config(model.config, corpus.describe())
-        folder.write_env(start_of(sys.argv if command is None else command))
+        folder.write_env(current_environment(sys.argv if command is None else command))
         text = sample(model, model.config.sample_length)
-        folder.begin_series([METRICS, SAMPLES])
+        folder.create_logs([METRICS, SAMPLES])
         first = Sample(update=0, epoch=0, smooth_loss=None, text=text)
-        folder.append_series({SAMPLES: GROWING[SAMPLES].encode([first])})
+        folder.append_to_logs({SAMPLES: LOGS[SAMPLES].encode([first])})
         if is_counted:
             ngram_counts.write(folder / NGRAMS, corpus, len(corpus))
         folder.write_summary(summary)

@@ -15,7 +15,7 @@ from nbrnn.errors import CheckError, ConfigError, StoreError
 from nbrnn.exchange.array_files import SAVE_NUMPY, Contents
 from nbrnn.exchange.names import MATRICES, Named, Orientation, Role, SortedArrays, sort_arrays
 from nbrnn.network.layout import NAMES, shapes
-from nbrnn.storage.atomic_files import NONSENSE
+from nbrnn.storage.atomic_files import DECODING_ERRORS
 from nbrnn.typing import Array
 
 ALPHABETS = ("alphabet", "chars", "book_chars")
@@ -125,7 +125,7 @@ def shapes_in_words(parameters: Mapping[str, Named]) -> str:
 def state_in(contents: Contents, arrays: SortedArrays, m: int, dtype: np.dtype[Any]) -> Array | None:
     """Return the state (m,) in a file, if there is one."""
     found = [each.array for each in arrays.by_role.get(Role("input", "h0"), ())]
-    with suppress(*NONSENSE), np.errstate(over="ignore"):
+    with suppress(*DECODING_ERRORS), np.errstate(over="ignore"):
         found.append(np.array(json.loads(contents.metadata["h0"]), dtype))
     for state in found:
         if state.dtype.kind in "fiu" and state.size == m and np.isfinite(state).all():
@@ -152,7 +152,7 @@ def alphabet_in(contents: Contents) -> str | None:
             array = contents.arrays[name].ravel()[: MAX_ALPHABET + 1]
             if array.dtype.kind == "U":
                 return "".join(array.tolist())
-            with suppress(*NONSENSE):
+            with suppress(*DECODING_ERRORS):
                 alphabet = "".join(chr(int(code)) for code in array)
                 return alphabet.encode().decode()  # refuses halves of surrogate pairs
     return None

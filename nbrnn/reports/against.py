@@ -18,7 +18,7 @@ from nbrnn.reports.measures import compared
 from nbrnn.reports.reading import Progress, RunRecord, find_runs, read_records
 from nbrnn.statistics.cells import cells_of, combined
 from nbrnn.statistics.stats import Array, Mean, holm
-from nbrnn.storage.schemas import COMPLETE, Start
+from nbrnn.storage.schemas import COMPLETE, Environment
 
 MOST_NAMED = 5  # configurations
 
@@ -156,7 +156,7 @@ def surroundings(new: Sequence[RunRecord], old: Sequence[RunRecord]) -> list[str
     return said
 
 
-def start_of(record: RunRecord) -> Start | None:
+def start_of(record: RunRecord) -> Environment | None:
     """Return with what a run was made, None where its folder does not say."""
     try:
         return record.folder.read_env()

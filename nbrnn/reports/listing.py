@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nbrnn.errors import StoreError
-from nbrnn.storage.halved import Wanted, summary_seen
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, Summary
-from nbrnn.storage.sweep_folder import SweepFolder
+from nbrnn.storage.sweep_folder import RequestedLength, SweepFolder, summary_in_sweep
 
 DEEPEST = 3  # folders below the one that is listed
 
@@ -49,7 +48,7 @@ def listing(path: Path) -> list[Entry]:
     Raises StoreError if there is none.
     """
     if SweepFolder(path).is_sweep():
-        sweep, wanted = SweepFolder(path), SweepFolder(path).wanted()
+        sweep, wanted = SweepFolder(path), SweepFolder(path).requested_lengths()
         entries = [run_entry(run, wanted.get(run.path.name)) for run in sweep.runs()]
     else:
         entries = list(entries_below(path, DEEPEST))
@@ -72,7 +71,7 @@ def entries_below(path: Path, depth: int) -> Iterator[Entry]:
                 yield from entries_below(child, depth - 1)
 
 
-def run_entry(folder: RunFolder, wanted: Wanted | None = None) -> Entry:
+def run_entry(folder: RunFolder, wanted: RequestedLength | None = None) -> Entry:
     """Return what the summary of a run says."""
     summary = summary_of(folder, wanted)
     status = "damaged" if summary is None else summary.status
@@ -82,7 +81,7 @@ def run_entry(folder: RunFolder, wanted: Wanted | None = None) -> Entry:
 
 def sweep_entry(folder: SweepFolder) -> Entry:
     """Return how many runs of a sweep are finished, and the best of them."""
-    runs, wanted = folder.runs(), folder.wanted()
+    runs, wanted = folder.runs(), folder.requested_lengths()
     summaries = [summary_of(run, wanted.get(run.path.name)) for run in runs]
     asked = {run.path.name for run in runs}
     with suppress(StoreError):
@@ -125,9 +124,9 @@ def bits(summary: Summary) -> float:
     return float("inf") if best is None else best
 
 
-def summary_of(folder: RunFolder, wanted: Wanted | None) -> Summary | None:
+def summary_of(folder: RunFolder, wanted: RequestedLength | None) -> Summary | None:
     """Return the summary of a run as its sweep sees it, if it can be read."""
     try:
-        return summary_seen(folder, wanted)
+        return summary_in_sweep(folder, wanted)
     except StoreError:
         return None

@@ -14,10 +14,9 @@ from nbrnn.corpus import Description
 from nbrnn.errors import StoreError
 from nbrnn.naming import run_id
 from nbrnn.storage.append_logs import METRICS, VALIDATION
-from nbrnn.storage.halved import Wanted, summary_seen
 from nbrnn.storage.run_folder import CONFIG, RunFolder
 from nbrnn.storage.schemas import COMPLETE, DONE, Summary
-from nbrnn.storage.sweep_folder import RUNS, SweepFolder
+from nbrnn.storage.sweep_folder import RUNS, RequestedLength, SweepFolder, summary_in_sweep
 from nbrnn.typing import Array
 
 
@@ -118,16 +117,16 @@ def read_each(
     return records, unreadable
 
 
-def wanted_in(folders: Iterable[RunFolder]) -> dict[Path, Wanted]:
+def wanted_in(folders: Iterable[RunFolder]) -> dict[Path, RequestedLength]:
     """Return by folder what the sweeps around these runs want of them, where that may be longer."""
-    sweeps: dict[Path, dict[str, Wanted]] = {}
+    sweeps: dict[Path, dict[str, RequestedLength]] = {}
     found = {}
     for folder in folders:
         path = folder.path.resolve()  # that of a run may be given from within its sweep
         if path.parent.name == RUNS:
             sweep = path.parent.parent
             if sweep not in sweeps:
-                sweeps[sweep] = SweepFolder(sweep).wanted()
+                sweeps[sweep] = SweepFolder(sweep).requested_lengths()
             if path.name in sweeps[sweep]:
                 found[folder.path] = sweeps[sweep][path.name]
     return found
@@ -135,10 +134,10 @@ def wanted_in(folders: Iterable[RunFolder]) -> dict[Path, Wanted]:
 
 def read_summary(folder: RunFolder) -> Summary:
     """Return the summary of a run as the sweep around it, if any, sees it. Raises StoreError."""
-    return summary_seen(folder, wanted_in([folder]).get(folder.path))
+    return summary_in_sweep(folder, wanted_in([folder]).get(folder.path))
 
 
-def read_record(folder: RunFolder, wanted: Wanted | None = None) -> RunRecord:
+def read_record(folder: RunFolder, wanted: RequestedLength | None = None) -> RunRecord:
     """Return what the folder of a run says, and what its sweep makes of that.
 
     Raises StoreError if any of it is damaged.
@@ -156,7 +155,7 @@ def read_record(folder: RunFolder, wanted: Wanted | None = None) -> RunRecord:
             check_increasing(looks, folder / VALIDATION)
         samples = folder.read_samples()
     if wanted is not None:
-        config, summary = wanted.seen(config, summary, corpus.characters)
+        config, summary = wanted.apply(config, summary, corpus.characters)
     places = {0, (len(samples) - 1) // 2, len(samples) - 1} if samples else set()
     texts = {samples[i].update: samples[i].text.replace("\r", "") for i in sorted(places)}
     curves = updates, smooth_losses, looks, held_out_losses

@@ -13,7 +13,7 @@ from nbrnn.errors import StoreError
 from nbrnn.reports.catalogue import TABLES
 from nbrnn.reports.figures import CAPTIONS
 from nbrnn.storage.atomic_files import (
-    MOST_LINES,
+    MAX_LOG,
     delete,
     delete_unfinished,
     is_there,
@@ -54,7 +54,7 @@ def is_ours(folder: Path) -> bool:
     """Whether nothing is in a folder yet, or a report. Raises StoreError if it cannot be read."""
     if is_empty_but_for(folder, PAGE):
         return True
-    return is_there(folder / PAGE) and MARK in read_bytes(folder / PAGE, MOST_LINES)
+    return is_there(folder / PAGE) and MARK in read_bytes(folder / PAGE, MAX_LOG)
 
 
 def files_of_several() -> Iterator[str]:

@@ -1,8 +1,9 @@
 """How does one experiment proceed?
 
-`run` takes a RunConfig, a Corpus and a folder, and decides whether there is anything to do. `execution`
-does it: it makes a `training` (the arrays in memory), lets the kernels advance it chunk by chunk through
-the windows in the `order` asked for, and commits what came out through the storage's `run_store`;
-`behind` writes it while the training goes on, `outcome` what belongs to a run's end. `sample` and
-`score` use the model in a checkpoint; `model` is it from Python.
+`run` takes a RunConfig, a Corpus and a folder, and decides whether there is anything to do. `run_loop`
+does it: it advances a `training_state` chunk by chunk, through the windows of `window_order` and by the
+learning rates of `schedules`, and commits to the folder of the run; `background_writer` writes
+meanwhile, `finalize` adds what belongs to the end. `sampling` and `evaluation` use the model in a
+checkpoint, `model` offers both to Python. `provenance` says with what a run was computed, an `observer`
+how far it is.
 """

@@ -1,4 +1,4 @@
-"""How well does a trained model predict a text, beside models that count?"""
+"""How well a trained model predicts a text, beside n-gram baselines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def score(
     codes (N,) int32 are the text in the model's alphabet; each predicts all its characters but the
     first. The baselines are uniform (1/K) and, where `ngrams` are the counts of the training text and
     not empty, unigram (by the character's share) and bigram (with add-one smoothing). The model reads
-    the text once, from h_0 = 0 on or from the state that was kept with it.
+    the text once, from h_0 = 0 or from the state that was kept with it.
     Raises CorpusError for a text of fewer than two characters, StoreError if no state was kept.
     """
     if codes.size < 2:
@@ -48,7 +48,7 @@ def mean_loss(model: Checkpoint, codes: Array, *, state: State = "zero") -> floa
 
 
 def loss_from(start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int) -> float:
-    """Return the mean loss on codes (N,), read once from a state (m,) on, T characters at a time."""
+    """Return the mean loss on codes (N,), read once from a state (m,), T characters at a time."""
     work = layout.work(T)
     work.h[0, : layout.m] = start
     kernel_cache.ready("evaluate", layout.dtype.name)
@@ -56,9 +56,9 @@ def loss_from(start: Array | int, layout: Layout, theta: Parameters, codes: Arra
 
 
 def probabilities(model: Checkpoint, codes: Array) -> Array:
-    """Return p_t (N, K), how likely each character is the next one, after each of codes (N,).
+    """Return p_t (N, K), the probability of each next character, after each of codes (N,).
 
-    The model reads them from h_0 = 0 on. The logits are in its precision, their softmax in float64.
+    The model reads them from h_0 = 0. The logits are in its precision, their softmax in float64.
     """
     config, layout = model.config, model.layout
     theta, work = layout.pack(model.theta), layout.work(config.seq_length)
@@ -76,22 +76,22 @@ def probabilities(model: Checkpoint, codes: Array) -> Array:
 
 
 def unigram_loss(codes: Array, ngrams: Mapping[str, Array]) -> float:
-    """Return the mean loss of a model that knows how often characters occur, in nats per character."""
+    """Return the mean loss of the unigram baseline, in nats per character."""
     return float(unigram_losses(ngrams)[codes[1:]].mean())
 
 
 def bigram_loss(codes: Array, ngrams: Mapping[str, Array]) -> float:
-    """Return the mean loss of a model that knows how often pairs do, in nats per character."""
+    """Return the mean loss of the bigram baseline, in nats per character."""
     K, pairs = ngrams["characters"].size, ngrams["pairs"]
     keys = pairs[:, 0] * K + pairs[:, 1]
-    wanted = codes[:-1].astype(np.int64) * K + codes[1:]
-    place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
-    counts = np.where(keys[place] == wanted, ngrams["pair_counts"][place], 0)
+    keys_of_text = codes[:-1].astype(np.int64) * K + codes[1:]
+    place = np.minimum(np.searchsorted(keys, keys_of_text), keys.size - 1)
+    counts = np.where(keys[place] == keys_of_text, ngrams["pair_counts"][place], 0)
     return float(bigram_losses(ngrams, codes[:-1], counts).mean())
 
 
 def baselines(ngrams: Mapping[str, Array]) -> dict[str, float]:
-    """Return the losses of both on the text that they counted in, in nats per character."""
+    """Return the losses of both baselines on the text that was counted, in nats per character."""
     characters, counts = ngrams["characters"], ngrams["pair_counts"]
     pairs = bigram_losses(ngrams, ngrams["pairs"][:, 0], counts)
     return {
@@ -101,10 +101,7 @@ def baselines(ngrams: Mapping[str, Array]) -> dict[str, float]:
 
 
 def unigram_losses(ngrams: Mapping[str, Array]) -> Array:
-    """Return -log p of each character, (K,).
-
-    Each counts once more where one of the alphabet was never met, as may be before held-out text.
-    """
+    """Return -log p of each character, (K,), add-one smoothed if one occurs in held-out text only."""
     characters = ngrams["characters"]
     characters = characters + (characters == 0).any()
     losses: Array = -np.log(characters / characters.sum())
@@ -112,7 +109,7 @@ def unigram_losses(ngrams: Mapping[str, Array]) -> Array:
 
 
 def bigram_losses(ngrams: Mapping[str, Array], before: Array, counts: Array) -> Array:
-    """Return -log p of pairs (n,) that begin with the characters `before` and occur so many times."""
+    """Return -log p of pairs (n,), by their first characters and how often each pair occurs."""
     K = ngrams["characters"].size
     follows = np.bincount(ngrams["pairs"][:, 0], ngrams["pair_counts"], minlength=K)
     losses: Array = -np.log((counts + 1) / (follows[before] + K))

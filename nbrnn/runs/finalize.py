@@ -1,40 +1,79 @@
-"""What is made of a run that has ended: a text, a picture, and how well its models do from h = 0?"""
+"""What is made of a run at its end: the summary, scores from h = 0, a sample, a picture."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec import structs
 
+from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.naming import title, unit_of
 from nbrnn.runs.evaluation import bigram_loss, mean_loss, unigram_loss
 from nbrnn.runs.sampling import sample
-from nbrnn.storage.checkpoint import Checkpoint
+from nbrnn.runs.training_state import Training
+from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses
 from nbrnn.storage.run_folder import RunFolder
-from nbrnn.storage.schemas import Summary
+from nbrnn.storage.schemas import Status, Summary, finite, in_units
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TEXT_LENGTH = 1000  # characters that the best model writes
-# Characters that are scored: no more than a share of those trained on, which takes 2 % of a run's
-# time, but enough to tell something.
-MOST_SCORED, LEAST_SCORED, SHARE_SCORED = 200_000, 10_000, 0.03
-MOST_FOR_LEAST = 2 * 10**9  # multiplications that these may take, of a short run with many units
+TEXT_LENGTH = 1000  # characters of the final sample
+# Scored characters: at most 3 % of those trained on, which takes 2 % of a run's time, but, where that
+# takes no more multiplications than these, enough for two digits.
+MAX_SCORED, MIN_SCORED, SCORED_SHARE = 200_000, 10_000, 0.03
+MAX_MULTIPLICATIONS = 2 * 10**9
+
+
+def summarize(training: Training, seconds: float, status: Status) -> Summary:
+    """Return what summary.json says of a training at this moment, but for the scores."""
+    carry, config = training.carry, training.config
+    losses = training.validation or HeldOutLosses()
+    summary = Summary(
+        status=status,
+        updates=training.update,
+        epochs=training.update / training.updates_per_epoch,
+        **smooth_loss_fields("final", carry.smooth, config),
+        epoch_mean_loss=list(training.epoch_mean_loss),
+        validation_best=losses.best,
+        validation_final=losses.last,
+        seconds=seconds,
+        updates_per_second=training.update / seconds if seconds else None,
+    )
+    if status == "diverged":
+        at = training.update + training.diverged  # the one that was refused, or the last one done
+        reason = f"update {at}: loss or weights not finite, or too large to mean anything"
+        summary = structs.replace(summary, diverged_at=at, reason=reason)
+    elif status == "finished" and training.update < training.updates:
+        losses_without = f"{config.patience} held-out losses without a better one"
+        summary = structs.replace(summary, reason=f"ended early after {losses_without}")
+    return with_best(summary, config, carry.best_smooth, carry.best_update)
+
+
+def with_best(summary: Summary, config: RunConfig, smooth_loss: float, update: int) -> Summary:
+    """Return a summary with the smooth loss and the update of the best model."""
+    fields = smooth_loss_fields("best", smooth_loss, config)
+    return structs.replace(summary, **fields, best_update=update if summary.updates else None)
+
+
+def smooth_loss_fields(model: str, smooth_loss: float, config: RunConfig) -> dict[str, Any]:
+    """Return the fields of a summary with the smooth loss of the `best` or the `final` model."""
+    units = in_units(smooth_loss / config.characters_in_loss)._asdict()
+    values = {"smooth_loss": finite(smooth_loss), **units}
+    return {f"{name}_{model}": value for name, value in values.items()}
 
 
 def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Corpus) -> Summary:
-    """Return the summary of a finished run with the losses of its models from h = 0 on.
+    """Return the summary of a finished run with the losses of its models, read once from h = 0.
 
-    A smooth loss tells how a model did that learned as it went, from the state that it was in. These
-    tell how it does on the text, or on its beginning, when it no longer learns and knows no state.
+    The smooth loss is of a model that was still learning, from the state that training had left.
     """
     trained = summary.updates * last.config.seq_length * last.config.batch
     m, K = last.theta["U"].shape
-    least = min(LEAST_SCORED, MOST_FOR_LEAST // (m * (m + 2 * K)) + 1)
-    length = min(MOST_SCORED, max(least, int(SHARE_SCORED * trained)))
+    least = min(MIN_SCORED, MAX_MULTIPLICATIONS // (m * (m + 2 * K)) + 1)
+    length = min(MAX_SCORED, max(least, int(SCORED_SHARE * trained)))
     trained_on = best.config.trained_on(len(corpus))
     codes, ngrams = corpus.codes[: min(length + 1, trained_on)], corpus.counts(trained_on)
     score_best = mean_loss(best, codes)
@@ -57,13 +96,17 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
 
 
 def write_text(folder: RunFolder) -> None:
-    """Let the best model write, unless it has."""
+    """Write a sample of the best model, unless it is there."""
     if not folder.has_text():
         folder.write_text(sample(folder.read_checkpoint("best"), TEXT_LENGTH))
 
 
 def draw_loss(folder: RunFolder) -> None:
-    """Draw the loss of a run that has ended, unless the picture is there."""
+    """Draw the loss of a run that has ended, unless the picture is there.
+
+    Deletes what a killed process left of it: call it with the folder locked.
+    """
+    folder.clear_unfinished()
     if folder.has_plot():
         return
     from nbrnn.plots import save  # matplotlib takes a third of a second
@@ -73,10 +116,7 @@ def draw_loss(folder: RunFolder) -> None:
 
 
 def loss_figure_of(folder: RunFolder, with_baselines: bool = True) -> Figure:
-    """Return the picture of a run's loss; of a held-out one with those of models that count.
-
-    Raises StoreError.
-    """
+    """Return the picture of a run's loss, a held-out one beside n-gram baselines. Raises StoreError."""
     from nbrnn.plots import held_out_figure, loss_figure
 
     config, corpus = folder.read_config()
@@ -89,17 +129,16 @@ def loss_figure_of(folder: RunFolder, with_baselines: bool = True) -> Figure:
     if not config.validation:
         best = summary.best_update, summary.smooth_loss_best
         return loss_figure((updates, losses), best, words, updates_per_epoch, unit_of(config))
-    looks = folder.read_validation()
-    held_out = np.array([looks.update, looks.loss])
-    if summary.validation_final is not None and summary.updates > max(looks.update, default=0):
+    validation = folder.read_validation()
+    held_out = np.array([validation.update, validation.loss])
+    if summary.validation_final is not None and summary.updates > max(validation.update, default=0):
         held_out = np.append(held_out, [[summary.updates], [summary.validation_final]], axis=1)
-    counted = {"unigram": summary.validation_unigram, "bigram": summary.validation_bigram}
-    baselines = counted if with_baselines else {}
+    baselines = {"unigram": summary.validation_unigram, "bigram": summary.validation_bigram}
     return held_out_figure(
         (updates, losses / config.characters_in_loss),
         (held_out[0], held_out[1]),
         (summary.best_update, summary.validation_best),
-        {name: loss for name, loss in baselines.items() if loss is not None},
+        {name: loss for name, loss in baselines.items() if with_baselines and loss is not None},
         words,
         updates_per_epoch,
     )

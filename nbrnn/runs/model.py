@@ -1,4 +1,4 @@
-"""What can be done with a trained model, from Python?"""
+"""A trained model, for Python."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from nbrnn.typing import Array
 
 
 class Model:
-    """The model in the folder of a run, its best one or its last; a notebook shows its loss.
+    """The best or the last model in the folder of a run; a notebook shows the picture of its loss.
 
-    Characters of a text that are not in its alphabet become `replacement`; without one they are a
+    Characters of a text that are not in its alphabet become `replacement`; without one they raise a
     CorpusError. Raises StoreError if there is no such model.
     """
 
@@ -32,7 +32,7 @@ class Model:
 
     @property
     def config(self) -> RunConfig:
-        """The settings that it was trained with."""
+        """The settings of its training."""
         return self.checkpoint.config
 
     @property
@@ -42,7 +42,7 @@ class Model:
 
     @property
     def summary(self) -> Summary:
-        """What summary.json says of its run."""
+        """The summary of its run, as in summary.json."""
         return self.folder.read_summary()
 
     def sample(
@@ -57,9 +57,10 @@ class Model:
         replacement: str | None = None,
         state: State | None = None,
     ) -> str:
-        """Return `length` characters that it writes after `prime`; the same for the same seed.
+        """Return a sample of `length` characters after `prime`; the same for the same seed.
 
-        It goes on from the state that was kept with it, or, with the state `zero`, from h_0 = 0.
+        It continues from the state that was kept with the model, or, with the state `zero`, from h_0 =
+        0.
         """
         return sample(
             self.checkpoint,
@@ -74,14 +75,14 @@ class Model:
         )
 
     def score(self, text: str, *, replacement: str | None = None) -> dict[str, dict[str, Any]]:
-        """Return its loss on a text, in four units, beside that of models that only count."""
+        """Return the loss on a text, in four units, beside those of n-gram baselines."""
         codes = encode(text, self.alphabet, replacement)
         return score(self.checkpoint, codes, self.folder.read_ngrams())
 
     def probabilities(self, text: str, *, replacement: str | None = None) -> Array:
-        """Return p_t (N, K): after each of N characters, how likely each of K is the next one.
+        """Return p_t (N, K): after each of N characters, the probability that each of K is the next one.
 
-        It reads the text from h_0 = 0 on, and does not learn from it.
+        The model reads the text from h_0 = 0, and does not learn from it.
         """
         return probabilities(self.checkpoint, encode(text, self.alphabet, replacement))
 

@@ -1,4 +1,4 @@
-"""How far is a run, and who is told?"""
+"""The interface through which a run reports its progress."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ class Progress:
     updates: int  # of the whole run
     smooth_loss: float
     best_smooth_loss: float
-    held_out_loss: float | None  # of the last look, in nats per character
+    held_out_loss: float | None  # at the last evaluation, in nats per character
     updates_per_second: float
 
 
 class Observer:
-    """Is told what happens in a run; this one does nothing with it."""
+    """Is called while a run proceeds; this one does nothing."""
 
     def started(self, update: int, updates: int) -> None:
-        """The run starts, or goes on after `update` updates."""
+        """Learn that the run starts, or resumes after `update` updates."""
 
     def progressed(self, progress: Progress) -> None:
-        """Another chunk of updates is done."""
+        """Learn that another chunk of updates is done."""
 
     def sampled(self, sample: Sample) -> None:
-        """A sample was drawn."""
+        """Learn of a sample."""

@@ -1,29 +1,33 @@
-"""With what was it computed: versions, processor, command, commit."""
+"""The software, the machine and the command with which a run is computed."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from nbrnn.storage.schemas import Start
+from nbrnn.portable import processor_name
+from nbrnn.storage.schemas import Environment
 
 
-def start_of(command: Sequence[str]) -> Start:
-    """Return what env.json says of one start of a run, by what the user typed."""
+def current_environment(command: Sequence[str]) -> Environment:
+    """Return what env.json says of a start of a run now, by the command that the user typed."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    return Start(**machine(), command=list(command), started=started)
+    return Environment(**machine(), command=list(command), started=started)
 
 
 @cache
 def machine() -> dict[str, Any]:
-    """Return what stays the same while this process lives."""
+    """Return what does not change while this process lives."""
     import llvmlite.binding
 
     from nbrnn.network.simd.registers import target_name
@@ -34,7 +38,7 @@ def machine() -> dict[str, Any]:
         "numpy": version("numpy"),
         "numba": version("numba"),
         "llvm": ".".join(map(str, llvmlite.binding.llvm_version_info)),
-        "cpu": cpu_name(),
+        "cpu": processor_name(),
         "cpu_target": target_name(),
         "cpus": os.cpu_count(),
         "platform": platform.platform(),
@@ -42,25 +46,35 @@ def machine() -> dict[str, Any]:
     }
 
 
-def cpu_name() -> str:
-    """Return the processor's name where the system tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+def cpu_target() -> str:
+    """Return the processor for which kernels are compiled."""
+    import llvmlite.binding
+
+    name: str = llvmlite.binding.get_host_cpu_name()
+    return name
 
 
 def git_commit() -> str | None:
-    """Return the commit of the checkout that this package runs from, if it is one."""
+    """Return the commit of the clone that this package runs from or was installed from, if known."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+        origin = install_origin()
+        if "vcs_info" in origin:
+            return str(origin["vcs_info"]["commit_id"])
+        if "dir_info" not in origin:
+            return None
+        root = Path(url2pathname(urlsplit(origin["url"]).path))
     try:
+        command = ["git", "-C", str(root), "rev-parse", "HEAD"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
+
+
+def install_origin() -> dict[str, Any]:
+    """Return what the installer recorded of where the package came from (PEP 610)."""
+    try:
+        return dict(json.loads(distribution("nbrnn").read_text("direct_url.json") or "{}"))
+    except (PackageNotFoundError, ValueError):
+        return {}

@@ -1,4 +1,4 @@
-"""What is done when an experiment is asked for?"""
+"""`run`: the one function behind `train`, `sweep` and the benchmarks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
 from nbrnn.runs.finalize import draw_loss, write_text
 from nbrnn.runs.observer import Observer
-from nbrnn.runs.run_loop import CHECKPOINT_SECONDS, Execution, refuse_shorter
+from nbrnn.runs.run_loop import CHECKPOINT_SECONDS, RunLoop, refuse_shorter
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import SUMMARY, RunFolder
 from nbrnn.storage.schemas import DONE, Summary
 
-MOST_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
+MAX_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
 
 
 def run(
@@ -32,37 +32,39 @@ def run(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     chunk: int | None = None,
 ) -> Summary:
-    """Train, from the start or from where the folder's last checkpoint is; return the summary.
+    """Train, from the start or from the last checkpoint in the folder; return the summary.
 
-    A folder with the same run finished is left as it is. `stop` is asked between chunks of updates
-    whether to end after a checkpoint, as `interrupted`; `force` starts anew; without `draw` there is
-    no picture, which takes as long as some thousand updates; `command` is what the user typed, for
-    env.json (this process's own, if none is given); `chunk` fixes the number of updates in a chunk,
-    which changes no result. Raises StoreError if the folder holds something else,
-    LockedError if another process is at work in it, WriteError if it cannot be written, CorpusError
-    for too short a text.
+    A folder with the same run finished is left as it is.
+
+    `stop` is called between chunks of updates; True ends the run, with a checkpoint, as `interrupted`.
+    `force` starts anew. `draw` makes the picture of the loss, which takes as long as some thousand
+    updates. `command` is what the user typed, for env.json; by default this process's own.
+    `checkpoint_seconds` lie between two checkpoints, `chunk` updates in a chunk: neither changes a
+    result.
+
+    Raises StoreError if the folder holds something else, LockedError if another process is at work in
+    it, WriteError if it cannot be written, CorpusError for too short a text.
     """
-    where = RunFolder(folder)
+    run_folder = RunFolder(folder)
     check_length(config, corpus)
-    where.refuse_strangers()
-    with where.locked():
-        if where.is_run() and not force:
-            check_same(where, config, corpus)
-        elif where.is_run():
-            where.read_config()  # raises StoreError, rather than delete what is not ours
-        where.clear_unfinished()
-        begun = where.has_checkpoint() and not force
-        summary = done_summary(where, config) if begun else None
+    run_folder.check_owner()
+    with run_folder.locked():
+        if run_folder.is_run() and not force:
+            check_same(run_folder, config, corpus)
+        elif run_folder.is_run():
+            run_folder.read_config()  # raises StoreError, rather than delete what is not ours
+        run_folder.clear_unfinished()
+        from_checkpoint = run_folder.has_checkpoint() and not force
+        summary = done_summary(run_folder, config) if from_checkpoint else None
         if summary is None:
-            typed = sys.argv if command is None else command
-            execution = Execution(
-                config, corpus, where, observer or Observer(), stop, typed, checkpoint_seconds, chunk
-            )
-            summary = execution.go(begun)
+            command = sys.argv if command is None else command
+            observer = observer or Observer()
+            options = observer, stop, command, checkpoint_seconds, chunk
+            summary = RunLoop(config, corpus, run_folder, *options).run(from_checkpoint)
         if summary.status != "interrupted":
-            write_text(where)
+            write_text(run_folder)
             if draw:
-                draw_loss(where)
+                draw_loss(run_folder)
         return summary
 
 
@@ -91,23 +93,23 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
 
 
 def refuse_imported(folder: RunFolder) -> None:
-    """Raise StoreError if the folder holds weights that were trained elsewhere, which cannot go on."""
+    """Raise StoreError if the folder holds weights that were trained elsewhere."""
     if folder.has(SUMMARY) and folder.read_summary().status == "imported":
         raise StoreError(f"{folder} holds imported weights, which cannot be trained further")
 
 
 def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
-    """Begin a new folder with all that a run has left, so that `config` goes on from there.
+    """Copy a run into a new folder, to be extended there to the length in `config`.
 
-    Returns whether it has; nothing happens to a folder that has a run already. Raises StoreError, also
-    where the run is further than that, LockedError, WriteError.
+    Returns False, and changes nothing, where there is a run already. Raises StoreError, also where the
+    run is longer than that, LockedError, WriteError.
     """
     _, corpus = source.read_config()
     updates = config.length(corpus.characters)
     refuse_shorter(source, updates, source.read_checkpoint("last"), source.read_checkpoint("best"))
     if source.path.resolve() == target.path.resolve():
         raise StoreError(f"{target} is the run itself: give another folder, or --resume")
-    target.refuse_strangers()
+    target.check_owner()
     with target.locked():
         if target.is_run():
             return False
@@ -116,14 +118,14 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
 
 
 def check_length(config: RunConfig, corpus: Corpus) -> None:
-    """Raise CorpusError for a text that is too short for this experiment, and for too many epochs."""
+    """Raise CorpusError for a text that is too short for these settings, and for too many epochs."""
     characters = config.trained_on(len(corpus))
     windows = (characters - 1) // config.seq_length
     if config.updates_per_epoch(len(corpus)) == 0:
-        at_once = f" and --batch {config.batch}" if config.batch > 1 else ""
+        batch = f" and --batch {config.batch}" if config.batch > 1 else ""
         raise CorpusError(
             f"{corpus.name}: {characters} characters are too few for --seq-length "
-            f"{config.seq_length}{at_once}: at least {config.seq_length * config.batch + 1} are needed"
+            f"{config.seq_length}{batch}: at least {config.seq_length * config.batch + 1} are needed"
         )
     if config.validation and len(corpus) - characters < 2:
         raise CorpusError(
@@ -136,15 +138,15 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
         raise CorpusError(
             f"{corpus.name}: --warmup {config.warmup} is more than the run's {updates} updates"
         )
-    if updates / config.updates_per_epoch(len(corpus)) > MOST_EPOCHS:
-        raise CorpusError(f"{corpus.name}: so many updates are more than {MOST_EPOCHS:,} epochs")
+    if updates / config.updates_per_epoch(len(corpus)) > MAX_EPOCHS:
+        raise CorpusError(f"{corpus.name}: {updates:,} updates are more than {MAX_EPOCHS:,} epochs")
 
 
 def done_summary(folder: RunFolder, config: RunConfig, *, longer_too: bool = False) -> Summary | None:
-    """Return the summary of a run that need not be done again, or None.
+    """Return the summary of a run that is done, or None.
 
-    It counts only with the checkpoints that it speaks of; `longer_too`: also that of a run which went
-    on beyond this one. Raises StoreError if its checkpoints are damaged or others.
+    `longer_too`: also of one that was extended beyond `config`. Raises StoreError if its checkpoints are
+    damaged, or not those that the summary describes.
     """
     there, corpus = folder.read_config()
     summary = folder.read_summary()
@@ -155,15 +157,15 @@ def done_summary(folder: RunFolder, config: RunConfig, *, longer_too: bool = Fal
     last, best = folder.read_model("last"), folder.read_model("best")
     if last.config != there or not is_of_checkpoints(summary, last, best):
         raise StoreError(f"{folder}: its summary is not of its checkpoints (--force starts anew)")
-    if summary.status == "finished" and not folder.has_series_of(last):
+    if summary.status == "finished" and not folder.has_logs_of(last):
         raise StoreError(f"{folder}: its metrics or samples are of another run (--force starts anew)")
     return summary
 
 
 def is_of_checkpoints(summary: Summary, last: Checkpoint, best: Checkpoint) -> bool:
-    """Whether a summary speaks of these two."""
-    of_best = best.update, best.smooth_loss
-    if summary.updates and of_best != (summary.best_update, summary.smooth_loss_best):
+    """Return whether a summary describes these checkpoints."""
+    described = summary.best_update, summary.smooth_loss_best
+    if summary.updates and (best.update, best.smooth_loss) != described:
         return False
     if summary.status == "diverged":  # what is not finite is not kept
         return last.update <= summary.updates

@@ -1,4 +1,4 @@
-"""What is one training, at one moment, in memory?"""
+"""A training in memory: all that a checkpoint holds, and what the kernels work on."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from nbrnn.network import kernel_cache, training_kernels
 from nbrnn.network.layout import Carry, History, Layout, Parameters, Plan, Sampling, generator
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
 from nbrnn.runs.evaluation import loss_from
-from nbrnn.runs.window_order import Windows, learning_rates
-from nbrnn.storage.checkpoint import Checkpoint, HeldOut, TrainingState
+from nbrnn.runs.schedules import learning_rates
+from nbrnn.runs.window_order import WindowOrder
+from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, TrainingState
 from nbrnn.storage.schemas import MetricsRow, Sample, ValidationRow, finite
 from nbrnn.typing import Array
 
-LOOK_EVERY = 100  # updates between two looks at the smooth loss: for the metrics and the best model
+LOG_EVERY = (
+    100  # updates between two rows of the metrics; also between two candidates for the best model
+)
 
 
-def make_ready(config: RunConfig) -> None:
-    """Have all kernels ready that a run needs."""
+def prepare_kernels(config: RunConfig) -> None:
+    """Compile or load all kernels that a run needs."""
     kernel_cache.ready_to_train(config.dtype, config.optimizer, config.batch > 1)
     if config.validation:
         kernel_cache.ready("evaluate", config.dtype)
 
 
 class Training:
-    """A run in memory: everything that a checkpoint holds, and what the kernel works on."""
+    """One training: parameters, optimizer, losses, random generator, best model."""
 
     def __init__(self, config: RunConfig, corpus: Corpus) -> None:
         self.config, self.corpus = config, corpus
         trained_on = config.trained_on(len(corpus))
         self.codes, self.held_out = corpus.codes[:trained_on], corpus.codes[trained_on:]
-        self.windows = Windows(config, trained_on)
-        self.updates_per_epoch = self.windows.per_epoch
+        self.order = WindowOrder(config, trained_on)
+        self.updates_per_epoch = self.order.per_epoch
         self.updates = config.length(len(corpus))
         self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
         real = self.layout.dtype.type
@@ -53,20 +56,20 @@ class Training:
         self.buffers = self.layout.buffers(theta, *size)
         self.rng = generator(config.seed, "samples")
         self.carry = Carry()
-        self.validation = HeldOut() if self.held_out.size else None
+        self.validation = HeldOutLosses() if self.held_out.size else None
         self.epoch_loss_sum = 0.0
         self.epoch_mean_loss: list[float] = []
         self.diverged = False
-        self.is_lost = False  # by its held-out loss, though its parameters may be finite
+        self.held_out_diverged = False  # the held-out loss; the parameters may be finite
         self.best_without_state = -1  # the update of a best model whose state is not known
 
     def restore(self, last: Checkpoint, best: Checkpoint) -> None:
-        """Go back to the moment of a checkpoint."""
+        """Return to the moment of a checkpoint."""
         state = last.state
         assert state is not None
         best_theta, best_h = best.theta, best.h_prev
-        if last.looked:
-            best_theta, best_h = last.looked, last.looked.get("h_prev")
+        if last.best_before_end:
+            best_theta, best_h = last.best_before_end, last.best_before_end.get("h_prev")
         self.buffers = self.buffers._replace(
             theta=self.layout.pack(last.theta),
             memory=tuple(self.layout.pack(last.memory[name]).flat for name in self.memory_names),
@@ -88,80 +91,69 @@ class Training:
         self.epoch_loss_sum = state.epoch_loss_sum
         self.epoch_mean_loss = list(state.epoch_mean_loss)
         if self.validation is not None:
-            self.validation = state.validation or HeldOut()
+            self.validation = state.validation or HeldOutLosses()
+        self.diverged = self.held_out_diverged = False
 
     @property
     def update(self) -> int:
         """The number of updates done."""
         return self.carry.update
 
-    @property
-    def window(self) -> int:
-        """The number of the next window within its epoch."""
-        return self.update % self.updates_per_epoch
-
     def advance(self, updates: int) -> list[MetricsRow]:
         """Do so many updates, within one epoch; return rows for metrics.csv."""
         first, epoch = self.update, self.update // self.updates_per_epoch
-        # where text is held out, its loss says which model is the best
-        marks = looks(first, first + updates) if self.validation is None else []
-        history = History.empty(updates, marks)
+        # where text is held out, its loss decides which model is the best
+        candidates = logged_updates(first, first + updates) if self.validation is None else []
+        history = History.empty(updates, candidates)
         rates = learning_rates(self.config, first, updates, self.updates)
-        plan = Plan(*self.windows.of(first, updates), rates.astype(self.layout.dtype))
+        plan = Plan(*self.order.windows(first, updates), rates.astype(self.layout.dtype))
+        numbers = self.optimizer, self.clip, self.scale
         self.carry = training_kernels.train(
-            self.buffers,
-            self.optimizer,
-            self.clip,
-            self.scale,
-            self.codes,
-            plan,
-            self.carry,
-            history,
+            self.buffers, *numbers, self.codes, plan, self.carry, history
         )
         done = self.update - first
         self.diverged = done < updates
         # cumsum adds one by one: the same bits however the epoch is cut into chunks
         sums = np.cumsum(np.append(self.epoch_loss_sum, history.losses[:done]))
         self.epoch_loss_sum = float(sums[-1])
-        if done and self.window == 0:
+        if done and self.update % self.updates_per_epoch == 0:
             self.epoch_mean_loss.append(self.epoch_loss_sum / self.updates_per_epoch)
             self.epoch_loss_sum = 0.0
         return [
             MetricsRow(update, epoch, *(float(row[update - first - 1]) for row in history[:2]))
-            for update in looks(first, self.update)
+            for update in logged_updates(first, self.update)
         ]
 
     def is_validation_due(self) -> bool:
-        """Whether the held-out loss is to be looked at after this update."""
+        """Return whether the held-out loss is to be evaluated after this update."""
         return bool(self.validation and self.update and self.update % self.validate_every == 0)
 
     @property
     def validate_every(self) -> int:
-        """The number of updates between two looks at the held-out loss."""
+        """The number of updates between two evaluations on held-out text."""
         return self.config.updates_per_look(len(self.corpus))
 
     def validate(self) -> ValidationRow | None:
-        """Look at the held-out loss: the model with the lowest is the best.
+        """Evaluate the held-out loss: the model with the lowest is the best.
 
-        Returns None, and changes nothing else, where the loss is not finite or so large that the kernel
-        would take it for diverged: the model is then lost.
+        Returns None, and keeps nothing, where the loss is not finite or as large as what the kernel
+        calls diverged.
         """
         assert self.validation is not None
         theta = self.buffers.theta
         loss = loss_from(0, self.layout, theta, self.held_out, self.config.seq_length)
-        self.is_lost = not loss <= 1 / np.finfo(self.layout.dtype).eps
-        if self.is_lost:
+        self.held_out_diverged = not loss <= 1 / np.finfo(self.layout.dtype).eps
+        if self.held_out_diverged:
             return None
-        is_better = loss < self.validation.best_or_infinite
-        if is_better:
+        if loss < self.validation.best_or_infinite:
             self.buffers.best[:] = theta.flat
             self.buffers.best_state[...] = self.buffers.work.h[0]
             self.carry = self.carry._replace(best_smooth=self.carry.smooth, best_update=self.update)
-        self.validation = self.validation.after(loss, self.update)
+        self.validation = self.validation.with_loss(loss, self.update)
         return ValidationRow(self.update, self.update // self.updates_per_epoch, loss)
 
     def held_out_loss(self) -> float | None:
-        """Return the held-out loss of this moment's model, as the last look found it if that was now."""
+        """Return the held-out loss of the model as it is now, without evaluating it twice."""
         if self.validation is None:
             return None
         if self.validation.update == self.update > 0:
@@ -169,26 +161,25 @@ class Training:
         return loss_from(0, self.layout, self.buffers.theta, self.held_out, self.config.seq_length)
 
     def is_better_than_best(self, held_out_loss: float | None) -> bool:
-        """Whether this moment's model is better than the best one, which was found by looks."""
+        """Return whether the model as it is now is better than the best candidate before."""
         if self.validation is None:
             return self.carry.smooth < self.carry.best_smooth
         return held_out_loss is not None and held_out_loss < self.validation.best_or_infinite
 
     @property
-    def has_run_out_of_patience(self) -> bool:
-        """Whether so many held-out losses were no better that the run is to end."""
+    def is_out_of_patience(self) -> bool:
+        """Is True when the run is to end, after `patience` evaluations without a better loss."""
         patience = self.config.patience
         return bool(patience and self.validation and self.validation.since_best >= patience)
 
     def sample(self) -> Sample:
-        """Draw a sample from the current state: the first one's, of several windows."""
+        """Draw a sample from the current state, for B > 1 that of the first window."""
         length = self.config.sample_length
         h = np.zeros((2, self.layout.M), self.layout.dtype)
-        starts, fresh = self.windows.of(self.update, 1)
-        if not fresh[0, 0]:
+        starts, is_reset = self.order.windows(self.update, 1)
+        if not is_reset[0, 0]:
             h[0] = self.buffers.work.h[0].reshape(-1, self.layout.M)[0]
-        start = starts[0, 0]
-        first = self.codes[start : start + 1]
+        first = self.codes[starts[0, 0] :][:1]
         text = np.empty(length, np.int32)
         training_kernels.sample(self.buffers.theta, h, first, self.rng.random(length), Sampling(), text)
         return Sample(
@@ -199,15 +190,13 @@ class Training:
         )
 
     def is_finite(self) -> bool:
-        """Whether all parameters are, and mean something."""
-        if self.is_lost:
-            return False
+        """Return whether parameters, the optimizer's memory and the held-out loss are finite."""
         trained = self.buffers.theta.flat, *self.buffers.memory
-        return all(bool(np.isfinite(flat).all()) for flat in trained)
+        return not self.held_out_diverged and all(bool(np.isfinite(flat).all()) for flat in trained)
 
     def checkpoint(self, theta: Parameters, h: Array, update: int, smooth_loss: float) -> Checkpoint:
-        """Return a checkpoint of this model and its state, without what only `last` has."""
-        position = self.windows.position(update)
+        """Return a checkpoint of a model and its state, without what only `last` has."""
+        position = self.order.position(update)
         return Checkpoint(
             config=self.config,
             corpus_sha256=self.corpus.sha256,
@@ -217,13 +206,13 @@ class Training:
             epoch=update // self.updates_per_epoch,
             position=position,
             smooth_loss=finite(smooth_loss),
-            theta=self.copied(theta),
+            theta=self.copy_arrays(theta),
             next_character=self.corpus.alphabet[self.codes[position]],
             h_prev=h[..., : self.config.hidden].copy(),
         )
 
     def now(self) -> Checkpoint:
-        """Return a checkpoint of this moment's model."""
+        """Return a checkpoint of the model as it is now."""
         h = self.buffers.work.h[0]
         return self.checkpoint(self.buffers.theta, h, self.update, self.carry.smooth)
 
@@ -233,16 +222,16 @@ class Training:
         best = self.checkpoint(theta, h, self.carry.best_update, self.carry.best_smooth)
         return replace(best, h_prev=None) if best.update == self.best_without_state else best
 
-    def last(self, hashes: Mapping[str, str], *, looked: bool) -> Checkpoint:
-        """Return a checkpoint of this moment with all that it takes to go on.
+    def last(self, hashes: Mapping[str, str], *, is_best: bool) -> Checkpoint:
+        """Return a checkpoint with all that it takes to resume.
 
-        `hashes` are those of the files that grow. `looked`: with the best model so far, which no other
-        file will have.
+        `hashes` are those of the logs. `is_best`: the model as it is now is the best one, so that no
+        other file holds the best one before it.
         """
         memory = map(self.layout.views, self.buffers.memory)
         return replace(
             self.now(),
-            memory=dict(zip(self.memory_names, map(self.copied, memory), strict=True)),
+            memory=dict(zip(self.memory_names, map(self.copy_arrays, memory), strict=True)),
             state=TrainingState(
                 best_smooth_loss=finite(self.carry.best_smooth),
                 best_update=self.carry.best_update,
@@ -252,15 +241,15 @@ class Training:
                 validation=self.validation,
                 **hashes,
             ),
-            looked=self.best().arrays() if looked else {},
+            best_before_end=self.best().arrays() if is_best else {},
         )
 
-    def copied(self, parameters: Parameters) -> dict[str, Array]:
+    def copy_arrays(self, parameters: Parameters) -> dict[str, Array]:
         """Return contiguous copies, shaped as in the equations."""
         return {name: np.array(a, order="C") for name, a in self.layout.named(parameters).items()}
 
 
-def looks(first: int, last: int) -> list[int]:
-    """Return the updates after `first`, up to `last`, at which the metrics have a row."""
-    marks = range((first // LOOK_EVERY + 1) * LOOK_EVERY, last + 1, LOOK_EVERY)
-    return [1, *marks] if first == 0 < last else list(marks)
+def logged_updates(first: int, last: int) -> list[int]:
+    """Return the updates after `first`, up to `last`, that have a row in the metrics."""
+    updates = range((first // LOG_EVERY + 1) * LOG_EVERY, last + 1, LOG_EVERY)
+    return [1, *updates] if first == 0 < last else list(updates)

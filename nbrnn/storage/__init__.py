@@ -1,8 +1,7 @@
 """What do runs and sweeps leave on disk, and how is it read without trust?
 
-What the files say has a type in `records`; how some of them grow stands in `series`; a moment of a run,
-from which it can go on, is a `checkpoint`. `files` writes whole files and reads regular ones, `sealed`
-does so for arrays, `folders` tells whose a folder is. `run_store` is the folder of a run,
-`sweep_store` that of a sweep. Runs and sweeps write through these; reports, checks and exports
-read through them, and need nothing else of a run.
+`run_folder` is the folder of a run, `sweep_folder` that of a sweep; what needs runs goes through these.
+Below them: `schemas` types the JSON files, `append_logs` the files that grow, `checkpoint` one moment of
+a run, `ngram_counts` the counts of its text. `atomic_files` writes whole files, `checksummed_arrays`
+those of arrays, and `folder_locks` gives a folder to one process.
 """

@@ -1,4 +1,4 @@
-"""How do the files grow that a run adds lines to, and how are they cut back to an update?"""
+"""The files that a run appends lines to, and cuts back to the update of a checkpoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError
-from nbrnn.storage.atomic_files import MOST_LINES, NONSENSE, read_bytes, read_lines, write_bytes
+from nbrnn.storage.atomic_files import DECODING_ERRORS, MAX_LOG, read_bytes, read_lines, write_bytes
 from nbrnn.storage.schemas import MetricsRow, Sample, ValidationRow
 from nbrnn.typing import Array
 
@@ -39,31 +39,31 @@ class Metrics(NamedTuple):
 
 
 def best_after(updates: Array, losses: Array, until: float) -> float | None:
-    """Return the best loss of a run that ends after an update, of the losses (rows,) of a longer one.
+    """Return the lowest of the losses (rows,) up to an update, or None before the first row.
 
-    As in its summary, the first update counts, whose model may be the best. None before the first row.
+    It is the best loss of the same run ended there: the model of the first update counts, too.
     """
     before = losses[updates <= until]
     return float(before.min()) if before.size else None
 
 
-class Growing(NamedTuple):
-    """A file that grows: what it begins with, its lines, and what its hash is called."""
+class AppendLog(NamedTuple):
+    """The format of a log: its header, how a line is written, and which update a line is of."""
 
     header: bytes
-    line: Callable[[Any], str]  # that a row or a sample becomes
-    update_of: Callable[[bytes], int]  # that a line is of
-    sha256: str
+    line: Callable[[Any], str]
+    update_of: Callable[[bytes], int]
+    sha256: str  # the field of a checkpoint with the hash of the log
 
     def encode(self, values: Iterable[Any]) -> bytes:
         """Return the lines of rows or samples."""
         return "".join(f"{self.line(value)}\n" for value in values).encode()
 
 
-def rows(fields: Sequence[str], sha256: str) -> Growing:
-    """Return a file of rows of numbers, floats with all their digits."""
+def csv_log(fields: Sequence[str], sha256: str) -> AppendLog:
+    """Return a log of rows of numbers, floats with all their digits."""
     header = (",".join(fields) + "\n").encode()
-    return Growing(
+    return AppendLog(
         header, lambda row: ",".join(map(repr, row)), lambda line: int(line.split(b",")[0]), sha256
     )
 
@@ -73,43 +73,40 @@ def sample_line(sample: Sample) -> str:
     return json.dumps(msgspec.to_builtins(sample), ensure_ascii=False, allow_nan=False)
 
 
-GROWING = {
-    METRICS: rows(MetricsRow._fields, "metrics_sha256"),
-    VALIDATION: rows(ValidationRow._fields, "validation_sha256"),
-    SAMPLES: Growing(b"", sample_line, lambda line: int(json.loads(line)["update"]), "samples_sha256"),
+LOGS = {
+    METRICS: csv_log(MetricsRow._fields, "metrics_sha256"),
+    VALIDATION: csv_log(ValidationRow._fields, "validation_sha256"),
+    SAMPLES: AppendLog(b"", sample_line, lambda line: int(json.loads(line)["update"]), "samples_sha256"),
 }
 
 
-def growing(config: RunConfig) -> list[str]:
-    """Return the files that grow with a run."""
-    return [name for name in GROWING if name != VALIDATION or config.validation]
+def log_names(config: RunConfig) -> list[str]:
+    """Return the names of the logs that a run has."""
+    return [name for name in LOGS if name != VALIDATION or config.validation]
 
 
-def cut(path: Path, kind: Growing, update: int, count: int) -> bytes:
-    """Cut what a file holds beyond an update, which is to leave so many lines; return what is left.
-
-    Raises StoreError if there is less.
-    """
-    lines = read_bytes(path, MOST_LINES).splitlines(keepends=True)
-    first = kind.header.count(b"\n")
+def truncate_log(path: Path, update: int, count: int) -> bytes:
+    """Cut off the lines after an update; return the rest, of `count` lines. Raises StoreError."""
+    log, lines = LOGS[path.name], read_bytes(path, MAX_LOG).splitlines(keepends=True)
+    first = log.header.count(b"\n")
     kept = lines[:first]
     for line in lines[first:]:
         try:
-            if not line.endswith(b"\n") or kind.update_of(line) > update:
+            if not line.endswith(b"\n") or log.update_of(line) > update:
                 break
-        except NONSENSE:
+        except DECODING_ERRORS:
             break
         kept.append(line)
     if len(kept) != first + count:
         raise StoreError(f"{path} lacks lines up to update {update} (--force starts anew)")
-    left = b"".join(kept)
+    data = b"".join(kept)
     if len(kept) < len(lines):
-        write_bytes(path, left)
-    return left
+        write_bytes(path, data)
+    return data
 
 
 def read_columns(path: Path, columns: int) -> Array:
-    """Return the columns of a file of numbers, (columns, rows). Raises StoreError."""
+    """Return the columns of a log of numbers, (columns, rows). Raises StoreError."""
     lines = read_lines(path)[1:]
     try:
         table = np.loadtxt(lines, delimiter=",", ndmin=2) if lines else np.empty((0, columns))

@@ -1,8 +1,8 @@
-"""How is a file written whole or not at all, and read without trust?
+"""Write files whole or not at all, and read files without trust.
 
-One rule for links: the folder that a user names may be one, or lie behind one, since results may be on
-another disk. Below it nothing is written through a link, symbolic or hard, nor into a pipe or a device;
-what is read may be a link, but to a regular file.
+The folder that a user names may be a link, or lie behind one: results may be on another disk. Below it
+nothing is written through a link, symbolic or hard, nor into a pipe or a device. What is read may be a
+link, but to a regular file.
 """
 
 from __future__ import annotations
@@ -20,28 +20,24 @@ from typing import IO, Any, NoReturn, TypeVar
 
 import msgspec
 
+from nbrnn import portable
 from nbrnn.errors import StoreError, WriteError
 
 T = TypeVar("T")
 
-PARTIAL = ".tmp"  # at the end of the name of a file that is being written
-MOST_JSON = 2**26  # bytes of one document; an alphabet of a million characters has some 10 million
-MOST_LINES = 2**30  # bytes of a file that grows with the run
-MOST_SEALED = 2**36  # bytes of a file of arrays
+MAX_JSON = 2**26  # bytes of one document; an alphabet of a million characters has some 10 million
+MAX_LOG = 2**30  # bytes of a file that grows with the run
+MAX_ARRAYS = 2**36  # bytes of a file of arrays
 
-# What using values that anybody may have written can raise.
-NONSENSE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-
-# On other systems than POSIX there are none of these; links and pipes are no files there.
-NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+# What decoding and using untrusted values can raise.
+DECODING_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 # ---------------------------------------------------------------- writing
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything of this name, be it a link that leads nowhere."""
+    """Return whether anything has this name, also a link that leads nowhere."""
     return os.path.lexists(path)
 
 
@@ -55,29 +51,26 @@ def write_errors(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Replace a file by what `write` writes, whole or not at all. Raises WriteError.
-
-    A link in its place is replaced, not followed.
-    """
+    """Replace a file, or a link in its place, by what `write` writes. Raises WriteError."""
     with write_errors(path):
-        unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}{PARTIAL}")
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o666)
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+        descriptor = portable.open_to_create(temporary)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 write(file)
                 file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
+                portable.sync(file.fileno())
+            portable.replace(temporary, path)
         except BaseException:
-            unfinished.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        portable.sync_folder(path.parent)
 
 
 def is_unfinished(entry: str, name: str) -> bool:
-    """Whether an entry of a folder is what a killed process left of the file called `name`."""
+    """Return whether an entry of a folder is what a killed process left of the file called `name`."""
     # the first version wrote without the random part
-    return re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{16}})?{re.escape(PARTIAL)}", entry) is not None
+    return re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{16}})?\.tmp", entry) is not None
 
 
 def delete(path: Path) -> None:
@@ -87,21 +80,11 @@ def delete(path: Path) -> None:
 
 
 def delete_unfinished(folder: Path, names: Iterable[str]) -> None:
-    """Delete what a killed process was in the middle of writing of these files. Raises WriteError."""
+    """Delete what killed processes left of files with these names. Raises WriteError."""
     names = list(names)
-    for entry in list(folder.iterdir()):
-        if any(is_unfinished(entry.name, name) for name in names):
-            delete(entry)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable, where the system lets a folder be opened."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    for entry in os.listdir(folder):
+        if any(is_unfinished(entry, name) for name in names):
+            delete(folder / entry)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -126,18 +109,16 @@ def append(path: Path, data: bytes) -> None:
     """
     if not data:
         return
-    with write_errors(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | NO_WAIT | NO_LINK)
-        with os.fdopen(descriptor, "ab") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "it is not a regular file")
-            if status.st_nlink > 1:
-                write_bytes(path, read_bytes(path, MOST_LINES) + data)
-                return
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
+    with write_errors(path), os.fdopen(portable.open_to_append(path), "ab") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if status.st_nlink > 1:
+            write_bytes(path, read_bytes(path, MAX_LOG) + data)
+            return
+        file.write(data)
+        file.flush()
+        portable.sync(file.fileno())
 
 
 # ---------------------------------------------------------------- reading
@@ -147,7 +128,7 @@ def append(path: Path, data: bytes) -> None:
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """Open a regular file for reading: a pipe or a device would never end. Raises StoreError."""
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | NO_WAIT)) as file:
+        with open(path, "rb", opener=portable.open_to_read) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise StoreError(f"{path} is damaged: it is not a regular file")
             yield file
@@ -157,22 +138,32 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def read_bytes(path: Path, most: int) -> bytes:
-    """Return the content of a regular file of at most so many bytes. Raises StoreError."""
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a regular file. Raises StoreError, also for one that is too large."""
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size  # a sparse file may claim more than there is memory
-        if size > most:
-            raise StoreError(f"{path} is too large to be read: it has more than {most:,} bytes")
+        if size > max_bytes:
+            raise StoreError(f"{path} is too large: it has more than {max_bytes:,} bytes")
         return file.read(size)
+
+
+def read_lines(path: Path) -> list[bytes]:
+    """Return the lines of a log, without an unfinished last one. Raises StoreError."""
+    lines = read_bytes(path, MAX_LOG).splitlines(keepends=True)
+    return lines[:-1] if lines and not lines[-1].endswith(b"\n") else lines
 
 
 def read_json(path: Path, type_: type[T]) -> T:
     """Return the value of this type in a JSON file. Raises StoreError."""
-    return decoded(path, read_bytes(path, MOST_JSON), type_)
+    return decode_json(path, read_bytes(path, MAX_JSON), type_)
 
 
-def decoded(path: Path, data: bytes, type_: type[T]) -> T:
+def decode_json(path: Path, data: bytes, type_: type[T]) -> T:
     """Return the value of this type in JSON that was read from a file. Raises StoreError."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not JSON")
+
     try:
         try:
             return msgspec.json.decode(data, type=type_)
@@ -183,17 +174,3 @@ def decoded(path: Path, data: bytes, type_: type[T]) -> T:
             return msgspec.convert(json.loads(data, parse_constant=refuse), type_)
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: {error}") from None
-
-
-def refuse(constant: str) -> NoReturn:
-    """Raise ValueError for NaN and the infinities, which are no JSON."""
-    raise ValueError(f"{constant} is no number")
-
-
-def read_lines(path: Path) -> list[bytes]:
-    """Return the whole lines of a file that grows, without one that is being written.
-
-    Raises StoreError.
-    """
-    lines = read_bytes(path, MOST_LINES).splitlines(keepends=True)
-    return lines[:-1] if lines and not lines[-1].endswith(b"\n") else lines

@@ -1,4 +1,4 @@
-"""What is one moment of a run, and is what a file says of one right?"""
+"""A checkpoint: one moment of a run, with checks of what a file says of it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from msgspec import Struct
 from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.network.layout import NAMES, Layout, shapes
-from nbrnn.storage.atomic_files import NONSENSE
-from nbrnn.storage.checksummed_arrays import ArrayTypes, read_sealed
+from nbrnn.storage.atomic_files import DECODING_ERRORS
+from nbrnn.storage.checksummed_arrays import ArrayTypes, read_arrays
 from nbrnn.storage.schemas import Count
 from nbrnn.typing import Array
 
@@ -24,64 +24,69 @@ Kind = Literal["last", "best"]
 State = Literal["kept", "zero"]  # that a model is started from
 
 FORMAT = f"nbrnn {SCHEMA}"
-LOOKED = "best"  # begins the names of the arrays in `looked`
+BEFORE_END = "best"  # the prefix of the arrays in `best_before_end`
 
 
-class HeldOut(Struct, frozen=True, kw_only=True):
-    """What the looks at the held-out loss have shown, in nats per character."""
+class HeldOutLosses(Struct, frozen=True, kw_only=True):
+    """The evaluations on held-out text so far, in nats per character."""
 
     best: float | None = None
     last: float | None = None
-    update: Count = 0  # of the last look
-    since_best: Count = 0  # looks that were no better
+    update: Count = 0  # of the last evaluation
+    since_best: Count = 0  # evaluations that were no better
 
     @property
     def best_or_infinite(self) -> float:
         """The lowest loss so far."""
         return math.inf if self.best is None else self.best
 
-    def after(self, loss: float, update: int) -> HeldOut:
-        """Return what another look adds."""
+    def with_loss(self, loss: float, update: int) -> HeldOutLosses:
+        """Return the same with one more evaluation."""
         if loss < self.best_or_infinite:
-            return HeldOut(best=loss, last=loss, update=update)
+            return HeldOutLosses(best=loss, last=loss, update=update)
         since = self.since_best + 1
-        return HeldOut(best=self.best, last=loss, update=update, since_best=since)
+        return HeldOutLosses(best=self.best, last=loss, update=update, since_best=since)
 
 
 class TrainingState(Struct, frozen=True, kw_only=True):
-    """What a run needs to go on, besides its arrays."""
+    """What a run needs to resume, besides its arrays."""
 
     best_smooth_loss: float | None
     best_update: Count
-    epoch_loss_sum: float  # of the epoch that was begun
+    epoch_loss_sum: float  # of the current epoch
     epoch_mean_loss: list[float]
     rng: Mapping[str, Any]  # the state of the samples' PCG64
     metrics_sha256: str | None = None  # of metrics.csv up to this moment; the first version has none
     samples_sha256: str | None = None
     validation_sha256: str | None = None  # where text is held out
-    validation: HeldOut | None = None
+    validation: HeldOutLosses | None = None
 
-    def ends(self, hashes: Mapping[str, str]) -> bool:
-        """Whether the files that grow, with these hashes, are those that it ends, as far as it knows."""
+    def matches(self, hashes: Mapping[str, str]) -> bool:
+        """Return whether logs with these hashes are its own; the first version kept no hashes."""
         own = {name: getattr(self, name) for name in HASHES}
         known = {name: sha256 for name, sha256 in own.items() if sha256 is not None}
         return known in ({}, hashes)
 
 
 HASHES = tuple(name for name in TrainingState.__struct_fields__ if name.endswith("_sha256"))
-# Metadata that are no JSON.
-TEXTS = ("format", "corpus_sha256", "alphabet", "first_character", "next_character", *HASHES)
+PLAIN_TEXTS = (
+    "format",
+    "corpus_sha256",
+    "alphabet",
+    "first_character",
+    "next_character",
+    *HASHES,
+)  # not JSON
 
 
 @dataclass
 class Checkpoint:
     """One moment of a run. Arrays are shaped as in the equations; NaN and infinity are refused.
 
-    h_prev (m,), of B > 1 windows (B, m), is the state that the model was in, and next_character the one
-    that it would have read next; the first version keeps neither of a best model. `last` checkpoints
-    have everything a run needs to go on: the `memory` of the optimizer, by buffer and parameter, the
-    `state`, and, where the end of a run has a better model than all looks before it, the best of these
-    as `looked`.
+    h_prev (m,), for B > 1 (B, m), is the state that the model was in, and next_character the one that it
+    would have read next; the first version kept neither with a best model. A `last` checkpoint has all
+    that a run needs to resume: the `memory` of the optimizer, by buffer and parameter, the `state`, and,
+    where the model at the end of a run is the best one, `best_before_end`: a longer run needs that.
     """
 
     config: RunConfig
@@ -97,24 +102,24 @@ class Checkpoint:
     memory: dict[str, dict[str, Array]] = field(default_factory=dict)
     h_prev: Array | None = None
     state: TrainingState | None = None
-    looked: dict[str, Array] = field(default_factory=dict)
+    best_before_end: dict[str, Array] = field(default_factory=dict)
 
     @property
     def layout(self) -> Layout:
-        """How its parameters lie in a kernel's buffer."""
+        """The layout of its parameters in a kernel's buffer."""
         return Layout(self.config.hidden, len(self.alphabet), np.dtype(self.config.dtype))
 
     def arrays(self) -> dict[str, Array]:
         """Return all arrays under their names in the file."""
         arrays = dict(self.theta)
-        for group, of_group in sorted({**self.memory, LOOKED: self.looked}.items()):
-            arrays.update({f"{group}.{name}": array for name, array in of_group.items()})
+        for group, members in sorted({**self.memory, BEFORE_END: self.best_before_end}.items()):
+            arrays.update({f"{group}.{name}": array for name, array in members.items()})
         if self.h_prev is not None:
             arrays["h_prev"] = self.h_prev
         return arrays
 
     def metadata(self) -> dict[str, str]:
-        """Return everything else: texts as they are, the rest as JSON."""
+        """Return everything else as texts, mostly JSON."""
         values = {
             "config": self.config.to_dict(),
             "update": self.update,
@@ -138,7 +143,7 @@ class Checkpoint:
 
 
 class Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The metadata of a checkpoint, but for the state."""
+    """The metadata of a checkpoint, without the state."""
 
     format: str
     corpus_sha256: str
@@ -153,15 +158,15 @@ class Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def decode_metadata(metadata: Mapping[str, str], kind: Kind) -> tuple[Metadata, TrainingState | None]:
-    """Return metadata as typed values. Raises what is in NONSENSE."""
+    """Return metadata as typed values. Raises what is in DECODING_ERRORS."""
     values = {
-        name: text if name in TEXTS else msgspec.json.decode(text) for name, text in metadata.items()
+        name: text if name in PLAIN_TEXTS else msgspec.json.decode(text)
+        for name, text in metadata.items()
     }
     state = None
     if kind == "last":
         fields = set(TrainingState.__struct_fields__) & set(values)
-        of_state = {name: values.pop(name) for name in fields}
-        state = msgspec.convert(of_state, TrainingState)
+        state = msgspec.convert({name: values.pop(name) for name in fields}, TrainingState)
         np.random.Generator(np.random.PCG64()).bit_generator.state = state.rng  # refuses what is none
     return msgspec.convert(values, Metadata), state
 
@@ -169,17 +174,17 @@ def decode_metadata(metadata: Mapping[str, str], kind: Kind) -> tuple[Metadata, 
 def expected_arrays(metadata: Mapping[str, str], names: Iterable[str], kind: Kind) -> ArrayTypes:
     """Return the arrays that a checkpoint must hold by its own settings.
 
-    Which buffers the optimizer's memory has, and what is optional, is told by the names of the arrays.
+    The names of the arrays say which buffers the optimizer's memory has, and which options there are.
     """
     names = list(names)
     config = RunConfig.from_dict(msgspec.json.decode(metadata["config"]))
     dtype = "F" + config.dtype.removeprefix("float")
     theta = shapes(config.hidden, len(metadata["alphabet"]))
-    of_each = () if config.batch == 1 else (config.batch,)
-    state, expected = {"h_prev": (*of_each, config.hidden)}, dict(theta)
+    windows = () if config.batch == 1 else (config.batch,)
+    state, expected = {"h_prev": (*windows, config.hidden)}, dict(theta)
     for group in groups_of(names) if kind == "last" else ():
-        of_group = {**theta, **(state if f"{group}.h_prev" in names else {})}
-        expected |= {f"{group}.{name}": shape for name, shape in of_group.items()}
+        members = {**theta, **(state if f"{group}.h_prev" in names else {})}
+        expected |= {f"{group}.{name}": shape for name, shape in members.items()}
     if kind == "last" or "h_prev" in names:
         expected |= state
     return {name: (dtype, shape) for name, shape in expected.items()}
@@ -191,56 +196,51 @@ def groups_of(names: Iterable[str]) -> list[str]:
 
 
 def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
-    """Return the checkpoint in a file. Raises StoreError if anything about it is not right."""
-    arrays, metadata = read_sealed(path, lambda metadata, names: expected_arrays(metadata, names, kind))
+    """Return the checkpoint in a file. Raises StoreError if anything about it is wrong."""
+    arrays, metadata = read_arrays(path, lambda metadata, names: expected_arrays(metadata, names, kind))
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise StoreError(f"{path} holds numbers that are not finite")
     if metadata.get("format") != FORMAT:
         raise StoreError(f"{path} was written by another version of nbrnn")
     try:
-        found, state = decode_metadata(metadata, kind)
-        check_characters(found.alphabet, found.first_character, found.next_character)
-        config = RunConfig.from_dict(found.config)
-    except (ConfigError, *NONSENSE):
+        values, state = decode_metadata(metadata, kind)
+        check_characters(values.alphabet, values.first_character, values.next_character)
+        config = RunConfig.from_dict(values.config)
+    except (ConfigError, *DECODING_ERRORS):
         raise StoreError(f"{path} is damaged or not a file of nbrnn") from None
     groups = {
         group: {name.rpartition(".")[2]: arrays[name] for name in arrays if name.startswith(f"{group}.")}
         for group in groups_of(arrays)
     }
-    looked = groups.pop(LOOKED, {})
+    best_before_end = groups.pop(BEFORE_END, {})
+    fields = msgspec.structs.asdict(values)
+    del fields["format"], fields["config"]
     return Checkpoint(
+        **fields,
         config=config,
-        corpus_sha256=found.corpus_sha256,
-        alphabet=found.alphabet,
-        first_character=found.first_character,
-        update=found.update,
-        epoch=found.epoch,
-        position=found.position,
-        smooth_loss=found.smooth_loss,
         theta={name: arrays[name] for name in NAMES},
-        next_character=found.next_character,
         memory=groups,
         h_prev=arrays.get("h_prev"),
         state=state,
-        looked=looked,
+        best_before_end=best_before_end,
     )
 
 
 def check_characters(alphabet: str, *characters: str | None) -> None:
-    """Raise ValueError unless an alphabet is sorted and distinct, and has each character there is."""
-    sound = alphabet == "".join(sorted(set(alphabet)))
-    if not (sound and all(c is None or (len(c) == 1 and c in alphabet) for c in characters)):
+    """Raise ValueError unless an alphabet is sorted and distinct, and contains these characters."""
+    is_sorted = alphabet == "".join(sorted(set(alphabet)))
+    if not (is_sorted and all(c is None or (len(c) == 1 and c in alphabet) for c in characters)):
         raise ValueError
 
 
 def initial_state(model: Checkpoint, state: State) -> Array:
-    """Return the state (m,) to start a model from: of several the first window's.
+    """Return the state (m,) to start a model from, for B > 1 that of the first window.
 
-    Raises StoreError if none was kept with it.
+    Raises StoreError if none was kept with the model.
     """
     if state == "zero":
         return np.zeros_like(model.theta["b"])
     if model.h_prev is None:
-        raise StoreError("no state was kept with this model: --state zero")
+        raise StoreError("no state was kept with this model: --state zero starts it from h = 0")
     first: Array = model.h_prev.reshape(-1, model.config.hidden)[0]
     return first

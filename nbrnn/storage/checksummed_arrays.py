@@ -1,7 +1,4 @@
-"""How are arrays written and read without trust? As safetensors files with a seal.
-
-The seal is a sha256 over everything, kept among the metadata.
-"""
+"""Arrays in safetensors files, with a checksum over everything among the metadata."""
 
 from __future__ import annotations
 
@@ -15,53 +12,51 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.storage.atomic_files import NONSENSE, opened, write_atomically
+from nbrnn.storage.atomic_files import DECODING_ERRORS, opened, write_atomically
 from nbrnn.typing import Array
 
 ArrayTypes = Mapping[str, tuple[str, tuple[int, ...]]]  # name: safetensors' dtype, shape
 
-LARGEST_HEADER = 2**24  # bytes; ours have some thousand, and some 20 for each epoch
+MAX_HEADER = 2**24  # bytes; ours have some thousand, and some 20 for each epoch
 
 
-def write_sealed(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Replace a safetensors file, with its seal. Raises WriteError."""
-    sealed = {**metadata, "sha256": seal(arrays, metadata)}
-    write_atomically(path, lambda file: write_safetensors(file, arrays, sealed))
+def write_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """Replace a safetensors file, with its checksum. Raises WriteError."""
+    checked = {**metadata, "sha256": checksum(arrays, metadata)}
+    write_atomically(path, lambda file: write_safetensors(file, arrays, checked))
 
 
-def read_sealed(
+def read_arrays(
     path: Path, expect: Callable[[Mapping[str, str], Iterable[str]], ArrayTypes]
 ) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return the arrays and the metadata of a file of `write_sealed`.
+    """Return the arrays and the metadata of a file of `write_arrays`.
 
-    `expect` tells from the metadata and the names of the arrays which there must be, with dtype and
-    shape; nothing is read into memory before the file's own list agrees. Raises StoreError.
+    `expect` returns, from the metadata and the names of the arrays, which arrays there must be, with
+    dtype and shape; nothing is read into memory before the file's own list agrees. Raises StoreError.
     """
     damaged = StoreError(f"{path} is damaged or not a file of nbrnn")
     with opened(path) as file:
         length = file.read(8)
-        if int.from_bytes(length, "little") > LARGEST_HEADER:
+        if int.from_bytes(length, "little") > MAX_HEADER:
             raise damaged
         header = length + file.read(int.from_bytes(length, "little"))
     try:
         with safe_open(path, framework="numpy") as tensors:
             metadata = dict(tensors.metadata() or {})
             expected = expect(metadata, tensors.keys())
-            found = {}
-            for name in tensors.keys():  # noqa: SIM118 (not a mapping)
-                tensor = tensors.get_slice(name)
-                found[name] = (tensor.get_dtype(), tuple(tensor.get_shape()))
-            if found != dict(expected):
+            slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118 (not a mapping)
+            types = {name: (s.get_dtype(), tuple(s.get_shape())) for name, s in slices.items()}
+            if types != dict(expected):
                 raise damaged
             arrays = {name: tensors.get_tensor(name) for name in expected}
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from None
-    except (SafetensorError, ConfigError, *NONSENSE):
+    except (SafetensorError, ConfigError, *DECODING_ERRORS):
         raise damaged from None
     # The header as a whole, since JSON can say the same in other bytes.
     if safetensors_header(arrays, metadata) != header:
         raise damaged
-    if metadata.pop("sha256", None) != seal(arrays, metadata):
+    if metadata.pop("sha256", None) != checksum(arrays, metadata):
         raise damaged
     return arrays, metadata
 
@@ -84,7 +79,7 @@ def safetensors_header(arrays: Mapping[str, Array], metadata: Mapping[str, str])
 
 
 def write_safetensors(file: IO[bytes], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Write arrays and metadata in the safetensors format, always the same bytes for the same.
+    """Write arrays and metadata in the safetensors format, the same content always as the same bytes.
 
     The library's own writer lists the metadata in a random order at each call, and takes the
     memory of an array that is not C-contiguous as if it were.
@@ -94,7 +89,7 @@ def write_safetensors(file: IO[bytes], arrays: Mapping[str, Array], metadata: Ma
         file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
 
 
-def seal(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
+def checksum(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
     """Return the sha256 over the names, types, shapes and bytes of arrays, and the metadata."""
     sha256 = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
     for name, array in sorted(arrays.items()):

@@ -1,4 +1,4 @@
-"""Whose is a folder: another process's, somebody else's, or ours to write in?"""
+"""Lock a folder for one process, and check that it is ours to write in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from nbrnn.errors import LockedError, StoreError, WriteError
 from nbrnn.storage.atomic_files import is_there, is_unfinished
 
 LOCK = ".lock"
-NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)  # errors of a name that no folder can have
+IMPOSSIBLE_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of some network file systems
 
 
 @contextmanager
@@ -23,9 +24,10 @@ def locked(folder: Path, patience: float = 0) -> Iterator[None]:
     """Make a folder this process's own; the lock ends with the process.
 
     Raises LockedError if another process does not leave it within `patience` seconds, StoreError if
-    it cannot be a folder, WriteError if it cannot be written.
+    it cannot be a folder, WriteError if it cannot be written or locked.
     """
-    lock = FileLock(folder / LOCK, timeout=patience)
+    # A file that only marks the lock, the fallback of filelock, would outlive a killed process.
+    lock = FileLock(folder / LOCK, timeout=patience, fallback_to_soft=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         check_lock(folder / LOCK)
@@ -35,7 +37,11 @@ def locked(folder: Path, patience: float = 0) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError):
         raise StoreError(f"{folder} is a file, or below one: give a folder") from None
     except OSError as error:
-        kind = StoreError if error.errno in NO_NAME else WriteError
+        if error.errno in NO_LOCKS:
+            raise WriteError(
+                f"{folder} is on a file system without locks: give a folder on another"
+            ) from None
+        kind = StoreError if error.errno in IMPOSSIBLE_NAME else WriteError
         raise kind(f"cannot write in {folder}: {error.strerror or error}") from None
     try:
         yield
@@ -44,7 +50,7 @@ def locked(folder: Path, patience: float = 0) -> Iterator[None]:
 
 
 def check_lock(path: Path) -> None:
-    """Raise StoreError for a lock that leads elsewhere: older filelocks empty what is there."""
+    """Raise StoreError for a lock that is a link, hard or symbolic, or no regular file."""
     with suppress(FileNotFoundError):
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
@@ -52,7 +58,7 @@ def check_lock(path: Path) -> None:
 
 
 def is_empty_but_for(folder: Path, name: str) -> bool:
-    """Whether a folder, which need not exist, holds at most our lock and an unfinished file `name`.
+    """Return whether a folder is missing, or holds at most our lock and an unfinished file `name`.
 
     Raises StoreError if it cannot be read.
     """
@@ -65,10 +71,7 @@ def is_empty_but_for(folder: Path, name: str) -> bool:
 
 
 def check_folders(named: Path, folder: Path) -> None:
-    """Raise StoreError where a folder on the way from the one that a user named is a link, or a file.
-
-    `folder` is below `named`, or the same; what is not there yet is no error.
-    """
+    """Raise StoreError where a link, or a file, lies between a named folder and one below it."""
     place = named
     for part in folder.relative_to(named).parts:
         place /= part

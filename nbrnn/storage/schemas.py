@@ -1,4 +1,4 @@
-"""What is said of a run and of a sweep in their files, as types that reading decodes strictly."""
+"""What the files of a run and of a sweep hold, as types that are decoded strictly."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from nbrnn.corpus import Description
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Status = Literal["running", "finished", "interrupted", "diverged", "failed", "imported", "dropped"]
 
-DONE: tuple[Status, ...] = ("finished", "diverged", "imported")  # which do not go on
+DONE: tuple[Status, ...] = ("finished", "diverged", "imported")  # which do not resume
 COMPLETE: tuple[Status, ...] = ("finished", "imported")  # which have their final model
 FAILURES: tuple[Status, ...] = ("diverged", "failed")
-DROPPED: Status = "dropped"  # of a run as its sweep sees it; to itself it is finished, only shorter
+DROPPED: Status = "dropped"  # as its sweep sees a run; its own summary says `finished`
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """What came out of a run so far: `summary.json`. None is what it has not, or what is not finite.
+    """The result of a run so far: `summary.json`. None stands for what is missing or not finite.
 
-    Smooth losses are nats per window (of the mean loss: per character), of the last update and of the
-    best model. Scores are nats per character over the first characters of the text, read once from h = 0
-    on: of the best and the last model, and of one that knows how often each character occurs. The same
-    over the held-out text are `validation_...`, also of a model that knows how often pairs do.
+    Smooth losses are in nats per window (with the mean loss: per character), after the last update and
+    at the best model. Scores are nats per character over the first characters of the text, read once
+    from h = 0: of the best and the last model, and of the unigram baseline. `validation_...` are the
+    same over the held-out text, also of the bigram baseline.
     """
 
     status: Status
@@ -58,7 +58,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     @property
     def is_lost_from_zero(self) -> bool:
-        """Whether the best model, started from h = 0, is worse than counting, against its smooth loss.
+        """Return whether the best model, from h = 0, is worse than unigrams, unlike its smooth loss.
 
         The dynamics may have several attractors, and h = 0 lead to another than training followed.
         """
@@ -67,12 +67,12 @@ class Summary(Struct, frozen=True, kw_only=True):
         return best > unigram > smooth
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values; what only some ends have is left out of the others."""
+        """Return plain values, without the optional fields that are None."""
         values = msgspec.structs.asdict(self)
-        return {name: v for name, v in values.items() if v is not None or name not in OF_SOME_ENDS}
+        return {name: v for name, v in values.items() if v is not None or name not in OPTIONAL_FIELDS}
 
 
-OF_SOME_ENDS = (
+OPTIONAL_FIELDS = (
     *("score_characters", "score_best", "score_final", "score_unigram"),
     *("validation_characters", "validation_best", "validation_final"),
     *("validation_unigram", "validation_bigram"),
@@ -81,7 +81,7 @@ OF_SOME_ENDS = (
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """A text that the model of some update wrote: a line of `samples.jsonl`."""
+    """A sample of the model after an update: a line of `samples.jsonl`."""
 
     update: Count
     epoch: Count
@@ -109,8 +109,8 @@ class ValidationRow(NamedTuple):
     loss: float
 
 
-class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """With what a run was started: `env.json`, with later starts of the same run in `resumed`."""
+class Environment(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The software and the machine of a run: `env.json`, with those of each resumption in `resumed`."""
 
     nbrnn: str
     python: str
@@ -124,14 +124,14 @@ class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):
     git_commit: str | None
     command: list[str]
     started: str
-    resumed: list[Start] = []
+    resumed: list[Environment] = []
 
 
-class Standing(Struct, frozen=True, kw_only=True):
-    """How a configuration stood in a round: the mean of the best losses of its runs after `update`.
+class HalvingLoss(Struct, frozen=True, kw_only=True):
+    """The loss of a configuration in a round: the mean of the best losses of its runs up to `update`.
 
-    In nats per character, held-out where all runs hold text out, else smooth; None where a run has none,
-    because it diverged.
+    In nats per character, held-out where all runs hold text out, else smooth; None where a run diverged
+    before its first loss.
     """
 
     runs: list[str]
@@ -142,25 +142,25 @@ class Standing(Struct, frozen=True, kw_only=True):
 class Round(Struct, frozen=True, kw_only=True):
     """What successive halving decided, the lowest loss first.
 
-    `share` of the updates is what was aimed at: the next look of each run is the `update` of a standing.
+    `share` of the updates is the aim; the `update` of a configuration is the next one with a loss.
     """
 
     share: float
-    kept: list[Standing]
-    dropped: list[Standing]
+    kept: list[HalvingLoss]
+    dropped: list[HalvingLoss]
 
     @property
     def dropped_runs(self) -> set[str]:
-        """The ids of the runs that do not go on."""
-        return {run_id for standing in self.dropped for run_id in standing.runs}
+        """The ids of the runs that are dropped."""
+        return {run_id for configuration in self.dropped for run_id in configuration.runs}
 
 
 class Halving(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the worse configurations of a sweep are dropped, and what was decided so far.
 
-    In each round the best of them, one in `rate`, go on to `rate` times as many updates. `start` is the
-    smallest share of the updates after which any are dropped; without it as many rounds come before the
-    last one as leave a single configuration, where runs are looked at often enough.
+    After each round the best of them, one in `rate`, continue to `rate` times as many updates. `start`
+    is the smallest share of the updates after which any are dropped; without it there are as many rounds
+    as leave a single configuration for the last one, where runs have losses often enough.
     """
 
     rate: int
@@ -169,7 +169,7 @@ class Halving(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SweepRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a sweep was asked for: an entry of `sweep.json`."""
+    """What a user asked of a sweep: an entry of `sweep.json`."""
 
     corpus: Description
     settings: dict[str, list[Any]]
@@ -180,14 +180,14 @@ class SweepRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     command: list[str]
     halving: Halving | None = None
 
-    def is_as(self, other: SweepRequest) -> bool:
-        """Whether the same is asked for, whatever was typed and decided since."""
-        return self.asked() == other.asked()
+    def is_same_as(self, other: SweepRequest) -> bool:
+        """Return whether two requests differ at most in the typed command and the decisions since."""
 
-    def asked(self) -> SweepRequest:
-        """Return what is asked for alone."""
-        halving = self.halving and msgspec.structs.replace(self.halving, rounds=[])
-        return msgspec.structs.replace(self, command=[], halving=halving)
+        def compared(request: SweepRequest) -> SweepRequest:
+            halving = request.halving and msgspec.structs.replace(request.halving, rounds=[])
+            return msgspec.structs.replace(request, command=[], halving=halving)
+
+        return compared(self) == compared(other)
 
 
 class SweepFile(Struct, frozen=True, kw_only=True):

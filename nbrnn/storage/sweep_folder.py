@@ -1,23 +1,26 @@
-"""What does a sweep leave on disk, besides its runs?"""
+"""The folder of a sweep, and how a sweep sees runs that successive halving made shorter."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+from msgspec import structs
 
-from nbrnn.config import SCHEMA
+from nbrnn.config import SCHEMA, RunConfig
 from nbrnn.errors import LockedError, NbrnnError, StoreError
 from nbrnn.storage.atomic_files import delete_unfinished, is_there, read_json, write_json
 from nbrnn.storage.folder_locks import LOCK, check_folders, is_empty_but_for, locked
-from nbrnn.storage.halved import Wanted, wanted_of
 from nbrnn.storage.run_folder import RunFolder
-from nbrnn.storage.schemas import SweepFile, SweepRequest
+from nbrnn.storage.schemas import DROPPED, Summary, SweepFile, SweepRequest
 
 SWEEP = "sweep.json"
 RUNS = "runs"
 REPORT = "report"
+LENGTHS = ("epochs", "updates")
 
 
 class SweepFolder:
@@ -32,10 +35,10 @@ class SweepFolder:
     def locked(self) -> AbstractContextManager[None]:
         """Make the sweep this process's own, as `locked` does. Raises StoreError for runs elsewhere."""
         check_folders(self.path, self.path / RUNS)
-        return locked(self.path, patience=0.5)  # who only looks whether it is at work is soon gone
+        return locked(self.path, patience=0.5)  # a process that only asks `is_at_work` is soon gone
 
     def is_at_work(self) -> bool:
-        """Whether a process is at work here; no lock is made to find out."""
+        """Return whether a process is at work here, without making a lock."""
         if not is_there(self.path / LOCK):
             return False
         try:
@@ -47,11 +50,11 @@ class SweepFolder:
             return False
 
     def is_sweep(self) -> bool:
-        """Whether a sweep was begun here."""
+        """Return whether a sweep was started here."""
         return is_there(self.path / SWEEP)
 
     def is_free(self) -> bool:
-        """Whether nothing is here but our lock, and a request that was never written to its end."""
+        """Return whether nothing is here but our lock and an unfinished sweep.json."""
         return is_empty_but_for(self.path, SWEEP)
 
     def check_run(self, run_id: str) -> None:
@@ -64,48 +67,90 @@ class SweepFolder:
 
     @property
     def report(self) -> Path:
-        """Where the sweep's report is."""
+        """The folder of the sweep's report."""
         return self.path / REPORT
 
     def runs(self) -> list[RunFolder]:
-        """Return the folders of all runs that were begun, sorted by name."""
+        """Return the folders of all runs that were started, sorted by name."""
         folders = (RunFolder(path) for path in sorted((self.path / RUNS).glob("*")))
         return [folder for folder in folders if folder.is_run()]
 
-    def add_request(self, request: SweepRequest) -> None:
-        """Add to sweep.json what is asked for, unless the same was asked before. Raises StoreError."""
-        requests = self.read_requests() if self.is_sweep() else []
-        if not any(old.is_as(request) for old in requests):
-            self.write_requests([*requests, request])
-
-    def replace_request(self, request: SweepRequest) -> None:
-        """Replace what was decided since the same was asked for. Raises StoreError."""
-        requests = self.read_requests()
-        self.write_requests([request if old.is_as(request) else old for old in requests])
+    def read_requests(self) -> list[SweepRequest]:
+        """Return the requests in sweep.json. Raises StoreError."""
+        path = self.path / SWEEP
+        content = read_json(path, SweepFile)
+        if content.schema != SCHEMA:
+            raise StoreError(f"{path} was written by another version of nbrnn")
+        return content.requests
 
     def write_requests(self, requests: list[SweepRequest]) -> None:
         """Write sweep.json."""
         delete_unfinished(self.path, [SWEEP])
         write_json(self.path / SWEEP, msgspec.to_builtins(SweepFile(schema=SCHEMA, requests=requests)))
 
-    def wanted(self) -> dict[str, Wanted]:
-        """Return by id what is wanted of runs that successive halving may have made shorter.
+    def add_request(self, request: SweepRequest) -> None:
+        """Add a request to sweep.json, unless it holds the same. Raises StoreError."""
+        requests = self.read_requests() if self.is_sweep() else []
+        if not any(old.is_same_as(request) for old in requests):
+            self.write_requests([*requests, request])
 
-        Nothing where sweep.json cannot be read.
-        """
-        with suppress(StoreError):
-            return wanted_of(self.read_requests()) if self.is_sweep() else {}
-        return {}
+    def replace_request(self, request: SweepRequest) -> None:
+        """Replace the same request by one with other decisions. Raises StoreError."""
+        requests = self.read_requests()
+        self.write_requests([request if old.is_same_as(request) else old for old in requests])
 
     def with_decisions(self, request: SweepRequest) -> SweepRequest:
-        """Return a request as it stands here, if the same was asked before. Raises StoreError."""
+        """Return the same request as in sweep.json, with its decisions. Raises StoreError."""
         requests = self.read_requests() if self.is_sweep() else []
-        return next((old for old in requests if old.is_as(request)), request)
+        return next((old for old in requests if old.is_same_as(request)), request)
 
-    def read_requests(self) -> list[SweepRequest]:
-        """Return what was asked for. Raises StoreError."""
-        path = self.path / SWEEP
-        found = read_json(path, SweepFile)
-        if found.schema != SCHEMA:
-            raise StoreError(f"{path} was written by another version of nbrnn")
-        return found.requests
+    def requested_lengths(self) -> dict[str, RequestedLength]:
+        """Return, by id, the lengths of runs that successive halving may have made shorter.
+
+        Nothing where sweep.json cannot be read. The last request that names a run counts: one without
+        halving wants all of them whole.
+        """
+        lengths: dict[str, RequestedLength] = {}
+        requests: list[SweepRequest] = []
+        with suppress(StoreError):
+            requests = self.read_requests() if self.is_sweep() else []
+        for request in requests:
+            if request.halving is None:
+                again = lengths.keys() & request.runs
+                lengths |= {run_id: lengths[run_id]._replace(dropped=False) for run_id in again}
+                continue
+            dropped = {run_id for one in request.halving.rounds for run_id in one.dropped_runs}
+            epochs, updates = ((request.settings.get(name) or [None])[0] for name in LENGTHS)
+            for run_id in request.runs:
+                lengths[run_id] = RequestedLength(epochs, updates, run_id in dropped)
+        return lengths
+
+
+class RequestedLength(NamedTuple):
+    """The length that a sweep with successive halving asks of a run, and whether it dropped the run."""
+
+    epochs: int | None
+    updates: int | None
+    dropped: bool
+
+    def apply(self, config: RunConfig, summary: Summary, characters: int) -> tuple[RunConfig, Summary]:
+        """Return the requested settings, and the summary as the sweep sees it, of a run that is shorter.
+
+        Its own summary says `finished` when a round is. To the sweep the run is then dropped, or
+        interrupted until all runs of the round are there.
+        """
+        whole = replace(config, epochs=self.epochs, updates=self.updates)
+        if config.length(characters) >= whole.length(characters):
+            return config, summary
+        if summary.status == "finished":
+            summary = structs.replace(summary, status=DROPPED if self.dropped else "interrupted")
+        return whole, summary
+
+
+def summary_in_sweep(folder: RunFolder, requested: RequestedLength | None) -> Summary:
+    """Return the summary of a run as its sweep sees it. Raises StoreError."""
+    summary = folder.read_summary()
+    if requested is not None:
+        config, corpus = folder.read_config()
+        _, summary = requested.apply(config, summary, corpus.characters)
+    return summary

@@ -11,7 +11,7 @@ import numpy as np
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
-from nbrnn.runs.training_state import LOOK_EVERY, Training, make_ready
+from nbrnn.runs.training_state import LOG_EVERY, Training, prepare_kernels
 from nbrnn.sweeps.job import Job
 
 TRIAL_SECONDS = 0.2  # of training, for each network that is timed
@@ -51,12 +51,13 @@ def update_work(config: RunConfig, corpus: Corpus) -> float:
 
 def update_seconds(config: RunConfig, corpus: Corpus) -> float:
     """Train for a moment, with the kernels ready; return the seconds of an update."""
-    make_ready(config)
+    prepare_kernels(config)
     training = Training(replace(config, eta=SAFE_ETA), corpus)
     training.advance(1)  # fills the caches
     start, size, seconds = time.perf_counter(), 1, 0.0
     while seconds < TRIAL_SECONDS and not training.diverged:
-        training.advance(min(size, training.updates_per_epoch - training.window))
+        left = training.updates_per_epoch - training.update % training.updates_per_epoch
+        training.advance(min(size, left))
         seconds, size = time.perf_counter() - start, 2 * size
     return seconds / max(1, training.update - 1)
 
@@ -82,7 +83,7 @@ def folder_bytes(config: RunConfig, corpus: Corpus) -> int:
     copies = MODELS + len(RULES[OPTIMIZERS[config.optimizer]].memory)
     return (
         copies * (m * (m + 2 * K + 1) + K) * np.dtype(config.dtype).itemsize
-        + updates // LOOK_EVERY * METRICS_BYTES
+        + updates // LOG_EVERY * METRICS_BYTES
         + evaluations(config, len(corpus)) * VALIDATION_BYTES
         + (1 + updates // every if every else 0) * (config.sample_length + SAMPLE_BYTES)
         + sum(array.nbytes for array in corpus.counts(config.trained_on(len(corpus))).values())

@@ -108,7 +108,7 @@ class DaskBackend:
         self.observers[job.run_id] = observer
         folder = RunFolder(job.folder)
         try:
-            folder.refuse_strangers()
+            folder.check_owner()
             with locked(folder.path, LOCK_SECONDS):
                 return self.run_until_done(job, folder, stop, force)
         except (distributed.CancelledError, CommClosedError):

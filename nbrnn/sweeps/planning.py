@@ -10,10 +10,9 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
 from nbrnn.naming import run_id
 from nbrnn.runs.run import check_length, done_summary
-from nbrnn.storage.halved import Wanted, summary_seen
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import Halving, Summary, SweepRequest
-from nbrnn.storage.sweep_folder import SweepFolder
+from nbrnn.storage.sweep_folder import RequestedLength, SweepFolder, summary_in_sweep
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job
 
@@ -77,10 +76,10 @@ def summary_if_reached(folder: RunFolder, job: Job, characters: int) -> Summary 
     return None
 
 
-def status_before(job: Job, wanted: Wanted | None = None) -> str:
+def status_before(job: Job, wanted: RequestedLength | None = None) -> str:
     """Return the status in which a run was left; `new` if it was not started."""
     folder = RunFolder(job.folder)
     try:
-        return summary_seen(folder, wanted).status if folder.is_run() else "new"
+        return summary_in_sweep(folder, wanted).status if folder.is_run() else "new"
     except StoreError:
         return "damaged"

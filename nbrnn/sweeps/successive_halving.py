@@ -15,10 +15,10 @@ from msgspec import structs
 
 from nbrnn.config import RunConfig, check_range
 from nbrnn.errors import ConfigError
-from nbrnn.runs.training_state import LOOK_EVERY
+from nbrnn.runs.training_state import LOG_EVERY
 from nbrnn.storage.append_logs import Validation, best_after
 from nbrnn.storage.run_folder import RunFolder
-from nbrnn.storage.schemas import DROPPED, Halving, Round, Standing, Summary
+from nbrnn.storage.schemas import DROPPED, Halving, HalvingLoss, Round, Summary
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job
 
@@ -105,7 +105,7 @@ class HalvingRounds:
         full = config.length(self.characters)
         if number == 0 or self.halving is None:
             return full
-        every = LOOK_EVERY
+        every = LOG_EVERY
         if config.validation:
             every = config.updates_per_look(self.characters) or 1
         smallest: int = max(math.ceil(full / self.halving.rate**number), config.warmup)
@@ -185,7 +185,7 @@ class HalvingRounds:
             losses = [loss_after(job, length, held_out, self.characters) for job in jobs]
             known = [loss for loss in losses if loss is not None]
             mean = math.fsum(known) / len(known) if known else math.inf
-            standing = Standing(
+            standing = HalvingLoss(
                 runs=[job.run_id for job in jobs],
                 update=length,
                 loss=mean if len(known) == len(jobs) else None,

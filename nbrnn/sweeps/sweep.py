@@ -18,7 +18,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError, install_command
 from nbrnn.runs.finalize import draw_loss
 from nbrnn.runs.observer import Observer, Progress
-from nbrnn.runs.training_state import make_ready
+from nbrnn.runs.training_state import prepare_kernels
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DONE, DROPPED, FAILURES, Halving, Round, Summary, SweepRequest
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -191,7 +191,7 @@ def started_backend(
             yield dask.run, MAX_SUBMITTED
         return
     for job in jobs:
-        make_ready(job.config)
+        prepare_kernels(job.config)
     if backend == "loky":
         from nbrnn.sweeps.loky_backend import LokyBackend
 

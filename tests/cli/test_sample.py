@@ -9,13 +9,13 @@ from harness import one_line_error
 from nbrnn.cli.sample import print_below, show
 from nbrnn.escaping import visible, visible_pieces
 from nbrnn.runs.model import Model
-from nbrnn.runs.sampling import pieces
+from nbrnn.runs.sampling import sample_in_pieces
 
 
 def test_pieces_are_the_text(run_folder):
     model = Model(run_folder)
     for piece in (1, 7, 1000):
-        found = list(pieces(model.checkpoint, 30, seed=2, prime="Jane", piece=piece))
+        found = list(sample_in_pieces(model.checkpoint, 30, seed=2, prime="Jane", piece_length=piece))
         assert "".join(found) == model.sample(30, seed=2, prime="Jane")
         assert len(found) == -(-30 // piece)
 

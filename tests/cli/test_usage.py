@@ -54,7 +54,7 @@ def test_options_out_of_range(usage_error, text_file, option, values):
     ("arguments", "said"),
     [
         (["train", "nothing.txt"], "nothing.txt"),
-        (["train", "/"], "folder"),
+        (["train", "."], "folder"),
         (["train", ""], "folder"),
         (["train", "--epochs", "1", "--updates", "1"], "not both"),
         (["train", "{text}", "--epochs", "100001"], "100,000 epochs"),
@@ -145,8 +145,14 @@ def test_a_folder_that_cannot_be_written(nbrnn, text_file, tmp_path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
     if os.geteuid() == 0:
-        pytest.skip("no folder is closed to root")
+        pytest.skip("no folder is closed to root: run the test as another user")
     assert "cannot write in" in one_line_error(nbrnn("train", text_file, "--out", closed, code=1))
+
+
+def test_a_line_end_in_the_name_of_a_folder_leaves_one_line(nbrnn, text_file, tmp_path):
+    (tmp_path / "a file").write_text("")
+    line = one_line_error(nbrnn("train", text_file, "--out", "a file/new\nrun", code=2))
+    assert "is a file, or below one" in line
 
 
 @pytest.mark.parametrize(

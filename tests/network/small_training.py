@@ -5,7 +5,7 @@ import numpy as np
 from nbrnn.network import training_kernels
 from nbrnn.network.layout import Carry, History, Layout, Plan
 from nbrnn.network.optimizers import AdaGrad
-from nbrnn.runs.training_state import looks
+from nbrnn.runs.training_state import logged_updates
 
 
 class Setup:
@@ -27,7 +27,7 @@ class Setup:
         real = self.layout.dtype.type
         optimizer = AdaGrad(real(eta), real(epsilon))
         first = self.carry.update
-        history = History.empty(updates, looks(first, first + updates))
+        history = History.empty(updates, logged_updates(first, first + updates))
         plan = in_order(self.codes, self.T, 1, first, updates, real(eta))
         self.carry = training_kernels.train(
             self.buffers, optimizer, real(clip), real(1), self.codes, plan, self.carry, history

@@ -18,7 +18,7 @@ from msgspec import structs
 from nbrnn.reports.page import library
 from nbrnn.reports.report import report
 from nbrnn.reports.writing import files_of_several
-from nbrnn.storage.append_logs import GROWING, METRICS
+from nbrnn.storage.append_logs import LOGS, METRICS
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import MetricsRow
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -177,7 +177,7 @@ def test_a_report_while_the_sweep_runs(corpus, tmp_path):
     lists = {**SMALL, "epochs": "100", "sigma": "0.01,0.1", "seed": "0"}
     sweep(grid(lists), corpus, SweepFolder(tmp_path), jobs=1, stop=lambda: next(counts, 9) > 2)
     (run,) = SweepFolder(tmp_path).runs()
-    run.append_series({METRICS: GROWING[METRICS].encode([MetricsRow(100, 0, 80.0, 80.0)])})
+    run.append_to_logs({METRICS: LOGS[METRICS].encode([MetricsRow(100, 0, 80.0, 80.0)])})
     written = report([tmp_path], tmp_path / "report", refresh=10)
     assert written.results.configurations["unfinished"].tolist() == [1]
     assert "loss.png" in written.files

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import hostile_files
 import pytest
-from harness import one_line_error
+from harness import DATA, copy_old, one_line_error
 
 from nbrnn.errors import WriteError
 from nbrnn.reports.report import report
 from nbrnn.storage.folder_locks import LOCK
-
-DATA = Path(__file__).parents[1] / "data" / "0.1"
 
 pytestmark = [
     pytest.mark.timeout(60),  # which only a hang takes
@@ -22,7 +20,7 @@ pytestmark = [
 
 @pytest.fixture
 def run(tmp_path):
-    return shutil.copytree(DATA / "run", tmp_path / "run")
+    return copy_old("run", tmp_path / "run")
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
 from nbrnn.network.layout import Layout, generator
 from nbrnn.runs.run import run
-from nbrnn.runs.window_order import Windows, learning_rates
+from nbrnn.runs.schedules import learning_rates
+from nbrnn.runs.training_state import Training
+from nbrnn.runs.window_order import WindowOrder
 from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -95,53 +97,53 @@ def test_so_are_runs_with_other_settings(short, tmp_path, settings):
 # ---------------------------------------------------------------- orders and learning rates
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("kind", ORDERS)
 @pytest.mark.parametrize(("N", "T", "batch"), [(407, 10, 1), (407, 10, 3), (1000, 7, 4), (31, 10, 3)])
-def test_an_order_is_that_of_a_plain_loop(order, N, T, batch):
-    pieces = {"chunks": 3} if order == "chunks" else {}
-    config = RunConfig(order=order, seq_length=T, batch=batch, seed=3, **pieces)
-    windows = Windows(config, N)
+def test_an_order_is_that_of_a_plain_loop(kind, N, T, batch):
+    pieces = {"chunks": 3} if kind == "chunks" else {}
+    config = RunConfig(order=kind, seq_length=T, batch=batch, seed=3, **pieces)
+    order = WindowOrder(config, N)
     for epoch in (0, 1, 5):
         expected = epoch_of(config, N, epoch)
-        starts, fresh = windows.of(epoch * windows.per_epoch, windows.per_epoch)
-        assert [[*zip(*rows, strict=True)] for rows in zip(starts, fresh, strict=True)] == expected
+        starts, is_reset = order.windows(epoch * order.per_epoch, order.per_epoch)
+        assert [[*zip(*rows, strict=True)] for rows in zip(starts, is_reset, strict=True)] == expected
 
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_the_order_of_an_epoch_is_that_of_seed_and_number_alone(order, batch):
     config = RunConfig(**chunked({"order": order, "batch": batch}), seq_length=10)
-    whole = Windows(config, 407)
-    epochs = [whole.of(epoch * whole.per_epoch, whole.per_epoch) for epoch in range(4)]
-    jumping = Windows(config, 407)
+    whole = WindowOrder(config, 407)
+    epochs = [whole.windows(epoch * whole.per_epoch, whole.per_epoch) for epoch in range(4)]
+    jumping = WindowOrder(config, 407)
     for epoch, first, count in ((3, 5, 4), (0, 0, 1), (3, 12, 1), (2, 3, 7), (1, 11, 2)):
-        found = jumping.of(epoch * whole.per_epoch + first, count)
+        found = jumping.windows(epoch * whole.per_epoch + first, count)
         for of_call, of_epoch in zip(found, epochs[epoch], strict=True):
             assert np.array_equal(of_call, of_epoch[first : first + count])
-    other = Windows(RunConfig(**{**config.to_dict(), "seed": 1, "epochs": 7}), 407)
+    other = WindowOrder(RunConfig(**{**config.to_dict(), "seed": 1, "epochs": 7}), 407)
     same_for_all = order == "sequential"
-    for starts, _ in (epochs[1], other.of(0, whole.per_epoch)):
+    for starts, _ in (epochs[1], other.windows(0, whole.per_epoch)):
         assert np.array_equal(starts, epochs[0][0]) == same_for_all
 
 
 def test_windows_anywhere_are_within_the_text_and_read_from_zero():
-    windows = Windows(RunConfig(order="random", seq_length=3, batch=2), 13)
-    starts, fresh = zip(*(windows.of(2 * epoch, 2) for epoch in range(100)), strict=True)
+    order = WindowOrder(RunConfig(order="random", seq_length=3, batch=2), 13)
+    starts, is_reset = zip(*(order.windows(2 * epoch, 2) for epoch in range(100)), strict=True)
     assert Counter(np.ravel(starts)).keys() == set(range(10))  # the last one is of 9 to 11, before 12
-    assert np.all(fresh)
+    assert np.all(is_reset)
 
 
 @pytest.mark.parametrize(("N", "T", "L"), [(401, 10, 7), (407, 10, 40), (407, 10, 1), (1000, 3, 100)])
 def test_pieces_are_whole_and_each_window_comes_once_an_epoch(N, T, L):
-    windows = Windows(RunConfig(order="chunks", chunks=L, seq_length=T), N)
+    order = WindowOrder(RunConfig(order="chunks", chunks=L, seq_length=T), N)
     for epoch in range(3):
-        starts, fresh = (a[:, 0] for a in windows.of(epoch * windows.per_epoch, windows.per_epoch))
+        starts, is_reset = (a[:, 0] for a in order.windows(epoch * order.per_epoch, order.per_epoch))
         assert sorted(starts) == [*range(0, (N - 1) // T * T, T)]
-        assert fresh.sum() == L
-        assert fresh[0]
-        for (before, after), is_fresh in zip(itertools.pairwise(starts), fresh[1:], strict=True):
+        assert is_reset.sum() == L
+        assert is_reset[0]
+        for (before, after), is_fresh in zip(itertools.pairwise(starts), is_reset[1:], strict=True):
             assert is_fresh or after == before + T
-        lengths = np.diff([*np.flatnonzero(fresh), fresh.size])
+        lengths = np.diff([*np.flatnonzero(is_reset), is_reset.size])
         assert lengths.max() - lengths.min() <= 1
 
 
@@ -267,6 +269,24 @@ def test_stopping_and_going_on_changes_nothing(short, tmp_path, undisturbed, kin
     assert stops > 2
     assert (bits_of(tmp_path, config), outcome(summary)) == undisturbed(kind)
     assert run(config, short, tmp_path) == summary
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "schedule" not in KINDS[kind]])
+def test_a_diverged_run_keeps_its_last_finite_moment(short, tmp_path, monkeypatch, kind):
+    is_finite = Training.is_finite
+    monkeypatch.setattr(Training, "is_finite", lambda self: self.update <= 133 and is_finite(self))
+    options = {}, {"chunk": 7}, {"checkpoint_seconds": 0, "chunk": 13}
+    results = []
+    for number, how in enumerate(options):
+        summary = run(config_of(kind), short, tmp_path / str(number), **how)
+        assert summary.status == "diverged"
+        results.append((bits_of(tmp_path / str(number), config_of(kind)), outcome(summary)))
+    assert results[1:] == results[:1] * 2
+    run(config_of(kind, 133), short, tmp_path / "133")
+    last, expected = (RunFolder(tmp_path / name).read_checkpoint("last") for name in ("0", "133"))
+    assert last.update == 133
+    for name, array in expected.arrays().items():
+        assert name.startswith("best.") or np.array_equal(last.arrays()[name], array)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "schedule" not in KINDS[kind]])

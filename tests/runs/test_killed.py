@@ -11,6 +11,7 @@ from harness import SERIES, bits
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError
+from nbrnn.runs.finalize import draw_loss
 from nbrnn.runs.run import run
 from nbrnn.storage.run_folder import RunFolder
 
@@ -43,16 +44,16 @@ HELD_OUT = (*SERIES, "validation.csv")
 
 @pytest.mark.parametrize("kind", ["held out", "scheduled"])
 def test_kills_change_nothing_of_other_kinds_of_runs(corpus, text_file, tmp_path, fork, kind):
-    rng, folder, config = random.Random(1), tmp_path / "killed", RunConfig(updates=900, **KINDS[kind])
-    kills = 0
-    while kills < 12:
+    rng, folder = random.Random(1), tmp_path / "killed"
+    config = RunConfig(updates=6000, **KINDS[kind])  # 2000 checkpoints: no child comes to the end
+    for _ in range(12):
+        chunks = rng.randrange(1, 30)
         child = fork(
-            child_processes.train_for_ever, str(text_file), folder, rng.randrange(1, 30), kind, 900
+            child_processes.train_for_ever, str(text_file), folder, chunks, kind, config.updates
         )
         child.hear()
         assert child.kill() == -signal.SIGKILL
-        kills += 1
-    assert 100 < RunFolder(folder).read_checkpoint("last").update < 900
+    assert 100 < RunFolder(folder).read_checkpoint("last").update < config.updates
     run(config, corpus, folder)
     run(config, corpus, tmp_path / "undisturbed")
     assert bits(folder, HELD_OUT) == bits(tmp_path / "undisturbed", HELD_OUT)
@@ -107,6 +108,17 @@ def test_an_extension_that_is_killed_at_each_step_goes_on_the_next_time(
         assert bits(folder) == bits(undisturbed), f"killed at step {step}"
         step += 1
     assert step > 20
+
+
+def test_a_kill_while_the_picture_is_drawn_leaves_nothing(text_file, tmp_path, fork):
+    folder = RunFolder(tmp_path / "run")
+    child = fork(child_processes.train_until_drawing, str(text_file), folder.path)
+    assert child.wait() == -signal.SIGKILL
+    assert len(list(folder.path.glob("loss.png.*.tmp"))) == 1
+    assert folder.read_summary().status == "finished"
+    draw_loss(folder)
+    assert folder.has_plot()
+    assert not list(folder.path.glob("*.tmp"))
 
 
 def test_a_lock_dies_with_its_process(corpus, text_file, tmp_path, fork):

@@ -15,7 +15,7 @@ from nbrnn.errors import CorpusError, StoreError
 from nbrnn.network.layout import Layout, generator
 from nbrnn.runs.observer import Observer
 from nbrnn.runs.run import run
-from nbrnn.runs.training_state import looks
+from nbrnn.runs.training_state import logged_updates
 from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -61,8 +61,11 @@ def test_the_files_say_what_happened(corpus, undisturbed):
     metrics = folder.read_metrics()
     assert metrics.update.tolist() == [1, 100, 200, 300, 400, 500, 600, 700]
     assert metrics.epoch.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    looked = [*zip(metrics.smooth_loss, metrics.update, strict=True), (summary.smooth_loss_final, 730)]
-    assert (summary.smooth_loss_best, summary.best_update) == min(looked)
+    candidates = [
+        *zip(metrics.smooth_loss, metrics.update, strict=True),
+        (summary.smooth_loss_final, 730),
+    ]
+    assert (summary.smooth_loss_best, summary.best_update) == min(candidates)
     nats = summary.smooth_loss_final / 25
     assert summary.nats_per_character_final == nats
     assert summary.bits_per_character_final == pytest.approx(nats / np.log(2))
@@ -119,8 +122,8 @@ def test_epoch_means_and_samples_are_those_of_the_naive_program(tmp_path):
         (100, 300, [200, 300]),
     ],
 )
-def test_looks(first, last, shown):
-    assert looks(first, last) == shown
+def test_the_updates_with_a_row_in_the_metrics(first, last, shown):
+    assert logged_updates(first, last) == shown
 
 
 def test_zero_updates_write_the_start(corpus, tmp_path):

@@ -117,9 +117,9 @@ def test_the_last_update_is_a_candidate_for_the_best(corpus, tmp_path):
     )
     last, best = folder.read_checkpoint("last"), folder.read_checkpoint("best")
     assert all(np.array_equal(best.theta[name], last.theta[name]) for name in best.theta)
-    looked = naive_model(corpus, 100)
-    assert np.abs(last.looked["W"] - looked[0]["W"]).max() < 1e-9
-    assert np.abs(last.looked["h_prev"] - looked[1]).max() < 1e-9
+    before_end = naive_model(corpus, 100)
+    assert np.abs(last.best_before_end["W"] - before_end[0]["W"]).max() < 1e-9
+    assert np.abs(last.best_before_end["h_prev"] - before_end[1]).max() < 1e-9
 
 
 def test_an_end_in_between_leaves_no_trace_in_a_longer_run(corpus, tmp_path):

@@ -4,12 +4,12 @@ import json
 import random
 import shutil
 import warnings
-from pathlib import Path
+from collections import Counter
 
 import pytest
+from harness import DATA, TEXT, copy_old
 
-DATA = Path(__file__).parents[1] / "data" / "0.1"
-TEXT = DATA / "moor.txt"
+from nbrnn.storage.run_folder import RunFolder
 
 VALUES = [
     "null", "true", "-1", "0", "1.5", "1e400", "-1e308", "1" + "0" * 400, "9" * 5000, "NaN",
@@ -17,21 +17,8 @@ VALUES = [
     "18446744073709551616",
 ]  # fmt: skip
 CELLS = [
-    "nan",
-    "inf",
-    "-inf",
-    "",
-    "1e400",
-    "1" + "0" * 400,
-    "-5",
-    "0",
-    "x",
-    "1,2",
-    "\0",
-    "é",
-    "#",
-    "1e308",
-]
+    "nan", "inf", "-inf", "", "1e400", "1" + "0" * 400, "-5", "0", "x", "1,2", "\0", "é", "#", "1e308",
+]  # fmt: skip
 FILES = {
     "run": ["config.json", "env.json", "summary.json", "metrics.csv", "samples.jsonl"],
     "interrupted": ["config.json", "env.json", "summary.json", "metrics.csv", "samples.jsonl"],
@@ -104,11 +91,11 @@ def mutate(path, rng):
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.timeout(120)
 def test_wrong_values(seed, nbrnn, tmp_path):
-    rng = random.Random(seed)
+    rng, resumed = random.Random(seed), Counter()
     for _ in range(30):
         name = rng.choice(["run", "run", "interrupted", "interrupted", "sweep"])
         shutil.rmtree(tmp_path / name, ignore_errors=True)
-        shutil.copytree(DATA / name, tmp_path / name)
+        copy_old(name, tmp_path / name)
         path = tmp_path / name / rng.choice(FILES[name])
         mutate(path, rng)
         content = path.read_bytes()
@@ -120,3 +107,10 @@ def test_wrong_values(seed, nbrnn, tmp_path):
             assert "Traceback" not in done.stderr, about
             if done.returncode:
                 assert len(done.stderr.splitlines()) == 1, about
+            if "--resume" in command:
+                resumed[done.returncode == 0] += 1
+                if done.returncode == 0:
+                    assert RunFolder(tmp_path / name).read_checkpoint("last").update == 900, about
+                elif '"source"' not in str(content):  # refused for the damage, not for want of the text
+                    assert "no longer there" not in done.stderr, about
+    assert min(resumed[True], resumed[False]) > 0

@@ -4,10 +4,10 @@ import os
 import shutil
 import warnings
 from contextlib import suppress
-from pathlib import Path
 
 import hostile_files
 import pytest
+from harness import DATA, TEXT, copy_old
 
 from nbrnn import available_memory, corpus
 from nbrnn.errors import NbrnnError
@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="needs POSIX"),
 ]
 
-DATA = Path(__file__).parents[1] / "data" / "0.1"
 ANY = (0, 1, 2)
 UNFINISHED = "metrics.csv.0123456789abcdef.tmp"
 SWEEP = ["--updates", "300", "--hidden", "5", "--seq-length", "10", "--sample-every", "100"]
@@ -61,24 +60,36 @@ def one_line(nbrnn, monkeypatch):
 @pytest.mark.parametrize("name", [*RUN_FILES, LOCK, UNFINISHED])
 @hostile_files.BY_KIND
 def test_a_file_of_a_run(kind, name, outside, one_line, tmp_path):
-    shutil.copytree(DATA / "run", tmp_path / "run")
+    copy_old("run", tmp_path / "run")
     hostile_files.KINDS[kind](tmp_path / "run" / name, outside)
     before = hostile_files.everything_in(outside)
     for command in (
         ["show", "run", "--json"],
         ["sample", "run", "--length", "10"],
-        ["score", "run", DATA / "moor.txt"],
+        ["score", "run", TEXT],
         ["train", "--resume", "run", "--updates", "900", "-q"],
-        ["train", DATA / "moor.txt", "--out", "run", "--force", "--updates", "10", "-q"],
+        ["train", TEXT, "--out", "run", "--force", "--updates", "10", "-q"],
     ):
-        one_line(*command)
+        done = one_line(*command)
         assert hostile_files.everything_in(outside) == before, command
+        if "--resume" in command:
+            resumed = done.returncode == 0
+            assert resumed or name in done.stderr or (kind, name) == ("missing", "config.json")
+            assert resumed == (last_update(tmp_path / "run") == 900)
+
+
+def last_update(folder):
+    """Return how many updates a run has done; -1 where its checkpoint is damaged."""
+    try:
+        return RunFolder(folder).read_checkpoint("last").update
+    except NbrnnError:
+        return -1
 
 
 @pytest.mark.parametrize("name", RUN_FILES)
 @hostile_files.BY_KIND
 def test_what_goes_to_a_cluster(kind, name, outside, tmp_path):
-    shutil.copytree(DATA / "run", tmp_path / "run")
+    copy_old("run", tmp_path / "run")
     hostile_files.KINDS[kind](tmp_path / "run" / name, outside)
     try:
         contents = RunFolder(tmp_path / "run").contents()
@@ -90,11 +101,11 @@ def test_what_goes_to_a_cluster(kind, name, outside, tmp_path):
 @pytest.mark.parametrize("name", ["sweep.json", "runs", f"runs/{RUN}", f"runs/{RUN}/{LOCK}", LOCK])
 @hostile_files.BY_KIND
 def test_a_part_of_a_sweep(kind, name, outside, one_line, tmp_path):
-    shutil.copytree(DATA / "sweep", tmp_path / "sweep")
+    copy_old("sweep", tmp_path / "sweep")
     shutil.rmtree(tmp_path / "sweep" / "runs" / OTHER)  # which is left to do
     hostile_files.KINDS[kind](tmp_path / "sweep" / name, outside)
     before = hostile_files.everything_in(outside)
-    done = one_line("sweep", DATA / "moor.txt", *SWEEP, "--out", "sweep", "-q")
+    done = one_line("sweep", TEXT, *SWEEP, "--out", "sweep", "-q")
     assert hostile_files.everything_in(outside) == before
     if name.startswith(f"runs/{RUN}"):  # the other runs go on
         assert SweepFolder(tmp_path / "sweep").run(OTHER).has_text()
@@ -107,7 +118,7 @@ def test_a_part_of_a_sweep(kind, name, outside, one_line, tmp_path):
 @pytest.mark.slow
 @hostile_files.BY_KIND
 def test_a_text(kind, outside, one_line, tmp_path):
-    shutil.copy(DATA / "moor.txt", tmp_path / "text")
+    shutil.copy(TEXT, tmp_path / "text")
     hostile_files.KINDS[kind](tmp_path / "text", outside)
     before = hostile_files.everything_in(outside)
     for command in (
@@ -123,7 +134,7 @@ def test_the_folder_that_a_user_names_may_be_a_link(one_line, outside, tmp_path)
     (tmp_path / "run").symlink_to(outside / "run")
     (outside / "run").mkdir()
     (tmp_path / "disk").symlink_to(outside)
-    train = ["train", DATA / "moor.txt", "--updates", "10", "-q"]
+    train = ["train", TEXT, "--updates", "10", "-q"]
     for folder in ("run", "disk/other"):
         assert one_line(*train, "--out", folder).returncode == 0
     assert RunFolder(outside / "run").has_text()
@@ -131,7 +142,7 @@ def test_the_folder_that_a_user_names_may_be_a_link(one_line, outside, tmp_path)
 
 
 def test_a_copy_made_of_hard_links_stays_as_it_is(one_line, tmp_path):
-    shutil.copytree(DATA / "interrupted", tmp_path / "run")
+    copy_old("interrupted", tmp_path / "run")
     shutil.copytree(tmp_path / "run", tmp_path / "backup", copy_function=os.link)
     before = hostile_files.everything_in(tmp_path / "backup")
     assert one_line("train", "--resume", "run", "-q").returncode == 0

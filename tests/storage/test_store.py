@@ -13,8 +13,8 @@ from safetensors.numpy import load_file
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError, WriteError
 from nbrnn.runs.run import run
-from nbrnn.storage import atomic_files, checksummed_arrays, run_folder
-from nbrnn.storage.append_logs import GROWING, METRICS, SAMPLES, VALIDATION
+from nbrnn.storage import atomic_files, checksummed_arrays
+from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES, VALIDATION
 from nbrnn.storage.checkpoint import Checkpoint, TrainingState, read_checkpoint
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import MetricsRow, Sample, ValidationRow
@@ -173,7 +173,7 @@ def resealed(path, checkpoint, change):
     """Write a file that is right in itself, but for what `change` does to its arrays."""
     arrays, metadata = dict(checkpoint.arrays()), checkpoint.metadata()
     change(arrays, metadata)
-    checksummed_arrays.write_sealed(path, arrays, metadata)
+    checksummed_arrays.write_arrays(path, arrays, metadata)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_file_is_no_folder(tmp_path):
 def test_clearing_deletes_the_files_of_a_run_only(tmp_path, checkpoint):
     folder = RunFolder(tmp_path)
     folder.write_checkpoint("last", checkpoint)
-    folder.begin_series(("metrics.csv", "samples.jsonl"))
+    folder.create_logs(("metrics.csv", "samples.jsonl"))
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "best.safetensors.tmp").write_text("half")
     folder.clear()
@@ -253,38 +253,38 @@ def written(update, text):
 
 
 def series(folder):
-    return {name: (folder / name).read_bytes() for name in GROWING}
+    return {name: (folder / name).read_bytes() for name in LOGS}
 
 
 def test_series_are_cut_after_an_update(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.begin_series(GROWING)
+    folder.create_logs(LOGS)
     rows = [MetricsRow(1, 0, 1.5, 1.25), MetricsRow(100, 0, 0.1, 1 / 3)]
     samples = [written(0, "a\n\x85\u2028b"), written(100, "c")]
     looks = [ValidationRow(100, 0, 2 / 3)]
     lines = {METRICS: rows, VALIDATION: looks, SAMPLES: samples}
-    added = {name: GROWING[name].encode(values) for name, values in lines.items()}
-    folder.append_series(added)
+    added = {name: LOGS[name].encode(values) for name, values in lines.items()}
+    folder.append_to_logs(added)
     before = series(folder)
-    assert before == {name: GROWING[name].header + added[name] for name in GROWING}
+    assert before == {name: LOGS[name].header + added[name] for name in LOGS}
     later = {
         METRICS: [MetricsRow(200, 0, 1.0, 1.0)],
         VALIDATION: [ValidationRow(200, 0, 0.5)],
         SAMPLES: [written(200, "d")],
     }
-    folder.append_series({name: GROWING[name].encode(values) for name, values in later.items()})
-    for name in GROWING:
+    folder.append_to_logs({name: LOGS[name].encode(values) for name, values in later.items()})
+    for name in LOGS:
         with (tmp_path / name).open("a") as file:
             file.write("300,half a li")
     wanted = {METRICS: 2, VALIDATION: 1, SAMPLES: 2}
-    kept = folder.cut_series(100, wanted)
+    kept = folder.truncate_logs(100, wanted)
     assert series(folder) == before == kept
     assert folder.read_metrics().smooth_loss.tolist() == [1.25, 1 / 3]
     assert folder.read_validation().loss.tolist() == [2 / 3]
     assert folder.read_samples()[0].text == "a\n\x85\u2028b"
-    for name in GROWING:
+    for name in LOGS:
         with pytest.raises(StoreError, match=f"{name} lacks lines"):
-            folder.cut_series(100, {**wanted, name: wanted[name] + 1})
+            folder.truncate_logs(100, {**wanted, name: wanted[name] + 1})
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 99}', '{"schema": 1}', "[" * 100_000])
@@ -308,7 +308,7 @@ def test_a_copy_of_a_run_in_progress_has_what_grows_from_after_its_checkpoint(
             run(config, corpus, folder.path, draw=False)
         return data
 
-    monkeypatch.setattr(run_folder, "read_bytes", read_while_it_goes_on)
+    monkeypatch.setattr(atomic_files, "read_bytes", read_while_it_goes_on)
     contents = folder.contents()
     monkeypatch.undo()
     copy = RunFolder(tmp_path / "copy")

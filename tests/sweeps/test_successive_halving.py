@@ -227,7 +227,7 @@ def test_a_request_without_a_length_wants_the_default(tmp_path, halved):
     folder = SweepFolder(shutil.copytree(halved, tmp_path / "copy"))
     (request,) = folder.read_requests()
     folder.write_requests([structs.replace(request, settings={**request.settings, "updates": []})])
-    assert {(wanted.epochs, wanted.updates) for wanted in folder.wanted().values()} == {(None, None)}
+    assert {length[:2] for length in folder.requested_lengths().values()} == {(None, None)}
 
 
 @pytest.mark.slow
