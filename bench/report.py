@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from nbrnn.plots import BLUE, COLOURS, GREY, plain, save
-from nbrnn.reports.markdown import markdown_table
+from nbrnn.report.markdown import markdown_table
+from nbrnn.run_plots import BLUE, COLOURS, GREY, plain, save
 from nbrnn.storage.atomic_files import write_atomically
 
 Row = Mapping[str, Any]

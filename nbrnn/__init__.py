@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nbrnn.analysis.results import read_runs
     from nbrnn.api import run, sweep
     from nbrnn.checks.check import check
     from nbrnn.config import RunConfig
     from nbrnn.corpus import load
-    from nbrnn.reports.tables import read_runs
     from nbrnn.runs.model import Model
 
     __version__: str
@@ -23,7 +23,7 @@ HOMES = {
     "RunConfig": "nbrnn.config",
     "check": "nbrnn.checks.check",
     "load": "nbrnn.corpus",
-    "read_runs": "nbrnn.reports.tables",
+    "read_runs": "nbrnn.analysis.results",
     "run": "nbrnn.api",
     "sweep": "nbrnn.api",
 }

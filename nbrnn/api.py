@@ -81,7 +81,7 @@ def sweep(
     `halving_from` or more, and so on; the others get the status `dropped`. Runs that did not finish
     are a warning. Raises what `nbrnn.sweeps.sweep.sweep` does.
     """
-    from nbrnn.reports.tables import frame_of
+    from nbrnn.analysis.results import runs_frame
 
     grid, text = grid_of(settings or {}, seeds, random, sweep_seed), corpus_of(corpus)
     where = SweepFolder(folder_path(RESULTS / grid.name(text.name) if folder is None else folder))
@@ -103,7 +103,7 @@ def sweep(
     if outcome.failures():
         warnings.warn(describe_failures(outcome), stacklevel=2)
     started = [job for job in outcome.jobs if job.run_id in outcome.summaries]
-    return frame_of([RunFolder(job.folder) for job in started])
+    return runs_frame([RunFolder(job.folder) for job in started])
 
 
 def corpus_of(text: Text) -> Corpus:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
-from nbrnn.plots import COLOURS, DASHES, plain, save
+from nbrnn.run_plots import COLOURS, DASHES, plain, save
 from nbrnn.runs.training_state import Training, prepare_kernels
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.typing import Array

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from nbrnn.corpus import load
 from nbrnn.network.layout import shapes
-from nbrnn.plots import COLOURS, plain, save
+from nbrnn.run_plots import COLOURS, plain, save
 from results.question import COURSE, ROOT, TEXTS, markdown, nbrnn, rows, swept
 
 HERE = ROOT / "size"

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from workers import checkpoint_often, die, often_here
 
-import nbrnn.assignment.report
 import nbrnn.corpus
-import nbrnn.plots
 import nbrnn.progress_bars
-import nbrnn.reports.report
+import nbrnn.report.run_report
+import nbrnn.report.sweep_report
+import nbrnn.run_plots
 import nbrnn.sweeps.job
 import nbrnn.sweeps.sweep
 from nbrnn.cli.main import app
@@ -92,7 +92,7 @@ def train_until_drawing(pipe, text_file, folder):
         file.write(b"half a picture")
         die()
 
-    nbrnn.plots.save = draw
+    nbrnn.run_plots.save = draw
     run(RunConfig(updates=120, **SMALL), load(text_file), folder)
 
 
@@ -188,7 +188,7 @@ def program(pipe, arguments, folder, streams=None):
 
 def program_without_figures(pipe, arguments, folder, streams=None):
     """Run the program as `program` does, but let reports have no figures, which take the longest."""
-    nbrnn.reports.report.figures = lambda results: ()
+    nbrnn.report.sweep_report.figures = lambda results: ()
     program(pipe, arguments, folder, streams)
 
 

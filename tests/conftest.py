@@ -118,8 +118,8 @@ def without_pictures():
 @pytest.fixture
 def without_figures(monkeypatch):
     """Let reports have no figures, which take longer than all else of them."""
-    monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: ())
-    monkeypatch.setattr("nbrnn.assignment.report.drawings", lambda facts: ())
+    monkeypatch.setattr("nbrnn.report.sweep_report.figures", lambda results: ())
+    monkeypatch.setattr("nbrnn.report.run_report.figures", lambda facts: ())
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""How does the user see which runs and sweeps there are?"""
+"""Print the list of the runs and sweeps in a folder."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from nbrnn.escaping import one_line
 from nbrnn.naming import RESULTS
 
 if TYPE_CHECKING:
-    from nbrnn.reports.listing import Entry
+    from nbrnn.analysis.folder_listing import Entry
 
 WIDTHS = (12, 6, 4)  # of status, loss and age; the name has the rest of 80 columns
 
 
 def show_listing(path: Path, as_json: bool) -> None:
     """Print what there is in a folder. Raises StoreError if that is nothing."""
-    from nbrnn.reports.listing import listing
+    from nbrnn.analysis.folder_listing import listing
     from nbrnn.storage.sweep_folder import SweepFolder
 
     if not os.path.isdir(path):  # which takes any name
         first = ": nbrnn train makes the first run" if path == RESULTS else ""
-        raise StoreError(f"{str(path)!r} is no folder of runs{first}")
+        raise StoreError(f"{str(path)!r} is not a folder of runs{first}")
     entries = listing(path)
     if as_json:
         print(json.dumps([entry.to_dict() for entry in entries], indent=2))
@@ -40,7 +40,7 @@ def show_listing(path: Path, as_json: bool) -> None:
         best = entry.smooth_loss_best
         loss = "-" if best is None else f"{best:.2f}"
         print_row(entry.status, loss, age_of(entry), one_line(str(entry.folder.relative_to(where))))
-    print("\nbest: the lowest smooth loss in nats per window, of a sweep its best run's")
+    print("\nbest: lowest smooth loss in nats per window; for a sweep, that of its best run")
 
 
 def print_row(status: str, loss: str, age: str, name: str) -> None:

@@ -103,7 +103,7 @@ def existing_run(path: Path) -> RunFolder:
 
 def model_of(folder: RunFolder, checkpoint: Literal["best", "last"]) -> Checkpoint:
     """Return a model of a run; print its update if the run is not done."""
-    from nbrnn.reports.reading import read_summary
+    from nbrnn.analysis.run_records import read_summary
     from nbrnn.storage.schemas import DONE
 
     model = folder.read_model(checkpoint)

@@ -1,4 +1,4 @@
-"""What does the user type to see what many runs showed: report, compare?"""
+"""The commands report and compare."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from nbrnn.escaping import visible
 from nbrnn.signals import Signals
 
 if TYPE_CHECKING:
-    from nbrnn.assignment.gather import Facts
-    from nbrnn.assignment.report import RunReport
-    from nbrnn.reports.report import Report
-    from nbrnn.reports.tables import Results
+    from nbrnn.analysis.results import Results
+    from nbrnn.analysis.run_facts import RunFacts
+    from nbrnn.report.run_report import RunReport
+    from nbrnn.report.sweep_report import Report
 
-MOST_CONFIGURATIONS = 5  # that are printed as a table; the report has all
-MOST_NOTES = 3  # on runs that did not finish or are lost from h = 0
-MOST_LINES = 12  # of an answer on a terminal
+MAX_CONFIGURATIONS = 5  # in the printed table; the report has all
+MAX_NOTES = 3  # on unfinished runs, and on models worse than unigrams
+MAX_LINES = 12  # of an answer on a terminal
 LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numbers
-REFRESH = 10  # seconds between two reports of a sweep that goes on
+REFRESH = 10  # seconds between two reports of a running sweep
 
 
 def writer(paths: Sequence[Path], text: Path | None) -> Callable[..., Report | RunReport]:
-    """Return what writes a report: of one run the assignment's. Raises ConfigError."""
+    """Return the function that writes a report, of one run or of many. Raises ConfigError."""
     from nbrnn.storage.run_folder import RunFolder
     from nbrnn.storage.sweep_folder import SweepFolder
 
     if len(paths) == 1 and RunFolder(paths[0]).is_run() and not SweepFolder(paths[0]).is_sweep():
-        from nbrnn.assignment.report import report as write_about_run
+        from nbrnn.report.run_report import report as report_run
 
-        return partial(write_about_run, paths[0], text=text)
+        return partial(report_run, paths[0], text=text)
     if text is not None:
         raise ConfigError("--text is for the report of one run")
-    from nbrnn.reports.report import report as write_about_all
+    from nbrnn.report.sweep_report import report as report_all
 
-    return partial(write_about_all, paths)
+    return partial(report_all, paths)
 
 
 def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Report:
     """Write a report about many runs, with its progress on a terminal."""
     from nbrnn.progress_bars import ProgressDisplay
-    from nbrnn.reports.report import report as write_report
+    from nbrnn.report.sweep_report import report as report_all
 
     with ProgressDisplay(quiet) as screen:
-        return write_report(paths, out, progress=screen.step)
+        return report_all(paths, out, progress=screen.step)
 
 
 def print_finished(results: Results) -> None:
@@ -68,15 +68,15 @@ def print_finished(results: Results) -> None:
 
 
 def print_answer(results: Results, rest: str) -> None:
-    """Print what the runs say."""
-    from nbrnn.reports.answers import answers
+    """Print the answer; `rest` names where the rest of it is."""
+    from nbrnn.report.summary_text import answers
 
     print_first_lines(answers(results), rest)
 
 
 def print_first_lines(texts: Sequence[str], rest: str) -> None:
     """Print some paragraphs; on a terminal the first dozen lines, and where the rest is."""
-    left = MOST_LINES if sys.stdout.isatty() else sys.maxsize
+    left = MAX_LINES if sys.stdout.isatty() else sys.maxsize
     for number, text in enumerate(texts):
         left -= len(wrapped(text))
         if left < (number + 1 < len(texts)):  # the last line is for what is left out
@@ -87,38 +87,39 @@ def print_first_lines(texts: Sequence[str], rest: str) -> None:
 
 def print_configurations(results: Results) -> None:
     """Print the table of the best configurations."""
-    from nbrnn.reports.rows import configuration_rows
+    from nbrnn.report.table_registry import FIGURES, configuration_rows
 
-    columns, rows = configuration_rows(results, results.best)
+    cells = {name: [name] for name in results.configurations["setting"]}
+    rows = configuration_rows(results, results.best, cells)
+    columns = ["configuration", *FIGURES]
     wanted = ["configuration", "seeds", "mean", "95 % CI"]
     if max(map(len, results.configurations["setting"])) < LONG_NAME:
         wanted += ["min", "max"]
     if results.configurations["failures"].any():
         wanted.insert(2, "failed")
     keep = [columns.index(column) for column in wanted]
-    cells = [[row[i] for i in keep] for row in rows]
     best = f"{results.best.words} ({results.unit_of(results.best)})"
-    print_table(best, wanted, cells[:MOST_CONFIGURATIONS])
-    if len(cells) > MOST_CONFIGURATIONS:
-        print(f"and {len(cells) - MOST_CONFIGURATIONS} more configurations")
+    print_table(best, wanted, [[row[i] for i in keep] for row in rows[:MAX_CONFIGURATIONS]])
+    if (more := len(rows) - MAX_CONFIGURATIONS) > 0:
+        print(f"{more:,} more configuration{'s' if more > 1 else ''}")
 
 
 def print_notes(results: Results) -> None:
-    """Print which runs did not finish, were left out, or have a model that needs its state."""
-    from nbrnn.reports.comparison import endings
+    """Print which runs are unfinished, were left out, or have a model that needs its state."""
+    from nbrnn.analysis.pairwise import unfinished_runs
     from nbrnn.storage.schemas import DROPPED
 
-    others = results.runs[results.runs["status"] != DROPPED]  # of which the answer speaks
-    notes = [f"{name}: {how}" for name, how in endings(others).items()]
-    print_first(notes, "configurations with runs that are not finished")
-    print_first(results.lost_from_zero(), "such models")
+    others = results.runs[results.runs["status"] != DROPPED]  # the answer counts those
+    notes = [f"{name}: {ending}" for name, ending in unfinished_runs(others).items()]
+    print_first(notes, "configurations with unfinished runs")
+    print_first(results.models_worse_than_unigram(), "such models")
     for problem in results.unreadable:
         print_wrapped(f"left out: {visible(problem)}")
 
 
 def print_written(written: Report | RunReport) -> None:
-    """Print what a report says, and where it is."""
-    from nbrnn.reports.report import Report
+    """Print the main results of a report, and its path."""
+    from nbrnn.report.sweep_report import Report
 
     if isinstance(written, Report):
         print_results(written)
@@ -127,24 +128,29 @@ def print_written(written: Report | RunReport) -> None:
     print_wrapped(f"report: {written.page}")
 
 
-def print_facts(facts: Facts) -> None:
-    """Print what is known of a run, in short."""
-    from nbrnn.assignment.sections import longest_copy, status, verdict
-    from nbrnn.assignment.tables import loss_table, smooth_table
+def print_facts(facts: RunFacts) -> None:
+    """Print the main facts of a run."""
+    from nbrnn.report.run_document import (
+        gradient_verdict,
+        longest_copy,
+        loss_table,
+        smooth_table,
+        status,
+    )
 
     print_wrapped(f"{facts.folder}: {status(facts)}")
-    for line in verdict(facts):
+    for line in gradient_verdict(facts):
         print_wrapped(f"gradient check: {line}")
-    for table in filter(None, (smooth_table(facts), loss_table(facts))):
+    for table in (*smooth_table(facts), *loss_table(facts)):
         print_table("", table.columns, table.rows)
     for line in longest_copy(facts):
         print_wrapped(line)
     for line in facts.missing:
-        print_wrapped(f"not in the report: {visible(line)}")
+        print_wrapped(f"not available: {visible(line)}")
 
 
 def print_results(written: Report) -> None:
-    """Print what many runs say."""
+    """Print the main results of many runs."""
     print_finished(written.results)
     print_answer(written.results, str(written.page))
     print_configurations(written.results)
@@ -153,10 +159,10 @@ def print_results(written: Report) -> None:
 
 def print_first(texts: Sequence[str], what: str) -> None:
     """Print the first texts, and how many more there are."""
-    for text in texts[:MOST_NOTES]:
+    for text in texts[:MAX_NOTES]:
         print_wrapped(text)
-    if len(texts) > MOST_NOTES:
-        print(f"and {len(texts) - MOST_NOTES} more {what}")
+    if len(texts) > MAX_NOTES:
+        print(f"{len(texts) - MAX_NOTES} more {what}")
 
 
 def report(
@@ -165,34 +171,34 @@ def report(
         Path | None, typer.Option(help="Where to  [default: report/ in the first folder]")
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Again every 10 s, until the sweep ends.")
+        bool, typer.Option("--watch", help="Renew the report every 10 s until the sweep ends.")
     ] = False,
     text: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The text of the one run, where it has moved.")
+        Path | None, typer.Option(metavar="FILE", help="Text of the run, where it has moved.")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a page, tables and plots about sweeps and runs.
 
-    Of one run: the assignment's report. The folders are only read, but for report/ in the first one, or
-    --out.
+    For one run: the assignment's report. The folders are only read, except for report/ in the first one,
+    or --out.
     """
     from nbrnn.progress_bars import ProgressDisplay
-    from nbrnn.reports.writing import place_of
+    from nbrnn.report.report_folder import report_place
     from nbrnn.storage.sweep_folder import SweepFolder
 
     paths = [existing(folder) for folder in folders]
     write = writer(paths, text)
     with Signals() as signals:
         if watch:
-            place_of(paths[0], out)  # before anybody waits for what may not be written there
+            report_place(paths[0], out)  # fails before the wait where it may not be written
             signals.defer()
         while watch and any(SweepFolder(path).is_at_work() for path in paths) and not signals.waiting():
-            with suppress(StoreError):  # nothing has begun yet
+            with suppress(StoreError):  # nothing has started yet
                 written = write(out, refresh=REFRESH)
                 if not quiet:
-                    print(f"{written.page} is new", file=sys.stderr)
+                    print(f"renewed: {written.page}", file=sys.stderr)
             pause(REFRESH, signals)
         with ProgressDisplay(quiet) as screen:
             written = write(out, progress=screen.step)
@@ -216,26 +222,27 @@ def compare(
     folders: Folders,
     against: Annotated[
         list[Path] | None,
-        typer.Option(metavar="OLD", help="The same by another version or machine, or of another text."),
+        typer.Option(metavar="OLD", help="Runs to compare with: of another version, machine or text."),
     ] = None,
     paired: Annotated[
-        bool, typer.Option("--paired", help="Seed by seed: where seeds have something in common.")
+        bool,
+        typer.Option("--paired", help="Take differences seed by seed."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say which configuration is best, and what each setting does.
+    """Show the best configuration and the effects of settings.
 
-    With --json: the differences of all pairs. With --against: what changed since OLD, whose
-    configurations are the same.
+    With --json: the differences of all pairs. With --against: what changed since OLD, for the
+    configurations that both have.
     """
+    from nbrnn.analysis.results import read
     from nbrnn.progress_bars import ProgressDisplay
-    from nbrnn.reports.rows import plain_rows
-    from nbrnn.reports.tables import read
+    from nbrnn.report.formatting import plain_rows
 
     paths = [existing(folder) for folder in folders]
     with ProgressDisplay(quiet=False) as screen:
         if against:
-            from nbrnn.reports.against import changes
+            from nbrnn.analysis.baseline_diff import changes
 
             change = changes(paths, [existing(folder) for folder in against], paired, screen.step)
         else:

@@ -93,7 +93,7 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     """Print one run."""
     import msgspec
 
-    from nbrnn.reports.reading import read_summary
+    from nbrnn.analysis.run_records import read_summary
 
     config, corpus = folder.read_config()
     summary, samples = read_summary(folder), folder.read_samples()

@@ -27,7 +27,7 @@ from nbrnn.signals import Signals
 from nbrnn.sweeps.grid import MAX_VALUES, grid
 
 if TYPE_CHECKING:
-    from nbrnn.reports.report import Report
+    from nbrnn.report.sweep_report import Report
     from nbrnn.storage.sweep_folder import SweepFolder
     from nbrnn.sweeps.sweep import Outcome
 

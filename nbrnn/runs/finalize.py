@@ -109,15 +109,18 @@ def draw_loss(folder: RunFolder) -> None:
     folder.clear_unfinished()
     if folder.has_plot():
         return
-    from nbrnn.plots import save  # matplotlib takes a third of a second
+    from nbrnn.run_plots import save  # matplotlib takes a third of a second
 
     figure = loss_figure_of(folder)
     folder.write_plot(lambda file: save(figure, file, "png"))
 
 
 def loss_figure_of(folder: RunFolder, with_baselines: bool = True) -> Figure:
-    """Return the picture of a run's loss, a held-out one beside n-gram baselines. Raises StoreError."""
-    from nbrnn.plots import held_out_figure, loss_figure
+    """Return the picture of a run's loss; of a held-out one with those of models that count.
+
+    Raises StoreError.
+    """
+    from nbrnn.run_plots import held_out_figure, loss_figure
 
     config, corpus = folder.read_config()
     metrics, summary = folder.read_metrics(), folder.read_summary()

@@ -93,7 +93,7 @@ class Model:
         """Return the loss of its run as a picture, for a notebook, if it was trained here."""
         if self.summary.status == "imported":
             return None
-        from nbrnn.plots import save
+        from nbrnn.run_plots import save
 
         file = io.BytesIO()
         save(loss_figure_of(self.folder), file, "png")

@@ -197,6 +197,14 @@ def test_warnings_of_libraries_are_not_printed():
     assert done.stderr == ""
 
 
+def test_matplotlib_is_silent_where_it_cannot_write(text_file, tmp_path):
+    (tmp_path / "file").touch()  # no folder can be made in it
+    environment = {**os.environ, "MPLCONFIGDIR": str(tmp_path / "file" / "x")}
+    train = ["train", text_file, "--hidden", "2", "--updates", "0", "--out", tmp_path / "run", "-q"]
+    assert run_program(*train, env=environment).stderr == ""
+    assert (tmp_path / "run" / "loss.png").exists()
+
+
 def test_control_characters_are_escaped_for_eyes():
     assert visible("a\r\r\nb\tc") == "a\nb\tc"
     assert visible("\x1b[31mred\x07\r\x9b\u202e\ud800") == r"\x1b[31mred\x07\r\x9b\u202e\ud800"

@@ -10,10 +10,10 @@ import naive
 import numpy as np
 import pytest
 
+from nbrnn.analysis.results import read
 from nbrnn.config import SETTINGS, RunConfig
 from nbrnn.corpus import load
 from nbrnn.naming import run_id
-from nbrnn.reports.tables import read
 from nbrnn.runs.run import run
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.sweep_folder import SweepFolder

@@ -10,8 +10,8 @@ import pytest
 from harness import DATA, TEXT, copy_old
 
 from nbrnn import available_memory, corpus
+from nbrnn.analysis.results import read_runs
 from nbrnn.errors import NbrnnError
-from nbrnn.reports.tables import read_runs
 from nbrnn.storage.atomic_files import append
 from nbrnn.storage.folder_locks import LOCK
 from nbrnn.storage.run_folder import RUN_FILES, RunFolder

@@ -12,13 +12,13 @@ import pytest
 from harness import Events, no_pictures, one_line_error, sweep_bits
 from msgspec import structs
 
-from nbrnn.assignment.gather import gather
+from nbrnn.analysis.results import read
+from nbrnn.analysis.run_facts import collect_facts
 from nbrnn.cli.dry_run import DryRun
 from nbrnn.corpus import load
 from nbrnn.errors import ConfigError
 from nbrnn.progress_bars import SweepDisplay, describe_failures
-from nbrnn.reports.answers import answers
-from nbrnn.reports.tables import read
+from nbrnn.report.summary_text import answers
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import Halving, Summary
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -311,7 +311,7 @@ def test_reports_do_not_rank_what_was_dropped(halved):
     assert len(results.findings.names) == 1
     assert results.lengths.empty
     said = answers(results)
-    assert said[0].startswith("Best of what was kept: eta ")
+    assert said[0].startswith("Best of the configurations kept: eta ")
     assert said[1] == (
         "Dropped, and not ranked: 5 of 8 configurations, 2 after 12.5 %, 2 after 25 %, 1 after 50 % "
         "of their updates."
@@ -324,7 +324,7 @@ def test_a_run_that_was_dropped_is_so_wherever_it_is_shown(halved, nbrnn, monkey
     one, other = runs["run_id"][runs["status"] == "dropped"][:2]
     shown = json.loads(nbrnn("show", halved / "runs" / one, "--json").stdout)
     assert shown["summary"]["status"] == "dropped"
-    facts = gather(SweepFolder(halved).run(one), None, halved / "none")
+    facts = collect_facts(SweepFolder(halved).run(one), None, halved / "none")
     assert facts.summary.status == "dropped"
     monkeypatch.chdir(halved / "runs")
     assert [record.summary.status for record in read([Path(one), Path(other)]).records] == [
@@ -384,8 +384,7 @@ def test_what_makes_no_sense_is_refused(nbrnn, text_file, tmp_path, options, say
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_pictures", "without_figures")
-def test_the_command_says_what_it_does(nbrnn, text_file, monkeypatch):
-    monkeypatch.setattr("nbrnn.reports.report.figures", lambda results: [])
+def test_the_command_says_what_it_does(nbrnn, text_file):
     lists = ["--updates", "400", "--eta", "0.05,0.1,0.2", "--hidden", "5", "--seeds", "0"]
     command = ["sweep", text_file, *lists, "--halving", "2", "--out", "s"]
     rounds = "3 configurations to 100 updates, then the best 2 to 200, 1 to the end"

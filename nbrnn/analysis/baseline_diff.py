@@ -1,0 +1,168 @@
+"""What changed between two sets of runs of the same configurations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nbrnn.analysis.group_means import combined, group_means
+from nbrnn.analysis.intervals import Mean, holm
+from nbrnn.analysis.measures import Measure, compared
+from nbrnn.analysis.pairwise import SIGNIFICANT, compare_pair, digits
+from nbrnn.analysis.run_records import Progress, RunRecord, find_runs, read_records
+from nbrnn.errors import StoreError
+from nbrnn.escaping import one_line
+from nbrnn.naming import PER_WINDOW, namer, unit_of
+from nbrnn.typing import Array
+
+MAX_NAMED = 5  # configurations
+
+Key = tuple[str, str]  # a configuration's name and its text's sha256, '' where texts differ
+
+COLUMNS = [
+    *("measure", "setting", "n", "n_new", "n_old", "mean_new", "mean_old", "mean_difference", "sd"),
+    *("ci_low", "ci_high", "p", "p_holm", "paired", "correlation"),
+    *("improvement", "improvement_low", "improvement_high", "same", "unit"),
+]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What changed: a row for each configuration that both have, and the same in words."""
+
+    table: pd.DataFrame
+    sentences: list[str]
+
+
+def changes(
+    new: Iterable[Path], old: Iterable[Path], paired: bool = False, progress: Progress | None = None
+) -> Change:
+    """Return how the runs in some folders differ from those in others. Raises StoreError.
+
+    Configurations are the same if all their settings but the seed are and, where any text is in both,
+    their texts.
+    """
+    records = [read_records(find_runs(list(paths)), progress)[0] for paths in (new, old)]
+    return changes_of(records[0], records[1], paired)
+
+
+def changes_of(new: Sequence[RunRecord], old: Sequence[RunRecord], paired: bool = False) -> Change:
+    """Return how some runs differ from others of the same configurations. Raises StoreError."""
+    every = [*new, *old]
+    unit = unit_of(*(record.config for record in every))
+    measure = compared(record.summary for record in every)[0]
+    name_of = namer(record.config for record in every)
+    texts = [{record.corpus.sha256 for record in records} for records in (new, old)]
+    by_text = bool(texts[0] & texts[1])
+
+    def key_of(record: RunRecord) -> Key:
+        return name_of(record.config), record.corpus.sha256 if by_text else ""
+
+    new_losses, old_losses = (losses_by_seed(records, measure, unit, key_of) for records in (new, old))
+    both = [key for key in new_losses if key in old_losses]
+    if not both:
+        raise StoreError("they have no configuration in common of which runs are finished")
+    rows, pairs = [], []
+    for key in both:
+        sides = new_losses[key], old_losses[key]
+        seeds = sorted({*sides[0], *sides[1]})
+        a, b = (np.array([side.get(seed, np.nan) for seed in seeds]) for side in sides)
+        _, row = compare_pair(a, b, paired)
+        same = bool(row["n"]) and row["a_lower"] == row["b_lower"] == 0
+        row |= {"mean_new": np.nanmean(a), "mean_old": np.nanmean(b), "same": same}
+        row |= {"measure": measure.column, "setting": key[0] or "all", "unit": measure.unit_in(unit)}
+        rows.append(row)
+        pairs.append((a, b))
+    table = pd.DataFrame(rows).rename(columns={"n_a": "n_new", "n_b": "n_old"})
+    table["p_holm"] = holm(table["p"].tolist())
+    words = f"{measure.words} ({measure.unit_in(unit)})"
+    sentences = changes_in_words(table, mean_change(pairs, paired), words)
+    counts = {"new": len(new_losses) - len(both), "old": len(old_losses) - len(both)}
+    sentences += [
+        f"Only in the {side} runs: {plural(count)}." for side, count in counts.items() if count
+    ]
+    return Change(table[COLUMNS], [*sentences, *other_differences(new, old)])
+
+
+def losses_by_seed(
+    records: Sequence[RunRecord], measure: Measure, unit: str, key_of: Callable[[RunRecord], Key]
+) -> dict[Key, dict[int, float]]:
+    """Return the losses of finished runs by configuration and seed."""
+    losses: dict[Key, dict[int, float]] = defaultdict(dict)
+    for record in records:
+        loss = measure.of(record.summary)
+        if record.is_complete and loss is not None:
+            scale = record.scale(unit) if measure.unit == PER_WINDOW else 1.0
+            losses[key_of(record)][record.config.seed] = loss * scale
+    return losses
+
+
+def mean_change(pairs: Sequence[tuple[Array, Array]], paired: bool) -> Mean:
+    """Return the mean difference of all configurations, with equal weights; losses by seed."""
+    if paired:
+        samples: list[Array] = [d[~np.isnan(d)] for d in (a - b for a, b in pairs)]
+        samples = [sample for sample in samples if len(sample)]
+        weights = np.full(len(samples), 1 / max(1, len(samples)))
+    else:
+        samples = [side[~np.isnan(side)] for pair in pairs for side in pair]
+        weights = np.tile([1 / len(pairs), -1 / len(pairs)], len(pairs))
+    return combined(weights, group_means(samples))
+
+
+def plural(count: int, noun: str = "configuration") -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
+
+
+def changes_in_words(table: pd.DataFrame, mean: Mean, measure: str) -> list[str]:
+    """Return what changed over all configurations, and in each with a significant change."""
+    count = len(table)
+    if table["same"].all():
+        return [f"Nothing changed: {plural(count)} with the same {measure} for the same seeds."]
+    change = f"The {measure} changed by {mean.mean:+.2g}, averaged over {plural(count)}"
+    if not np.isfinite(mean.low):
+        sentences = [f"{change}; one seed each gives no interval."]
+    else:
+        interval = f"95 % CI {digits(mean.low)} to {digits(mean.high)}"
+        doubt = "" if mean.low > 0 or mean.high < 0 else "; not significant"
+        sentences = [f"{change} ({interval}{doubt})."]
+    significant = table[table["p_holm"] <= SIGNIFICANT].sort_values("p_holm")
+    for row in significant.head(MAX_NAMED).to_dict("records"):
+        interval = f"95 % CI {digits(row['ci_low'])} to {digits(row['ci_high'])}"
+        seeds = f"{row['n_new']} and {row['n_old']} seeds"
+        sentences.append(f"{row['setting']}: {row['mean_difference']:+.2g} ({interval}, {seeds}).")
+    if (more := len(significant) - MAX_NAMED) > 0:
+        sentences.append(f"{plural(more, 'more configuration')} changed significantly.")
+    if count > 1:
+        unchanged = count - len(significant)
+        which = f"{unchanged} of {plural(count)} show no significant change."
+        sentences.append(which if unchanged else f"All {count} configurations changed significantly.")
+    return sentences
+
+
+def other_differences(new: Sequence[RunRecord], old: Sequence[RunRecord]) -> list[str]:
+    """Return in which texts, versions and machines the two differ."""
+    now, before = surroundings_of(new), surroundings_of(old)
+    return [
+        f"{what}: {' and '.join(sorted(now[what]))} instead of {' and '.join(sorted(before[what]))}."
+        for what in now
+        if now[what] != before[what]
+    ]
+
+
+def surroundings_of(records: Sequence[RunRecord]) -> Mapping[str, set[str]]:
+    """Return the texts, versions and machines of runs."""
+    starts = [record.read_start() for record in records]
+    commits = {f"{s.nbrnn} {(s.git_commit or '')[:8]}".strip() if s else "unknown" for s in starts}
+    return {
+        "Text": {one_line(f"{r.corpus.name} ({r.corpus.sha256[:6]})") for r in records},
+        "nbrnn": {one_line(commit) for commit in commits},
+        "Processor": {one_line(s.cpu_target) if s else "unknown" for s in starts},
+        "numba": {one_line(s.numba) if s else "unknown" for s in starts},
+        "LLVM": {one_line(s.llvm) if s else "unknown" for s in starts},
+    }

@@ -1,0 +1,83 @@
+"""The measures of a run: their columns, words and units.
+
+All tables, pages and JSON follow from this list: a new measure is one more row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from operator import attrgetter
+
+from nbrnn.naming import PER_CHARACTER, PER_WINDOW
+from nbrnn.storage.schemas import COMPLETE, Summary
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number that says how a run went.
+
+    `column` is its name in runs.csv and in JSON, where the columns of configurations begin with it.
+    `rank` is its place among the measures by which configurations are compared; 0: it is none.
+    """
+
+    column: str
+    words: str
+    unit: str
+    of: Callable[[Summary], float | None]
+    rank: int = 0
+
+    def unit_in(self, unit: str) -> str:
+        """Return the unit of this measure in tables whose training losses are in `unit`."""
+        return unit if self.unit == PER_WINDOW else self.unit
+
+
+def field(name: str, words: str, unit: str = "", rank: int = 0) -> Measure:
+    """Return the measure that is a field of a run's summary."""
+    return Measure(name, words, unit, attrgetter(name), rank)
+
+
+def last_epoch(summary: Summary) -> float | None:
+    """Return the mean loss of the last whole epoch."""
+    return summary.epoch_mean_loss[-1] if summary.epoch_mean_loss else None
+
+
+SCORE = field("score_best", "score of the best model from h = 0", PER_CHARACTER)
+
+MEASURES = (
+    field("updates", "updates"),
+    field("epochs", "epochs"),
+    field("smooth_loss_final", "final smooth loss", PER_WINDOW, rank=2),
+    field("smooth_loss_best", "best smooth loss", PER_WINDOW, rank=1),
+    field("bits_per_character_final", "final smooth loss", "bits per character"),
+    field("bits_per_character_best", "best smooth loss", "bits per character"),
+    field("best_update", "update of the best model"),
+    SCORE,
+    field("score_final", "score of the last model from h = 0", PER_CHARACTER),
+    Measure("epoch_mean_loss_last", "mean loss of the last epoch", PER_WINDOW, last_epoch, rank=3),
+    field("validation_best", "held-out loss of the best model", PER_CHARACTER, rank=4),
+    field("validation_final", "held-out loss of the last model", PER_CHARACTER, rank=5),
+    field("seconds", "seconds of training"),
+    field("updates_per_second", "updates per second"),
+)
+
+COMPARED = sorted((measure for measure in MEASURES if measure.rank), key=lambda measure: measure.rank)
+
+
+def compared(summaries: Iterable[Summary]) -> list[Measure]:
+    """Return the measures by which these runs are compared, the one that ranks them first.
+
+    It is the held-out loss where all finished runs have one, and the score from h = 0 where models were
+    imported, which have no other.
+    """
+    summaries = list(summaries)
+    finished = [summary for summary in summaries if summary.status in COMPLETE]
+    held_out = [measure for measure in COMPARED if measure.column.startswith("validation")]
+    others = [measure for measure in COMPARED if measure not in held_out]
+    if any(summary.status == "imported" for summary in summaries):
+        others = [SCORE, *others]
+    if all(measure.of(summary) is None for measure in held_out for summary in summaries):
+        return others
+    if finished and all(summary.validation_best is not None for summary in finished):
+        return held_out + others
+    return others + held_out

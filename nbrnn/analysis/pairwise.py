@@ -1,0 +1,160 @@
+"""The difference of each pair of configurations."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nbrnn.analysis.bootstrap import improvement
+from nbrnn.analysis.intervals import Mean, difference_of, holm, mean_of
+from nbrnn.analysis.measures import Measure
+from nbrnn.naming import PER_CHARACTER
+from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
+from nbrnn.typing import Array
+
+MAX_PAIRS = 5_000  # beyond that each configuration is compared with the best one only
+SIGNIFICANT = 0.05  # the largest p of a significant difference
+MIN_CORRELATED = 3  # seeds
+
+COLUMNS = [
+    *("measure", "a", "b", "n", "mean_difference", "sd", "ci_low", "ci_high"),
+    *("a_lower", "b_lower", "p", "p_holm", "sentence", "unit"),
+    *("n_a", "n_b", "paired", "correlation", "improvement", "improvement_low", "improvement_high"),
+]
+
+
+def unfinished_runs(runs: pd.DataFrame) -> dict[str, str]:
+    """Return in words how the unfinished runs of each configuration ended, if it has any."""
+    endings = {}
+    for configuration, group in runs.groupby("setting", sort=False):
+        statuses = group["status"][~group["status"].isin(COMPLETE)]
+        counts = Counter(s if s in (*FAILURES, DROPPED) else "unfinished" for s in statuses)
+        n = len(group)
+        if counts and max(counts.values()) == n:
+            (ending,) = counts
+            seeds = {1: "its only seed", 2: "both seeds"}.get(n, f"all {n} seeds")
+            endings[str(configuration)] = f"{ending} with {seeds}"
+        elif counts:
+            parts = (f"{count} {ending}" for ending, count in counts.items())
+            endings[str(configuration)] = f"{n - len(statuses)} of {n} runs finished, {', '.join(parts)}"
+    return endings
+
+
+def pairs(configurations: Sequence[str]) -> list[tuple[str, str]]:
+    """Return all pairs of configurations, or those with the first one if there are too many."""
+    if math.comb(len(configurations), 2) <= MAX_PAIRS:
+        return list(combinations(configurations, 2))
+    return [(configurations[0], other) for other in configurations[1:]]
+
+
+def comparison_table(
+    runs: pd.DataFrame,
+    configurations: Sequence[str],
+    measures: Sequence[Measure],
+    unit: str,
+    paired: bool = False,
+) -> pd.DataFrame:
+    """Return the difference of each pair of configurations, for each measure.
+
+    It is that of the means of all their finished runs (Welch's t) or, if `paired`, the mean difference
+    over their common seeds (Student's paired t). `n` is the number of common seeds, in `a_lower` of
+    which the run of a has the lower loss; `n_a` and `n_b` count finished runs, `sd` is that of the
+    difference of two runs. `improvement` is the probability that a run of a has a lower loss than one of
+    b. `p_holm` is corrected for the number of pairs. `unit` is that of training losses.
+    """
+    finished = runs[runs["status"].isin(COMPLETE)]
+    without = set(runs["setting"]) - set(finished["setting"])
+    endings = {name: words for name, words in unfinished_runs(runs).items() if name in without}
+    rows = []
+    for measure in measures:
+        table = finished.pivot(index="seed", columns="setting", values=measure.column)
+        if not table.notna().any(axis=None):
+            continue
+        losses = {name: table[name].to_numpy(float) for name in table}
+        empty = np.full(len(table), np.nan)
+        every = pairs(configurations)
+        results = [compare_pair(losses.get(a, empty), losses.get(b, empty), paired) for a, b in every]
+        # all pairs, even if those without the best are left out: the best was chosen among all
+        corrected = holm([mean.p for mean, _ in results], math.comb(len(configurations), 2))
+        for (a, b), (difference, row), p_holm in zip(every, results, corrected, strict=True):
+            names = {"measure": measure.column, "a": a, "b": b, "unit": measure.unit_in(unit)}
+            row |= {**names, "p_holm": p_holm}
+            rows.append({**row, "sentence": sentence(difference, row, measure.words, endings)})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def compare_pair(a: Array, b: Array, paired: bool) -> tuple[Mean, dict[str, Any]]:
+    """Return the difference of two configurations, and its columns; losses by seed, NaN: none."""
+    common = ~np.isnan(a) & ~np.isnan(b)
+    differences = a[common] - b[common]
+    runs_a, runs_b = a[~np.isnan(a)], b[~np.isnan(b)]
+    difference = mean_of(differences) if paired else difference_of(runs_a, runs_b)
+    p, low, high = improvement(runs_a, runs_b)
+    return difference, {
+        "n": len(differences),
+        "n_a": len(runs_a),
+        "n_b": len(runs_b),
+        "mean_difference": difference.mean,
+        "sd": difference.sd,
+        "ci_low": difference.low,
+        "ci_high": difference.high,
+        "a_lower": int((differences < 0).sum()),
+        "b_lower": int((differences > 0).sum()),
+        "p": difference.p,
+        "paired": paired,
+        "correlation": correlation(a[common], b[common]),
+        "improvement": p,
+        "improvement_low": low,
+        "improvement_high": high,
+    }
+
+
+def correlation(a: Array, b: Array) -> float:
+    """Return the correlation of two configurations over their common seeds, NaN for too few."""
+    if len(a) < MIN_CORRELATED or not np.ptp(a) or not np.ptp(b):
+        return math.nan
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def sentence(difference: Mean, row: Mapping[str, Any], measure: str, endings: Mapping[str, str]) -> str:
+    """Return the difference of two configurations in words, or why there is none."""
+    a, b, unit = row["a"], row["b"], row["unit"]
+    if reasons := [f"{name} {endings[name]}" for name in (a, b) if name in endings]:
+        return f"{a} and {b} cannot be compared: {', '.join(reasons)}."
+    if without := [name for name, n in ((a, row["n_a"]), (b, row["n_b"])) if not n]:
+        which = f"neither has a {measure}" if len(without) == 2 else f"{without[0]} has no {measure}"
+        return f"{a} and {b} cannot be compared: {which}."
+    seeds = seeds_in_words(row["n_a"], row["n_b"], row["n"] if row["paired"] else None)
+    if difference.n < 2:
+        return f"{a} and {b}: no interval from {seeds}."
+    if difference.sd == 0 and difference.mean == 0:
+        return f"{a} and {b}: equal in {seeds}."
+    low, high = difference.low, difference.high
+    if low <= 0 <= high:
+        interval = f"95 % CI of the difference {digits(low)} to {digits(high)}"
+        return f"{a} and {b}: no significant difference ({interval}, {seeds})."
+    if difference.mean > 0:
+        a, b, low, high = b, a, -high, -low
+    per = " per character" if unit == PER_CHARACTER else ""
+    doubt = "" if row["p_holm"] <= SIGNIFICANT else "; not significant after Holm's correction"
+    interval = f"95 % CI {digits(-high)} to {digits(-low)}, {seeds}"
+    return f"{a}: {measure} {digits(abs(difference.mean))} nats{per} lower than {b} ({interval}{doubt})."
+
+
+def seeds_in_words(n_a: int, n_b: int, paired: int | None) -> str:
+    """Return the number of seeds of two configurations, or of pairs of them."""
+    if paired is not None:
+        return f"{paired} paired seed{'s' if paired != 1 else ''}"
+    low, high = sorted((n_a, n_b))
+    return f"{low} seed{'s' if low != 1 else ''} each" if low == high else f"{low} and {high} seeds"
+
+
+def digits(value: float) -> str:
+    """Return a difference with two digits, or all before the point."""
+    return f"{value:#.2g}" if abs(value) < 9.95 else f"{value:.0f}"

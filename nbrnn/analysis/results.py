@@ -1,0 +1,209 @@
+"""Data frames of runs: a row a run, a row a configuration, a row a pair of configurations."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nbrnn.analysis.findings import Findings, findings_of
+from nbrnn.analysis.intervals import interquartile_mean, mean_of
+from nbrnn.analysis.measures import MEASURES, Measure, compared
+from nbrnn.analysis.pairwise import comparison_table
+from nbrnn.analysis.run_records import (
+    Progress,
+    RunRecord,
+    find_runs,
+    find_runs_below,
+    read_each,
+    read_records,
+)
+from nbrnn.analysis.short_run_ranking import lengths_table
+from nbrnn.escaping import one_line
+from nbrnn.naming import PER_WINDOW, configuration_names, run_id, unit_of, varying
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES, Summary
+
+
+@dataclass
+class Results:
+    """Runs with their data frames; all losses but those of `runs` are in one `unit`."""
+
+    records: list[RunRecord]  # in the order of the rows of `runs`
+    runs: pd.DataFrame
+    compared: pd.DataFrame  # the same, with the measures in `unit`
+    configurations: pd.DataFrame
+    comparison: pd.DataFrame
+    findings: Findings  # by the measure that ranks them
+    lengths: pd.DataFrame  # whether short runs rank configurations by it as long ones do
+    swept: list[str]  # the settings in which the runs differ
+    measures: list[Measure]  # by which they are compared; the first ranks them
+    unit: str  # of training losses
+    unreadable: list[str]  # why runs are left out
+
+    @property
+    def best(self) -> Measure:
+        """The measure by which configurations are ranked."""
+        return self.measures[0]
+
+    @property
+    def known_measures(self) -> list[Measure]:
+        """The compared measures that some run has: a short one may end before its first epoch does."""
+        return [measure for measure in self.measures if self.runs[measure.column].notna().any()]
+
+    def unit_of(self, measure: Measure) -> str:
+        """Return the unit of a measure in these tables."""
+        return measure.unit_in(self.unit)
+
+    def models_worse_than_unigram(self) -> list[str]:
+        """Return a sentence for each run whose best model is worse than unigrams from h = 0."""
+        return [
+            worse_than_unigram(record.summary, f"The best model of {name}, seed {record.config.seed},")
+            + "."
+            for record, name in zip(self.records, self.runs["setting"], strict=True)
+            if record.summary.is_lost_from_zero
+        ]
+
+    def finished_by_seed(self, configuration: str) -> dict[int, RunRecord]:
+        """Return the finished runs of a configuration by seed, the best run first."""
+        return {self.records[i].config.seed: self.records[i] for i in self.ranked.get(configuration, [])}
+
+    @cached_property
+    def ranked(self) -> dict[str, list[int]]:
+        """The rows of the finished runs of each configuration, the best run first."""
+        finished = self.runs[self.runs["status"].isin(COMPLETE)].sort_values(self.best.column)
+        groups = finished.groupby("setting", sort=False).groups
+        return {str(name): rows.tolist() for name, rows in groups.items()}
+
+
+def worse_than_unigram(summary: Summary, model: str) -> str:
+    """Return a sentence, without full stop, on a best model that is worse than unigrams from h = 0."""
+    return (
+        f"{model} has a loss of {summary.score_best:.3g} nats per character from h = 0 instead of its "
+        f"own state, more than a unigram model ({summary.score_unigram:.3g})"
+    )
+
+
+def read(paths: Iterable[Path], progress: Progress | None = None, paired: bool = False) -> Results:
+    """Return the results of all runs in these folders of sweeps and of runs. Raises StoreError.
+
+    Differences are those of means or, if `paired`, seed by seed.
+    """
+    return results_of(*read_records(find_runs(list(paths)), progress), paired)
+
+
+def results_of(records: list[RunRecord], unreadable: list[str], paired: bool = False) -> Results:
+    """Return the results of these runs; `unreadable` says why others are left out."""
+    swept = varying(record.config for record in records if not record.is_imported)
+    runs = runs_table(records)
+    unit = unit_of(*(record.config for record in records))
+    measures = compared(record.summary for record in records)
+    scales = [record.scale(unit) for record in records]
+    scaled = {m.column: runs[m.column] * scales for m in measures if m.unit == PER_WINDOW}
+    in_unit = runs.assign(**scaled)
+    configurations = configurations_table(in_unit, swept, measures)
+    best = measures[0]
+    best_unit = best.unit_in(unit)
+    findings = findings_of(in_unit, list(map(column_of, swept)), best.column, best_unit, paired)
+    p_best = dict(zip(findings.names, findings.p_best, strict=True))
+    names = configurations["setting"]
+    return Results(
+        records=records,
+        runs=runs,
+        compared=in_unit,
+        configurations=configurations.assign(
+            unit=unit,
+            p_best=names.map(p_best),
+            may_be_best=names.isin(findings.may_be_best),
+            dropped=names.map((runs["status"] == DROPPED).groupby(runs["setting"]).sum()),
+        ),
+        comparison=comparison_table(in_unit, list(names), measures, unit, paired),
+        findings=findings,
+        lengths=lengths_table(records, list(in_unit[best.column]), unit, best.column, best_unit),
+        swept=swept,
+        measures=measures,
+        unit=unit,
+        unreadable=unreadable,
+    )
+
+
+def read_runs(path: Path | str = "results") -> pd.DataFrame:
+    """Return a row for each run in a folder and below it, as in runs.csv, with its `folder`.
+
+    A run that cannot be read is left out, with a warning. Raises StoreError if there is none.
+    """
+    return runs_frame(find_runs_below(Path(path)))
+
+
+def runs_frame(folders: Sequence[RunFolder]) -> pd.DataFrame:
+    """Return a row for each of these runs, as `read_runs` does."""
+    records, unreadable = read_each(folders)
+    for problem in unreadable:
+        warnings.warn(f"left out: {problem}", stacklevel=3)
+    return runs_table(records).assign(folder=[str(record.folder) for record in records])
+
+
+def runs_table(records: Sequence[RunRecord]) -> pd.DataFrame:
+    """Return a row for each run, as in runs.csv."""
+    trained = [record for record in records if not record.is_imported]
+    texts = [(one_line(record.corpus.name), record.corpus.sha256) for record in trained]
+    trained_names = iter(configuration_names([record.config for record in trained], texts))
+    names = [
+        f"imported {one_line(str(record.folder))}" if record.is_imported else next(trained_names)
+        for record in records
+    ]
+    table = pd.DataFrame(map(run_row, records, names))
+    numbers = [measure.column for measure in MEASURES]
+    return table.assign(**{column: pd.to_numeric(table[column]) for column in numbers})
+
+
+def run_row(record: RunRecord, configuration: str) -> dict[str, Any]:
+    """Return the row of a run in runs.csv."""
+    config, corpus, summary = record.config, record.corpus, record.summary
+    settings = config.to_dict()
+    seed = settings.pop("seed")
+    return {
+        "run_id": run_id(config, corpus.name, corpus.sha256),
+        "setting": configuration,
+        "corpus": one_line(corpus.name),
+        "corpus_sha256": corpus.sha256,
+        **{column_of(name): value for name, value in settings.items()},
+        "seed": seed,
+        "status": summary.status,
+        "reason": summary.reason,
+        **{measure.column: measure.of(summary) for measure in MEASURES},
+    }
+
+
+def column_of(name: str) -> str:
+    """Return the column of a setting; the columns `epochs` and `updates` count what was done."""
+    return f"{name}_wanted" if name in ("epochs", "updates") else name
+
+
+def configurations_table(
+    runs: pd.DataFrame, swept: Sequence[str], measures: Sequence[Measure]
+) -> pd.DataFrame:
+    """Return a row for each configuration, over its finished seeds, the lowest mean first."""
+    rows = []
+    for configuration, group in runs.groupby("setting", sort=False):
+        finished = group[group["status"].isin(COMPLETE)]
+        row: dict[str, Any] = {"setting": configuration}
+        row |= {column_of(name): group[column_of(name)].iloc[0] for name in swept}
+        row["n"] = len(finished)
+        row["failures"] = int(group["status"].isin(FAILURES).sum())
+        dropped = int((group["status"] == DROPPED).sum())
+        row["unfinished"] = len(group) - row["n"] - row["failures"] - dropped
+        for measure in (measure.column for measure in measures):
+            values = finished[measure].dropna()
+            mean = mean_of(values.to_numpy())
+            row |= {f"{measure}_mean": mean.mean, f"{measure}_sd": mean.sd}
+            row |= {f"{measure}_ci_low": mean.low, f"{measure}_ci_high": mean.high}
+            row |= {f"{measure}_{name}": getattr(values, name)() for name in ("median", "min", "max")}
+            row[f"{measure}_iqm"] = interquartile_mean(values.to_numpy())
+        rows.append(row)
+    return pd.DataFrame(rows).sort_values(f"{measures[0].column}_mean", kind="stable", ignore_index=True)

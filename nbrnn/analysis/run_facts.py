@@ -1,0 +1,193 @@
+"""Collect what is known of one run: its files, its gradient check, its generated texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from nbrnn.analysis.generated_texts import LENGTH, long_texts, select_samples
+from nbrnn.analysis.gradient_check import GradientCheck, gradient_check
+from nbrnn.analysis.run_records import Progress, read_summary
+from nbrnn.analysis.text_overlap import Overlap, text_overlap
+from nbrnn.config import RunConfig
+from nbrnn.corpus import Corpus, Description, encode, load
+from nbrnn.errors import CorpusError, StoreError
+from nbrnn.runs.evaluation import baselines, bigram_loss, mean_loss, unigram_loss
+from nbrnn.runs.finalize import TEXT_LENGTH
+from nbrnn.runs.sampling import sample
+from nbrnn.storage.checkpoint import Checkpoint
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import Environment, Sample, Summary
+from nbrnn.typing import Array
+
+T = TypeVar("T")
+
+GENERATED = "text of the best model"
+BEGINNING, HELD_OUT = "training text, beginning", "held-out text"
+MAX_READ = 200_000  # characters of the training text
+
+
+class TextLosses(NamedTuple):
+    """The losses on a text in nats per character; None: not known.
+
+    Of the best model from h = 0 and from its stored state, and of n-gram baselines.
+    """
+
+    text: str
+    characters: int
+    zero: float | None
+    kept: float | None
+    unigram: float | None
+    bigram: float | None
+
+
+@dataclass
+class RunFacts:
+    """What is known of a run; `missing` says in a line each what is not, and why."""
+
+    folder: RunFolder
+    config: RunConfig
+    corpus: Description
+    summary: Summary
+    start: Environment | None = None
+    gradient: GradientCheck | None = None
+    baselines: Mapping[str, float] = field(default_factory=dict)  # in nats, on the training text
+    samples: Sequence[Sample] = ()
+    text: str | None = None  # by the best model
+    long_texts: Mapping[str, str] = field(default_factory=dict)
+    losses: Sequence[TextLosses] = ()
+    overlaps: Mapping[str, Overlap] = field(default_factory=dict)
+    passages: dict[str, str] = field(default_factory=dict)  # the longest copied one of each text
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another program trained it."""
+        return self.summary.status == "imported"
+
+    def get_or_note(self, what: str, get: Callable[[], T]) -> T | None:
+        """Return something, or None where it is not available, and note why."""
+        try:
+            return get()
+        except (StoreError, CorpusError) as error:
+            self.missing.append(f"{what}: {error}")
+            return None
+
+
+def collect_facts(
+    folder: RunFolder, text: Path | None, stored_check: Path, progress: Progress | None = None
+) -> RunFacts:
+    """Return what is known of a run, also of an unfinished or a damaged one.
+
+    text: a file with its text, where that has moved. stored_check: a file with an older gradient check.
+    Raises StoreError if not even its config and its summary can be read, CorpusError if `text` is not
+    its text.
+    """
+    config, described = folder.read_config()
+    facts = RunFacts(folder, config, described, read_summary(folder))
+    with suppress(StoreError):  # it only informs
+        facts.start = folder.read_env()
+    model = facts.get_or_note("the best model", lambda: read_best_model(folder, described))
+    if text is None:
+        what = "the text, and what needs it: gradient check, loss from the stored state, copied passages"
+        corpus = facts.get_or_note(what, lambda: load_corpus(described, None))
+    else:
+        corpus = load_corpus(described, text)
+    ngrams = facts.get_or_note("the n-gram baselines", folder.read_ngrams) or {}
+    facts.baselines = baselines(ngrams) if ngrams else {}
+    if not facts.is_imported:
+        drawn = facts.get_or_note("the samples", lambda: read_samples(folder, config)) or []
+        facts.samples = select_samples(drawn)
+        facts.gradient = facts.get_or_note(
+            "the gradient check",
+            lambda: gradient_check(config, described, corpus, stored_check, progress),
+        )
+    facts.losses = losses_of_summary(facts.summary)
+    if model is not None:
+        facts.text = sample(model, TEXT_LENGTH)
+        with suppress(StoreError):  # the run has not generated it yet
+            facts.text = folder.read_text()
+        facts.long_texts = long_texts(model, progress)
+        if corpus is not None:
+            facts.losses = losses_of_model(model, corpus, ngrams, facts.summary)
+            find_overlaps(facts, corpus)
+    return facts
+
+
+def read_best_model(folder: RunFolder, described: Description) -> Checkpoint:
+    """Return the best model of a run. Raises StoreError."""
+    model = folder.read_model("best")
+    if model.alphabet != described.alphabet:
+        raise StoreError(f"{folder}: its alphabet is not that of the run's text")
+    return model
+
+
+def load_corpus(described: Description, named: Path | None) -> Corpus:
+    """Return the text of a run, from where it was or where a user says. Raises CorpusError."""
+    if named is None and described.source == "-":
+        raise CorpusError("it came from standard input (give it with --text FILE)")
+    corpus = load(described.source if named is None else str(named), described.encoding)
+    if (corpus.sha256, corpus.alphabet) != (described.sha256, described.alphabet):
+        changed = f"{corpus.source} has changed (give the original text with --text FILE)"
+        raise CorpusError(changed if named is None else f"{named} is not the text of this run")
+    return corpus
+
+
+def read_samples(folder: RunFolder, config: RunConfig) -> list[Sample]:
+    """Return the samples that a run drew. Raises StoreError if there is none."""
+    samples = folder.read_samples()
+    if not samples:
+        raise StoreError("--sample-every is 0" if config.sample_every == 0 else "none was drawn yet")
+    return samples
+
+
+def losses_of_model(
+    model: Checkpoint, corpus: Corpus, ngrams: Mapping[str, Array], summary: Summary
+) -> list[TextLosses]:
+    """Return the losses on the beginning of the training text, and on the held-out text."""
+    trained_on = model.config.trained_on(len(corpus))
+    length = summary.score_characters or MAX_READ
+    texts = {BEGINNING: corpus.codes[: min(length + 1, trained_on)]}
+    if model.config.validation:
+        texts[HELD_OUT] = corpus.codes[trained_on:]
+    rows = []
+    for name, codes in texts.items():
+        if codes.size < 2:
+            continue
+        kept = None if model.h_prev is None else mean_loss(model, codes, state="kept")
+        counted = [loss(codes, ngrams) if ngrams else None for loss in (unigram_loss, bigram_loss)]
+        rows.append(TextLosses(name, codes.size - 1, mean_loss(model, codes), kept, *counted))
+    return rows
+
+
+def losses_of_summary(summary: Summary) -> list[TextLosses]:
+    """Return these losses as far as the summary of a run has them, where its text is not available."""
+    rows = []
+    if summary.score_characters:
+        losses = summary.score_best, None, summary.score_unigram, None
+        rows.append(TextLosses(BEGINNING, summary.score_characters, *losses))
+    if summary.validation_characters:
+        counted = summary.validation_unigram, summary.validation_bigram
+        best = summary.validation_best
+        rows.append(TextLosses(HELD_OUT, summary.validation_characters, best, None, *counted))
+    return rows
+
+
+def find_overlaps(facts: RunFacts, corpus: Corpus) -> None:
+    """Find the passages of the generated texts, and of the held-out text, in the training text."""
+    trained_on = facts.config.trained_on(len(corpus))
+    texts: dict[str, Array] = {}
+    if (generated := facts.text) is not None:
+        what = "copied passages of best.txt"
+        codes = facts.get_or_note(what, lambda: encode(generated, corpus.alphabet))
+        texts |= {} if codes is None or codes.size == 0 else {GENERATED: codes}
+    texts |= {name: encode(text, corpus.alphabet) for name, text in facts.long_texts.items()}
+    held_out = corpus.codes[trained_on : trained_on + LENGTH]
+    texts |= {HELD_OUT: held_out} if held_out.size else {}
+    facts.overlaps = text_overlap(texts, corpus.codes[:trained_on], len(corpus.alphabet))
+    for name, overlap in facts.overlaps.items():
+        passage = texts[name][overlap.begin : overlap.begin + overlap.longest]
+        facts.passages[name] = "".join(corpus.alphabet[code] for code in passage)

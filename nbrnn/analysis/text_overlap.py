@@ -1,0 +1,67 @@
+"""How much of a generated text is copied from the training text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nbrnn.network import kernel_cache, suffix_automaton
+from nbrnn.typing import Array
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """The passages of a text of M characters that occur verbatim in another one.
+
+    lengths (M,): the length of the longest such passage that ends with each character. The longest of
+    all begins at `begin`, and first at `place` in the other text.
+    """
+
+    lengths: Array
+    longest: int
+    begin: int
+    place: int
+
+    def share(self, n: int) -> float:
+        """Return the share of all passages of n characters that occur in the other text; NaN if none."""
+        ends = self.lengths[n - 1 :]
+        return float((ends >= n).mean()) if ends.size else np.nan
+
+
+def text_overlap(texts: Mapping[str, Array], other: Array, K: int) -> dict[str, Overlap]:
+    """Return the overlap of each of several texts with another one.
+
+    texts (M,) and other (N,) are codes below K. Exact, in time that grows with N + M.
+    """
+    separator = np.array([K], np.int32)  # occurs nowhere: no passage crosses from one text to the next
+    joined = np.concatenate([part for text in texts.values() for part in (text, separator)])
+    lengths = np.empty(joined.size, np.int32)
+    kernel_cache.ready("copied_lengths", "float32")
+    suffix_automaton.copied_lengths(
+        suffix_automaton.Automaton.empty(joined.size, K + 1), joined, other, lengths
+    )
+    overlaps, start = {}, 0
+    for name, text in texts.items():
+        overlaps[name] = overlap_of(text, lengths[start : start + text.size], other)
+        start += text.size + 1
+    return overlaps
+
+
+def overlap_of(text: Array, lengths: Array, other: Array) -> Overlap:
+    """Return the overlap of one text with another, given the lengths of its passages."""
+    end = int(lengths.argmax())
+    longest = int(lengths[end])
+    begin = end + 1 - longest
+    return Overlap(lengths, longest, begin, find_passage(text[begin : end + 1], other))
+
+
+def find_passage(passage: Array, text: Array) -> int:
+    """Return the first place at which a text has a passage."""
+    if passage.size == 0:
+        return 0
+    places = np.flatnonzero(text[: text.size - passage.size + 1] == passage[0])
+    for offset, code in enumerate(passage):
+        places = places[text[places + offset] == code]
+    return int(places[0])

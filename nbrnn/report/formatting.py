@@ -1,0 +1,93 @@
+"""Format losses, intervals and p-values as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nbrnn.analysis.intervals import Mean
+from nbrnn.analysis.pairwise import digits
+from nbrnn.naming import PER_CHARACTER, short_texts
+
+MAX_NAMED = 3  # items in one sentence
+
+
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table under the names of its columns."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table for JSON, with None for what is not there."""
+    return rows_of(table.astype(object).where(table.notna(), None))
+
+
+def loss_text(value: float, unit: str) -> str:
+    """Return a loss with the digits that mean something in its unit."""
+    return f"{value:.{3 if unit == PER_CHARACTER else 2}f}" if np.isfinite(value) else "-"
+
+
+def number_text(value: float | None) -> str:
+    """Return a loss or a perplexity of any size with the digits that mean something."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if abs(value) >= 1e6 else f"{value:.{2 if abs(value) >= 10 else 3}f}"
+
+
+def interval_text(low: float, high: float, unit: str) -> str:
+    """Return an interval, if there is one."""
+    return f"{loss_text(low, unit)} to {loss_text(high, unit)}" if np.isfinite(low) else "-"
+
+
+def with_interval(value: str, interval: str, name: str = "") -> str:
+    """Return a value with its interval, if there is one."""
+    return value if "-" in (interval, value) or "nan" in interval else f"{value} ({name}{interval})"
+
+
+def difference_text(difference: Mean) -> str:
+    """Return a difference with its interval."""
+    interval = f" ({digits(difference.low)} to {digits(difference.high)})"
+    return f"{digits(difference.mean)}{interval if np.isfinite(difference.low) else ''}"
+
+
+def p_text(p: float) -> str:
+    """Return a p-value."""
+    return "-" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def length_text(row: Mapping[str, Any]) -> str:
+    """Return the length of the shorter runs, by a row of the table of rankings."""
+    if row["by"] == "share":
+        return f"1/{1 / row['short']:.0f} of the updates"
+    return f"{row['short']:,.0f} of {row['long']:,.0f} {row['by']}"
+
+
+def regret_text(row: Mapping[str, Any], kept: str, name: str = "") -> str:
+    """Return the regret of keeping the best few, with its range with new seeds."""
+    value, low, high = (row[f"{kept}_lost{end}"] for end in ("", "_low", "_high"))
+    return with_interval(loss_text(value, row["unit"]), interval_text(low, high, row["unit"]), name)
+
+
+def list_text(items: Sequence[Any], text: Callable[[Any], str], limit: int = MAX_NAMED) -> str:
+    """Return some items in words, and how many more there are."""
+    more = f"; and {len(items) - limit:,} more" if len(items) > limit else ""
+    return "; ".join(map(text, items[:limit])) + more
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
+
+
+def setting_name(column: str) -> str:
+    """Return the name of a setting, by its column."""
+    return column.replace("_wanted", "")
+
+
+def value_texts(values: Iterable[Any]) -> dict[Any, str]:
+    """Return a text for each value of a setting, which may be absent."""
+    return {v: "none" if v is None else text for v, text in short_texts(values).items()}

@@ -1,0 +1,102 @@
+"""Write the report of many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbrnn.analysis.results import Results, read
+from nbrnn.analysis.run_records import Progress, find_runs
+from nbrnn.report.document import Figure
+from nbrnn.report.figures import CAPTIONS, caption, figures, tips
+from nbrnn.report.formatting import plain_rows
+from nbrnn.report.html import render_html
+from nbrnn.report.latex import PACKAGES, latex_paragraph, latex_table
+from nbrnn.report.markdown import render_markdown
+from nbrnn.report.report_folder import (
+    PAGE,
+    PATIENCE,
+    REPRODUCIBILITY,
+    csv_text,
+    draw,
+    report_place,
+    write_report,
+)
+from nbrnn.report.sweep_document import (
+    Request,
+    answer_document,
+    read_request,
+    reproduction,
+    samples_document,
+    samples_of,
+    sweep_document,
+)
+from nbrnn.report.table_registry import TABLES
+from nbrnn.storage.folder_locks import locked
+
+
+@dataclass
+class Report:
+    """The files of a report, and the results in it."""
+
+    folder: Path
+    results: Results
+    files: list[str]
+
+    @property
+    def page(self) -> Path:
+        """The page with everything."""
+        return self.folder / PAGE
+
+    def document(self) -> dict[str, Any]:
+        """Return everything as plain values for JSON; NaN is None."""
+        return {
+            "report": str(self.folder),
+            "files": self.files,
+            "unreadable": self.results.unreadable,
+            **{table.name: plain_rows(table.frame(self.results)) for table in TABLES},
+        }
+
+
+def report(
+    paths: Sequence[Path], out: Path | None = None, *, refresh: int = 0, progress: Progress | None = None
+) -> Report:
+    """Write tables, samples, pictures and a page about the runs in folders of sweeps and runs.
+
+    They go to `report/` in the first one, or to `out`: a new or empty folder, or that of an older
+    report, which is renewed. With `refresh` the page loads itself again after so many seconds. Raises
+    StoreError if there is nothing to report, WriteError if it cannot be written.
+    """
+    out = report_place(paths[0], out)
+    find_runs(paths)  # before a folder is made for nothing
+    with locked(out, PATIENCE):
+        results = read(paths, progress)
+        contents = contents_of(results, read_request(paths), refresh, progress)
+        return Report(out, results, write_report(out, contents))
+
+
+def contents_of(
+    results: Results, request: Request, refresh: int, progress: Progress | None
+) -> dict[str, bytes | str]:
+    """Return the name and the content of each file of a report."""
+    samples = samples_of(results)
+    contents: dict[str, bytes | str] = {"answer.md": render_markdown(answer_document(results))}
+    for spec in TABLES:
+        contents[f"{spec.name}.csv"] = csv_text(spec.frame(results))
+        contents[f"{spec.name}.md"] = render_markdown(spec.document(results))
+        contents[f"{spec.name}.tex"] = PACKAGES + "\n"  # of a table without rows
+        contents |= {f"{table.name}.tex": latex_table(table) for table in spec.tables(results)}
+    contents["samples.md"] = render_markdown(samples_document(samples))
+    if sentences := reproduction(results):
+        contents[REPRODUCIBILITY] = latex_paragraph(sentences, request.commands)
+    pictures, hints = {}, tips(results)
+    for number, (name, figure) in enumerate(figures(results), 1):
+        if progress is not None:
+            progress("pictures drawn", number, len(CAPTIONS))  # or fewer
+        images = draw(figure)
+        contents |= {f"{name}.{kind}": image for kind, image in images.items()}
+        pictures[name] = Figure(name, caption(results, name), images["svg"], hints)
+    contents[PAGE] = render_html(sweep_document(results, request, pictures, samples), refresh)
+    return contents

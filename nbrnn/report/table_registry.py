@@ -1,0 +1,304 @@
+"""The tables of a sweep's report.
+
+All files, the page and JSON follow from this list: a new table is one more row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nbrnn.analysis.effects import RANK_METHODS
+from nbrnn.analysis.findings import effects_table
+from nbrnn.analysis.measures import COMPARED, SCORE, Measure
+from nbrnn.analysis.results import Results, column_of
+from nbrnn.naming import short_texts
+from nbrnn.report.document import METHODS, Block, Bullets, Document, Paragraph, Section, Table
+from nbrnn.report.formatting import (
+    interval_text,
+    length_text,
+    loss_text,
+    p_text,
+    regret_text,
+    rows_of,
+    setting_name,
+    with_interval,
+)
+
+MAX_SENTENCES = 30
+MAX_ROWS_OF_OTHERS = 100  # on the page, of a table by a measure that does not rank
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table: with all digits in NAME.csv and JSON, as text in NAME.md, NAME.tex and on the page.
+
+    A table for each of several measures has a section for each; the first, of the measure that ranks, is
+    in NAME.tex, the others are in NAME-MEASURE.tex.
+    """
+
+    name: str
+    title: str
+    frame: Callable[[Results], pd.DataFrame]
+    sections: Callable[[Results], list[Section]]
+    notes: Callable[[Results], list[str]] = lambda results: []  # paragraphs before it
+
+    def document(self, results: Results) -> Document:
+        """Return the table as a document."""
+        notes = [Paragraph(note) for note in self.notes(results)]
+        return Document(self.title, "", [Section("", notes), *self.sections(results)])
+
+    def blocks(self, results: Results) -> list[Block]:
+        """Return the blocks of all its sections."""
+        return [block for section in self.sections(results) for block in section.blocks]
+
+    def tables(self, results: Results) -> list[Table]:
+        """Return its tables."""
+        return [block for block in self.blocks(results) if isinstance(block, Table)]
+
+    @property
+    def files(self) -> list[str]:
+        """The names of the files that it may have."""
+        more = [f"{self.name}-{measure.column}.tex" for measure in (SCORE, *COMPARED)]
+        return [f"{self.name}.csv", f"{self.name}.md", f"{self.name}.tex", *more]
+
+
+def one_table(
+    name: str, caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> list[Section]:
+    """Return the only section of a table, none without rows."""
+    return [Section("", [Table(name, caption, columns, rows, True)])] if rows else []
+
+
+def by_measure(
+    results: Results,
+    name: str,
+    caption: str,
+    content: Callable[[Measure], tuple[list[str], list[list[str]], list[str]]],
+) -> list[Section]:
+    """Return a section for each measure, of columns, rows and sentences."""
+    sections = []
+    for measure in results.known_measures:
+        columns, rows, sentences = content(measure)
+        ranks = measure is results.best
+        table = Table(
+            name if ranks else f"{name}-{measure.column}",
+            caption.format(f"{measure.words} ({results.unit_of(measure)})"),
+            columns,
+            rows,
+            is_sortable=True,
+            **({} if ranks else {"max_rows": MAX_ROWS_OF_OTHERS}),
+        )
+        blocks: list[Block] = [table, *([Bullets(sentences)] if sentences else [])]
+        heading = f"{measure.words.capitalize()} ({results.unit_of(measure)})"
+        sections += [Section(heading, blocks)] if rows else []
+    return sections
+
+
+def setting_cells(results: Results) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the swept settings and the values of each configuration, or else its name."""
+    table, columns = results.configurations, [column_of(name) for name in results.swept]
+    names = table["setting"].tolist()
+    imported = any(record.is_imported for record in results.records)
+    if not columns or imported or table.duplicated(columns).any():
+        return ["configuration"], {name: [name] for name in names}
+    texts = {column: short_texts(table[column].dropna()) for column in columns}
+    rows = table[columns].astype(object).itertuples(index=False)
+    cells = [
+        ["-" if pd.isna(v) else texts[c][v] for c, v in zip(columns, row, strict=True)] for row in rows
+    ]
+    return results.swept, dict(zip(names, cells, strict=True))
+
+
+def configuration_rows(
+    results: Results, measure: Measure, cells: Mapping[str, list[str]]
+) -> list[list[str]]:
+    """Return the rows of configurations by one measure, after the cells that name them."""
+    rows, unit = [], results.unit_of(measure)
+    for row in rows_of(results.configurations):
+        own = {key.removeprefix(f"{measure.column}_"): value for key, value in row.items()}
+        mean, sd, *rest = (
+            loss_text(own[name], unit) for name in ("mean", "sd", "iqm", "median", "min", "max")
+        )
+        counts = [str(row["n"]), str(row["failures"])]
+        interval = interval_text(own["ci_low"], own["ci_high"], unit)
+        rows.append([*cells[row["setting"]], *counts, mean, sd, interval, *rest])
+    return rows
+
+
+FIGURES = ["seeds", "failed", "mean", "sd", "95 % CI", "IQM", "median", "min", "max"]
+
+
+def configurations(results: Results) -> list[Section]:
+    """Return the table of configurations for each measure."""
+    heads, cells = setting_cells(results)
+    caption = "The {} of each configuration, over its finished seeds."
+    return by_measure(
+        results,
+        "settings",
+        caption,
+        lambda measure: ([*heads, *FIGURES], configuration_rows(results, measure, cells), []),
+    )
+
+
+def runs(results: Results) -> list[Section]:
+    """Return the table of runs."""
+    heads, cells = setting_cells(results)
+    frame, units = results.compared, {m.column: results.unit_of(m) for m in results.measures}
+    columns: dict[str, Iterable[str]] = {
+        "seed": frame["seed"].map(str),
+        "status": frame["status"],
+        "updates": frame["updates"].map("{:,.0f}".format),
+        **{
+            measure.words: [loss_text(value, units[measure.column]) for value in frame[measure.column]]
+            for measure in results.known_measures
+        },
+        "seconds": frame["seconds"].map("{:,.1f}".format),
+        "µs per update": (1e6 / frame["updates_per_second"]).map(lambda value: loss_text(value, "")),
+        "run": frame["run_id"],
+    }
+    rest = zip(*columns.values(), strict=True)
+    rows = [[*cells[name], *row] for name, row in zip(frame["setting"], rest, strict=True)]
+    return one_table("runs", f"All runs; {units_in_words(results)}.", [*heads, *columns], rows)
+
+
+def differences(results: Results) -> list[Section]:
+    """Return the differences of pairs of configurations for each measure."""
+
+    def content(measure: Measure) -> tuple[list[str], list[list[str]], list[str]]:
+        table = results.comparison[results.comparison["measure"] == measure.column]
+        rows = [difference_row(row) for row in rows_of(table)]
+        columns = ["a", "b", "seeds", "mean", "95 % CI", "P(a lower)", "p (Holm)"]
+        return columns, rows, [str(text) for text in table["sentence"]][:MAX_SENTENCES]
+
+    return by_measure(results, "comparison", "Differences of the {} between configurations.", content)
+
+
+def difference_row(row: Mapping[str, Any]) -> list[str]:
+    """Return the cells of a pair of configurations."""
+    a, b, unit = row["n_a"], row["n_b"], row["unit"]
+    p, low, high = (row[f"improvement{end}"] for end in ("", "_low", "_high"))
+    return [
+        row["a"],
+        row["b"],
+        str(row["n"]) if row["paired"] else str(a) if a == b else f"{a}, {b}",
+        loss_text(row["mean_difference"], unit),
+        interval_text(row["ci_low"], row["ci_high"], unit),
+        "-" if np.isnan(p) else with_interval(f"{p:.2f}", f"{low:.2f} to {high:.2f}"),
+        p_text(row["p_holm"]),
+    ]
+
+
+def effects(results: Results) -> list[Section]:
+    """Return the table of the effects of settings."""
+    columns = ["setting", "value", "at", "mean", "difference", "95 % CI", "p (Holm)", "share"]
+    rows = [
+        [
+            setting_name(str(row["name"])),
+            value_text(row["value"]),
+            value_text(row["at"]),
+            loss_text(row["mean"], row["unit"]),
+            loss_text(row["difference"], row["unit"]),
+            interval_text(row["ci_low"], row["ci_high"], row["unit"]),
+            p_text(row["p"] if row["method"] in RANK_METHODS else row["p_holm"]),
+            "-" if np.isnan(row["share"]) else f"{row['share']:.0%}",
+        ]
+        for row in rows_of(effects_table(results.findings))
+    ]
+    method = {"ranks": "by ranks", "fanova": "by fANOVA"}.get(
+        results.findings.effects.method, "averaged over the other settings"
+    )
+    caption = f"The effect of each setting on the {results.best.words}, {method}."
+    return one_table("effects", caption, columns, rows)
+
+
+def value_text(value: Any) -> str:
+    """Return a value of a setting, or "-" where there is none."""
+    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    return "-" if missing else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def tries(results: Results) -> list[Section]:
+    """Return the table of the expected best of several runs."""
+    table, unit = results.findings.tries, results.findings.unit
+    tries = sorted(set(table["tries"]))
+    cells: dict[str, dict[int, str]] = {}
+    for row in rows_of(table):
+        interval = interval_text(row["ci_low"], row["ci_high"], unit)
+        text = with_interval(loss_text(row["expected_best"], unit), interval)
+        cells.setdefault(row["setting"], {})[row["tries"]] = text
+    rows = [[name, *(texts.get(n, "-") for n in tries)] for name, texts in cells.items()]
+    caption = f"The expected {results.best.words} ({unit}) of the best of several runs, with 95 % CI."
+    return one_table("tries", caption, ["configuration", *(f"best of {n}" for n in tries)], rows)
+
+
+def lengths(results: Results) -> list[Section]:
+    """Return the table of the agreement of rankings by shorter runs with those by longer ones."""
+    regrets = {"half": "better half", "quarter": "better quarter", "best": "best one"}
+    rows = []
+    for row in rows_of(results.lengths):
+        correlations = []
+        for name in ("spearman", "kendall"):
+            value, low, high = (f"{row[name + end]:.2f}" for end in ("", "_low", "_high"))
+            correlations.append(with_interval(value, f"{low} to {high}"))
+        costs = [regret_text(row, name) for name in regrets]
+        rows.append([length_text(row), str(row["configurations"]), *correlations, *costs])
+    columns = ["ranked after", "configurations", "Spearman", "Kendall"]
+    caption = (
+        f"Agreement of rankings by shorter runs with those by longer ones ({results.best.words}), and "
+        "the regret of keeping only the better configurations; in brackets the range with new seeds."
+    )
+    return one_table("lengths", caption, [*columns, *(f"regret, {w}" for w in regrets.values())], rows)
+
+
+def settings_notes(results: Results) -> list[str]:
+    """Return over what configurations are averaged, and what is known of their runs."""
+    first = f"Over the finished seeds of each configuration; {units_in_words(results)}."
+    problems = [f"Left out: {problem}." for problem in results.unreadable]
+    return [first, *results.models_worse_than_unigram(), *problems]
+
+
+def comparison_notes(results: Results) -> list[str]:
+    """Return how differences are computed."""
+    if len(results.configurations) == 1:
+        return ["There is one configuration only."]
+    which = "paired" if results.comparison["paired"].any() else "means"
+    return [f"{METHODS[which]} {METHODS['pairs']} {units_in_words(results).capitalize()}."]
+
+
+def effects_notes(results: Results) -> list[str]:
+    """Return what the shares of a random search are."""
+    effects = results.findings.effects
+    if effects.importance is None or effects.method != "fanova":
+        return []
+    return [
+        f"Shares of the variance of the ranks of {effects.importance.configurations:,} configurations, "
+        f"by fANOVA over a random forest (out-of-bag R² {effects.importance.r_squared:.2f}); those of "
+        "two settings beyond each alone; p after Kruskal and Wallis."
+    ]
+
+
+def units_in_words(results: Results) -> str:
+    """Return the units of losses."""
+    measures = results.known_measures
+    others = {results.unit_of(measure) for measure in measures} - {results.unit}
+    which = "scores" if SCORE in measures else "held-out ones"
+    return f"losses in {results.unit}" + "".join(f", {which} in {unit}" for unit in others)
+
+
+TABLES = (
+    TableSpec("runs", "Runs", lambda r: r.runs, runs),
+    # A configuration is called `setting` in files, columns and JSON: scripts rely on that name.
+    TableSpec("settings", "Configurations", lambda r: r.configurations, configurations, settings_notes),
+    TableSpec("comparison", "Differences", lambda r: r.comparison, differences, comparison_notes),
+    TableSpec(
+        "effects", "Effects of settings", lambda r: effects_table(r.findings), effects, effects_notes
+    ),
+    TableSpec("tries", "Expected best of several runs", lambda r: r.findings.tries, tries),
+    TableSpec("lengths", "Rankings by shorter runs", lambda r: r.lengths, lengths),
+)
+IN_ANSWER = ("effects", "tries", "lengths")  # tables that the answer refers to

@@ -1,0 +1,56 @@
+"""What changed between two sets of runs of the same configurations."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from recorded import grid, record
+
+from nbrnn.analysis.baseline_diff import changes_of
+from nbrnn.errors import StoreError
+
+DATA = Path(__file__).parents[1] / "data" / "0.1"
+
+
+def test_what_changed():
+    means = {(s, 0.1): 40 for s in (0.1, 0.01, 0.3)}
+    old, new = grid(means), grid({**means, (0.01, 0.1): 35, (0.5, 0.1): 40}, seed=1)
+    change = changes_of(new, old)
+    assert re.match(
+        r"The best smooth loss \(nats per window\) changed by -\d.*, averaged over 3 configurations \(",
+        change.sentences[0],
+    )
+    assert change.sentences[1].startswith("sigma 0.01: -")
+    assert change.sentences[2] == "2 of 3 configurations show no significant change."
+    assert "Only in the new runs: 1 configuration." in change.sentences
+    row = change.table.set_index("setting").loc["sigma 0.01"]
+    assert (row["n"], row["n_new"], row["n_old"]) == (8, 8, 8)
+    assert row["mean_difference"] == pytest.approx(row["mean_new"] - row["mean_old"])
+    assert "Nothing changed" in changes_of(old, old).sentences[0]
+
+
+def test_of_another_text():
+    old = grid({(0.1, 0.1): 40, (0.01, 0.1): 45})
+    new = [
+        record(one.summary.smooth_loss_best + 3, text="b", sigma=one.config.sigma, seed=one.config.seed)
+        for one in old
+    ]
+    change = changes_of(new, old, paired=True)
+    assert change.table["mean_difference"].tolist() == pytest.approx([3, 3])
+    assert "Text: b (bbbbbb) instead of a (aaaaaa)." in change.sentences
+    with pytest.raises(StoreError, match="no configuration in common"):
+        changes_of([record(1.0, hidden=7)], old)
+
+
+def test_compare_against(nbrnn, tmp_path):
+    for name in ("new", "old"):
+        shutil.copytree(DATA / "sweep", tmp_path / name)
+    done = nbrnn("compare", "new", "--against", "old")
+    assert done.stdout.startswith("Nothing changed: ")
+    summary = next((tmp_path / "new" / "runs").iterdir()) / "summary.json"
+    content = json.loads(summary.read_text())
+    summary.write_text(json.dumps({**content, "smooth_loss_best": content["smooth_loss_best"] + 1}))
+    rows = json.loads(nbrnn("compare", "new", "--against", "old", "--json").stdout)
+    assert sorted(row["same"] for row in rows)[0] is False

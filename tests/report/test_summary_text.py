@@ -1,0 +1,198 @@
+"""The answer in words, in a dozen lines on a terminal."""
+
+import csv
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recorded import grid, record
+
+from nbrnn.analysis.findings import effects_table
+from nbrnn.analysis.results import results_of
+from nbrnn.cli.reports import MAX_LINES, print_first_lines
+from nbrnn.report.markdown import render_markdown
+from nbrnn.report.summary_text import answers
+from nbrnn.report.table_registry import TABLES
+
+EFFECTS = next(table for table in TABLES if table.name == "effects")
+SIGMA = Path(__file__).parents[2] / "results" / "sigma" / "7-epochs" / "runs.csv"
+
+
+def said(records, paired=False):
+    return answers(results_of(records, [], paired))
+
+
+def test_the_answer_to_the_400_runs():
+    with SIGMA.open() as file:
+        rows = list(csv.DictReader(file))
+    runs = [
+        record(
+            float(row["smooth_loss_best"]),
+            sigma=float(row["sigma"]),
+            epsilon=float(row["epsilon"]),
+            seed=int(row["seed"]),
+        )
+        for row in rows
+    ]
+    text = said(runs)
+    assert text[0].startswith("Best: sigma 0.03, epsilon 1: best smooth loss 42.40 nats per window")
+    assert "interquartile mean" in text[0]
+    assert (
+        text[1]
+        == "Not significantly worse: sigma 0.01, epsilon 1 (43.09); sigma 0.1, epsilon 1 (43.66)."
+    )
+    assert text[2].startswith("Significantly worse: 5 of 8 configurations; the best of them is ")
+    assert (
+        "epsilon: averaged over the other settings, the loss is 1.2 lower at 1 than at 1e-08 "
+        "(95 % CI 0.82 to 1.7)."
+    ) in text
+    (interaction,) = (line for line in text if line.startswith("epsilon and sigma interact"))
+    assert interaction == (
+        "epsilon and sigma interact: epsilon 1 instead of 1e-08 lowers the best smooth loss by 3.0 "
+        "(2.1 to 3.8) at sigma 0.03, but raises it by 1.0 (0.41 to 1.6) at sigma 0.3."
+    )
+    assert any("With 5 runs, sigma 0.01, epsilon 1 is expected to reach" in line for line in text)
+    assert any("correlate by 0.02 (mean over 28 pairs): --paired gains nothing" in line for line in text)
+
+
+def test_one_is_best_and_settings_add_up():
+    means = {(s, e): 40 + 5 * (s == 0.1) + 3 * (e == 0.1) for s in (0.1, 0.01) for e in (0.1, 0.05)}
+    text = said(grid(means))
+    assert text[0].startswith("Best: eta 0.05, sigma 0.01: best smooth loss ")
+    assert text[1].startswith(
+        "Significantly worse: all others; the best of them is eta 0.1, sigma 0.01 (4"
+    )
+    average = "averaged over the other settings, the loss is"
+    assert re.match(rf"sigma: {average} [45]\S* lower at 0.01 than at 0.1 \(95 % CI", text[2])
+    assert re.match(rf"eta: {average} [23]\S* lower at 0.05 than at 0.1 ", text[3])
+    assert not any("interact" in line or "more seed" in line for line in text)
+
+
+def test_what_cannot_be_told_is_said():
+    means = {(s, 0.1): 40 for s in (0.1, 0.01)}
+    text = said(grid(means, seed=1))
+    assert text[1].startswith("Not significantly worse: ")
+    assert re.match(r"About \d+ more seeds each would detect a difference of \S+ nats?", text[2])
+    assert said(grid(means, seeds=1))[1] == (
+        "One seed each gives no estimate of the variability between seeds: add seeds with --seeds 0:3."
+    )
+    assert said([record(None, status="running")]) == ["No run has finished yet."]
+    assert len(said(grid({(0.1, 0.1): 40}))) == 1
+
+
+def test_seeds_may_be_unequal_and_runs_fail():
+    runs = grid({(0.1, 0.1): 40, (0.01, 0.1): 45, (0.3, 0.1): 50})
+    runs = runs[3:] + [record(None, status="diverged", sigma=0.1, eta=0.1, seed=seed) for seed in (0, 1)]
+    runs += [record(None, status="diverged", sigma=1.0, eta=0.1, seed=0)]
+    text = said(runs)
+    assert text[0].startswith("Best: sigma 0.1: ")
+    assert "5 seeds" in text[0]
+    assert text[1].startswith("Significantly worse: all others; the best of them is sigma 0.01")
+    results = results_of(runs, [])
+    by_name = results.configurations.set_index("setting")
+    assert by_name["may_be_best"].to_dict() == {
+        "sigma 0.1": True, "sigma 0.01": False, "sigma 0.3": False, "sigma 1": False,
+    }  # fmt: skip
+
+
+def test_seeds_that_have_something_in_common():
+    rng = np.random.default_rng(0)
+    seeds = rng.normal(0, 5, 8)
+    runs = [
+        record(40 + sigma * 10 + seeds[n] + rng.normal(0, 0.2), sigma=sigma, seed=n)
+        for sigma in (0.1, 0.3)
+        for n in range(8)
+    ]
+    assert said(runs)[1].startswith("Not significantly worse: ")
+    assert re.search(r"by 1\.00: --paired shortens intervals by \d\d%", said(runs)[-1])
+    paired = said(runs, paired=True)
+    assert paired[1].startswith("Significantly worse: sigma 0.3 (")
+    assert re.search(r": pairing by seed shortens intervals by \d", paired[-1])
+
+
+def test_a_dozen_lines_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    texts = ["word " * 40, "short", *(f"line {n}" for n in range(20))]
+    print_first_lines(texts, "the tables")
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines), lines[-1]) == (MAX_LINES, "More: the tables")
+    assert max(map(len, lines)) <= 80
+    print_first_lines(texts[1 : MAX_LINES + 1], "the tables")
+    assert len(capsys.readouterr().out.splitlines()) == MAX_LINES
+
+
+def search(count):
+    """Return runs of so many configurations at random, best in the middle of eta; sigma does nothing."""
+    rng = np.random.default_rng(0)
+    return [
+        record(40 + 9 * abs(np.log10(eta) + 1) + rng.normal(0, 0.1), eta=eta, sigma=sigma, seed=seed)
+        for eta, sigma in zip(10 ** rng.uniform(-2, 0, count), rng.uniform(0, 1, count), strict=True)
+        for seed in range(2)
+    ]
+
+
+def rank_lines(records):
+    """Return the sentences on ranks and on the forest behind their shares."""
+    lines = said(records)
+    place = next(
+        i for i, line in enumerate(lines) if line.startswith("Share of the variance of the ranks")
+    )
+    return lines[place : place + 2]
+
+
+@pytest.mark.slow
+def test_of_a_random_search_a_forest_tells_shares():
+    pytest.importorskip("sklearn")
+    shares, forest = rank_lines(search(60))
+    eta = re.fullmatch(
+        r"Share of the variance of the ranks that a random forest predicts: eta (\d+)% "
+        r"\(best: middle\); sigma \d+% \(p = 0\.\d\d, not significant\)\.",
+        shares,
+    )[1]
+    r_squared = re.fullmatch(
+        r"Shares by fANOVA over a random forest over 60 configurations \(out-of-bag R² (0\.\d\d)\)\.",
+        forest,
+    )[1]
+    assert min(int(eta) / 100, float(r_squared)) > 0.9
+    results = results_of(search(60), [])
+    table = effects_table(results.findings)
+    assert set(table["method"]) == {"fanova"}
+    assert table["kind"].tolist() == ["main effect"] * 6 + ["interaction"]
+    assert (table["name"].iloc[-1], table["share"].iloc[-1] < 0.1) == ("eta by sigma", True)
+    note, *_, last, _ = (x for x in render_markdown(EFFECTS.document(results)).splitlines()[2:] if x)
+    assert note.startswith("Shares of the variance of the ranks of 60 configurations, by fANOVA")
+    assert re.fullmatch(r"\| eta by sigma( \| -){6} \| \d% \|", last)
+    assert rank_lines(search(40))[1].endswith(", rough with so few configurations.")
+
+
+def test_without_scikit_learn_a_random_search_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
+    shares, hint = rank_lines(search(20))
+    assert shares.startswith("Share of the variance of the ranks of configurations: eta ")
+    assert hint == 'Interactions need fANOVA (pip install ".[importance]" in a clone of nbrnn).'
+    assert not any("fANOVA" in line for line in said(search(8)))
+
+
+def test_a_forest_that_predicts_nothing_tells_no_shares():
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(1)
+    runs = [record(rng.normal(), eta=eta, sigma=rng.uniform(), seed=0) for eta in rng.uniform(1, 2, 30)]
+    assert re.fullmatch(
+        r"fANOVA adds nothing: a random forest over 30 configurations \(out-of-bag R² -0\.\d\d\) "
+        r"predicts nothing\.",
+        rank_lines(runs)[1],
+    )
+
+
+def test_two_settings_that_matter_together_are_named():
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(2)
+    runs = [
+        record(40 + eta * sigma, eta=1.5 + eta, sigma=1.5 + sigma, seed=0)
+        for eta, sigma in rng.uniform(-1, 1, (60, 2))
+    ]
+    forest = rank_lines(runs)[1]
+    assert re.match(r"Jointly, beyond each alone: eta with sigma \d\d%; by fANOVA over a random", forest)
