@@ -284,7 +284,7 @@ def test_kernels_that_are_compiled_are_announced_once(text_file, tmp_path):
 def test_a_sweep_and_a_gradcheck_never_stand_still_on_a_terminal(text_file, on_terminal):
     sweep = ["sweep", text_file, "--updates", "300", "--hidden", "5", "--seeds", "0:1", "--name", "s"]
     seen = on_terminal(*sweep)
-    for step in ("pictures of runs: 2 of 2", "runs read: 2 of 2", "pictures of the report: "):
+    for step in ("pictures of runs: 2 of 2", "runs read: 2 of 2", "pictures drawn: "):
         assert step in seen
     seen = on_terminal("gradcheck", text_file, "--hidden", "5", "--seq-length", "5")
     assert "m = 5: derivatives: " in seen
