@@ -95,7 +95,7 @@ def test_failures_are_exit_code_1_with_a_line_that_names_them(nbrnn, text_file):
     done = nbrnn("sweep", text_file, "--eta", "0.1,1e30", *FAST, "--name", "s", code=1)
     assert "results/s: 2 of 4 runs finished, 2 diverged" in done.stdout
     assert "report: results/s/report/index.html\n" in done.stderr
-    assert {"Drawing the losses of 4 runs.", "Writing the report."} <= set(done.stderr.splitlines())
+    assert "Writing the report." in done.stderr.splitlines()
     assert "eta 1e+30: diverged with both seeds" in done.stdout
     compared = nbrnn("compare", "s").stdout
     assert compared.startswith("2 of 4 runs finished\n")
