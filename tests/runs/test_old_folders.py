@@ -110,6 +110,7 @@ def test_a_sweep_knows_what_it_has_done(folders, moor):
     folder = SweepFolder(folders / "sweep")
     before = folder.read_requests()
     outcome = sweep(grid(lists), moor, folder)
+    # four runs done before: so their ids are as they were
     assert (outcome.done_before, outcome.count("finished")) == (4, 4)
     assert folder.read_requests()[:2] == before
 
@@ -138,3 +139,38 @@ def test_old_runs_are_shown_sampled_and_scored(nbrnn):
     codes = load(str(DATA / "moor.txt")).codes
     loss, _, _ = naive.forward(theta, codes[:-1], codes[1:], np.zeros(5))
     assert scored["model"]["nats_per_character"] == pytest.approx(loss / (codes.size - 1), rel=1e-5)
+
+
+# ---------------------------------------------------------------- 0.5: held-out text, batches, halving
+
+# What 0.5 found at the end of the run that is interrupted here, on one processor.
+HELD_OUT_0_5 = [3.328863, 3.122084, 2.917016, 2.801365, 2.709036, 2.617457]
+
+
+def test_a_run_of_0_5_resumes(moor, tmp_path):
+    folder = RunFolder(shutil.copytree(DATA.parent / "0.5" / "interrupted", tmp_path / "run"))
+    config, corpus = folder.read_config()
+    assert run_id(config, corpus.name, corpus.sha256) == (
+        "moor-m5-B2-adam-eta0.001-scaled-600updates-seed0-ec4576a2"
+    )
+    assert folder.read_checkpoint("last").update == 200
+    before = (folder / "validation.csv").read_text()
+    summary = run(config, moor, folder.path)
+    assert (summary.status, summary.updates) == ("finished", 600)
+    assert (folder / "validation.csv").read_text().startswith(before)
+    assert folder.read_validation().loss == pytest.approx(HELD_OUT_0_5, rel=1e-3)
+
+
+def test_a_halving_sweep_of_0_5_keeps_what_it_decided(moor, tmp_path, nbrnn):
+    folder = SweepFolder(shutil.copytree(DATA.parent / "0.5" / "sweep", tmp_path / "sweep"))
+    (request,) = folder.read_requests()
+    lists = {name: ",".join(map(str, values)) for name, values in request.settings.items()}
+    outcome = sweep(grid({**lists, "seed": "0:1"}), moor, folder, halving=request.halving)
+    # four runs done before: so their ids are as they were
+    assert (outcome.done_before, outcome.count("finished"), outcome.count("dropped")) == (4, 2, 2)
+    nbrnn("report", folder.path, "--quiet")
+    with (folder.path / "report" / "runs.csv").open() as file:
+        rows = {row["run_id"]: row for row in csv.DictReader(file)}
+    for path in (folder.path / "runs").iterdir():
+        summary = json.loads((path / "summary.json").read_text())
+        assert float(rows[path.name]["validation_best"]) == summary["validation_best"]
