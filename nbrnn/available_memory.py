@@ -19,7 +19,7 @@ def available() -> float:
 
     See https://docs.kernel.org/admin-guide/cgroup-v2.html and .../cgroup-v1/memory.html.
     """
-    return float(min([psutil.virtual_memory().available, *left_in_groups()]))
+    return float(max(0, min([psutil.virtual_memory().available, *left_in_groups()])))
 
 
 def left_in_groups() -> Iterator[int]:

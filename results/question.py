@@ -1,6 +1,7 @@
 """What do the parts of results/ have in common, above all those that ask a question of sweeps?"""
 
 import csv
+import re
 import shutil
 import subprocess
 import sys
@@ -49,9 +50,13 @@ def rows(report: Path, name: str = "settings") -> list[dict[str, str]]:
 
 
 def table(report: Path, measure: str = "Held-out loss of the best model") -> str:
-    """Return the table of configurations for one measure."""
-    text = (report / "settings.md").read_text()
-    return text.partition(f"## {measure}\n\n")[2].partition("\n\n")[0]
+    """Return the table of configurations for one measure. Raises ValueError if there is none."""
+    _, *sections = re.split(r"^## ", (report / "settings.md").read_text(), flags=re.MULTILINE)
+    for section in sections:
+        heading, _, rest = section.partition("\n\n")
+        if heading.split(" (")[0] == measure:  # the unit may follow
+            return rest.partition("\n\n")[0]
+    raise ValueError(f"{report}/settings.md has no table headed {measure}")
 
 
 def markdown(head: list[str], lines: list[list[str]]) -> list[str]:

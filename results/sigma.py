@@ -67,8 +67,8 @@ def main() -> None:
         table(HERE / "7-epochs", "Best smooth loss"),
         "",
         "Differences of the mean best smooth loss, in nats per window of 25 characters. The intervals "
-        "are Welch's, each for its pair alone; what is called not sure is not significant when all 28 "
-        "pairs are compared at once ([all pairs](7-epochs/comparison.md)).",
+        "are Welch's, each for its pair alone; differences called not significant are so after "
+        "correction for all 28 pairs ([all pairs](7-epochs/comparison.md)).",
         "",
         *part("7-epochs"),
         "",

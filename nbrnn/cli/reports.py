@@ -168,7 +168,7 @@ def print_first(texts: Sequence[str], what: str) -> None:
 def report(
     folders: Folders,
     out: Annotated[
-        Path | None, typer.Option(help="Where to  [default: report/ in the first folder]")
+        Path | None, typer.Option(help="Folder of the report.  [default: report/ in the first folder]")
     ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Renew the report every 10 s until the sweep ends.")

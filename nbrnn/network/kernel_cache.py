@@ -36,7 +36,9 @@ from nbrnn.network.optimizers import OPTIMIZERS, RULES
 log = logging.getLogger("nbrnn")
 
 MAX_BYTES = 2**26  # of a file in the cache; a kernel has some hundred thousand
-VERSIONS = sys.implementation.cache_tag, numba.__version__, llvmlite.__version__
+VERSIONS = sys.implementation.cache_tag, numba.__version__, llvmlite.__version__, np.__version__
+# Settings of Numba that change the code of a kernel, beside the processor, which its own key names.
+CODE_SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
 # As they were imported, whatever is written into them while kernels compile.
 SOURCES = b"".join(
     hashlib.sha256(path.read_bytes()).digest() for path in sorted(Path(__file__).parent.rglob("*.py"))
@@ -61,7 +63,8 @@ class KernelFiles:
 
     def path(self, key: Any) -> Path:
         """Return the file for a key."""
-        digest = hashlib.sha256(repr((VERSIONS, key)).encode()).hexdigest()
+        settings = [getattr(numba.config, name, None) for name in CODE_SETTINGS]
+        digest = hashlib.sha256(repr((VERSIONS, settings, key)).encode()).hexdigest()
         return self.folder / f"{self.name}.{digest[:20]}.nbc"
 
     def load(self, key: Any) -> Any:
@@ -74,6 +77,11 @@ class KernelFiles:
             if content[:32] == checksum(content[32:]):
                 return pickle.loads(content[32:])
         return None
+
+    def flush(self) -> None:
+        """Delete all files of the kernel, as Numba asks when it is compiled anew."""
+        for path in self.folder.glob(f"{self.name}.*.nbc*"):
+            path.unlink(missing_ok=True)
 
     def save(self, key: Any, kernel: Any) -> None:
         """Save a kernel. Raises OSError."""

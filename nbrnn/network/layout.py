@@ -99,7 +99,7 @@ class Plan(NamedTuple):
 
 
 class Carry(NamedTuple):
-    """What a training hands on from update to update, besides its buffers."""
+    """What a training carries over from update to update, besides its buffers."""
 
     update: int = 0  # updates done
     smooth: float = math.nan  # the smooth loss

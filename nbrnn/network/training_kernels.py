@@ -26,11 +26,11 @@ def train(
 
     codes (N,) is the text, of which plan says what each update reads. The loss of an update is `scale`
     times the sum of its characters' losses. optimizer, clip and scale are numbers in theta's precision.
-    work.h[0] is the state to start from, and in the end the one to go on from. best and best_state are
-    overwritten with theta and work.h[0] whenever a look finds a smooth loss below the best one.
+    work.h[0] is the state to start from, and in the end the state to continue from. best and best_state
+    are overwritten with theta and work.h[0] whenever an evaluation finds a lower smooth loss.
 
-    A loss counts as diverged when it is not finite, or so large that logits of that size can no
-    longer tell one nat in the arithmetic's precision: the number then has no meaning.
+    A loss counts as diverged when it is not finite, or so large that logits of that size cannot resolve
+    a difference of one nat in their precision.
     """
     one_or_several = choice(buffers.work)
     return train_windows(buffers, optimizer, clip, scale, codes, plan, carry, history, *one_or_several)
@@ -39,9 +39,8 @@ def train(
 def choice(work: Any) -> Any:
     """Return what makes a kernel one for this kind of work: its arguments `one` and `several`.
 
-    One is True, the other None. What an argument that is None would skip the compiler drops before it
-    looks at types. To choose by the type of work in overloaded functions takes 2 s longer, as those are
-    compiled by themselves first.
+    One is True, the other None: Numba prunes branches on None arguments before type inference. To choose
+    by the type of work in overloaded functions takes 2 s longer, as those are compiled alone first.
     """
     return (None, True) if isinstance(work, BatchWork) else (True, None)
 
@@ -112,7 +111,7 @@ def windows_gradient(theta, gradient, work, codes, starts, scale, one, several):
 
 @jit
 def evaluate(theta, work, codes):
-    """Return the loss over all of codes[1:], in windows that hand on their last state.
+    """Return the loss over all of codes[1:], in windows that carry over their last state.
 
     codes (N,); work.h[0] is the state before the first.
     """

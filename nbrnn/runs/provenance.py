@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, version
@@ -46,17 +47,10 @@ def machine() -> dict[str, Any]:
     }
 
 
-def cpu_target() -> str:
-    """Return the processor for which kernels are compiled."""
-    import llvmlite.binding
-
-    name: str = llvmlite.binding.get_host_cpu_name()
-    return name
-
-
 def git_commit() -> str | None:
     """Return the commit of the clone that this package runs from or was installed from, if known."""
-    root = Path(__file__).parents[2]
+    package = Path(__file__).parents[1]
+    root = package.parent
     if not (root / ".git").exists():
         origin = install_origin()
         if "vcs_info" in origin:
@@ -64,12 +58,22 @@ def git_commit() -> str | None:
         if "dir_info" not in origin:
             return None
         root = Path(url2pathname(urlsplit(origin["url"]).path))
+        if not is_copy(package, root / package.name):
+            return None  # the clone has moved on since it was installed
     try:
         command = ["git", "-C", str(root), "rev-parse", "HEAD"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
+
+
+def is_copy(package: Path, original: Path) -> bool:
+    """Return whether all modules of a package are those of another folder."""
+    with suppress(OSError):
+        modules = [path.relative_to(package) for path in package.rglob("*.py")]
+        return all((package / name).read_bytes() == (original / name).read_bytes() for name in modules)
+    return False
 
 
 def install_origin() -> dict[str, Any]:

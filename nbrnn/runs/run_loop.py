@@ -206,7 +206,7 @@ class RunLoop:
         self.writer.wait()
         self.restore()
         updates = REWIND_CHUNK
-        while updates:
+        while updates and training.update < training.updates:
             before = training.last(self.hashes(), is_best=False), training.best()
             unwritten = {name: values.copy() for name, values in self.unwritten.items()}
             self.advance(min(updates, self.updates_to_next_event()))

@@ -133,7 +133,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
                 raise StoreError(f"{path} is damaged: it is not a regular file")
             yield file
     except FileNotFoundError:
-        raise StoreError(f"there is no {path}") from None
+        raise StoreError(f"no such file: {path}") from None
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from None
 

@@ -39,6 +39,7 @@ CONNECT_SECONDS = 4.0  # to wait for the scheduler, and then for its first worke
 POLL_SECONDS = 0.1  # between two questions whether a run is back
 STOP_SECONDS = 1.5  # for interrupted runs to come back
 MAX_DEATHS = 2  # that dask reports, each of several workers, until a run counts as failed
+RUNNING = distributed.Status.running, distributed.Status.paused  # a paused worker is short of memory
 MAX_SUBMITTED = 256  # runs that the scheduler has at once; it keeps those that find no worker
 
 
@@ -85,11 +86,14 @@ class DaskBackend:
             self.client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except (OSError, distributed.TimeoutError):
             command = f"dask worker {self.address}"
-            raise ClusterError(f"the scheduler at {self.address} has no workers: {command}") from None
+            raise ClusterError(
+                f"the scheduler at {self.address} has no workers; start one: {command}"
+            ) from None
         ours, of_cluster = version("nbrnn"), self.client.get_versions(packages=["nbrnn"])
         for worker, versions in of_cluster["workers"].items():  # type: ignore[index]
             if (theirs := versions["packages"]["nbrnn"]) != ours:
-                raise ClusterError(f"worker {worker} has nbrnn {theirs}: install {ours} there, as here")
+                found = f"nbrnn {theirs}" if theirs else "no nbrnn"
+                raise ClusterError(f"worker {worker} has {found}: install {ours} there, as here")
 
     def __exit__(self, *exception: object) -> None:
         with suppress(OSError, distributed.TimeoutError):
@@ -126,11 +130,12 @@ class DaskBackend:
         deaths = 0
         while deaths < MAX_DEATHS:
             try:
-                summary, contents = self.run_once(job, contents, stop)
+                summary, returned = self.run_once(job, contents, stop)
             except distributed.KilledWorker:  # dask blames all runs that were on their way to it
                 deaths += 1
                 continue
-            if contents:
+            if returned:  # not from a worker that was gone before it started the run
+                contents = returned
                 if force:  # what is there is another history of this run
                     folder.clear()
                 folder.write_contents(contents)
@@ -190,7 +195,7 @@ def run_on_worker(topic: str, job: Job, contents: dict[str, bytes]) -> tuple[Sum
 
     def should_stop() -> bool:
         """Whether the sweep asks to stop; or it, its scheduler or this worker is gone."""
-        is_gone = task.state == "cancelled" or worker.status != distributed.Status.running
+        is_gone = task.state == "cancelled" or worker.status not in RUNNING
         return plugin.is_stopping or is_gone
 
     if should_stop():

@@ -58,6 +58,18 @@ def test_a_damaged_file_is_not_loaded_and_is_replaced(kernel_files, damage):
     assert kernel_files.load(KEY) == CODE
 
 
+def test_flush_deletes_the_files_of_one_kernel(kernel_files):
+    other = kernel_cache.KernelFiles(kernel_files.folder, "training_kernels.sample-2.py311")
+    other.save(KEY, CODE)
+    kernel_files.flush()
+    assert (kernel_files.load(KEY), other.load(KEY)) == (None, CODE)
+
+
+def test_settings_of_numba_that_change_code_have_files_of_their_own(kernel_files, monkeypatch):
+    monkeypatch.setattr(kernel_cache.numba.config, "BOUNDSCHECK", 1)
+    assert kernel_files.load(KEY) is None
+
+
 def test_what_other_sources_made_is_not_loaded(kernel_files, monkeypatch):
     monkeypatch.setattr(kernel_cache, "SOURCES", kernel_cache.SOURCES[:-1] + b"?")
     assert kernel_files.load(KEY) is None

@@ -33,9 +33,11 @@ class KernelLibrary(JITCodeLibrary):
         called = [f for f in self._final_module.functions if f.linkage == Linkage.linkonce_odr]
         for function in called:
             function.linkage = Linkage.internal
-        super()._finalize_specific()
-        for function in called:  # a caller's library links this module, too
-            function.linkage = Linkage.linkonce_odr
+        try:
+            super()._finalize_specific()
+        finally:
+            for function in called:  # a caller's library links this module, too
+                function.linkage = Linkage.linkonce_odr
 
 
 class KernelCompiler(Compiler):
