@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: raise an error at once, or remember the signal until a checkpoint is written."""
+"""Signals that end the program: raise an error at once, or remember them until a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nbrnn.errors import NbrnnError
 
 
 class SignalError(NbrnnError):
-    """SIGINT or SIGTERM came; `exit_code` is what a shell expects after it."""
+    """A signal came that ends the program; `exit_code` is what a shell expects after it."""
 
     def __init__(self, number: int, message: str = "interrupted") -> None:
         super().__init__(message)
@@ -19,12 +19,16 @@ class SignalError(NbrnnError):
 
 
 class Signals:
-    """Raise SignalError at SIGINT and SIGTERM within this context.
+    """Raise SignalError at SIGINT, SIGTERM and SIGHUP within this context.
 
     After `defer` a signal is only remembered, and `waiting` says so.
     """
 
-    numbers: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)
+    numbers = tuple(
+        signal.Signals[name]
+        for name in ("SIGINT", "SIGTERM", "SIGHUP")  # the last when a terminal is closed
+        if name in signal.Signals.__members__  # Windows has no SIGHUP
+    )
     deferred = False
 
     def __enter__(self) -> Self:

@@ -388,3 +388,10 @@ def test_an_ignored_interrupt_stays_ignored():
         assert not interrupt.waiting()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("call", [nbrnn.read_runs, nbrnn.check])
+@pytest.mark.parametrize("wrong", [5, None, b"results", []])
+def test_a_path_that_is_none(call, wrong):
+    with pytest.raises(NbrnnError, match="got"):
+        call(wrong)

@@ -25,7 +25,7 @@ from nbrnn.analysis.run_records import (
 )
 from nbrnn.analysis.short_run_ranking import lengths_table
 from nbrnn.escaping import one_line
-from nbrnn.naming import PER_WINDOW, configuration_names, run_id, unit_of, varying
+from nbrnn.naming import PER_WINDOW, configuration_names, folder_path, run_id, unit_of, varying
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES, Summary
 
@@ -137,7 +137,7 @@ def read_runs(path: Path | str = "results") -> pd.DataFrame:
 
     A run that cannot be read is left out, with a warning. Raises StoreError if there is none.
     """
-    return runs_frame(find_runs_below(Path(path)))
+    return runs_frame(find_runs_below(folder_path(path)))
 
 
 def runs_frame(folders: Sequence[RunFolder]) -> pd.DataFrame:

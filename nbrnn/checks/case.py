@@ -109,6 +109,8 @@ def write(
     suffix = path.suffix.lower()
     if suffix not in (".npz", ".mat"):
         raise CheckError(f"{path}: an exercise is written as .npz or .mat")
+    if path.exists():  # it may hold somebody's answers
+        raise CheckError(f"{path} exists already: give another name, or delete it")
     arrays = case(corpus, config, layout, blind=blind, first=1 if suffix == ".mat" else 0)
     if suffix == ".npz":
         write_npz(path, arrays)

@@ -18,7 +18,7 @@ from nbrnn.checks.report import Finding, Report
 from nbrnn.checks.smooth_loss import examine_series
 from nbrnn.checks.step_findings import examine_steps
 from nbrnn.checks.tolerances import right_arrays
-from nbrnn.config import RunConfig, check_range, option_name
+from nbrnn.config import RunConfig, check_range, option_name, shortened
 from nbrnn.errors import CheckError
 from nbrnn.exchange.names import Role, SortedArrays, same_numbers, sort_arrays
 from nbrnn.network.layout import NAMES
@@ -82,7 +82,11 @@ def shown(names: list[str]) -> str:
 
 def arrays_of(source: Source) -> dict[str, Array]:
     """Return the arrays that are given, or of a file."""
-    return files.flat_arrays(source) if isinstance(source, Mapping) else files.read(Path(source))
+    if isinstance(source, Mapping):
+        return files.flat_arrays(source)
+    if not isinstance(source, str | os.PathLike):
+        raise CheckError(f"give a file or a dictionary of arrays (got {shortened(source)})")
+    return files.read(Path(source))
 
 
 def with_case(

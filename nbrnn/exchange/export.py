@@ -16,6 +16,7 @@ from nbrnn.exchange.onnx_graph import write_onnx
 from nbrnn.storage.atomic_files import write_atomically
 from nbrnn.storage.checkpoint import Checkpoint, initial_state
 from nbrnn.storage.checksummed_arrays import write_safetensors
+from nbrnn.storage.run_folder import RUN_FILES, RunFolder
 from nbrnn.typing import Array
 
 WRITERS = {".npz": write_npz, ".mat": write_mat}
@@ -31,6 +32,8 @@ def export(model: Checkpoint, path: Path, layout: Orientation | None = None) -> 
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ConfigError(f"{path}: give a file that ends in {', '.join(SUFFIXES)}")
+    if path.name in RUN_FILES and RunFolder(path.parent).is_run():
+        raise ConfigError(f"{path} is a file of a run: give another name")
     if suffix in WRITERS:
         WRITERS[suffix](path, course_arrays(model, layout or "column"))
         return

@@ -107,9 +107,9 @@ def test_answers_alone_with_the_case(nbrnn, text_file):
 
 
 def test_the_mean_is_right_unless_the_sum_is_asked_for(nbrnn, text_file):
+    nbrnn("case", "case.npz", text_file, "--blind")
+    case = dict(np.load("case.npz"))
     for options, code in (((), 0), (("--loss", "sum"), 1)):
-        nbrnn("case", "case.npz", text_file, "--blind")
-        case = dict(np.load("case.npz"))
         loss, P, _, grads = solved(case, ("mean",))
         np.savez("mine.npz", **case, loss=loss, P=P, **{f"d{n}": g for n, g in grads.items()})
         done = nbrnn("check", "mine.npz", *options, code=code).stdout
@@ -125,3 +125,10 @@ def test_files_without_arrays_of_numbers(nbrnn):
         ("none.npz", "no such file: none.npz"),
     ]:
         assert re.search(said, one_line_error(nbrnn("check", name, code=2)))
+
+
+def test_an_exercise_replaces_no_answers(nbrnn, text_file):
+    nbrnn("case", "case.npz", text_file)
+    before = Path("case.npz").read_bytes()
+    assert "exists already" in one_line_error(nbrnn("case", "case.npz", text_file, code=2))
+    assert Path("case.npz").read_bytes() == before

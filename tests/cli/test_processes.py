@@ -35,7 +35,9 @@ FAST = ["--hidden", "5", "--updates", "300"]
 
 # ---------------------------------------------------------------- signals
 
-SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+SIGNALS = pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 
 
 @SIGNALS

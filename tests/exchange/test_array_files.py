@@ -248,7 +248,7 @@ def test_bfloat16_is_widened_exactly(tmp_path):
 def test_what_is_not_a_file_of_arrays(tmp_path):
     (tmp_path / "folder.npz").mkdir()
     (tmp_path / "new.mat").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600))  # MATLAB 7.3
-    said = {"no.npz": "there is no", "a.txt": "ends in", "folder.npz": "cannot read", "new.mat": "-v7"}
+    said = {"no.npz": "no such file", "a.txt": "ends in", "folder.npz": "cannot read", "new.mat": "-v7"}
     for name, message in said.items():
         with pytest.raises(NbrnnError, match=message):
             read(tmp_path / name)

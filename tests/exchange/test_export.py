@@ -1,6 +1,7 @@
 """Each exported file is loaded by what it is for, and computes and writes what nbrnn does."""
 
 import json
+import shutil
 from itertools import pairwise
 
 import numpy as np
@@ -202,3 +203,12 @@ def test_a_link_in_the_place_of_the_file_is_replaced(exported, tmp_path):
 def test_without_the_package_onnx_says_how_to_get_it(nbrnn, trained, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     assert "[onnx]" in one_line_error(nbrnn("export", trained[0], "m.onnx", code=2))
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors"])
+def test_an_export_replaces_no_file_of_a_run(nbrnn, run_folder, tmp_path, name):
+    folder = shutil.copytree(run_folder, tmp_path / "run")
+    before = (folder / name).read_bytes()
+    done = nbrnn("export", folder, folder / name, code=2)
+    assert "is a file of a run" in one_line_error(done)
+    assert (folder / name).read_bytes() == before
