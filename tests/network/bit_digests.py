@@ -78,7 +78,7 @@ class Case:
         return digest(h, text)
 
 
-def digests(dtype, B, optimizers, cached):
+def digests(dtype, B, optimizers, cached=True):
     """Return a digest by kernel and sizes; without optimizers only of the gradient."""
     rest = ("evaluate", "numerical_gradient", "sample") if optimizers and B == 1 else ()
     if cached:
