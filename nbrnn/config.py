@@ -79,8 +79,8 @@ class Setting:
         option = option_name(name)
         if self.choices:
             check_choice(option, value, self.choices)
-        elif self.or_none and isinstance(value, str):
-            if value != NONE:
+        elif self.or_none and (value is None or isinstance(value, str)):
+            if value not in (None, NONE):
                 raise ConfigError(f"{option} must be a number or {NONE} (got {shortened(value)})")
             return NONE
         else:
@@ -168,13 +168,13 @@ class RunConfig:
         if self.epochs is None and self.updates is None:
             object.__setattr__(self, "epochs", DEFAULT_EPOCHS)
         for name, described in SETTINGS.items():
-            value = getattr(self, name)
-            if value is None:
+            value, is_optional = getattr(self, name), bool(described.by) or described.default is None
+            if value is None and is_optional:
                 value = described.default_in(vars(self))
             elif not described.has_effect(vars(self)):
                 other = f"{option_name(described.by)} {getattr(self, described.by)}"
                 raise ConfigError(f"{option_name(name)} has no effect with {other}: leave it out")
-            if value is not None:
+            if value is not None or not is_optional:
                 object.__setattr__(self, name, described.checked(name, value))
 
     @classmethod

@@ -78,7 +78,7 @@ def find_runs(paths: Iterable[Path]) -> list[RunFolder]:
         elif run.is_run():
             folders.append(run)
         else:
-            raise StoreError(f"{path} is neither the folder of a run nor that of a sweep")
+            raise StoreError(f"{path} is not the folder of a run or a sweep (nbrnn show lists them)")
     if not folders:
         raise StoreError(f"{', '.join(map(str, paths))}: no run has started yet")
     return folders
@@ -88,7 +88,7 @@ def find_runs_below(path: Path) -> list[RunFolder]:
     """Return all runs in a folder and below it, in sweeps or not. Raises StoreError if there is none."""
     folders = [RunFolder(config.parent) for config in sorted(path.rglob(CONFIG))]
     if not folders:
-        raise StoreError(f"there is no run in {path}, nor below it")
+        raise StoreError(f"there is no run or sweep in {path}")
     return folders
 
 
@@ -166,6 +166,9 @@ def read_record(folder: RunFolder, wanted: RequestedLength | None = None) -> Run
         config, summary = wanted.apply(config, summary, corpus.characters)
     kept = sorted({0, (len(samples) - 1) // 2, len(samples) - 1}) if samples else []
     texts = {samples[i].update: samples[i].text.replace("\r", "") for i in kept}
+    if summary.best_update and texts and max(texts) == 0 and folder.has_text():
+        # too short a run for samples while it trained
+        texts[summary.best_update] = folder.read_text()[: config.sample_length]
     curves = updates, smooth_losses, looks, held_out_losses
     return RunRecord(folder, config, corpus, summary, *curves, texts)
 

@@ -44,13 +44,15 @@ class OneLineErrors(TyperGroup):
         if sys.stderr.isatty():
             logging.basicConfig(handlers=[NoteHandler()])
             logging.getLogger("nbrnn").setLevel(logging.INFO)
+        NbrnnError.names_options = True
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
         except NbrnnError as error:
             fail(str(error), error.exit_code)
         except OSError as error:  # from stdout or the working directory
             close_stdout()
-            fail(str(error), 1)
+            where = f"{error.filename}: " if error.filename else "cannot write to standard output: "
+            fail(f"{where}{error.strerror or error}", 1)
         except MemoryError:
             fail("not enough memory for a network of this size", 2)
         except Exception as error:
@@ -58,6 +60,8 @@ class OneLineErrors(TyperGroup):
             if not hasattr(error, "format_message"):
                 raise
             fail(explain(error, arguments), getattr(error, "exit_code", 2))
+        finally:
+            NbrnnError.names_options = False
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
@@ -136,10 +140,16 @@ def print_wrapped(text: str) -> None:
     print("\n".join(wrapped(text)))
 
 
+def width_or(default: int) -> int:
+    """Return the width of the output: COLUMNS, or that of the terminal, or else a default."""
+    return shutil.get_terminal_size((default, 0)).columns
+
+
 def wrapped(text: str) -> list[str]:
-    """Return the lines of a paragraph as the terminal is wide; elsewhere it is one line."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
-    return textwrap.wrap(visible(text), width, subsequent_indent="  ", break_on_hyphens=False) or [""]
+    """Return the lines of a paragraph as the terminal is wide, or COLUMNS say; elsewhere it is one."""
+    return textwrap.wrap(
+        visible(text), width_or(10**6), subsequent_indent="  ", break_on_hyphens=False
+    ) or [""]
 
 
 def formatted(value: float | str | None) -> str:
@@ -163,7 +173,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         table.add_column(column, justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
+    console = Console(highlight=False, width=width_or(1000))
     with console.capture() as lines:
         console.print(table)
     print("\n".join(line.rstrip() for line in lines.get().splitlines()))

@@ -105,10 +105,16 @@ def print_configurations(results: Results) -> None:
 
 
 def print_notes(results: Results) -> None:
-    """Print which runs are unfinished, were left out, or have a model that needs its state."""
+    """Print which runs are unfinished or not comparable, were left out, or need their state."""
     from nbrnn.analysis.pairwise import unfinished_runs
     from nbrnn.storage.schemas import DROPPED
 
+    for what, columns in (
+        ("texts", ["corpus_sha256"]),
+        ("lengths", ["epochs_wanted", "updates_wanted"]),
+    ):
+        if (count := len(results.runs[columns].drop_duplicates())) > 1:
+            print(f"Runs of {count} different {what}: their losses are not comparable.")
     others = results.runs[results.runs["status"] != DROPPED]  # the answer counts those
     notes = [f"{name}: {ending}" for name, ending in unfinished_runs(others).items()]
     print_first(notes, "configurations with unfinished runs")
@@ -122,6 +128,7 @@ def print_written(written: Report | RunReport) -> None:
     from nbrnn.report.sweep_report import Report
 
     if isinstance(written, Report):
+        print_finished(written.results)
         print_results(written)
     else:
         print_facts(written.facts)
@@ -151,7 +158,6 @@ def print_facts(facts: RunFacts) -> None:
 
 def print_results(written: Report) -> None:
     """Print the main results of many runs."""
-    print_finished(written.results)
     print_answer(written.results, str(written.page))
     print_configurations(written.results)
     print_notes(written.results)

@@ -120,6 +120,8 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     print_wrapped("settings: " + " ".join(f"{name} {value}" for name, value in settings.items()))
     for line in loss_lines(summary, unit_of(config)):
         print(line)
-    if last:
+    if last and last.update == 0 and folder.has_text():  # too short a run for samples while it trained
+        print(f"sample of the best model:\n\n{visible(folder.read_text())}\n")
+    elif last:
         print(f"sample at update {last.update:,}:\n\n{visible(last.text)}\n")
     print_wrapped("files: " + ", ".join(folder.file_names()))

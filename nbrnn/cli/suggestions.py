@@ -53,6 +53,10 @@ class Command(TyperCommand):
                 raise ConfigError(f"{option.opts[0]} is given more than once: {hint}")
         return super().parse_args(ctx, args)
 
+    def get_help(self, ctx: Any) -> str:
+        """Return the help, without the type that Typer adds to a list of folders."""
+        return str(super().get_help(ctx)).replace(" <list[Path]>", "")
+
 
 def explain(error: Any, arguments: Sequence[str]) -> str:
     """Return in one line what is wrong with these arguments, by click's error, and what to do."""

@@ -135,7 +135,7 @@ def check_name(out: Path | None, name: str | None) -> None:
     if out is not None and name is not None:
         raise ConfigError("give either --out or --name, not both")
     if name is not None and (Path(name).name != name or name in ("", "..")):
-        raise ConfigError(f"--name takes the name of a folder, not {name!r}: --out takes a path")
+        raise ConfigError(f"--name must be the name of a folder (got {name!r}): --out takes a path")
 
 
 def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: bool, quiet: bool) -> None:

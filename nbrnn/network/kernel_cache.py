@@ -15,6 +15,7 @@ import logging
 import pickle
 import secrets
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -36,6 +37,7 @@ from nbrnn.network.optimizers import OPTIMIZERS, RULES
 log = logging.getLogger("nbrnn")
 
 MAX_BYTES = 2**26  # of a file in the cache; a kernel has some hundred thousand
+ABANDONED_SECONDS = 3600  # after which no process writes a temporary file any more
 VERSIONS = sys.implementation.cache_tag, numba.__version__, llvmlite.__version__, np.__version__
 # Settings of Numba that change the code of a kernel, beside the processor, which its own key names.
 CODE_SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
@@ -84,7 +86,7 @@ class KernelFiles:
             path.unlink(missing_ok=True)
 
     def save(self, key: Any, kernel: Any) -> None:
-        """Save a kernel. Raises OSError."""
+        """Save a kernel; delete what killed processes and releases before 0.6 left. Raises OSError."""
         path, data = self.path(key), dumps(kernel)
         partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
         try:
@@ -93,6 +95,10 @@ class KernelFiles:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+        for left in self.folder.iterdir():
+            is_old = left.suffix == ".tmp" and time.time() - left.stat().st_mtime > ABANDONED_SECONDS
+            if is_old or left.suffix == ".nbi" or left.name == "nbrnn-hashes.json":
+                left.unlink(missing_ok=True)
 
 
 def checksum(data: bytes) -> bytes:
@@ -108,6 +114,11 @@ class KernelCache(FunctionCache):
         self._cache_file = KernelFiles(  # type: ignore[assignment]
             Path(self.cache_path), self._impl.filename_base
         )
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """Load a kernel; one that Numba or LLVM cannot take back is compiled again."""
+        with suppress(Exception):
+            return super().load_overload(signature, target_context)
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Save a kernel; a folder that cannot be written costs time, not the run."""

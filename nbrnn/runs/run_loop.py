@@ -195,8 +195,8 @@ class RunLoop:
             self.unwritten[SAMPLES].append(self.training.sample())
             self.observer.sampled(self.unwritten[SAMPLES][-1])
 
-    def rewind(self) -> None:
-        """Return to the last update after which all numbers were finite.
+    def rewind(self) -> bool:
+        """Return to the last update after which all numbers were finite; False: asked to stop before.
 
         It depends on the run alone, the moment of the last checkpoint on the clock. Train on
         from that checkpoint, and halve the step whenever it goes too far.
@@ -204,17 +204,24 @@ class RunLoop:
         training, seconds = self.training, self.seconds
         self.observer = Observer()  # the other one knows these updates already
         self.writer.wait()
-        self.restore()
-        updates = REWIND_CHUNK
-        while updates and training.update < training.updates:
+        try:
+            self.restore()
+        except StoreError as error:
+            raise WriteError(f"{self.folder} has changed while the run was at work: {error}") from None
+        updates, is_stopped = REWIND_CHUNK, False
+        while updates and training.update < training.updates and not (is_stopped := self.stop()):
             before = training.last(self.hashes(), is_best=False), training.best()
             unwritten = {name: values.copy() for name, values in self.unwritten.items()}
-            self.advance(min(updates, self.updates_to_next_event()))
-            if training.diverged or not training.is_finite():
+            end, is_sound = min(training.update + updates, training.updates), True
+            while is_sound and training.update < end:
+                self.advance(min(end - training.update, self.updates_to_next_event()))
+                is_sound = not training.diverged and training.is_finite()
+            if not is_sound:
                 training.restore(*before)
                 self.unwritten = unwritten
                 updates //= 2
         self.seconds = seconds
+        return not is_stopped
 
     # -- writing
 
@@ -307,7 +314,8 @@ class RunLoop:
     def conclude_rewound(self, status: Status) -> Summary:
         """Write the last checkpoint that is finite, but all lines of the logs; return the summary."""
         summary, lines = summarize(self.training, self.seconds, status), self.unwritten
-        self.rewind()
+        if not self.rewind():
+            return self.conclude("interrupted")
         self.commit()
         update, carry = self.training.update, self.training.carry
         self.unwritten = {name: [line for line in lines[name] if line.update > update] for name in lines}

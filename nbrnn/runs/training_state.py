@@ -108,9 +108,9 @@ class Training:
         rates = learning_rates(self.config, first, updates, self.updates)
         plan = Plan(*self.order.windows(first, updates), rates.astype(self.layout.dtype))
         numbers = self.optimizer, self.clip, self.scale
-        self.carry = training_kernels.train(
-            self.buffers, *numbers, self.codes, plan, self.carry, history
-        )
+        carry = training_kernels.train(self.buffers, *numbers, self.codes, plan, self.carry, history)
+        update, smooth, best_smooth, best_update = carry  # with NUMBA_DISABLE_JIT numbers of NumPy
+        self.carry = Carry(int(update), float(smooth), float(best_smooth), int(best_update))
         done = self.update - first
         self.diverged = done < updates
         # cumsum adds one by one: the same bits however the epoch is cut into chunks

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from nbrnn.errors import LockedError, StoreError, WriteError
+from nbrnn.errors import LockedError, NbrnnError, StoreError, WriteError
 from nbrnn.storage.atomic_files import is_there, is_unfinished
 
 LOCK = ".lock"
@@ -19,8 +19,11 @@ IMPOSSIBLE_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of some network file systems
 
 
+PATIENCE = 0.5  # seconds: a process that only asks `is_at_work` is soon gone
+
+
 @contextmanager
-def locked(folder: Path, patience: float = 0) -> Iterator[None]:
+def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Make a folder this process's own; the lock ends with the process.
 
     Raises LockedError if another process does not leave it within `patience` seconds, StoreError if
@@ -47,6 +50,19 @@ def locked(folder: Path, patience: float = 0) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_at_work(folder: Path) -> bool:
+    """Return whether a process is at work in a folder, without making a lock."""
+    if not is_there(folder / LOCK):
+        return False
+    try:
+        with locked(folder, patience=0):
+            return False
+    except LockedError:
+        return True
+    except NbrnnError:  # not ours to write in, so that nobody can tell
+        return False
 
 
 def check_lock(path: Path) -> None:

@@ -23,7 +23,7 @@ from nbrnn.storage import atomic_files as files
 from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES, VALIDATION, Metrics, Validation
 from nbrnn.storage.checkpoint import Checkpoint, Kind, read_checkpoint
 from nbrnn.storage.checksummed_arrays import write_arrays
-from nbrnn.storage.folder_locks import is_empty_but_for, locked
+from nbrnn.storage.folder_locks import is_at_work, is_empty_but_for, locked
 from nbrnn.storage.schemas import Environment, Sample, Summary
 from nbrnn.typing import Array
 
@@ -165,10 +165,16 @@ class RunFolder:
         files.write_json(self / SUMMARY, summary.to_dict())
 
     def read_summary(self) -> Summary:
-        """Return the content of summary.json. Raises StoreError."""
-        if self.is_run() and not self.has(SUMMARY):
-            return Summary(status="running")
-        return files.read_json(self / SUMMARY, Summary)
+        """Return the content of summary.json; a run whose process is gone is interrupted.
+
+        Raises StoreError.
+        """
+        summary = Summary(status="running")
+        if self.has(SUMMARY) or not self.is_run():
+            summary = files.read_json(self / SUMMARY, Summary)
+        if summary.status == "running" and not is_at_work(self.path):
+            summary = msgspec.structs.replace(summary, status="interrupted")
+        return summary
 
     # -- metrics.csv, validation.csv, samples.jsonl
 

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import structs
 
 from nbrnn.config import SCHEMA, RunConfig
-from nbrnn.errors import LockedError, NbrnnError, StoreError
+from nbrnn.errors import StoreError
 from nbrnn.storage.atomic_files import delete_unfinished, is_there, read_json, write_json
-from nbrnn.storage.folder_locks import LOCK, check_folders, is_empty_but_for, locked
+from nbrnn.storage.folder_locks import check_folders, is_at_work, is_empty_but_for, locked
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DROPPED, Summary, SweepFile, SweepRequest
 
@@ -35,19 +35,11 @@ class SweepFolder:
     def locked(self) -> AbstractContextManager[None]:
         """Make the sweep this process's own, as `locked` does. Raises StoreError for runs elsewhere."""
         check_folders(self.path, self.path / RUNS)
-        return locked(self.path, patience=0.5)  # a process that only asks `is_at_work` is soon gone
+        return locked(self.path)
 
     def is_at_work(self) -> bool:
-        """Return whether a process is at work here, without making a lock."""
-        if not is_there(self.path / LOCK):
-            return False
-        try:
-            with locked(self.path):
-                return False
-        except LockedError:
-            return True
-        except NbrnnError:  # not ours to write in, so that nobody can tell
-            return False
+        """Return whether a sweep is at work here."""
+        return is_at_work(self.path)
 
     def is_sweep(self) -> bool:
         """Return whether a sweep was started here."""

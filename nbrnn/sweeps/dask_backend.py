@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -150,24 +152,29 @@ class DaskBackend:
         key = f"{job.run_id}-{uuid.uuid4().hex}"
         future = self.client.submit(run_on_worker, self.topic, job, contents, key=key, pure=False)
         deadline = math.inf
-        # future.result(timeout=...) would raise UnboundLocalError if the time is over within a transfer
-        while not future.done():
+        result = self.start(self.client.gather(future, asynchronous=True))
+        while not result.done():
             time.sleep(POLL_SECONDS)
             if time.monotonic() > deadline:
+                result.cancel()
                 future.cancel()
                 return Summary(status="interrupted"), {}
             if deadline == math.inf and stop():
                 deadline = time.monotonic() + STOP_SECONDS
                 self.stop_workers()
-        result: tuple[Summary, dict[str, bytes]] = future.result()
-        return result
+        summary, files = result.result()
+        return summary, files
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Start what the client does, without waiting for it."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.client.loop.asyncio_loop)
 
     def stop_workers(self) -> None:
         """Ask all workers, once, to return the runs of this sweep."""
         if not self.is_stopping:
             self.is_stopping = True
-            with suppress(OSError, RuntimeError):  # a worker, or all, may be gone
-                self.client.run(stop_sweep, self.topic, on_error="ignore")
+            # nobody waits for the answers: a worker, or all, may be gone
+            self.start(self.client.run(stop_sweep, self.topic, on_error="ignore", asynchronous=True))
 
 
 # ---------------------------------------------------------------- on the worker

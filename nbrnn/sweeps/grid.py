@@ -10,7 +10,7 @@ from itertools import islice
 from numbers import Integral
 from typing import Any
 
-from nbrnn.config import NONE, SETTINGS, RunConfig, check_range, option_name
+from nbrnn.config import NONE, SETTINGS, RunConfig, check_range, option_name, shortened
 from nbrnn.errors import ConfigError
 from nbrnn.naming import sweep_name
 
@@ -133,7 +133,7 @@ def grid_of(
 ) -> Grid:
     """Return the grid of one value or several for each setting that is given. Raises ConfigError."""
     if not isinstance(settings, Mapping):
-        raise ConfigError(f"settings must be a dictionary, not {settings!r}")
+        raise ConfigError(f"settings must be a dictionary (got {shortened(settings)})")
     unknown = ", ".join(sorted(str(name) for name in settings if name not in SETTINGS))
     if unknown:
         raise ConfigError(f"{unknown}: no such setting; there are {', '.join(SETTINGS)}")
@@ -184,7 +184,8 @@ def parse(name: str, text: str) -> list[Any]:
             raise ConfigError(f"{option}: {error}") from None
         except (ValueError, OverflowError):
             takes = "whole numbers" if kind is int else "numbers"
-            raise ConfigError(f"{option} takes {takes} with commas between, not {part!r}") from None
+            wrong = f"{takes} with commas between (got {shortened(part)})"
+            raise ConfigError(f"{option} must be {wrong}") from None
         if len(values) > MAX_VALUES:
             raise ConfigError(f"{option} has more than {MAX_VALUES:,} values")
     return list(dict.fromkeys(values))

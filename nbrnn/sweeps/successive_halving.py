@@ -33,8 +33,6 @@ def halving_of(rate: int | None, start: float | None) -> Halving | None:
         return None
     check_range("--halving", rate, 2, MAX_RATE, whole=True)
     if start is not None:
-        if isinstance(start, bool) or not isinstance(start, int | float):
-            raise ConfigError(f"--halving-from must be a number, not {start!r}")
         check_range("--halving-from", start, 0, 1 / rate, exclusive=True)
     return Halving(rate=rate, start=start)
 

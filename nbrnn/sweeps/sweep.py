@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import joblib
 from msgspec import structs
 
-from nbrnn.config import check_choice, check_range
+from nbrnn.config import check_choice, check_range, shortened
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError, install_command
 from nbrnn.runs.finalize import draw_loss
@@ -166,11 +166,12 @@ def check_options(
     if backend is not None:
         check_choice("--backend", backend, get_args(Backend))
     if scheduler is not None and not isinstance(scheduler, str):
-        raise ConfigError(f"--scheduler must be an address, as tcp://HOST:8786, not {scheduler!r}")
+        wrong = f"(got {shortened(scheduler)})"
+        raise ConfigError(f"--scheduler must be an address, as tcp://HOST:8786 {wrong}")
     if backend == "dask" and scheduler is None:
         raise ConfigError("--backend dask needs --scheduler ADDRESS")
     if backend not in (None, "dask") and scheduler is not None:
-        raise ConfigError(f"--scheduler goes with --backend dask, not {backend}")
+        raise ConfigError(f"--scheduler goes with --backend dask (got {backend})")
     if jobs != -1:
         check_range("--jobs", jobs, 1, MAX_JOBS, whole=True)
     if max_failures is not None:

@@ -70,7 +70,7 @@ def test_a_damaged_run_is_listed_as_such(nbrnn, results):
 def test_where_there_is_nothing(nbrnn, tmp_path):
     assert "nbrnn train makes the first run" in one_line_error(nbrnn("show", code=2))
     (tmp_path / "results").mkdir()
-    assert "neither a run nor a sweep" in one_line_error(nbrnn("show", code=2))
+    assert "no run or sweep in" in one_line_error(nbrnn("show", code=2))
 
 
 # ---------------------------------------------------------------- completion

@@ -76,7 +76,7 @@ def test_what_a_preset_says_for_another_choice_is_left_out():
     assert RunConfig(**with_preset("char-rnn", {"init": "scaled"})).sigma is None
     assert RunConfig(**with_preset("dd2424-2025", {"optimizer": "adagrad"})).eta == 0.1
     assert RunConfig(**with_preset("dd2424-2025", {"init": "normal"})).sigma == 0.1
-    with pytest.raises(ConfigError, match=r"--preset must be dd2424-2017, .* or char-rnn \(got 'x'\)"):
+    with pytest.raises(ConfigError, match=r"preset must be dd2424-2017, .* or char-rnn \(got 'x'\)"):
         with_preset("x", {})
 
 
@@ -150,7 +150,7 @@ def test_lists_of_clip_take_none(nbrnn, text_file):
 @pytest.mark.parametrize("command", ["train", "sweep"])
 def test_what_has_no_effect_or_is_no_value_is_one_line(nbrnn, text_file, command, options, said):
     if command == "sweep":
-        said = said.replace("must be a number or none (got 'None')", "takes numbers with commas")
+        said = said.replace("must be a number or none (got 'None')", "must be numbers with commas")
         options = options.replace("--clip None", "--clip 5,None")
     assert said in one_line_error(nbrnn(command, text_file, *options.split(), code=2))
 
