@@ -188,7 +188,7 @@ def program(pipe, arguments, folder, streams=None):
 
 def program_without_figures(pipe, arguments, folder, streams=None):
     """Run the program as `program` does, but let reports have no figures, which take the longest."""
-    nbrnn.report.sweep_report.figures = lambda results: ()
+    nbrnn.report.sweep_report.figures = nbrnn.report.run_report.figures = lambda of: ()
     program(pipe, arguments, folder, streams)
 
 
@@ -216,7 +216,7 @@ def program_on_beginnings(pipe, arguments, folder):
     """Run the program as `program` does, on the first 30,000 characters of each text with a name."""
     whole = nbrnn.corpus.read_named
     nbrnn.corpus.read_named = lambda name: whole(name).decode()[:30_000].encode()
-    program(pipe, arguments, folder)
+    program_without_figures(pipe, arguments, folder)
 
 
 def program_with_checkpoints(pipe, arguments, folder):

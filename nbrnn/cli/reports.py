@@ -109,12 +109,10 @@ def print_notes(results: Results) -> None:
     from nbrnn.analysis.pairwise import unfinished_runs
     from nbrnn.storage.schemas import DROPPED
 
-    for what, columns in (
-        ("texts", ["corpus_sha256"]),
-        ("lengths", ["epochs_wanted", "updates_wanted"]),
-    ):
+    kinds = {"texts": ["corpus_sha256"], "lengths": ["epochs_wanted", "updates_wanted"]}
+    for what, columns in kinds.items():
         if (count := len(results.runs[columns].drop_duplicates())) > 1:
-            print(f"Runs of {count} different {what}: their losses are not comparable.")
+            print(f"Runs with {count} different {what}: their losses are not comparable.")
     others = results.runs[results.runs["status"] != DROPPED]  # the answer counts those
     notes = [f"{name}: {ending}" for name, ending in unfinished_runs(others).items()]
     print_first(notes, "configurations with unfinished runs")

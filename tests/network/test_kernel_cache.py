@@ -7,8 +7,8 @@ from pathlib import Path
 
 import hostile_files
 import pytest
-from numba.core.registry import cpu_target
 from harness import run_program
+from numba.core.registry import cpu_target
 
 from nbrnn.network import kernel_cache
 
@@ -173,9 +173,8 @@ def test_a_damaged_cache_is_made_anew(sample, expected, tmp_path, monkeypatch):
     for file in whole:
         cut_short(Path(shutil.copy(file, folder)))
     assert sample(tmp_path) == expected
-    (file,) = (
-        file for file, good in zip(files()[1], whole, strict=True) if size(file) > size(good) // 2
-    )
+    pairs = zip(files()[1], whole, strict=True)
+    (file,) = (file for file, good in pairs if size(file) > size(good) // 2)
     stamp = file.stat().st_mtime_ns
     assert sample(tmp_path) == expected
     assert file.stat().st_mtime_ns == stamp  # loaded, not made again

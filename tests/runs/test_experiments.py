@@ -10,8 +10,9 @@ from imitated import epoch_of, imitate
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.errors import CorpusError, StoreError
+from nbrnn.errors import CorpusError, StoreError, WriteError
 from nbrnn.network.layout import Layout, generator
+from nbrnn.runs.observer import Observer
 from nbrnn.runs.run import run
 from nbrnn.runs.schedules import learning_rates
 from nbrnn.runs.training_state import Training
@@ -271,10 +272,21 @@ def test_stopping_and_going_on_changes_nothing(short, tmp_path, undisturbed, kin
     assert run(config, short, tmp_path) == summary
 
 
+@pytest.fixture
+def diverges_after_133(monkeypatch):
+    """Let runs diverge after update 133; return the list of those that did."""
+    is_finite, diverged = Training.is_finite, []
+
+    def is_finite_until(self):
+        diverged.extend([self] if self.update > 133 else [])
+        return self.update <= 133 and is_finite(self)
+
+    monkeypatch.setattr(Training, "is_finite", is_finite_until)
+    return diverged
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "schedule" not in KINDS[kind]])
-def test_a_diverged_run_keeps_its_last_finite_moment(short, tmp_path, monkeypatch, kind):
-    is_finite = Training.is_finite
-    monkeypatch.setattr(Training, "is_finite", lambda self: self.update <= 133 and is_finite(self))
+def test_a_diverged_run_keeps_its_last_finite_moment(short, tmp_path, diverges_after_133, kind):
     options = {}, {"chunk": 7}, {"checkpoint_seconds": 0, "chunk": 13}
     results = []
     for number, how in enumerate(options):
@@ -287,6 +299,24 @@ def test_a_diverged_run_keeps_its_last_finite_moment(short, tmp_path, monkeypatc
     assert last.update == 133
     for name, array in expected.arrays().items():
         assert name.startswith("best.") or np.array_equal(last.arrays()[name], array)
+
+
+def test_a_diverged_run_that_is_stopped_keeps_its_checkpoint(short, tmp_path, diverges_after_133):
+    config = config_of("adam")
+    summary = run(config, short, tmp_path, stop=lambda: bool(diverges_after_133), chunk=7)
+    last = RunFolder(tmp_path).read_checkpoint("last")
+    assert (summary.status, summary.updates) == ("interrupted", last.update)
+    assert run(config, short, tmp_path).status == "diverged"
+
+
+def test_a_diverged_run_whose_folder_is_gone_cannot_be_written(short, tmp_path, diverges_after_133):
+    class Deleting(Observer):
+        def progressed(self, progress):
+            if progress.update > 133:
+                (tmp_path / "last.safetensors").unlink(missing_ok=True)
+
+    with pytest.raises(WriteError, match=r"has changed .* no such file"):
+        run(config_of("adam"), short, tmp_path, observer=Deleting())
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "schedule" not in KINDS[kind]])
