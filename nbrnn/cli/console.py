@@ -44,7 +44,6 @@ class OneLineErrors(TyperGroup):
         if sys.stderr.isatty():
             logging.basicConfig(handlers=[NoteHandler()])
             logging.getLogger("nbrnn").setLevel(logging.INFO)
-        NbrnnError.names_options = True
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
         except NbrnnError as error:
@@ -60,8 +59,6 @@ class OneLineErrors(TyperGroup):
             if not hasattr(error, "format_message"):
                 raise
             fail(explain(error, arguments), getattr(error, "exit_code", 2))
-        finally:
-            NbrnnError.names_options = False
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]

@@ -76,7 +76,7 @@ def test_what_a_preset_says_for_another_choice_is_left_out():
     assert RunConfig(**with_preset("char-rnn", {"init": "scaled"})).sigma is None
     assert RunConfig(**with_preset("dd2424-2025", {"optimizer": "adagrad"})).eta == 0.1
     assert RunConfig(**with_preset("dd2424-2025", {"init": "normal"})).sigma == 0.1
-    with pytest.raises(ConfigError, match=r"preset must be dd2424-2017, .* or char-rnn \(got 'x'\)"):
+    with pytest.raises(ConfigError, match=r"--preset must be dd2424-2017, .* or char-rnn \(got 'x'\)"):
         with_preset("x", {})
 
 

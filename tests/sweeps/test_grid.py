@@ -40,31 +40,31 @@ def test_seeds_are_inclusive(text):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("sigma", "", "sigma must be numbers"),
-        ("sigma", "0.1,", "sigma must be numbers"),
-        ("sigma", "a", "sigma must be numbers"),
-        ("sigma", "nan", "sigma must be finite"),
-        ("sigma", "0.1,-1", "sigma must be at least"),
-        ("sigma", "0.1:0.3", "sigma must be numbers"),
-        ("sigma", "log:0:1:5", "sigma: log:0:1:5: log: takes numbers above 0"),
-        ("sigma", "log:1:2", "sigma must be numbers"),
-        ("sigma", "lin:1:2:0", "sigma: lin:1:2:0 is not 1 to 10,000 values"),
+        ("sigma", "", "--sigma must be numbers"),
+        ("sigma", "0.1,", "--sigma must be numbers"),
+        ("sigma", "a", "--sigma must be numbers"),
+        ("sigma", "nan", "--sigma must be finite"),
+        ("sigma", "0.1,-1", "--sigma must be at least"),
+        ("sigma", "0.1:0.3", "--sigma must be numbers"),
+        ("sigma", "log:0:1:5", "--sigma: log:0:1:5: log: takes numbers above 0"),
+        ("sigma", "log:1:2", "--sigma must be numbers"),
+        ("sigma", "lin:1:2:0", "--sigma: lin:1:2:0 is not 1 to 10,000 values"),
         ("sigma", "lin:1:2:99999999999", "is not 1 to 10,000 values"),
-        ("sigma", "lin:1:inf:3", "sigma must be numbers"),
-        ("hidden", "1.5", "hidden must be whole numbers"),
+        ("sigma", "lin:1:inf:3", "--sigma must be numbers"),
+        ("hidden", "1.5", "--hidden must be whole numbers"),
         ("hidden", "5:3", "lowest first"),
-        ("hidden", "1:2:3", "hidden must be whole numbers"),
-        ("hidden", "1:999999", "hidden: 1:999999 is not 1 to"),
-        ("hidden", "lin:1:inf:3", "hidden must be whole numbers"),
-        ("seed", "0:x", "seeds must be whole numbers"),
-        ("seed", "-1", "seed must be at least 0"),
-        ("dtype", "float16", "dtype must be"),
-        ("clip", "5,None", "clip must be numbers"),
-        ("sigma", "none", "sigma must be numbers"),
-        ("optimizer", "adam,lion", r"optimizer must be adagrad, rmsprop, adam or sgd \(got 'lion'\)"),
-        ("beta1", "0.8,0.9", "beta1 has no effect with optimizer adagrad: leave it out"),
-        ("chunks", "10", "chunks has no effect with order sequential: leave it out"),
-        ("patience", "3", "patience has no effect with validation 0"),
+        ("hidden", "1:2:3", "--hidden must be whole numbers"),
+        ("hidden", "1:999999", "--hidden: 1:999999 is not 1 to"),
+        ("hidden", "lin:1:inf:3", "--hidden must be whole numbers"),
+        ("seed", "0:x", "--seeds must be whole numbers"),
+        ("seed", "-1", "--seed must be at least 0"),
+        ("dtype", "float16", "--dtype must be"),
+        ("clip", "5,None", "--clip must be numbers"),
+        ("sigma", "none", "--sigma must be numbers"),
+        ("optimizer", "adam,lion", r"--optimizer must be adagrad, rmsprop, adam or sgd \(got 'lion'\)"),
+        ("beta1", "0.8,0.9", "--beta1 has no effect with --optimizer adagrad: leave it out"),
+        ("chunks", "10", "--chunks has no effect with --order sequential: leave it out"),
+        ("patience", "3", "--patience has no effect with --validation 0"),
     ],
 )
 def test_what_is_no_list(name, text, said):
@@ -138,13 +138,13 @@ def test_a_drawing_has_as_many_configurations_as_are_wanted():
         for seed in range(5):
             configs = grid(lists, draws, seed).experiments()
             assert len(set(configs)) == len(configs) == min(draws, 11)
-    with pytest.raises(ConfigError, match="beta2 has no effect"):
+    with pytest.raises(ConfigError, match="--beta2 has no effect"):
         grid({"optimizer": "sgd", "beta2": "0.5"}, 1)
 
 
 def test_a_huge_grid_is_refused_unless_drawn_from():
     lists = dict.fromkeys(("sigma", "eta", "epsilon", "clip"), "log:0.01:1:9999")
-    with pytest.raises(ConfigError, match="random N"):
+    with pytest.raises(ConfigError, match="--random"):
         grid(lists)
     assert len(grid(lists, 3).experiments()) == 12
 
