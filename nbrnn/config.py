@@ -257,6 +257,11 @@ class RunConfig:
         return (self.fold,) if self.fold else ()
 
     @property
+    def configuration(self) -> RunConfig:
+        """What the runs of a configuration share: all settings but the seed and the fold."""
+        return replace(self, seed=0, fold=0)
+
+    @property
     def characters_in_loss(self) -> int:
         """The number of characters whose losses the loss of a window adds up."""
         return self.seq_length if self.loss == "sum" else 1

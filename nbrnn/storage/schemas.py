@@ -188,6 +188,7 @@ class SweepRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     runs: list[str]
     command: list[str]
     halving: Halving | None = None
+    folds: list[int] = []  # without it fold 0
 
     def is_same_as(self, other: SweepRequest) -> bool:
         """Return whether two requests differ at most in the typed command and the decisions since."""
@@ -204,6 +205,13 @@ class SweepFile(Struct, frozen=True, kw_only=True):
 
     schema: int
     requests: list[SweepRequest]
+
+
+class Reveal(Struct, frozen=True, kw_only=True):
+    """That somebody looked at the test part in a comparison: a line of `test_reveals.jsonl`."""
+
+    date: str  # ISO 8601, in UTC
+    command: list[str]
 
 
 class Units(NamedTuple):
