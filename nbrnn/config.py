@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from nbrnn.errors import ConfigError
+from nbrnn.text_parts import FOLDS, TextParts, size, text_parts, windows
 
 SCHEMA = 1  # of the files of a run; part of a run's id
 DEFAULT_EPOCHS = 7
@@ -27,6 +28,7 @@ NONE = "none"  # the value of a number that is not used
 # The largest and smallest positive normal numbers of float32, in which a run computes by default.
 FLOAT32_MAX = 3.4028234e38
 FLOAT32_TINY = 1.1754944e-38
+MAX_HELD_OUT = 0.9  # fraction of the text
 MAX_DECAY = 0.999999  # float32 cannot hold what is nearer to 1
 
 
@@ -60,6 +62,10 @@ class Setting:
     def has_effect(self, values: Mapping[str, Any]) -> bool:
         """Return whether it changes anything beside these settings."""
         return not self.by or self.default_key(values) in self.default
+
+    def is_off(self, value: Any) -> bool:
+        """Return whether a value turns something off that is off by default."""
+        return value == 0 and isinstance(self.default, Mapping) and not any(self.default.values())
 
     def default_in(self, values: Mapping[str, Any]) -> Any:
         """Return its default beside these settings, None where it has no effect."""
@@ -135,6 +141,9 @@ class RunConfig:
         float, dict.fromkeys(("adagrad", "rmsprop", "adam"), 1e-8),
         "Term inside the root of AdaGrad and RMSProp, outside that of Adam.",
         FLOAT32_TINY, FLOAT32_MAX, by="optimizer")
+    adagrad_start: float | None = setting(
+        float, {"adagrad": 0.0}, "Initial value of AdaGrad's sums of squared gradients.",
+        0, FLOAT32_MAX, by="optimizer", added="0.7")
     beta1: float | None = setting(
         float, {"adam": 0.9}, "Decay of the mean gradient.", 0, MAX_DECAY, by="optimizer", added="0.3")
     beta2: float | None = setting(
@@ -149,7 +158,14 @@ class RunConfig:
     warmup: int = setting(
         int, 0, "Updates in which the learning rate rises to eta.", 0, 10**15, added="0.3")
     validation: float = setting(
-        float, 0.0, "Fraction of the text, taken from its end, to hold out.", 0, 0.9, added="0.3")
+        float, 0.0, "Fraction of the text to hold out, from its end or before the test part.",
+        0, MAX_HELD_OUT, added="0.3")
+    test: float = setting(
+        float, 0.0, "Fraction of the text, after the validation part, to test the trained model on.",
+        0, MAX_HELD_OUT, added="0.7")
+    fold: int = setting(
+        int, 0, "Tenths of the text by which its parts are moved, past its end to its beginning.",
+        0, FOLDS - 1, added="0.7")
     validate_every: int | None = setting(
         int, {True: 0}, "Updates between validation losses (0: an epoch).", 0, 10**15, by="validation",
         added="0.3")
@@ -172,10 +188,16 @@ class RunConfig:
             if value is None and is_optional:
                 value = described.default_in(vars(self))
             elif not described.has_effect(vars(self)):
-                other = f"{option_name(described.by)} {getattr(self, described.by)}"
-                raise ConfigError(f"{option_name(name)} has no effect with {other}: leave it out")
-            if value is not None or not is_optional:
-                object.__setattr__(self, name, described.checked(name, value))
+                if not described.is_off(value):
+                    other = f"{option_name(described.by)} {getattr(self, described.by)}"
+                    raise ConfigError(f"{option_name(name)} has no effect with {other}: leave it out")
+                value = None
+            is_left_out = value is None and is_optional
+            object.__setattr__(self, name, None if is_left_out else described.checked(name, value))
+        if self.validation + self.test > MAX_HELD_OUT:
+            raise ConfigError(f"--validation and --test must be at most {MAX_HELD_OUT} together")
+        if self.fold and not (self.validation or self.test):
+            raise ConfigError("--fold has no effect without --validation or --test: leave it out")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
@@ -205,13 +227,17 @@ class RunConfig:
             and not (described.added and values[name] == described.default_in(values))
         }
 
+    def parts(self, characters: int) -> TextParts:
+        """Return where the training, validation and test parts of a text lie."""
+        return text_parts(characters, self.validation, self.test, self.fold)
+
     def trained_on(self, characters: int) -> int:
         """Return the number of characters to train on; the rest of the text is held out."""
-        return characters - int(self.validation * characters)
+        return size(self.parts(characters).training)
 
     def updates_per_epoch(self, characters: int) -> int:
         """Return the number of whole batches of windows in the training text."""
-        return (self.trained_on(characters) - 1) // (self.seq_length * self.batch)
+        return windows(self.parts(characters).training, self.seq_length) // self.batch
 
     def updates_per_look(self, characters: int) -> int:
         """Return the number of updates between two validation losses, by default an epoch."""
@@ -222,6 +248,19 @@ class RunConfig:
         if self.updates is not None:
             return self.updates
         return (self.epochs or 0) * self.updates_per_epoch(characters)
+
+    @property
+    def replicate(self) -> tuple[int, ...]:
+        """What the streams of random numbers depend on, besides the seed: the fold, unless it is 0.
+
+        Seeds are nested in folds, so that the means of folds are independent.
+        """
+        return (self.fold,) if self.fold else ()
+
+    @property
+    def configuration(self) -> RunConfig:
+        """What the runs of a configuration share: all settings but the seed and the fold."""
+        return replace(self, seed=0, fold=0)
 
     @property
     def characters_in_loss(self) -> int:

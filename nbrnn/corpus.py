@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from nbrnn import available_memory, portable
 from nbrnn.config import shortened
 from nbrnn.errors import CorpusError, install_command
+from nbrnn.text_parts import Part, predicted
 
 DEFAULT = "shakespeare"
 
@@ -83,7 +84,7 @@ class Corpus:
     sha256: str
     alphabet: str
     codes: NDArray[np.int32]
-    counted: dict[int, dict[str, NDArray[Any]]] = field(default_factory=dict, init=False, repr=False)
+    counted: dict[Part, dict[str, NDArray[Any]]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def from_text(cls, text: str, name: str, source: str = "", encoding: str = "utf-8") -> Corpus:
@@ -109,24 +110,32 @@ class Corpus:
     def __len__(self) -> int:
         return self.codes.size
 
-    def counts(self, characters: int) -> dict[str, NDArray[Any]]:
+    def stretches(self, part: Part) -> list[NDArray[np.int32]]:
+        """Return views of the stretches of a part that have a character to predict."""
+        return [self.codes[start:end] for start, end in part if end - start > 1]
+
+    def counts(self, part: Part) -> dict[str, NDArray[Any]]:
         """Return how often each character (K,) and each pair (n, 2) of those that occur does so.
 
-        In the first so many characters of the text, of at least 2. They are counted once.
+        In a part of the text, of at least 2 characters. They are counted once.
         """
-        if characters not in self.counted:
-            self.counted[characters] = self.count(characters)
-        return self.counted[characters]
+        if part not in self.counted:
+            self.counted[part] = self.count(part)
+        return self.counted[part]
 
-    def count(self, characters: int) -> dict[str, NDArray[Any]]:
+    def count(self, part: Part) -> dict[str, NDArray[Any]]:
         """Count, as `counts` says."""
-        K, codes = len(self.alphabet), self.codes[:characters]
-        joint = np.multiply(codes[:-1], K, dtype=np.int64)
-        joint += codes[1:]
+        K, pieces = len(self.alphabet), [self.codes[start:end] for start, end in part]
+        joint = np.empty(predicted(part), np.int64)
+        ends = np.cumsum([codes.size - 1 for codes in pieces])
+        for codes, place in zip(pieces, np.split(joint, ends[:-1]), strict=True):
+            np.multiply(codes[:-1], K, out=place, dtype=np.int64)
+            np.add(place, codes[1:], out=place)
         joint.sort()  # in place, where np.unique would make copies of a long text
+        characters = np.stack([np.bincount(codes, minlength=K) for codes in pieces])
         first = np.flatnonzero(np.append(True, joint[1:] != joint[:-1]))
         return {
-            "characters": np.bincount(codes, minlength=K).astype(np.int64),
+            "characters": characters.sum(axis=0, dtype=np.int64),
             "pairs": np.stack(np.divmod(joint[first], K), axis=1),
             "pair_counts": np.diff(first, append=joint.size),
         }

@@ -16,6 +16,7 @@ from nbrnn.escaping import one_line
 
 RESULTS = Path("results")  # where runs and sweeps are kept by default
 PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
+REPLICATES = ("seed", "fold")  # the settings in which the runs of a configuration differ
 MAX_CORPUS = 40  # characters of the corpus's name in a folder's
 MAX_SWEEP = 80  # characters of a sweep's name; a hash replaces the end of a longer one
 
@@ -33,6 +34,7 @@ def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
         f"eta{config.eta:g}",
         config.init if config.sigma is None else f"sigma{config.sigma:g}",
         length,
+        f"fold{config.fold}" if config.fold else "",
         f"seed{config.seed}",
         short_hash(identity),
     ]
@@ -48,7 +50,7 @@ def default_config() -> RunConfig:
 def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
     """Return a short name of a sweep, from its corpus and `request`, which Grid.describe() returns.
 
-    The seeds are no part of it: more seeds add to the same sweep.
+    Seeds and folds are no part of it: more of them add to the same sweep.
     """
     parts = [folder_part(corpus_name)]
     for name, values in request["settings"].items():
@@ -59,7 +61,7 @@ def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
     name = "-".join(parts)
     if len(name) <= MAX_SWEEP:
         return name
-    return f"{name[:60]}-{short_hash({k: v for k, v in request.items() if k != 'seeds'})}"
+    return f"{name[:60]}-{short_hash({k: v for k, v in request.items() if k not in ('seeds', 'folds')})}"
 
 
 def folder_part(corpus_name: str) -> str:
@@ -90,7 +92,7 @@ def title(config: RunConfig, corpus_name: str) -> str:
 
 
 def varying(configs: Iterable[RunConfig]) -> list[str]:
-    """Return the settings, other than the seed, in which runs differ.
+    """Return the settings, other than seed and fold, in which runs differ.
 
     A setting that only follows from another one is left out: the default learning rate of an optimizer.
     """
@@ -98,7 +100,7 @@ def varying(configs: Iterable[RunConfig]) -> list[str]:
     return [
         name
         for name, setting in SETTINGS.items()
-        if name != "seed"
+        if name not in REPLICATES
         and len({values[name] for values in all_values}) > 1
         and any(values[name] != setting.default_in(values) for values in all_values)
     ]
@@ -113,9 +115,14 @@ def namer(configs: Iterable[RunConfig]) -> Callable[..., str]:
     def name_of(config: RunConfig, with_seed: bool = False) -> str:
         values = ((name, getattr(config, name)) for name in names)
         parts = [f"{name} {texts[name][value]}" for name, value in values if value is not None]
-        return ", ".join([*parts, f"seed {config.seed}"] if with_seed else parts)
+        return ", ".join([*parts, replicate_name(config)] if with_seed else parts)
 
     return name_of
+
+
+def replicate_name(config: RunConfig) -> str:
+    """Return which run of its configuration this is."""
+    return f"seed {config.seed}" + (f", fold {config.fold}" if config.fold else "")
 
 
 def configuration_names(configs: Sequence[RunConfig], corpora: Sequence[tuple[str, str]]) -> list[str]:

@@ -283,7 +283,7 @@ def long_part() -> list[str]:
         "",
         "Best smooth loss, in nats per window of 25 characters:",
         "",
-        table(report, "Best smooth loss"),
+        table(report, "Smooth loss of the best model"),
         "",
         "What the best gains over the student's report's configuration:",
         "",

@@ -64,7 +64,7 @@ def main() -> None:
         "",
         "![The best smooth loss of every run](7-epochs/best.png)",
         "",
-        table(HERE / "7-epochs", "Best smooth loss"),
+        table(HERE / "7-epochs", "Smooth loss of the best model"),
         "",
         "Differences of the mean best smooth loss, in nats per window of 25 characters. The intervals "
         "are Welch's, each for its pair alone; differences called not significant are so after "
@@ -84,7 +84,7 @@ def main() -> None:
         "",
         "![The best smooth loss of every run](20-epochs/best.png)",
         "",
-        table(HERE / "20-epochs", "Best smooth loss"),
+        table(HERE / "20-epochs", "Smooth loss of the best model"),
         "",
         *part("20-epochs"),
         "",

@@ -54,8 +54,9 @@ def loss_per_character(theta, codes):
 
 
 class AdaGrad:
-    def __init__(self, theta, epsilon=1e-8):
-        self.epsilon, self.memory = epsilon, {"adagrad": zeros_like(theta)}
+    def __init__(self, theta, epsilon=1e-8, adagrad_start=0.0):
+        sums = {name: np.full_like(array, adagrad_start) for name, array in theta.items()}
+        self.epsilon, self.memory = epsilon, {"adagrad": sums}
 
     def step(self, theta, grad, eta):
         G = self.memory["adagrad"]

@@ -1,5 +1,6 @@
 """Settings: their ranges, their identity."""
 
+import dataclasses
 import json
 import math
 
@@ -28,6 +29,7 @@ WHOLE = [
     "sample_length",
     "batch",
     "warmup",
+    "fold",
 ]
 
 
@@ -36,7 +38,8 @@ WHOLE = [
     [(name, bad) for name in WHOLE for bad in (-1, 10**30, 1.5, True, "7")]
     + [(name, 0) for name in ("epochs", "hidden", "seq_length", "sample_length", "batch")]
     + [(name, "x") for name in ("order", "optimizer", "loss", "schedule", "init", "dtype")]
-    + [("validation", bad) for bad in (-0.1, 1, 0.91, math.nan, "x")]
+    + [(name, bad) for name in ("validation", "test") for bad in (-0.1, 1, 0.91, math.nan, "x")]
+    + [("fold", 10)]
     + [
         (name, bad)
         for name in ("eta", "sigma", "epsilon", "clip")
@@ -97,6 +100,7 @@ CHANGES = [
     {"optimizer": "adam", "beta2": 0.8}, {"loss": "mean"}, {"schedule": "linear"},
     {"schedule": "cosine"}, {"warmup": 9}, {"init": "scaled"}, {"init": "orthogonal"}, HELD_OUT,
     {"validation": 0.2}, {**HELD_OUT, "validate_every": 9}, {**HELD_OUT, "patience": 9},
+    {"test": 0.1}, {**HELD_OUT, "test": 0.1}, {**HELD_OUT, "fold": 1}, {"adagrad_start": 0.1},
 ]  # fmt: skip
 
 
@@ -126,6 +130,8 @@ WITHOUT_EFFECT = [
     ({"order": "random", "chunks": 9}, "--chunks has no effect with --order random"),
     ({"validate_every": 9}, "--validate-every has no effect with --validation 0"),
     ({"validation": 0, "patience": 9}, "--patience has no effect with --validation 0"),
+    ({"optimizer": "adam", "adagrad_start": 0.1}, "--adagrad-start has no effect with --optimizer adam"),
+    ({"fold": 3}, "--fold has no effect without --validation or --test"),
 ]
 
 
@@ -133,6 +139,17 @@ WITHOUT_EFFECT = [
 def test_a_setting_without_effect_is_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         RunConfig(**settings)
+
+
+def test_parts_leave_something_to_train_on():
+    assert RunConfig(validation=0.5, test=0.4).parts(10).training == ((0, 1),)
+    with pytest.raises(ConfigError, match=r"--validation and --test must be at most 0\.9 together"):
+        RunConfig(validation=0.5, test=0.5)
+
+
+def test_what_is_off_may_be_given_where_it_has_no_effect():
+    config = dataclasses.replace(RunConfig(validation=0.1), validation=0.0, optimizer="adam")
+    assert (config.patience, config.adagrad_start) == (None, None)
 
 
 def test_a_setting_without_effect_is_none():

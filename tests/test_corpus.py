@@ -33,7 +33,7 @@ def test_windows_need_a_successor(N, T, windows):
 
 
 def test_counts():
-    counts = Corpus.from_text("abab a", "t").counts(6)
+    counts = Corpus.from_text("abab a", "t").counts(((0, 6),))
     assert counts["characters"].tolist() == [1, 3, 2]
     assert counts["pairs"].tolist() == [[0, 1], [1, 2], [2, 0], [2, 1]]
     assert counts["pair_counts"].tolist() == [1, 2, 1, 1]
@@ -151,7 +151,7 @@ def test_pairs_of_neighbours_are_counted():
     text = made_up_text(1000)
     corpus = Corpus.from_text(text, "made-up")
     for length in (1000, 2, 600):
-        counts, counted = corpus.counts(length), text[:length]
+        counts, counted = corpus.counts(((0, length),)), text[:length]
         found = {
             (corpus.alphabet[a], corpus.alphabet[b]): count
             for (a, b), count in zip(counts["pairs"], counts["pair_counts"], strict=True)
@@ -172,7 +172,7 @@ from nbrnn.corpus import load
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()
 text = load(sys.argv[1])
-text.counts(len(text))
+text.counts(((0, len(text)),))
 print(peak() - before)
 """
     command = [sys.executable, "-c", script, tmp_path / "text"]

@@ -63,7 +63,10 @@ def changes_of(new: Sequence[RunRecord], old: Sequence[RunRecord], paired: bool 
     def key_of(record: RunRecord) -> Key:
         return name_of(record.config), record.corpus.sha256 if by_text else ""
 
-    new_losses, old_losses = (losses_by_seed(records, measure, unit, key_of) for records in (new, old))
+    by = "fold" if len({record.config.fold for record in every}) > 1 else "seed"
+    new_losses, old_losses = (
+        losses_by_replicate(records, measure, unit, key_of, by) for records in (new, old)
+    )
     both = [key for key in new_losses if key in old_losses]
     if not both:
         raise StoreError("they have no configuration in common of which runs are finished")
@@ -89,17 +92,24 @@ def changes_of(new: Sequence[RunRecord], old: Sequence[RunRecord], paired: bool 
     return Change(table[COLUMNS], [*sentences, *other_differences(new, old)])
 
 
-def losses_by_seed(
-    records: Sequence[RunRecord], measure: Measure, unit: str, key_of: Callable[[RunRecord], Key]
+def losses_by_replicate(
+    records: Sequence[RunRecord],
+    measure: Measure,
+    unit: str,
+    key_of: Callable[[RunRecord], Key],
+    by: str,
 ) -> dict[Key, dict[int, float]]:
-    """Return the losses of finished runs by configuration and seed."""
-    losses: dict[Key, dict[int, float]] = defaultdict(dict)
+    """Return the losses of finished runs by configuration and seed, or their means by fold."""
+    losses: dict[Key, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         loss = measure.of(record.summary)
         if record.is_complete and loss is not None:
             scale = record.scale(unit) if measure.unit == PER_WINDOW else 1.0
-            losses[key_of(record)][record.config.seed] = loss * scale
-    return losses
+            losses[key_of(record)][getattr(record.config, by)].append(loss * scale)
+    return {
+        key: {replicate: float(np.mean(values)) for replicate, values in of_key.items()}
+        for key, of_key in losses.items()
+    }
 
 
 def mean_change(pairs: Sequence[tuple[Array, Array]], paired: bool) -> Mean:

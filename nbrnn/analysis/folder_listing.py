@@ -108,13 +108,19 @@ def entry(
     runs: int,
     changed: float,
 ) -> Entry:
-    """Return an entry with the losses of the best of some runs, of a finished one if there is any."""
-    done = [summary for summary in summaries if summary.status in COMPLETE]
+    """Return an entry with the losses of the best of some runs, of a finished one if there is any.
+
+    It is chosen by the held-out loss where all of them have one.
+    """
+    some = [summary for summary in summaries if summary.status in COMPLETE] or summaries
+    held_out = all(summary.validation_best is not None for summary in some)
 
     def loss(summary: Summary) -> float:  # comparable for windows of any length
-        return inf if (bits := summary.bits_per_character_best) is None else bits
+        value = summary.validation_best if held_out else summary.bits_per_character_best
+        return inf if value is None else value
 
-    best = min(done or summaries, key=loss, default=Summary(status="failed"))
+    best = min(some, key=loss, default=Summary(status="failed"))
     losses = best.smooth_loss_best, best.smooth_loss_final, best.bits_per_character_best
     updates = sum(summary.updates for summary in summaries)
-    return Entry(path, kind, status, runs, len(done), updates, *losses, changed)
+    finished = sum(summary.status in COMPLETE for summary in summaries)
+    return Entry(path, kind, status, runs, finished, updates, *losses, changed)

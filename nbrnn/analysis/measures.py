@@ -5,7 +5,7 @@ All tables, pages and JSON follow from this list: a new measure is one more row 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -48,9 +48,10 @@ MEASURES = (
     field("updates", "updates"),
     field("epochs", "epochs"),
     field("smooth_loss_final", "final smooth loss", PER_WINDOW, rank=2),
-    field("smooth_loss_best", "best smooth loss", PER_WINDOW, rank=1),
+    field("smooth_loss_best", "smooth loss of the best model", PER_WINDOW, rank=1),
+    field("smooth_loss_lowest", "lowest smooth loss", PER_WINDOW),
     field("bits_per_character_final", "final smooth loss", "bits per character"),
-    field("bits_per_character_best", "best smooth loss", "bits per character"),
+    field("bits_per_character_best", "smooth loss of the best model", "bits per character"),
     field("best_update", "update of the best model"),
     SCORE,
     field("score_final", "score of the last model from h = 0", PER_CHARACTER),
@@ -61,16 +62,26 @@ MEASURES = (
     field("updates_per_second", "updates per second"),
 )
 
+TEST = (  # measures that are hidden where configurations are compared, unless they are revealed
+    field("test_best", "test loss of the best model", PER_CHARACTER),
+    field("test_final", "test loss of the last model", PER_CHARACTER),
+)
+
 COMPARED = sorted((measure for measure in MEASURES if measure.rank), key=lambda measure: measure.rank)
 
 
-def compared(summaries: Iterable[Summary]) -> list[Measure]:
+def compared(summaries: Iterable[Summary], reveal_test: bool = False) -> list[Measure]:
     """Return the measures by which these runs are compared, the one that ranks them first.
 
     It is the held-out loss where all finished runs have one, and the score from h = 0 where models were
-    imported, which have no other.
+    imported, which have no other. The test loss, if it is revealed, comes last: it ranks nothing.
     """
     summaries = list(summaries)
+    return [*ranking_first(summaries), *(TEST if reveal_test else ())]
+
+
+def ranking_first(summaries: Sequence[Summary]) -> list[Measure]:
+    """Return the measures without the test loss, as `compared` does."""
     finished = [summary for summary in summaries if summary.status in COMPLETE]
     held_out = [measure for measure in COMPARED if measure.column.startswith("validation")]
     others = [measure for measure in COMPARED if measure not in held_out]

@@ -59,6 +59,7 @@ def comparison_table(
     measures: Sequence[Measure],
     unit: str,
     paired: bool = False,
+    replicate: str = "paired seed",
 ) -> pd.DataFrame:
     """Return the difference of each pair of configurations, for each measure.
 
@@ -66,7 +67,8 @@ def comparison_table(
     over their common seeds (Student's paired t). `n` is the number of common seeds, in `a_lower` of
     which the run of a has the lower loss; `n_a` and `n_b` count finished runs, `sd` is that of the
     difference of two runs. `improvement` is the probability that a run of a has a lower loss than one of
-    b. `p_holm` is corrected for the number of pairs. `unit` is that of training losses.
+    b. `p_holm` is corrected for the number of pairs. `unit` is that of training losses, `replicate` the
+    word for what is paired.
     """
     finished = runs[runs["status"].isin(COMPLETE)]
     without = set(runs["setting"]) - set(finished["setting"])
@@ -85,7 +87,9 @@ def comparison_table(
         for (a, b), (difference, row), p_holm in zip(every, results, corrected, strict=True):
             names = {"measure": measure.column, "a": a, "b": b, "unit": measure.unit_in(unit)}
             row |= {**names, "p_holm": p_holm}
-            rows.append({**row, "sentence": sentence(difference, row, measure.words, endings)})
+            rows.append(
+                {**row, "sentence": sentence(difference, row, measure.words, endings, replicate)}
+            )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -122,7 +126,9 @@ def correlation(a: Array, b: Array) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def sentence(difference: Mean, row: Mapping[str, Any], measure: str, endings: Mapping[str, str]) -> str:
+def sentence(
+    difference: Mean, row: Mapping[str, Any], measure: str, endings: Mapping[str, str], replicate: str
+) -> str:
     """Return the difference of two configurations in words, or why there is none."""
     a, b, unit = row["a"], row["b"], row["unit"]
     if reasons := [f"{name} {endings[name]}" for name in (a, b) if name in endings]:
@@ -130,7 +136,7 @@ def sentence(difference: Mean, row: Mapping[str, Any], measure: str, endings: Ma
     if without := [name for name, n in ((a, row["n_a"]), (b, row["n_b"])) if not n]:
         which = f"neither has a {measure}" if len(without) == 2 else f"{without[0]} has no {measure}"
         return f"{a} and {b} cannot be compared: {which}."
-    seeds = seeds_in_words(row["n_a"], row["n_b"], row["n"] if row["paired"] else None)
+    seeds = seeds_in_words(row["n_a"], row["n_b"], row["n"] if row["paired"] else None, replicate)
     if difference.n < 2:
         return f"{a} and {b}: no interval from {seeds}."
     if difference.sd == 0 and difference.mean == 0:
@@ -147,10 +153,10 @@ def sentence(difference: Mean, row: Mapping[str, Any], measure: str, endings: Ma
     return f"{a}: {measure} {digits(abs(difference.mean))} nats{per} lower than {b} ({interval}{doubt})."
 
 
-def seeds_in_words(n_a: int, n_b: int, paired: int | None) -> str:
+def seeds_in_words(n_a: int, n_b: int, paired: int | None, replicate: str) -> str:
     """Return the number of seeds of two configurations, or of pairs of them."""
     if paired is not None:
-        return f"{paired} paired seed{'s' if paired != 1 else ''}"
+        return f"{paired} {replicate}{'s' if paired != 1 else ''}"
     low, high = sorted((n_a, n_b))
     return f"{low} seed{'s' if low != 1 else ''} each" if low == high else f"{low} and {high} seeds"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 
 from nbrnn.analysis.findings import Findings, findings_of
 from nbrnn.analysis.intervals import interquartile_mean, mean_of
-from nbrnn.analysis.measures import MEASURES, Measure, compared
+from nbrnn.analysis.measures import MEASURES, TEST, Measure, compared
 from nbrnn.analysis.pairwise import comparison_table
 from nbrnn.analysis.run_records import (
     Progress,
@@ -24,10 +24,20 @@ from nbrnn.analysis.run_records import (
     read_records,
 )
 from nbrnn.analysis.short_run_ranking import lengths_table
+from nbrnn.errors import StoreError
 from nbrnn.escaping import one_line
-from nbrnn.naming import PER_WINDOW, configuration_names, folder_path, run_id, unit_of, varying
+from nbrnn.naming import (
+    PER_WINDOW,
+    configuration_names,
+    folder_path,
+    replicate_name,
+    run_id,
+    unit_of,
+    varying,
+)
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES, Summary
+from nbrnn.storage.sweep_folder import RUNS, SweepFolder
 
 
 @dataclass
@@ -45,6 +55,9 @@ class Results:
     measures: list[Measure]  # by which they are compared; the first ranks them
     unit: str  # of training losses
     unreadable: list[str]  # why runs are left out
+    folds: int = 1  # parts of the text; if several, statistics are of their means over seeds
+    reveals_test: bool = False
+    earlier_reveals: Sequence[str] = ()  # the times at which the test part was revealed
 
     @property
     def best(self) -> Measure:
@@ -63,15 +76,37 @@ class Results:
     def models_worse_than_unigram(self) -> list[str]:
         """Return a sentence for each run whose best model is worse than unigrams from h = 0."""
         return [
-            worse_than_unigram(record.summary, f"The best model of {name}, seed {record.config.seed},")
+            worse_than_unigram(
+                record.summary, f"The best model of {name}, {replicate_name(record.config)},"
+            )
             + "."
             for record, name in zip(self.records, self.runs["setting"], strict=True)
             if record.summary.is_lost_from_zero
         ]
 
-    def finished_by_seed(self, configuration: str) -> dict[int, RunRecord]:
-        """Return the finished runs of a configuration by seed, the best run first."""
-        return {self.records[i].config.seed: self.records[i] for i in self.ranked.get(configuration, [])}
+    def finished_by_seed(self, configuration: str) -> dict[int | str, RunRecord]:
+        """Return the finished runs of a configuration by seed and fold, the best run first."""
+        records = [self.records[i] for i in self.ranked.get(configuration, [])]
+        return {
+            f"{config.seed}, fold {config.fold}" if config.fold else config.seed: record
+            for record in records
+            for config in [record.config]
+        }
+
+    @property
+    def replicate(self) -> str:
+        """What statistics count as one of several independent losses of a configuration."""
+        return "part" if self.folds > 1 else "seed"
+
+    def note_on_test(self) -> str:
+        """Return how often the test part was revealed, or how to do so; nothing without one."""
+        if not any(record.config.test for record in self.records):
+            return ""
+        count = len(self.earlier_reveals)
+        times = f"{count} time{'s' if count != 1 else ''} so far"
+        first = f", first on {self.earlier_reveals[0][:10]}" if count else ""
+        which = "is shown here and ranks nothing" if self.reveals_test else "is hidden (--reveal-test)"
+        return f"The test loss {which}; it was revealed {times}{first}."
 
     @cached_property
     def ranked(self) -> dict[str, list[int]]:
@@ -89,27 +124,61 @@ def worse_than_unigram(summary: Summary, model: str) -> str:
     )
 
 
-def read(paths: Iterable[Path], progress: Progress | None = None, paired: bool = False) -> Results:
+def read(
+    paths: Iterable[Path],
+    progress: Progress | None = None,
+    paired: bool = False,
+    reveal_test: bool = False,
+) -> Results:
     """Return the results of all runs in these folders of sweeps and of runs. Raises StoreError.
 
-    Differences are those of means or, if `paired`, seed by seed.
+    Differences are those of means or, if `paired`, seed by seed. `reveal_test` shows the test loss, and
+    records that in the folders of the sweeps.
     """
-    return results_of(*read_records(find_runs(list(paths)), progress), paired)
+    folders = find_runs(list(paths))
+    records, unreadable = read_records(folders, progress)
+    sweeps = sweeps_around(folders)
+    if reveal_test:
+        if not any(record.config.test for record in records):
+            raise StoreError(
+                "no run has a test part: --reveal-test reveals nothing (--test F holds one out)"
+            )
+        for sweep in sweeps:
+            sweep.record_reveal()
+    reveals = sorted(reveal for sweep in sweeps for reveal in sweep.read_reveals())
+    return replace(results_of(records, unreadable, paired, reveal_test), earlier_reveals=reveals)
 
 
-def results_of(records: list[RunRecord], unreadable: list[str], paired: bool = False) -> Results:
-    """Return the results of these runs; `unreadable` says why others are left out."""
+def sweeps_around(folders: Iterable[RunFolder]) -> list[SweepFolder]:
+    """Return the sweeps that these runs are of."""
+    paths = dict.fromkeys(
+        path.parent.parent for folder in folders if (path := folder.path.resolve()).parent.name == RUNS
+    )
+    return [sweep for sweep in map(SweepFolder, paths) if sweep.is_sweep()]
+
+
+def results_of(
+    records: list[RunRecord], unreadable: list[str], paired: bool = False, reveal_test: bool = False
+) -> Results:
+    """Return the results of these runs; `unreadable` says why others are left out.
+
+    Of several parts of the text, each counts once, by its mean over seeds, and differences are taken
+    part by part.
+    """
     swept = varying(record.config for record in records if not record.is_imported)
-    runs = runs_table(records)
+    runs = runs_table(records, reveal_test)
+    folds = max(1, runs["fold"].nunique())
     unit = unit_of(*(record.config for record in records))
-    measures = compared(record.summary for record in records)
+    measures = compared((record.summary for record in records), reveal_test)
     scales = [record.scale(unit) for record in records]
     scaled = {m.column: runs[m.column] * scales for m in measures if m.unit == PER_WINDOW}
     in_unit = runs.assign(**scaled)
-    configurations = configurations_table(in_unit, swept, measures)
+    independent = part_means(in_unit, measures) if folds > 1 else in_unit
+    paired = paired or folds > 1
+    configurations = configurations_table(independent, swept, measures)
     best = measures[0]
     best_unit = best.unit_in(unit)
-    findings = findings_of(in_unit, list(map(column_of, swept)), best.column, best_unit, paired)
+    findings = findings_of(independent, list(map(column_of, swept)), best.column, best_unit, paired)
     p_best = dict(zip(findings.names, findings.p_best, strict=True))
     names = configurations["setting"]
     return Results(
@@ -122,34 +191,56 @@ def results_of(records: list[RunRecord], unreadable: list[str], paired: bool = F
             may_be_best=names.isin(findings.may_be_best),
             dropped=names.map((runs["status"] == DROPPED).groupby(runs["setting"]).sum()),
         ),
-        comparison=comparison_table(in_unit, list(names), measures, unit, paired),
+        comparison=comparison_table(
+            independent, list(names), measures, unit, paired, "part" if folds > 1 else "paired seed"
+        ),
         findings=findings,
         lengths=lengths_table(records, list(in_unit[best.column]), unit, best.column, best_unit),
         swept=swept,
         measures=measures,
         unit=unit,
         unreadable=unreadable,
+        folds=folds,
+        reveals_test=reveal_test,
     )
 
 
-def read_runs(path: Path | str = "results") -> pd.DataFrame:
+def part_means(runs: pd.DataFrame, measures: Sequence[Measure]) -> pd.DataFrame:
+    """Return a row for each configuration and part of the text with the means over its finished seeds.
+
+    Seeds are nested in parts, so that these means are independent: with equally many seeds the nested
+    mixed model has Student's intervals of them. Unfinished runs stay; `seed` is the fold.
+    """
+    finished = runs["status"].isin(COMPLETE)
+    columns = [measure.column for measure in measures]
+    grouped = runs[finished].groupby(["setting", "fold"], sort=False)
+    means = grouped.first().assign(**grouped[columns].mean()).reset_index()
+    return pd.concat([means.assign(seed=means["fold"]), runs[~finished]], ignore_index=True)
+
+
+def read_runs(path: Path | str = "results", *, reveal_test: bool = False) -> pd.DataFrame:
     """Return a row for each run in a folder and below it, as in runs.csv, with its `folder`.
 
-    A run that cannot be read is left out, with a warning. Raises StoreError if there is none.
+    `reveal_test` adds the test losses, and records that in the folders of the sweeps. A run that cannot
+    be read is left out, with a warning. Raises StoreError if there is none.
     """
-    return runs_frame(find_runs_below(folder_path(path)))
+    folders = find_runs_below(folder_path(path))
+    for sweep in sweeps_around(folders) if reveal_test else ():
+        sweep.record_reveal()
+    return runs_frame(folders, reveal_test)
 
 
-def runs_frame(folders: Sequence[RunFolder]) -> pd.DataFrame:
+def runs_frame(folders: Sequence[RunFolder], reveal_test: bool = False) -> pd.DataFrame:
     """Return a row for each of these runs, as `read_runs` does."""
     records, unreadable = read_each(folders)
     for problem in unreadable:
         warnings.warn(f"left out: {problem}", stacklevel=3)
-    return runs_table(records).assign(folder=[str(record.folder) for record in records])
+    return runs_table(records, reveal_test).assign(folder=[str(record.folder) for record in records])
 
 
-def runs_table(records: Sequence[RunRecord]) -> pd.DataFrame:
+def runs_table(records: Sequence[RunRecord], reveal_test: bool = False) -> pd.DataFrame:
     """Return a row for each run, as in runs.csv."""
+    measures = [*MEASURES, *(TEST if reveal_test else ())]
     trained = [record for record in records if not record.is_imported]
     texts = [(one_line(record.corpus.name), record.corpus.sha256) for record in trained]
     trained_names = iter(configuration_names([record.config for record in trained], texts))
@@ -157,12 +248,14 @@ def runs_table(records: Sequence[RunRecord]) -> pd.DataFrame:
         f"imported {one_line(str(record.folder))}" if record.is_imported else next(trained_names)
         for record in records
     ]
-    table = pd.DataFrame(map(run_row, records, names))
-    numbers = [measure.column for measure in MEASURES]
+    table = pd.DataFrame(
+        run_row(record, name, measures) for record, name in zip(records, names, strict=True)
+    )
+    numbers = [measure.column for measure in measures]
     return table.assign(**{column: pd.to_numeric(table[column]) for column in numbers})
 
 
-def run_row(record: RunRecord, configuration: str) -> dict[str, Any]:
+def run_row(record: RunRecord, configuration: str, measures: Sequence[Measure]) -> dict[str, Any]:
     """Return the row of a run in runs.csv."""
     config, corpus, summary = record.config, record.corpus, record.summary
     settings = config.to_dict()
@@ -176,7 +269,7 @@ def run_row(record: RunRecord, configuration: str) -> dict[str, Any]:
         "seed": seed,
         "status": summary.status,
         "reason": summary.reason,
-        **{measure.column: measure.of(summary) for measure in MEASURES},
+        **{measure.column: measure.of(summary) for measure in measures},
     }
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+
+import numpy as np
 
 from nbrnn.analysis.generated_texts import LENGTH, long_texts, select_samples
 from nbrnn.analysis.gradient_check import GradientCheck, gradient_check
@@ -15,7 +18,7 @@ from nbrnn.analysis.text_overlap import Overlap, text_overlap
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Description, encode, load
 from nbrnn.errors import CorpusError, StoreError
-from nbrnn.runs.evaluation import baselines, bigram_loss, mean_loss, unigram_loss
+from nbrnn.runs.evaluation import baselines, bigram_loss, mean_loss, mean_over, unigram_loss
 from nbrnn.runs.finalize import TEXT_LENGTH
 from nbrnn.runs.sampling import sample
 from nbrnn.storage.checkpoint import Checkpoint
@@ -26,7 +29,8 @@ from nbrnn.typing import Array
 T = TypeVar("T")
 
 GENERATED = "text of the best model"
-BEGINNING, HELD_OUT = "training text, beginning", "held-out text"
+BEGINNING, HELD_OUT, TEST = "training text, beginning", "held-out text", "test text"
+NGRAM_LOSSES = unigram_loss, bigram_loss
 MAX_READ = 200_000  # characters of the training text
 
 
@@ -147,19 +151,26 @@ def read_samples(folder: RunFolder, config: RunConfig) -> list[Sample]:
 def losses_of_model(
     model: Checkpoint, corpus: Corpus, ngrams: Mapping[str, Array], summary: Summary
 ) -> list[TextLosses]:
-    """Return the losses on the beginning of the training text, and on the held-out text."""
-    trained_on = model.config.trained_on(len(corpus))
+    """Return the losses on the beginning of the training text, on the held-out and the test text."""
+    parts = model.config.parts(len(corpus))
     length = summary.score_characters or MAX_READ
-    texts = {BEGINNING: corpus.codes[: min(length + 1, trained_on)]}
-    if model.config.validation:
-        texts[HELD_OUT] = corpus.codes[trained_on:]
+    texts = {BEGINNING: [codes[: length + 1] for codes in corpus.stretches(parts.training)[:1]]}
+    texts |= {HELD_OUT: corpus.stretches(parts.validation), TEST: corpus.stretches(parts.test)}
     rows = []
-    for name, codes in texts.items():
-        if codes.size < 2:
+    for name, stretches in texts.items():
+        if not stretches:
             continue
-        kept = None if model.h_prev is None else mean_loss(model, codes, state="kept")
-        counted = [loss(codes, ngrams) if ngrams else None for loss in (unigram_loss, bigram_loss)]
-        rows.append(TextLosses(name, codes.size - 1, mean_loss(model, codes), kept, *counted))
+        losses = [
+            mean_over(stretches, partial(mean_loss, model)),
+            None
+            if model.h_prev is None
+            else mean_over(stretches, partial(mean_loss, model, state="kept")),
+            *(
+                mean_over(stretches, partial(loss, ngrams=ngrams)) if ngrams else None
+                for loss in NGRAM_LOSSES
+            ),
+        ]
+        rows.append(TextLosses(name, sum(codes.size - 1 for codes in stretches), *losses))
     return rows
 
 
@@ -173,21 +184,26 @@ def losses_of_summary(summary: Summary) -> list[TextLosses]:
         counted = summary.validation_unigram, summary.validation_bigram
         best = summary.validation_best
         rows.append(TextLosses(HELD_OUT, summary.validation_characters, best, None, *counted))
+    if summary.test_characters:
+        counted = summary.test_unigram, summary.test_bigram
+        rows.append(TextLosses(TEST, summary.test_characters, summary.test_best, None, *counted))
     return rows
 
 
 def find_overlaps(facts: RunFacts, corpus: Corpus) -> None:
     """Find the passages of the generated texts, and of the held-out text, in the training text."""
-    trained_on = facts.config.trained_on(len(corpus))
+    parts = facts.config.parts(len(corpus))
     texts: dict[str, Array] = {}
     if (generated := facts.text) is not None:
         what = "copied passages of best.txt"
         codes = facts.get_or_note(what, lambda: encode(generated, corpus.alphabet))
         texts |= {} if codes is None or codes.size == 0 else {GENERATED: codes}
     texts |= {name: encode(text, corpus.alphabet) for name, text in facts.long_texts.items()}
-    held_out = corpus.codes[trained_on : trained_on + LENGTH]
-    texts |= {HELD_OUT: held_out} if held_out.size else {}
-    facts.overlaps = text_overlap(texts, corpus.codes[:trained_on], len(corpus.alphabet))
+    if held_out := corpus.stretches(parts.validation):
+        texts[HELD_OUT] = held_out[0][:LENGTH]
+    trained_on = [corpus.codes[start:end] for start, end in parts.training]
+    training = trained_on[0] if len(trained_on) == 1 else np.concatenate(trained_on)
+    facts.overlaps = text_overlap(texts, training, len(corpus.alphabet))
     for name, overlap in facts.overlaps.items():
         passage = texts[name][overlap.begin : overlap.begin + overlap.longest]
         facts.passages[name] = "".join(corpus.alphabet[code] for code in passage)

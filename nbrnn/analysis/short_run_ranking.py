@@ -13,6 +13,7 @@ import pandas as pd
 from nbrnn.analysis.rankings import SHARES, agreement
 from nbrnn.analysis.run_records import RunRecord
 from nbrnn.config import RunConfig
+from nbrnn.naming import replicate_name
 from nbrnn.storage.append_logs import best_after
 from nbrnn.storage.schemas import DROPPED
 from nbrnn.typing import Array
@@ -92,18 +93,18 @@ def lengths_table(
 
 
 def key_of(record: RunRecord) -> tuple[RunConfig, str]:
-    """Return what experiments have in common that differ in length and seed."""
-    return replace(record.config, epochs=None, updates=0, seed=0), record.corpus.sha256
+    """Return what experiments have in common that differ in length, seed and fold."""
+    return replace(record.config.configuration, epochs=None, updates=0), record.corpus.sha256
 
 
 def by_lengths(runs: Sequence[LengthRun]) -> Iterator[tuple[str, float, float, LossPairs]]:
     """Return the pairs of lengths that were swept."""
     for by in ("epochs", "updates"):
-        losses: dict[int, dict[Any, dict[int, float]]] = {}  # by length, configuration and seed
+        losses: dict[int, dict[Any, dict[Any, float]]] = {}  # by length, configuration, seed and fold
         for run in runs:
             if run.length[0] == by:
                 of_length = losses.setdefault(run.length[1], {})
-                of_length.setdefault(run.key, {})[run.record.config.seed] = run.loss
+                of_length.setdefault(run.key, {})[replicate_name(run.record.config)] = run.loss
         lengths = sorted(losses)
         pairs = list(combinations(lengths, 2))
         if len(lengths) > MAX_LENGTHS:
@@ -122,12 +123,13 @@ def by_history(runs: Sequence[LengthRun], measure: str) -> Iterator[tuple[str, f
     if measure not in (HELD_OUT, SMOOTH):
         return
     longest: dict[Any, int] = {}
-    for run in runs:
-        longest[run.key] = max(run.updates, longest.get(run.key, 0))
+    keys = [(run.key, run.record.config.fold) for run in runs]  # an epoch of another fold may be shorter
+    for key, run in zip(keys, runs, strict=True):
+        longest[key] = max(run.updates, longest.get(key, 0))
     runs = [
         run
-        for run in runs
-        if run.updates == longest[run.key] and run.record.config.schedule == "constant"
+        for key, run in zip(keys, runs, strict=True)
+        if run.updates == longest[key] and run.record.config.schedule == "constant"
     ]
     for share in BEGINNINGS:
         both: LossPairs = {}

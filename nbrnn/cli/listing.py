@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -35,12 +36,12 @@ def show_listing(path: Path, as_json: bool) -> None:
     where = SweepFolder(path).run("").path if SweepFolder(path).is_sweep() else path
     finished, runs = (sum(getattr(entry, name) for entry in entries) for name in ("finished", "runs"))
     print(f"{where}: {finished:,} of {runs:,} runs finished\n")
-    print_row("status", "best", "age", "name")
+    print_row("status", "loss", "age", "name")
     for entry in entries:
-        best = entry.smooth_loss_best
-        loss = "-" if best is None else f"{best:.2f}"
+        bits = entry.bits_per_character_best
+        loss = "-" if bits is None else f"{bits * math.log(2):.3f}"
         print_row(entry.status, loss, age_of(entry), one_line(str(entry.folder.relative_to(where))))
-    print("\nbest: lowest smooth loss in nats per window; for a sweep, that of its best run")
+    print("\nloss: smooth loss of the best model in nats per character; for a sweep, of its best run")
 
 
 def print_row(status: str, loss: str, age: str, name: str) -> None:

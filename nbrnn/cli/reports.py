@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from nbrnn.report.run_report import RunReport
     from nbrnn.report.sweep_report import Report
 
+RevealTest = Annotated[
+    bool, typer.Option("--reveal-test", help="Show the test loss; the sweep's folder records that.")
+]
+
 MAX_CONFIGURATIONS = 5  # in the printed table; the report has all
 MAX_NOTES = 3  # on unfinished runs, and on models worse than unigrams
 MAX_LINES = 12  # of an answer on a terminal
@@ -32,7 +36,9 @@ LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numb
 REFRESH = 10  # seconds between two reports of a running sweep
 
 
-def writer(paths: Sequence[Path], text: Path | None) -> Callable[..., Report | RunReport]:
+def writer(
+    paths: Sequence[Path], text: Path | None, reveal_test: bool
+) -> Callable[..., Report | RunReport]:
     """Return the function that writes a report, of one run or of many. Raises ConfigError."""
     from nbrnn.storage.run_folder import RunFolder
     from nbrnn.storage.sweep_folder import SweepFolder
@@ -40,12 +46,14 @@ def writer(paths: Sequence[Path], text: Path | None) -> Callable[..., Report | R
     if len(paths) == 1 and RunFolder(paths[0]).is_run() and not SweepFolder(paths[0]).is_sweep():
         from nbrnn.report.run_report import report as report_run
 
+        if reveal_test:
+            raise ConfigError("--reveal-test is for sweeps: the report of one run shows its test loss")
         return partial(report_run, paths[0], text=text)
     if text is not None:
         raise ConfigError("--text is for the report of one run")
     from nbrnn.report.sweep_report import report as report_all
 
-    return partial(report_all, paths)
+    return partial(report_all, paths, reveal_test=reveal_test)
 
 
 def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Report:
@@ -91,8 +99,8 @@ def print_configurations(results: Results) -> None:
 
     cells = {name: [name] for name in results.configurations["setting"]}
     rows = configuration_rows(results, results.best, cells)
-    columns = ["configuration", *FIGURES]
-    wanted = ["configuration", "seeds", "mean", "95 % CI"]
+    columns = ["configuration", f"{results.replicate}s", *FIGURES[1:]]
+    wanted = ["configuration", f"{results.replicate}s", "mean", "95 % CI"]
     if max(map(len, results.configurations["setting"])) < LONG_NAME:
         wanted += ["min", "max"]
     if results.configurations["failures"].any():
@@ -117,6 +125,8 @@ def print_notes(results: Results) -> None:
     notes = [f"{name}: {ending}" for name, ending in unfinished_runs(others).items()]
     print_first(notes, "configurations with unfinished runs")
     print_first(results.models_worse_than_unigram(), "such models")
+    if note := results.note_on_test():
+        print_wrapped(note)
     for problem in results.unreadable:
         print_wrapped(f"left out: {visible(problem)}")
 
@@ -180,6 +190,7 @@ def report(
     text: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Text of the run, where it has moved.")
     ] = None,
+    reveal_test: RevealTest = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -193,7 +204,9 @@ def report(
     from nbrnn.storage.sweep_folder import SweepFolder
 
     paths = [existing(folder) for folder in folders]
-    write = writer(paths, text)
+    if watch and reveal_test:
+        raise ConfigError("give either --watch or --reveal-test, not both")
+    write = writer(paths, text, reveal_test)
     with Signals() as signals:
         if watch:
             report_place(paths[0], out)  # fails before the wait where it may not be written
@@ -232,6 +245,7 @@ def compare(
         bool,
         typer.Option("--paired", help="Take differences seed by seed."),
     ] = False,
+    reveal_test: RevealTest = False,
     as_json: Json = False,
 ) -> None:
     """Show the best configuration and the effects of settings.
@@ -244,13 +258,15 @@ def compare(
     from nbrnn.report.formatting import plain_rows
 
     paths = [existing(folder) for folder in folders]
+    if against and reveal_test:
+        raise ConfigError("--against compares by the measure that ranks: leave --reveal-test out")
     with ProgressDisplay(quiet=False) as screen:
         if against:
             from nbrnn.analysis.baseline_diff import changes
 
             change = changes(paths, [existing(folder) for folder in against], paired, screen.step)
         else:
-            results = read(paths, screen.step, paired)
+            results = read(paths, screen.step, paired, reveal_test)
     if against:
         if as_json:
             print(json.dumps(plain_rows(change.table), indent=2))

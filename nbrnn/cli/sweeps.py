@@ -190,7 +190,9 @@ def document(folder: SweepFolder, outcome: Outcome, written: Report | None) -> d
     for job in outcome.jobs:
         summary = outcome.summaries.get(job.run_id)
         row = {"run_id": job.run_id, "folder": str(job.folder), "settings": job.config.to_dict()}
-        runs.append({**row, **(summary.to_dict() if summary else {"status": "not begun"})})
+        values = summary.to_dict() if summary else {"status": "not begun"}
+        # what is compared does not show the test part
+        runs.append(row | {name: v for name, v in values.items() if not name.startswith("test_")})
     statuses = ("finished", "dropped", "diverged", "failed")
     return {
         "folder": str(folder),

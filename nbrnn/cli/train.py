@@ -190,19 +190,27 @@ def loss_lines(summary: Summary, unit: str) -> list[str]:
         return formatted(getattr(summary, name))
 
     lines = []
-    for which, update in (("best", "best_update"), ("final", "updates")):
+    for which, words, update in (("best", "best", "best_update"), ("final", "last", "updates")):
         smooth, nats, bits, perplexity = (
             value(f"{measure}_{which}")
             for measure in ("smooth_loss", "nats_per_character", "bits_per_character", "perplexity")
         )
         if smooth != "-":
-            lines.append(f"smooth loss, {which}: {smooth} {unit}, at update {value(update)}")
+            line = f"smooth loss of the {words} model: {smooth} {unit}, at update {value(update)}"
+            lines.append(line)
             lines.append(f"  per character: {nats} nats, {bits} bits, perplexity {perplexity}")
+    if summary.smooth_loss_lowest is not None:
+        lines.append(f"lowest smooth loss: {value('smooth_loss_lowest')} {unit}")
     if summary.validation_final is not None:
         best, last = value("validation_best"), value("validation_final")
         lines.append(f"validation loss of the best model: {best} nats per character, of the last {last}")
     if summary.validation_unigram is not None:
         unigram, bigram = value("validation_unigram"), value("validation_bigram")
+        lines.append(f"  of a unigram model {unigram}, of a bigram model {bigram}")
+    if summary.test_best is not None:
+        best, last = value("test_best"), value("test_final")
+        lines.append(f"test loss of the best model: {best} nats per character, of the last {last}")
+        unigram, bigram = value("test_unigram"), value("test_bigram")
         lines.append(f"  of a unigram model {unigram}, of a bigram model {bigram}")
     if summary.score_best is not None:
         final, unigram = value("score_final"), value("score_unigram")

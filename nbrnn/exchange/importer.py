@@ -169,7 +169,7 @@ def write(
         first = Sample(update=0, epoch=0, smooth_loss=None, text=text)
         folder.append_to_logs({SAMPLES: LOGS[SAMPLES].encode([first])})
         if is_counted:
-            ngram_counts.write(folder / NGRAMS, corpus, len(corpus))
+            ngram_counts.write(folder / NGRAMS, corpus, ((0, len(corpus)),))
         folder.write_summary(summary)
         folder.write_checkpoint("best", model)
         write_text(folder)

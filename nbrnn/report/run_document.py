@@ -26,6 +26,8 @@ from nbrnn.report.document import (
 )
 from nbrnn.report.formatting import number_text
 from nbrnn.report.reproducibility import as_typed, reproducibility
+from nbrnn.storage.schemas import in_units
+from nbrnn.text_parts import Part, size
 
 GRAMS = (5, 10, 20)
 LENGTHS = ("epochs", "updates")  # settings whose outcome is shown instead
@@ -39,6 +41,8 @@ WORDS = {  # for settings whose names say little
     "loss": "loss of a window",
     "schedule": "learning rate",
     "validation": "held-out share of the text",
+    "test": "test share of the text",
+    "fold": "tenths by which the parts are moved",
     "dtype": "precision",
     "sample_every": "updates between samples",
     "sample_length": "characters of a sample",
@@ -99,16 +103,26 @@ def commands(facts: RunFacts) -> list[str]:
 def setup_table(facts: RunFacts) -> Table:
     """Return what was trained, on what, and how far."""
     corpus = facts.corpus
-    held_out = corpus.characters - facts.config.trained_on(corpus.characters)
+    parts = facts.config.parts(corpus.characters)
     rows = [
         ("text", one_line(corpus.name)),
         ("characters", f"{corpus.characters:,}"),
         ("distinct characters K", f"{len(corpus.alphabet):,}"),
-        *([("held-out text", f"its last {held_out:,} characters")] if held_out else []),
+        *(
+            (f"{name} text", stretches_text(part))
+            for name, part in (("held-out", parts.validation), ("test", parts.test))
+            if part
+        ),
         *network_rows(facts),
         *outcome_rows(facts),
     ]
     return Table("setup", "The text, the network and its training.", ["", "this run"], rows)
+
+
+def stretches_text(part: Part) -> str:
+    """Return where a part of the text lies, counted from 1."""
+    where = " and ".join(f"{start + 1:,} to {end:,}" for start, end in part)
+    return f"{size(part):,} characters, {where}"
 
 
 def network_rows(facts: RunFacts) -> list[tuple[str, str]]:
@@ -203,16 +217,20 @@ def attractor(facts: RunFacts) -> list[str]:
 
 
 def smooth_table(facts: RunFacts) -> list[Table]:
-    """Return the smooth losses at the best and at the last update, if there are any."""
+    """Return the smooth losses of the best and the last model, and the lowest one, if there are any."""
     summary, rows = facts.summary, []
-    for name, update in (("best", summary.best_update), ("final", summary.updates)):
+    models = ("best model", "best", summary.best_update), ("last model", "final", summary.updates)
+    for words, name, update in models:
         units = ("smooth_loss", "nats_per_character", "bits_per_character", "perplexity")
         losses = [getattr(summary, f"{unit}_{name}") for unit in units]
         if losses[0] is not None:
-            rows.append([name, "-" if update is None else f"{update:,}", *map(number_text, losses)])
-    columns = ["model", "update", "smooth loss", "nats/char", "bits/char", "perplexity"]
+            rows.append([words, "-" if update is None else f"{update:,}", *map(number_text, losses)])
+    if (lowest := summary.smooth_loss_lowest) is not None:
+        units_of_lowest = in_units(lowest / facts.config.characters_in_loss)
+        rows.append(["lowest", "-", *map(number_text, (lowest, *units_of_lowest))])
+    columns = ["", "update", "smooth loss", "nats/char", "bits/char", "perplexity"]
     unit = unit_of(facts.config)
-    caption = f"The smooth loss at the best and at the last update, in {unit} and in other units."
+    caption = f"The smooth loss of the best and the last model, in {unit} and in other units."
     return [Table("smooth", caption, columns, rows)] if rows else []
 
 

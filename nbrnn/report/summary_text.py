@@ -67,7 +67,7 @@ def best(results: Results) -> str:
     name, unit = findings.names[0], findings.unit
     losses = findings.losses[name]
     mean = mean_of(losses)
-    details = [plural(len(losses), "seed")]
+    details = [plural(len(losses), results.replicate)]
     if np.isfinite(mean.low):
         details.insert(0, f"95 % CI {interval_text(mean.low, mean.high, unit)}")
     skew, error = skewness(losses)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nbrnn.analysis.results import Results
 from nbrnn.errors import StoreError
-from nbrnn.naming import short_texts
+from nbrnn.naming import replicate_name, short_texts
 from nbrnn.report.document import (
     METHODS,
     Block,
@@ -26,7 +26,7 @@ from nbrnn.report.document import (
 from nbrnn.report.formatting import plural
 from nbrnn.report.reproducibility import as_typed, reproducibility
 from nbrnn.report.summary_text import answers, outlook, verdict
-from nbrnn.report.table_registry import IN_ANSWER, TABLES
+from nbrnn.report.table_registry import IN_ANSWER, TABLES, note_on_parts
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -80,6 +80,8 @@ def sweep_document(
     after = outlook(results)
     head: list[Block] = [Bullets(verdict(results), is_answer=True), *first]
     head += [Bullets(after)] if after else []
+    notes = note_on_parts(results), results.note_on_test()
+    head += [Paragraph(note, "soft") for note in notes if note]
     head += [Paragraph(f"Fixed: {fixed}.", "soft")] if (fixed := fixed_settings(results)) else []
     head += [Paragraph(command, "command") for command in request.commands]
     problems = [f"Left out: {problem}." for problem in results.unreadable]
@@ -113,6 +115,8 @@ def status_of(results: Results) -> str:
     statuses = ", ".join(f"{count:,} {status}" for status, count in counts)
     configurations = plural(len(results.configurations), "configuration")
     seeds = plural(results.runs["seed"].nunique(), "seed")
+    if results.folds > 1:
+        seeds += f", {results.folds} parts of the text"
     return f"{statuses} · {configurations}, {seeds} · losses of training in {results.unit}"
 
 
@@ -123,7 +127,11 @@ def fixed_settings(results: Results) -> str:
         if not record.is_imported:
             for name, value in record.config.to_dict().items():
                 values.setdefault(name, set()).add(value)
-    shared = {n: next(iter(given)) for n, given in values.items() if len(given) == 1 and n != "seed"}
+    shared = {
+        n: next(iter(given))
+        for n, given in values.items()
+        if len(given) == 1 and n != "seed" and (n != "fold" or given != {0})
+    }
     return ", ".join(f"{n} {short_texts([v])[v]}" for n, v in shared.items() if v is not None)
 
 
@@ -135,7 +143,9 @@ def progress(results: Results, request: Request) -> list[Block]:
         if summary.status not in (*COMPLETE, *FAILURES, DROPPED):
             length = config.length(record.corpus.characters)
             how_far = f"{summary.status}, {summary.updates:,} of {plural(length, 'update')}"
-            bars.append(ProgressBar(f"{name}, seed {config.seed}: {how_far}", summary.updates, length))
+            bars.append(
+                ProgressBar(f"{name}, {replicate_name(config)}: {how_far}", summary.updates, length)
+            )
     total = len(request.runs | set(results.runs["run_id"])) - len(results.unreadable)
     total = max(total, len(results.records))  # some of the unreadable may not have been asked for here
     ended = len(results.records) - len(bars)
@@ -229,7 +239,8 @@ def reproduction(results: Results) -> list[str]:
 
 def answer_document(results: Results) -> Document:
     """Return answer.md."""
-    answer = Section("", [Bullets(answers(results))])
+    notes = note_on_parts(results), results.note_on_test()
+    answer = Section("", [Bullets(answers(results)), *(Paragraph(note) for note in notes if note)])
     return Document("Answer", "", [answer, *answer_tables(results)])
 
 

@@ -61,18 +61,24 @@ class Report:
 
 
 def report(
-    paths: Sequence[Path], out: Path | None = None, *, refresh: int = 0, progress: Progress | None = None
+    paths: Sequence[Path],
+    out: Path | None = None,
+    *,
+    refresh: int = 0,
+    progress: Progress | None = None,
+    reveal_test: bool = False,
 ) -> Report:
     """Write tables, samples, pictures and a page about the runs in folders of sweeps and runs.
 
     They go to `report/` in the first one, or to `out`: a new or empty folder, or that of an older
-    report, which is renewed. With `refresh` the page loads itself again after so many seconds. Raises
-    StoreError if there is nothing to report, WriteError if it cannot be written.
+    report, which is renewed. With `refresh` the page loads itself again after so many seconds.
+    `reveal_test` shows the test loss, which is recorded. Raises StoreError if there is nothing to
+    report, WriteError if it cannot be written.
     """
     out = report_place(paths[0], out)
     find_runs(paths)  # before a folder is made for nothing
     with locked(out, PATIENCE):
-        results = read(paths, progress)
+        results = read(paths, progress, reveal_test=reveal_test)
         contents = contents_of(results, read_request(paths), refresh, progress)
         return Report(out, results, write_report(out, contents))
 

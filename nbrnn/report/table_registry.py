@@ -14,7 +14,7 @@ import pandas as pd
 
 from nbrnn.analysis.effects import RANK_METHODS
 from nbrnn.analysis.findings import effects_table
-from nbrnn.analysis.measures import COMPARED, SCORE, Measure
+from nbrnn.analysis.measures import COMPARED, SCORE, TEST, Measure
 from nbrnn.analysis.results import Results, column_of
 from nbrnn.naming import short_texts
 from nbrnn.report.document import METHODS, Block, Bullets, Document, Paragraph, Section, Table
@@ -63,7 +63,7 @@ class TableSpec:
     @property
     def files(self) -> list[str]:
         """The names of the files that it may have."""
-        more = [f"{self.name}-{measure.column}.tex" for measure in (SCORE, *COMPARED)]
+        more = [f"{self.name}-{measure.column}.tex" for measure in (SCORE, *COMPARED, *TEST)]
         return [f"{self.name}.csv", f"{self.name}.md", f"{self.name}.tex", *more]
 
 
@@ -136,12 +136,22 @@ FIGURES = ["seeds", "failed", "mean", "sd", "95 % CI", "IQM", "median", "min", "
 def configurations(results: Results) -> list[Section]:
     """Return the table of configurations for each measure."""
     heads, cells = setting_cells(results)
-    caption = "The {} of each configuration, over its finished seeds."
+    figures = [f"{results.replicate}s", *FIGURES[1:]]
+    caption = f"The {{}} of each configuration, over its {over(results)}."
     return by_measure(
         results,
         "settings",
         caption,
-        lambda measure: ([*heads, *FIGURES], configuration_rows(results, measure, cells), []),
+        lambda measure: ([*heads, *figures], configuration_rows(results, measure, cells), []),
+    )
+
+
+def over(results: Results) -> str:
+    """Return what the figures of a configuration are means over."""
+    return (
+        "parts of the text, each the mean of its finished seeds"
+        if results.folds > 1
+        else "finished seeds"
     )
 
 
@@ -150,6 +160,7 @@ def runs(results: Results) -> list[Section]:
     heads, cells = setting_cells(results)
     frame, units = results.compared, {m.column: results.unit_of(m) for m in results.measures}
     columns: dict[str, Iterable[str]] = {
+        **({"fold": frame["fold"].map(str)} if results.folds > 1 else {}),
         "seed": frame["seed"].map(str),
         "status": frame["status"],
         "updates": frame["updates"].map("{:,.0f}".format),
@@ -172,7 +183,7 @@ def differences(results: Results) -> list[Section]:
     def content(measure: Measure) -> tuple[list[str], list[list[str]], list[str]]:
         table = results.comparison[results.comparison["measure"] == measure.column]
         rows = [difference_row(row) for row in rows_of(table)]
-        columns = ["a", "b", "seeds", "mean", "95 % CI", "P(a lower)", "p (Holm)"]
+        columns = ["a", "b", f"{results.replicate}s", "mean", "95 % CI", "P(a lower)", "p (Holm)"]
         return columns, rows, [str(text) for text in table["sentence"]][:MAX_SENTENCES]
 
     return by_measure(results, "comparison", "Differences of the {} between configurations.", content)
@@ -257,9 +268,17 @@ def lengths(results: Results) -> list[Section]:
 
 def settings_notes(results: Results) -> list[str]:
     """Return over what configurations are averaged, and what is known of their runs."""
-    first = f"Over the finished seeds of each configuration; {units_in_words(results)}."
+    first = f"Over the {over(results)}; {units_in_words(results)}."
+    notes = [note for note in (note_on_parts(results), results.note_on_test()) if note]
     problems = [f"Left out: {problem}." for problem in results.unreadable]
-    return [first, *results.models_worse_than_unigram(), *problems]
+    return [first, *notes, *results.models_worse_than_unigram(), *problems]
+
+
+def note_on_parts(results: Results) -> str:
+    """Return how runs on several parts of the text are counted; nothing if there is one part."""
+    if results.folds == 1:
+        return ""
+    return f"{METHODS['parts']} Losses here are of {results.folds} parts of the text."
 
 
 def comparison_notes(results: Results) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,16 @@ def loss_from(start: Array | int, layout: Layout, theta: Parameters, codes: Arra
     work.h[0, : layout.m] = start
     kernel_cache.ready("evaluate", layout.dtype.name)
     return float(training_kernels.evaluate(theta, work, codes)) / (codes.size - 1)
+
+
+def mean_over(stretches: Sequence[Array], loss: Callable[[Array], float]) -> float:
+    """Return the mean loss of a part of a text, by the function that returns that of a stretch (N,)."""
+    if len(stretches) == 1:
+        return loss(stretches[0])
+    predicted = [codes.size - 1 for codes in stretches]
+    return math.fsum(n * loss(codes) for n, codes in zip(predicted, stretches, strict=True)) / sum(
+        predicted
+    )
 
 
 def probabilities(model: Checkpoint, codes: Array) -> Array:

@@ -10,12 +10,13 @@ from msgspec import structs
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.naming import title, unit_of
-from nbrnn.runs.evaluation import bigram_loss, mean_loss, unigram_loss
+from nbrnn.runs.evaluation import bigram_loss, mean_loss, mean_over, unigram_loss
 from nbrnn.runs.sampling import sample
 from nbrnn.runs.training_state import Training
 from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import Status, Summary, finite, in_units
+from nbrnn.text_parts import predicted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,14 +69,16 @@ def smooth_loss_fields(model: str, smooth_loss: float, config: RunConfig) -> dic
 def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Corpus) -> Summary:
     """Return the summary of a finished run with the losses of its models, read once from h = 0.
 
+    Only here is the test part read, by the best and by the last model.
+
     The smooth loss is of a model that was still learning, from the state that training had left.
     """
     trained = summary.updates * last.config.seq_length * last.config.batch
     m, K = last.theta["U"].shape
     least = min(MIN_SCORED, MAX_MULTIPLICATIONS // (m * (m + 2 * K)) + 1)
     length = min(MAX_SCORED, max(least, int(SCORED_SHARE * trained)))
-    trained_on = best.config.trained_on(len(corpus))
-    codes, ngrams = corpus.codes[: min(length + 1, trained_on)], corpus.counts(trained_on)
+    parts = best.config.parts(len(corpus))
+    codes, ngrams = corpus.stretches(parts.training)[0][: length + 1], corpus.counts(parts.training)
     score_best = mean_loss(best, codes)
     summary = structs.replace(
         summary,
@@ -84,15 +87,25 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
         score_final=score_best if last.update == best.update else mean_loss(last, codes),
         score_unigram=unigram_loss(codes, ngrams),
     )
-    held_out = corpus.codes[trained_on:]
-    if held_out.size == 0:
-        return summary
-    return structs.replace(
-        summary,
-        validation_characters=held_out.size - 1,
-        validation_unigram=unigram_loss(held_out, ngrams),
-        validation_bigram=bigram_loss(held_out, ngrams),
-    )
+    if held_out := corpus.stretches(parts.validation):
+        summary = structs.replace(
+            summary,
+            validation_characters=predicted(parts.validation),
+            validation_unigram=mean_over(held_out, lambda codes: unigram_loss(codes, ngrams)),
+            validation_bigram=mean_over(held_out, lambda codes: bigram_loss(codes, ngrams)),
+        )
+    if test := corpus.stretches(parts.test):
+        test_best = mean_over(test, lambda codes: mean_loss(best, codes))
+        is_same = last.update == best.update
+        summary = structs.replace(
+            summary,
+            test_characters=predicted(parts.test),
+            test_best=test_best,
+            test_final=test_best if is_same else mean_over(test, lambda codes: mean_loss(last, codes)),
+            test_unigram=mean_over(test, lambda codes: unigram_loss(codes, ngrams)),
+            test_bigram=mean_over(test, lambda codes: bigram_loss(codes, ngrams)),
+        )
+    return summary
 
 
 def write_text(folder: RunFolder) -> None:

@@ -15,6 +15,7 @@ from nbrnn.runs.run_loop import CHECKPOINT_SECONDS, RunLoop, refuse_shorter
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import SUMMARY, RunFolder
 from nbrnn.storage.schemas import DONE, Summary
+from nbrnn.text_parts import size, windows
 
 MAX_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
 
@@ -119,20 +120,22 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
 
 def check_length(config: RunConfig, corpus: Corpus) -> None:
     """Raise CorpusError for a text that is too short for these settings, and for too many epochs."""
-    characters = config.trained_on(len(corpus))
-    windows = (characters - 1) // config.seq_length
+    parts = config.parts(len(corpus))
+    characters = size(parts.training)
     if config.updates_per_epoch(len(corpus)) == 0:
         batch = f" and --batch {config.batch}" if config.batch > 1 else ""
         raise CorpusError(
             f"{corpus.name}: {characters} characters are too few for --seq-length "
             f"{config.seq_length}{batch}: at least {config.seq_length * config.batch + 1} are needed"
         )
-    if config.validation and len(corpus) - characters < 2:
-        raise CorpusError(
-            f"{corpus.name}: --validation {config.validation} holds out fewer than two characters"
-        )
-    if config.chunks is not None and config.chunks > windows:
-        raise CorpusError(f"{corpus.name}: --chunks {config.chunks} are more than its {windows} windows")
+    for name in ("validation", "test"):
+        if getattr(config, name) and not corpus.stretches(getattr(parts, name)):
+            what = f"--{name} {getattr(config, name)}"
+            raise CorpusError(f"{corpus.name}: {what} holds out fewer than two characters")
+    if config.chunks is not None and config.chunks > (
+        count := windows(parts.training, config.seq_length)
+    ):
+        raise CorpusError(f"{corpus.name}: --chunks {config.chunks} are more than its {count} windows")
     updates = config.length(len(corpus))
     if config.warmup > updates > 0:
         raise CorpusError(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from msgspec import structs
 
 from nbrnn.config import RunConfig
@@ -287,6 +288,10 @@ class RunLoop:
             conclude = self.conclude if self.training.is_finite() else self.conclude_rewound
             summary = conclude(status)
             self.writer.wait()
+            if self.config.validation:
+                losses = np.append(self.folder.read_metrics().smooth_loss, self.training.carry.smooth)
+                lowest = float(losses[np.isfinite(losses)].min(initial=math.inf))
+                summary = structs.replace(summary, smooth_loss_lowest=finite(lowest))
             self.folder.write_summary(summary)
         return summary
 

@@ -13,7 +13,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.network import kernel_cache, training_kernels
 from nbrnn.network.layout import Carry, History, Layout, Parameters, Plan, Sampling, generator
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
-from nbrnn.runs.evaluation import loss_from
+from nbrnn.runs.evaluation import loss_from, mean_over
 from nbrnn.runs.schedules import learning_rates
 from nbrnn.runs.window_order import WindowOrder
 from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, TrainingState
@@ -37,9 +37,9 @@ class Training:
 
     def __init__(self, config: RunConfig, corpus: Corpus) -> None:
         self.config, self.corpus = config, corpus
-        trained_on = config.trained_on(len(corpus))
-        self.codes, self.held_out = corpus.codes[:trained_on], corpus.codes[trained_on:]
-        self.order = WindowOrder(config, trained_on)
+        parts = config.parts(len(corpus))
+        self.codes, self.held_out = corpus.codes, corpus.stretches(parts.validation)
+        self.order = WindowOrder(config, parts.training)
         self.updates_per_epoch = self.order.per_epoch
         self.updates = config.length(len(corpus))
         self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
@@ -51,12 +51,15 @@ class Training:
         summed = config.characters_in_loss / config.seq_length
         self.scale = real(summed / config.batch)
         self.memory_names = RULES[optimizer].memory
-        theta = self.layout.initial(generator(config.seed, "start"), config.sigma, config.init)
+        rng = generator(config.seed, "start", *config.replicate)
+        theta = self.layout.initial(rng, config.sigma, config.init)
         size = config.seq_length, len(self.memory_names), config.batch
         self.buffers = self.layout.buffers(theta, *size)
-        self.rng = generator(config.seed, "samples")
+        for sums in self.buffers.memory if config.adagrad_start else ():
+            sums[:] = config.adagrad_start
+        self.rng = generator(config.seed, "samples", *config.replicate)
         self.carry = Carry()
-        self.validation = HeldOutLosses() if self.held_out.size else None
+        self.validation = HeldOutLosses() if self.held_out else None
         self.epoch_loss_sum = 0.0
         self.epoch_mean_loss: list[float] = []
         self.diverged = False
@@ -140,8 +143,7 @@ class Training:
         calls diverged.
         """
         assert self.validation is not None
-        theta = self.buffers.theta
-        loss = loss_from(0, self.layout, theta, self.held_out, self.config.seq_length)
+        theta, loss = self.buffers.theta, self.evaluate()
         self.held_out_diverged = not loss <= 1 / np.finfo(self.layout.dtype).eps
         if self.held_out_diverged:
             return None
@@ -158,7 +160,12 @@ class Training:
             return None
         if self.validation.update == self.update > 0:
             return self.validation.last
-        return loss_from(0, self.layout, self.buffers.theta, self.held_out, self.config.seq_length)
+        return self.evaluate()
+
+    def evaluate(self) -> float:
+        """Return the loss of the model as it is now on the validation part, read from h = 0."""
+        layout, theta, T = self.layout, self.buffers.theta, self.config.seq_length
+        return mean_over(self.held_out, lambda codes: loss_from(0, layout, theta, codes, T))
 
     def is_better_than_best(self, held_out_loss: float | None) -> bool:
         """Return whether the model as it is now is better than the best candidate before."""
@@ -201,7 +208,7 @@ class Training:
             config=self.config,
             corpus_sha256=self.corpus.sha256,
             alphabet=self.corpus.alphabet,
-            first_character=self.corpus.alphabet[self.codes[0]],
+            first_character=self.corpus.alphabet[self.codes[self.order.part[0][0]]],
             update=update,
             epoch=update // self.updates_per_epoch,
             position=position,

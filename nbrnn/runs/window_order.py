@@ -6,22 +6,26 @@ import numpy as np
 
 from nbrnn.config import RunConfig
 from nbrnn.network.layout import generator
+from nbrnn.text_parts import Part, windows
 from nbrnn.typing import Array
 
 
 class WindowOrder:
-    """The windows of a run's updates, on so many characters to train on.
+    """The windows of a run's updates, on the training part of a text.
 
     `sequential`: B streams through the text, stream b from character b floor((N-1)/B) on; each carries
     its state over, and starts an epoch from h = 0. `random`: windows anywhere, from h = 0. `chunks`: the
     windows of the text in L pieces, laid end to end in a new random order each epoch and read by B
     streams; a piece starts from h = 0. The order of an epoch depends on the seed and its number alone.
+
+    No window crosses the end of the text. Where the part goes on at the beginning of the text, the first
+    window there starts from h = 0, and sequential streams start at whole windows instead.
     """
 
-    def __init__(self, config: RunConfig, characters: int) -> None:
-        self.config, self.characters = config, characters
+    def __init__(self, config: RunConfig, part: Part) -> None:
+        self.config, self.part = config, part
         self.T, self.B = config.seq_length, config.batch
-        self.per_epoch = (characters - 1) // (self.T * self.B)  # updates
+        self.per_epoch = windows(part, self.T) // self.B  # updates
         self.epoch = -1  # whose order is kept
         self.order: tuple[Array, Array] = np.empty(0), np.empty(0)
 
@@ -32,33 +36,61 @@ class WindowOrder:
         """
         epoch, number = divmod(first, self.per_epoch)
         if self.config.order == "sequential":
-            numbers = np.arange(number, number + count)
-            streams = np.arange(self.B) * ((self.characters - 1) // self.B)
-            return numbers[:, None] * self.T + streams, np.repeat(numbers[:, None] == 0, self.B, axis=1)
+            return self.sequential(np.arange(number, number + count)[:, None])
         if self.epoch != epoch:
-            rng = generator(self.config.seed, "order", epoch)
+            rng = generator(self.config.seed, "order", epoch, *self.config.replicate)
             self.order = self.random(rng) if self.config.order == "random" else self.chunks(rng)
             self.epoch = epoch
         starts, is_reset = self.order
         return starts[number : number + count], is_reset[number : number + count]
 
+    def sequential(self, numbers: Array) -> tuple[Array, Array]:
+        """Return the windows with these numbers (count, 1) in each of the streams."""
+        if len(self.part) == 1:
+            ((first, end),) = self.part
+            streams = first + np.arange(self.B) * ((end - first - 1) // self.B)
+            return numbers * self.T + streams, np.repeat(numbers == 0, self.B, axis=1)
+        whole = windows(self.part, self.T)
+        numbers_in_part = numbers + np.arange(self.B) * (whole // self.B)
+        return self.starts(numbers_in_part), (numbers == 0) | (numbers_in_part == self.seam)
+
+    @property
+    def seam(self) -> int:
+        """The number of the first whole window after the end of the text; -1 where there is none."""
+        return windows(self.part[:1], self.T) if len(self.part) > 1 else -1
+
+    def starts(self, numbers: Array) -> Array:
+        """Return where the whole windows with these numbers start in the text."""
+        starts = self.part[0][0] + numbers * self.T
+        if len(self.part) == 1:
+            return starts
+        beyond = self.part[1][0] + (numbers - self.seam) * self.T
+        return np.where(numbers < self.seam, starts, beyond)
+
     def random(self, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return an epoch of windows anywhere."""
         shape = self.per_epoch, self.B
-        return rng.integers(0, self.characters - self.T, shape), np.ones(shape, np.bool_)
+        counts = [max(0, end - start - self.T) for start, end in self.part]  # of places to start
+        places = rng.integers(0, sum(counts), shape)
+        starts = self.part[0][0] + places
+        if len(self.part) == 2:
+            starts = np.where(places < counts[0], starts, self.part[1][0] + places - counts[0])
+        return starts, np.ones(shape, np.bool_)
 
     def chunks(self, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return an epoch of pieces in random order."""
-        windows, L = (self.characters - 1) // self.T, self.config.chunks
+        count, L = windows(self.part, self.T), self.config.chunks
         assert L is not None
-        cuts = np.arange(L + 1) * windows // L
+        cuts = np.arange(L + 1) * count // L
         pieces = rng.permutation(L)
         firsts, lengths = cuts[pieces], np.diff(cuts)[pieces]
         ends = np.cumsum(lengths)
-        place = np.arange(windows) - np.repeat(ends - lengths, lengths)  # of a window in its piece
+        place = np.arange(count) - np.repeat(ends - lengths, lengths)  # of a window in its piece
         used = self.per_epoch * self.B
-        starts = ((np.repeat(firsts, lengths) + place) * self.T)[:used].reshape(self.B, -1).T
-        is_reset = (place == 0)[:used].reshape(self.B, -1).T
+        numbers = np.repeat(firsts, lengths) + place
+        starts = self.starts(numbers)[:used].reshape(self.B, -1).T
+        is_first = (place == 0) | (numbers == self.seam)
+        is_reset = is_first[:used].reshape(self.B, -1).T
         is_reset[:1] = True  # a stream may start within a piece
         return np.ascontiguousarray(starts), np.ascontiguousarray(is_reset)
 

@@ -14,7 +14,7 @@ import re
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn, TypeVar
 
@@ -100,6 +100,12 @@ def write_json(path: Path, value: Any) -> None:
     except UnicodeEncodeError:  # a file name that is not UTF-8
         data = (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
     write_bytes(path, data)
+
+
+def create(path: Path) -> None:
+    """Make an empty file, unless there is one. Raises WriteError."""
+    with write_errors(path), suppress(FileExistsError):
+        path.touch(exist_ok=False)  # which follows no link
 
 
 def append(path: Path, data: bytes) -> None:

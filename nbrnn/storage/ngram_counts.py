@@ -10,17 +10,18 @@ import numpy as np
 from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import StoreError
 from nbrnn.storage.checksummed_arrays import ArrayTypes, read_arrays, write_arrays
+from nbrnn.text_parts import Part, predicted, size
 from nbrnn.typing import Array
 
 
-def write(path: Path, corpus: Corpus, length: int) -> None:
-    """Replace a file by the counts of a text's first `length` characters. Raises WriteError."""
-    counts = corpus.counts(length)
+def write(path: Path, corpus: Corpus, part: Part) -> None:
+    """Replace a file by the counts of a part of a text. Raises WriteError."""
+    counts = corpus.counts(part)
     write_arrays(path, counts, {"pairs": str(len(counts["pairs"])), "corpus_sha256": corpus.sha256})
 
 
-def read(path: Path, corpus: Description, length: int) -> dict[str, Array]:
-    """Return the counts of a text's first `length` characters. Raises StoreError for others."""
+def read(path: Path, corpus: Description, part: Part) -> dict[str, Array]:
+    """Return the counts of a part of a text. Raises StoreError for others."""
 
     def expect(metadata: Mapping[str, str], names: Iterable[str]) -> ArrayTypes:
         pairs = int(metadata["pairs"])
@@ -35,15 +36,15 @@ def read(path: Path, corpus: Description, length: int) -> dict[str, Array]:
 
     counts = read_arrays(path, expect)[0]
     characters, pairs, pair_counts = counts["characters"], counts["pairs"], counts["pair_counts"]
-    K, is_whole = characters.size, length == corpus.characters  # where each character occurs
+    K, is_whole = characters.size, size(part) == corpus.characters  # where each character occurs
     keys = pairs[:, 0] * K + pairs[:, 1]
     if not (
         ((pairs >= 0) & (pairs < K)).all()
         and (np.diff(keys) > 0).all()
         and (characters >= is_whole).all()
         and (pair_counts > 0).all()
-        and characters.sum() == length
-        and pair_counts.sum() == length - 1
+        and characters.sum() == size(part)
+        and pair_counts.sum() == predicted(part)
     ):
         raise StoreError(f"{path} is damaged: it does not count this text")
     return counts

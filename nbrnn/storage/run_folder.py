@@ -238,7 +238,7 @@ class RunFolder:
         try:
             self.read_ngrams()
         except StoreError:
-            ngram_counts.write(self / NGRAMS, corpus, config.trained_on(len(corpus)))
+            ngram_counts.write(self / NGRAMS, corpus, config.parts(len(corpus)).training)
 
     def read_ngrams(self) -> dict[str, Array]:
         """Return how often characters and pairs occur in the training text. Raises StoreError.
@@ -248,7 +248,7 @@ class RunFolder:
         if not self.has(NGRAMS) and self.read_summary().status == "imported":
             return {}
         config, corpus = self.read_config()
-        return ngram_counts.read(self / NGRAMS, corpus, config.trained_on(corpus.characters))
+        return ngram_counts.read(self / NGRAMS, corpus, config.parts(corpus.characters).training)
 
     def write_text(self, text: str) -> None:
         """Write the final sample of the best model."""

@@ -22,10 +22,11 @@ DROPPED: Status = "dropped"  # as its sweep sees a run; its own summary says `fi
 class Summary(Struct, frozen=True, kw_only=True):
     """The result of a run so far: `summary.json`. None stands for what is missing or not finite.
 
-    Smooth losses are in nats per window (with the mean loss: per character), after the last update and
-    at the best model. Scores are nats per character over the first characters of the text, read once
-    from h = 0: of the best and the last model, and of the unigram baseline. `validation_...` are the
-    same over the held-out text, also of the bigram baseline.
+    Smooth losses are in nats per window (with the mean loss: per character): after the last update, at
+    the best model, and, where text is held out, so that the two may differ, the lowest one. Scores are
+    nats per character over the first characters of the text, read once from h = 0: of the best and the
+    last model, and of the unigram baseline. `validation_...` and `test_...` are the same over the
+    validation and the test part, also of the bigram baseline.
     """
 
     status: Status
@@ -36,6 +37,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     bits_per_character_final: float | None = None
     perplexity_final: float | None = None
     smooth_loss_best: float | None = None
+    smooth_loss_lowest: float | None = None
     nats_per_character_best: float | None = None
     bits_per_character_best: float | None = None
     perplexity_best: float | None = None
@@ -50,6 +52,11 @@ class Summary(Struct, frozen=True, kw_only=True):
     validation_final: float | None = None
     validation_unigram: float | None = None
     validation_bigram: float | None = None
+    test_characters: Count | None = None
+    test_best: float | None = None
+    test_final: float | None = None
+    test_unigram: float | None = None
+    test_bigram: float | None = None
     seconds: float = 0.0
     updates_per_second: float | None = None
     diverged_at: Count | None = None
@@ -73,9 +80,11 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 OPTIONAL_FIELDS = (
+    "smooth_loss_lowest",
     *("score_characters", "score_best", "score_final", "score_unigram"),
     *("validation_characters", "validation_best", "validation_final"),
     *("validation_unigram", "validation_bigram"),
+    *("test_characters", "test_best", "test_final", "test_unigram", "test_bigram"),
     *("diverged_at", "reason", "traceback"),
 )
 
@@ -179,6 +188,7 @@ class SweepRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     runs: list[str]
     command: list[str]
     halving: Halving | None = None
+    folds: list[int] = []  # without it fold 0
 
     def is_same_as(self, other: SweepRequest) -> bool:
         """Return whether two requests differ at most in the typed command and the decisions since."""
@@ -195,6 +205,13 @@ class SweepFile(Struct, frozen=True, kw_only=True):
 
     schema: int
     requests: list[SweepRequest]
+
+
+class Reveal(Struct, frozen=True, kw_only=True):
+    """That somebody looked at the test part in a comparison: a line of `test_reveals.jsonl`."""
+
+    date: str  # ISO 8601, in UTC
+    command: list[str]
 
 
 class Units(NamedTuple):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,14 +14,24 @@ from msgspec import structs
 
 from nbrnn.config import SCHEMA, RunConfig
 from nbrnn.errors import StoreError
-from nbrnn.storage.atomic_files import delete_unfinished, is_there, read_json, write_json
+from nbrnn.storage.atomic_files import (
+    append,
+    create,
+    decode_json,
+    delete_unfinished,
+    is_there,
+    read_json,
+    read_lines,
+    write_json,
+)
 from nbrnn.storage.folder_locks import check_folders, is_at_work, is_empty_but_for, locked
 from nbrnn.storage.run_folder import RunFolder
-from nbrnn.storage.schemas import DROPPED, Summary, SweepFile, SweepRequest
+from nbrnn.storage.schemas import DROPPED, Reveal, Summary, SweepFile, SweepRequest
 
 SWEEP = "sweep.json"
 RUNS = "runs"
 REPORT = "report"
+REVEALS = "test_reveals.jsonl"
 LENGTHS = ("epochs", "updates")
 
 
@@ -90,6 +102,22 @@ class SweepFolder:
         """Replace the same request by one with other decisions. Raises StoreError."""
         requests = self.read_requests()
         self.write_requests([request if old.is_same_as(request) else old for old in requests])
+
+    def record_reveal(self) -> None:
+        """Record that the test part is revealed, when and by which command. Raises WriteError.
+
+        An appended line: a running sweep replaces sweep.json.
+        """
+        reveal = Reveal(date=datetime.now(UTC).isoformat(timespec="seconds"), command=sys.argv)
+        create(self.path / REVEALS)
+        append(self.path / REVEALS, msgspec.json.encode(reveal) + b"\n")
+
+    def read_reveals(self) -> list[str]:
+        """Return when the test part was revealed. Raises StoreError."""
+        path = self.path / REVEALS
+        if not is_there(path):
+            return []
+        return [decode_json(path, line, Reveal).date for line in read_lines(path)]
 
     def with_decisions(self, request: SweepRequest) -> SweepRequest:
         """Return the same request as in sweep.json, with its decisions. Raises StoreError."""

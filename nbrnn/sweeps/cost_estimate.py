@@ -13,6 +13,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
 from nbrnn.runs.training_state import LOG_EVERY, Training, prepare_kernels
 from nbrnn.sweeps.job import Job
+from nbrnn.text_parts import size
 
 TRIAL_SECONDS = 0.2  # of training, for each network that is timed
 MAX_TRIALS = 8  # the times of other networks are interpolated
@@ -71,7 +72,7 @@ def evaluations(config: RunConfig, characters: int) -> int:
 
 def updates_with_reading(config: RunConfig, characters: int) -> float:
     """Return the updates of a run, with the time of its evaluations counted in updates, too."""
-    held_out = characters - config.trained_on(characters)
+    held_out = size(config.parts(characters).validation)
     read = evaluations(config, characters) * held_out / (config.seq_length * config.batch)
     return config.length(characters) + READING * read
 
@@ -86,6 +87,6 @@ def folder_bytes(config: RunConfig, corpus: Corpus) -> int:
         + updates // LOG_EVERY * METRICS_BYTES
         + evaluations(config, len(corpus)) * VALIDATION_BYTES
         + (1 + updates // every if every else 0) * (config.sample_length + SAMPLE_BYTES)
-        + sum(array.nbytes for array in corpus.counts(config.trained_on(len(corpus))).values())
+        + sum(array.nbytes for array in corpus.counts(config.parts(len(corpus)).training).values())
         + OTHER_BYTES
     )

@@ -22,20 +22,23 @@ DEFAULT_LISTS = {"seed": "0:3", "epochs": "2"}
 
 @dataclass(frozen=True)
 class Grid:
-    """The product of lists of values, or `draws` configurations drawn from it, each with all seeds.
+    """The product of lists of values, or `draws` configurations drawn from it.
+
+    Each is trained with all seeds on all folds.
 
     Raises ConfigError for values outside their range and for too many runs.
     """
 
-    axes: Mapping[str, Sequence[Any]]  # without the seeds
+    axes: Mapping[str, Sequence[Any]]  # without seeds and folds
     seeds: Sequence[int]
     draws: int | None = None
     draw_seed: int = 0
+    folds: Sequence[int] = (0,)
 
     def __post_init__(self) -> None:
         if "epochs" in self.axes and "updates" in self.axes:
             raise ConfigError("give either --epochs or --updates, not both")
-        for name, values in {**self.axes, "seed": self.seeds}.items():
+        for name, values in {**self.axes, "seed": self.seeds, "fold": self.folds}.items():
             for value in values:
                 SETTINGS[name].checked(name, value)
         self.check_effects()
@@ -43,9 +46,10 @@ class Grid:
             check_range("--random", self.draws, 1, MAX_RUNS, whole=True)
         check_range("--sweep-seed", self.draw_seed, 0, 2**63 - 1, whole=True)
         count = self.size if self.draws is None else min(self.draws, self.size)
-        if count * len(self.seeds) > MAX_RUNS:
+        if count * len(self.seeds) * len(self.folds) > MAX_RUNS:
+            folds = f" on {len(self.folds)} folds" if len(self.folds) > 1 else ""
             raise ConfigError(
-                f"{count:,} configurations with {len(self.seeds)} seeds are more than "
+                f"{count:,} configurations with {len(self.seeds)} seeds{folds} are more than "
                 f"{MAX_RUNS:,} runs: --random N draws N configurations"
             )
 
@@ -86,11 +90,12 @@ class Grid:
         return configuration
 
     def experiments(self) -> list[RunConfig]:
-        """Return one config for each run, all configurations of the first seed first."""
+        """Return one config for each run, all configurations of the first seed and fold first."""
         configurations = self.configurations()
         return [
-            RunConfig(**configuration, seed=seed)
+            RunConfig(**configuration, fold=fold, seed=seed)
             for seed in self.seeds
+            for fold in self.folds
             for configuration in configurations
         ]
 
@@ -101,10 +106,11 @@ class Grid:
             "seeds": list(self.seeds),
             "random": self.draws,
             "sweep_seed": None if self.draws is None else self.draw_seed,
+            **({"folds": list(self.folds)} if list(self.folds) != [0] else {}),
         }
 
     def name(self, corpus_name: str) -> str:
-        """Return a short name of corpus and lists, without the seeds: more of them add to the sweep."""
+        """Return a short name of corpus and lists, without seeds and folds: more add to the sweep."""
         return sweep_name(corpus_name, self.describe())
 
 
@@ -125,7 +131,7 @@ def grid(lists: Mapping[str, str], draws: int | None = None, draw_seed: int = 0)
     if "updates" in lists and "epochs" not in lists:
         del given["epochs"]
     axes = {name: parse(name, given[name]) for name in SETTINGS if name in given}
-    return Grid(axes, axes.pop("seed"), draws, draw_seed)
+    return Grid(axes, axes.pop("seed"), draws, draw_seed, axes.pop("fold", [0]))
 
 
 def grid_of(
@@ -145,7 +151,7 @@ def grid_of(
     if not {"epochs", "updates"} & set(given):
         given["epochs"] = parse("epochs", DEFAULT_LISTS["epochs"])
     axes = {name: values_of(name, given[name]) for name in SETTINGS if name in given}
-    return Grid(axes, values_of("seed", seeds), draws, draw_seed)
+    return Grid(axes, values_of("seed", seeds), draws, draw_seed, axes.pop("fold", [0]))
 
 
 def values_of(name: str, values: Any) -> list[Any]:

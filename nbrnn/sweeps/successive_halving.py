@@ -73,7 +73,7 @@ class HalvingRounds:
         """The runs of each configuration."""
         runs: dict[RunConfig, list[Job]] = {}
         for job in self.jobs:
-            runs.setdefault(replace(job.config, seed=0), []).append(job)
+            runs.setdefault(job.config.configuration, []).append(job)
         return list(runs.values())
 
     @cached_property
@@ -179,13 +179,16 @@ class HalvingRounds:
         for jobs in self.configurations:
             if jobs[0].run_id in dropped:
                 continue
-            length = self.length(jobs[0].config, number)
-            losses = [loss_after(job, length, held_out, self.characters) for job in jobs]
+            lengths = [self.length(job.config, number) for job in jobs]  # folds differ by a window
+            losses = [
+                loss_after(job, length, held_out, self.characters)
+                for job, length in zip(jobs, lengths, strict=True)
+            ]
             known = [loss for loss in losses if loss is not None]
             mean = math.fsum(known) / len(known) if known else math.inf
             standing = HalvingLoss(
                 runs=[job.run_id for job in jobs],
-                update=length,
+                update=lengths[0],
                 loss=mean if len(known) == len(jobs) else None,
             )
             ranked.append((len(jobs) - len(known), mean, standing))

@@ -158,7 +158,7 @@ def made_up_results(tmp_path, losses, paired=False):
     [
         (
             {0.1: {0: 1.0, 1: 2.0, 2: 3.0}, 0.01: {0: 2.9, 1: 4.1, 2: 5.0}},
-            "sigma 0.1: best smooth loss 2.0 nats lower than sigma 0.01 "
+            "sigma 0.1: smooth loss of the best model 2.0 nats lower than sigma 0.01 "
             "(95 % CI 1.8 to 2.2, 3 paired seeds).",
         ),
         (

@@ -42,7 +42,7 @@ def test_samples_of_a_short_run_are_spread():
 
 
 def test_models_that_count_lose_what_they_lose_on_their_text(corpus):
-    counted, ngrams = baselines(corpus.counts(len(corpus))), corpus.counts(len(corpus))
+    counted, ngrams = baselines(corpus.counts(((0, len(corpus)),))), corpus.counts(((0, len(corpus)),))
     first = np.log(ngrams["characters"][corpus.codes[0]] / len(corpus))
     unigram = (unigram_loss(corpus.codes, ngrams) * (len(corpus) - 1) - first) / len(corpus)
     assert counted["unigram"] == pytest.approx(unigram, rel=1e-12)

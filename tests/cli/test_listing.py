@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from harness import one_line_error
 
+from nbrnn.analysis.folder_listing import entry
 from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import Summary
 
 pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
 
@@ -45,7 +48,24 @@ def test_runs_and_sweeps_are_listed_newest_first(nbrnn, results):
     first, *lines = nbrnn("show").stdout.splitlines()
     assert first == "results: 4 of 6 runs finished"
     assert [line.split()[-1] for line in lines[2:5]] == ["new", "s", "old"]
-    assert f"{rows[0]['smooth_loss_best']:.2f}" in lines[2]
+    assert f"{rows[0]['smooth_loss_best'] / 25:.3f}" in lines[2]
+
+
+def test_losses_in_the_list_are_per_character_whatever_they_are_trained_by(nbrnn, text_file):
+    for name, settings in (("sum", ()), ("mean", ("--loss", "mean", "--validation", "0.1"))):
+        nbrnn("train", text_file, *FAST, *settings, "--out", f"results/{name}", "-q")
+    lines = nbrnn("show").stdout.splitlines()
+    assert all(2 < float(line.split()[1]) < 4 for line in lines[3:5])
+    assert lines[-1].startswith("loss: smooth loss of the best model in nats per character")
+
+
+def test_the_best_run_of_a_sweep_is_chosen_by_its_held_out_loss():
+    def summary(held_out, smooth):
+        losses = {"validation_best": held_out, "smooth_loss_best": smooth}
+        return Summary(status="finished", bits_per_character_best=smooth, **losses)
+
+    summaries = [summary(2.0, 1.0), summary(1.5, 1.2), summary(3.0, 0.9)]
+    assert entry(Path("s"), "sweep", "", summaries, 3, 0.0).smooth_loss_best == 1.2
 
 
 def test_a_sweep_is_listed_by_its_runs(nbrnn, results):

@@ -37,7 +37,9 @@ def test_the_answer_to_the_400_runs():
         for row in rows
     ]
     text = said(runs)
-    assert text[0].startswith("Best: sigma 0.03, epsilon 1: best smooth loss 42.40 nats per window")
+    assert text[0].startswith(
+        "Best: sigma 0.03, epsilon 1: smooth loss of the best model 42.40 nats per window"
+    )
     assert "interquartile mean" in text[0]
     assert (
         text[1]
@@ -50,8 +52,8 @@ def test_the_answer_to_the_400_runs():
     ) in text
     (interaction,) = (line for line in text if line.startswith("epsilon and sigma interact"))
     assert interaction == (
-        "epsilon and sigma interact: epsilon 1 instead of 1e-08 lowers the best smooth loss by 3.0 "
-        "(2.1 to 3.8) at sigma 0.03, but raises it by 1.0 (0.41 to 1.6) at sigma 0.3."
+        "epsilon and sigma interact: epsilon 1 instead of 1e-08 lowers the smooth loss of the best "
+        "model by 3.0 (2.1 to 3.8) at sigma 0.03, but raises it by 1.0 (0.41 to 1.6) at sigma 0.3."
     )
     assert any("With 5 runs, sigma 0.01, epsilon 1 is expected to reach" in line for line in text)
     assert any("correlate by 0.02 (mean over 28 pairs): --paired gains nothing" in line for line in text)
@@ -60,7 +62,7 @@ def test_the_answer_to_the_400_runs():
 def test_one_is_best_and_settings_add_up():
     means = {(s, e): 40 + 5 * (s == 0.1) + 3 * (e == 0.1) for s in (0.1, 0.01) for e in (0.1, 0.05)}
     text = said(grid(means))
-    assert text[0].startswith("Best: eta 0.05, sigma 0.01: best smooth loss ")
+    assert text[0].startswith("Best: eta 0.05, sigma 0.01: smooth loss of the best model ")
     assert text[1].startswith(
         "Significantly worse: all others; the best of them is eta 0.1, sigma 0.01 (4"
     )

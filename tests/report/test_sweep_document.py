@@ -149,4 +149,4 @@ def test_only_the_first_measure_is_open():
     (section,) = (section for section in document.sections if section.title == "Configurations")
     folds = [block for block in section.blocks if isinstance(block, Fold)]
     assert [fold.is_open for fold in folds] == [True] + [False] * (len(folds) - 1)
-    assert folds[0].summary == "Best smooth loss (nats per window)"
+    assert folds[0].summary == "Smooth loss of the best model (nats per window)"

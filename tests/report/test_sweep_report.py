@@ -81,7 +81,7 @@ def test_all_files_are_there(folder, written):
 
 
 def test_the_pages_of_results_find_their_table(folder, written):
-    lines = table(folder / "report", "Best smooth loss").splitlines()
+    lines = table(folder / "report", "Smooth loss of the best model").splitlines()
     assert len(lines) == 2 + len(written.document()["settings"])
     with pytest.raises(ValueError, match="no table"):
         table(folder / "report", "Held-out loss of the best model")
@@ -322,7 +322,9 @@ def test_report_and_compare(nbrnn, folder, tmp_path):
     assert sorted([".lock", *document["files"]]) == sorted(p.name for p in (tmp_path / "here").iterdir())
     assert "index.html" in nbrnn("report", folder, "--out", "here").stdout
     done = nbrnn("compare", folder)
-    assert done.stdout.splitlines()[1].startswith("Best: eta 0.1, sigma 0.1: best smooth loss ")
+    assert done.stdout.splitlines()[1].startswith(
+        "Best: eta 0.1, sigma 0.1: smooth loss of the best model "
+    )
     assert "diverged with all 4 seeds" in done.stdout
     assert len(done.stdout.splitlines()) <= 12
     comparison = json.loads(nbrnn("compare", folder, "--json").stdout)

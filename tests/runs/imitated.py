@@ -21,13 +21,17 @@ class Imitation(NamedTuple):
 def start(config, K):
     """Return the initial parameters of a run, which are compared elsewhere."""
     layout = Layout(config.hidden, K, np.dtype(float))
-    theta = layout.initial(generator(config.seed, "start"), config.sigma, config.init)
+    theta = layout.initial(generator(config.seed, "start", *config.replicate), config.sigma, config.init)
     return {name: np.array(array) for name, array in layout.named(theta).items()}
 
 
 def epoch_of(config, N, number):
     """Return the order of an epoch on N characters."""
-    T, B, rng = config.seq_length, config.batch, generator(config.seed, "order", number)
+    T, B, rng = (
+        config.seq_length,
+        config.batch,
+        generator(config.seed, "order", number, *config.replicate),
+    )
     if config.order == "sequential":
         return naive.sequential(N, T, B)
     if config.order == "random":
@@ -35,24 +39,53 @@ def epoch_of(config, N, number):
     return naive.by_pieces(N, T, B, config.chunks, rng)
 
 
+def epoch_of_stretches(config, part, number):
+    """Return the order of an epoch on a part that is two stretches of the text."""
+    T, B = config.seq_length, config.batch
+    rng = generator(config.seed, "order", number, *config.replicate)
+    laid = [(s, s == start) for start, end in part for s in range(start, end - T, T)]
+    if config.order == "random":
+        places = [s for start, end in part for s in range(start, end - T)]
+        shape = len(laid) // B, B
+        return [[(places[n], True) for n in row] for row in rng.integers(0, len(places), shape)]
+    if config.order == "chunks":
+        L, windows, pieces = config.chunks, laid, []
+        for piece in rng.permutation(L):
+            first, end = (n * len(windows) // L for n in (piece, piece + 1))
+            numbered = list(enumerate(windows))[first:end]
+            pieces += [(s, is_first or n == first) for n, (s, is_first) in numbered]
+        laid = pieces
+    length = len(laid) // B
+    of_streams = [laid[b * length : (b + 1) * length] for b in range(B)]
+    return [
+        [(start, is_first or n == 0) for start, is_first in row]
+        for n, row in enumerate(zip(*of_streams, strict=True))
+    ]
+
+
 def imitate(config, corpus, updates=None):
     """Return the outcome of a run, or of its first updates."""
     length = config.length(len(corpus))
     updates = length if updates is None else updates
-    codes = corpus.codes[: len(corpus) - int(config.validation * len(corpus))]
+    part = config.parts(len(corpus)).training
+    (first, end), *more = part
     plan, epoch = [], 0
     while len(plan) < updates:
-        plan += epoch_of(config, len(codes), epoch)
+        if more:
+            plan += epoch_of_stretches(config, part, epoch)
+        else:
+            order = epoch_of(config, end - first, epoch)
+            plan += [[(first + start, is_reset) for start, is_reset in row] for row in order]
         epoch += 1
     theta = start(config, len(corpus.alphabet))
-    numbers = {n: getattr(config, n) for n in ("beta1", "beta2", "epsilon")}
+    numbers = {n: getattr(config, n) for n in ("beta1", "beta2", "epsilon", "adagrad_start")}
     optimizer = naive.OPTIMIZERS[config.optimizer](
         theta, **{name: number for name, number in numbers.items() if number is not None}
     )
     etas = naive.rates(config.eta, config.schedule, config.warmup, length)
     outcome = naive.follow(
         theta,
-        codes,
+        corpus.codes,
         config.seq_length,
         plan[:updates],
         optimizer,

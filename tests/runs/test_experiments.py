@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from harness import bits, made_up_text
-from imitated import epoch_of, imitate
+from imitated import epoch_of, epoch_of_stretches, imitate
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
@@ -18,6 +18,7 @@ from nbrnn.runs.schedules import learning_rates
 from nbrnn.runs.training_state import Training
 from nbrnn.runs.window_order import WindowOrder
 from nbrnn.storage.run_folder import RunFolder
+from nbrnn.text_parts import text_parts
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 
@@ -88,6 +89,11 @@ def test_a_run_is_that_of_the_naive_program(short, tmp_path, optimizer, order, b
         {"init": "scaled", "seed": 5},
         {"init": "orthogonal", "batch": 3, "order": "random", "seed": 5},
         {"validation": 0.3, "order": "chunks", "chunks": 5, "batch": 3, "validate_every": 0},
+        {"adagrad_start": 0.5, "order": "chunks", "chunks": 5},
+        {"validation": 0.1, "test": 0.2, "fold": 1},
+        {"validation": 0.1, "test": 0.2, "fold": 6, "batch": 3},
+        {"test": 0.2, "fold": 6, "order": "random", "seed": 5},
+        {"test": 0.2, "fold": 6, "order": "chunks", "chunks": 5},
     ],
     ids=str,
 )
@@ -103,32 +109,57 @@ def test_so_are_runs_with_other_settings(short, tmp_path, settings):
 def test_an_order_is_that_of_a_plain_loop(kind, N, T, batch):
     pieces = {"chunks": 3} if kind == "chunks" else {}
     config = RunConfig(order=kind, seq_length=T, batch=batch, seed=3, **pieces)
-    order = WindowOrder(config, N)
+    order = WindowOrder(config, ((0, N),))
     for epoch in (0, 1, 5):
         expected = epoch_of(config, N, epoch)
         starts, is_reset = order.windows(epoch * order.per_epoch, order.per_epoch)
         assert [[*zip(*rows, strict=True)] for rows in zip(starts, is_reset, strict=True)] == expected
 
 
+@pytest.mark.parametrize("kind", ORDERS)
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("part", [((300, 407), (0, 200)), ((395, 407), (0, 300)), ((100, 407), (0, 7))])
+def test_no_window_crosses_the_end_of_the_text(kind, batch, part):
+    config = RunConfig(
+        **chunked({"order": kind, "batch": batch}), seq_length=10, seed=3, validation=0.1, fold=2
+    )
+    order = WindowOrder(config, part)
+    for epoch in (0, 2):
+        starts, is_reset = order.windows(epoch * order.per_epoch, order.per_epoch)
+        found = [[*zip(*rows, strict=True)] for rows in zip(starts, is_reset, strict=True)]
+        assert found == epoch_of_stretches(config, part, epoch)
+        for start in starts.flat:
+            assert any(first <= start and start + 10 < end for first, end in part)
+
+
+def test_parts_are_a_stretch_unless_the_end_of_the_text_is_within():
+    for fold, test in enumerate([(90, 100), *((10 * k, 10 * k + 10) for k in range(9))]):
+        parts = text_parts(100, 0.2, 0.1, fold)
+        order = [n for part in parts for start, end in part for n in range(start, end)]
+        assert order == [(10 * fold + n) % 100 for n in range(100)]
+        assert parts.test == (test,)
+        assert [len(part) for part in parts] == [1 + (fold > 3), 1 + (fold == 2), 1]
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_the_order_of_an_epoch_is_that_of_seed_and_number_alone(order, batch):
     config = RunConfig(**chunked({"order": order, "batch": batch}), seq_length=10)
-    whole = WindowOrder(config, 407)
+    whole = WindowOrder(config, ((0, 407),))
     epochs = [whole.windows(epoch * whole.per_epoch, whole.per_epoch) for epoch in range(4)]
-    jumping = WindowOrder(config, 407)
+    jumping = WindowOrder(config, ((0, 407),))
     for epoch, first, count in ((3, 5, 4), (0, 0, 1), (3, 12, 1), (2, 3, 7), (1, 11, 2)):
         found = jumping.windows(epoch * whole.per_epoch + first, count)
         for of_call, of_epoch in zip(found, epochs[epoch], strict=True):
             assert np.array_equal(of_call, of_epoch[first : first + count])
-    other = WindowOrder(RunConfig(**{**config.to_dict(), "seed": 1, "epochs": 7}), 407)
+    other = WindowOrder(RunConfig(**{**config.to_dict(), "seed": 1, "epochs": 7}), ((0, 407),))
     same_for_all = order == "sequential"
     for starts, _ in (epochs[1], other.windows(0, whole.per_epoch)):
         assert np.array_equal(starts, epochs[0][0]) == same_for_all
 
 
 def test_windows_anywhere_are_within_the_text_and_read_from_zero():
-    order = WindowOrder(RunConfig(order="random", seq_length=3, batch=2), 13)
+    order = WindowOrder(RunConfig(order="random", seq_length=3, batch=2), ((0, 13),))
     starts, is_reset = zip(*(order.windows(2 * epoch, 2) for epoch in range(100)), strict=True)
     assert Counter(np.ravel(starts)).keys() == set(range(10))  # the last one is of 9 to 11, before 12
     assert np.all(is_reset)
@@ -136,7 +167,7 @@ def test_windows_anywhere_are_within_the_text_and_read_from_zero():
 
 @pytest.mark.parametrize(("N", "T", "L"), [(401, 10, 7), (407, 10, 40), (407, 10, 1), (1000, 3, 100)])
 def test_pieces_are_whole_and_each_window_comes_once_an_epoch(N, T, L):
-    order = WindowOrder(RunConfig(order="chunks", chunks=L, seq_length=T), N)
+    order = WindowOrder(RunConfig(order="chunks", chunks=L, seq_length=T), ((0, N),))
     for epoch in range(3):
         starts, is_reset = (a[:, 0] for a in order.windows(epoch * order.per_epoch, order.per_epoch))
         assert sorted(starts) == [*range(0, (N - 1) // T * T, T)]

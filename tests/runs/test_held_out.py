@@ -206,3 +206,61 @@ def test_a_run_that_diverges_diverges_again(text, tmp_path, settings):
     assert run(config, text, tmp_path) == summary
     longer = run(dataclasses.replace(config, updates=400), text, tmp_path)
     assert (longer.status, longer.diverged_at) == ("diverged", summary.diverged_at)
+
+
+# ---------------------------------------------------------------- validation and test parts
+
+
+def loss_on(theta, pieces):
+    """Return the naive program's mean loss on pieces of text, each read from h = 0."""
+    losses = [(len(codes) - 1) * naive.loss_per_character(theta, codes) for codes in pieces]
+    return sum(losses) / sum(len(codes) - 1 for codes in pieces)
+
+
+@pytest.mark.parametrize("fold", [0, 1, 5, 9])
+def test_the_test_part_is_read_at_the_end_by_the_best_and_the_last_model(text, tmp_path, fold):
+    config = dataclasses.replace(CONFIG, test=0.15, fold=fold)
+    summary = run(config, text, tmp_path)
+    rotated = np.roll(np.arange(803), -(803 * fold // 10))
+    ends = np.split(rotated, [803 - 200 - 120, 803 - 120])
+    training, validation, test = (
+        [text.codes[piece] for piece in np.split(part, np.flatnonzero(np.diff(part) < 0) + 1)]
+        for part in ends
+    )
+    models = [RunFolder(tmp_path).read_checkpoint(kind).theta for kind in ("best", "last")]
+    for name, part in (("validation", validation), ("test", test)):
+        expected = [loss_on(theta, part) for theta in models]
+        found = [getattr(summary, f"{name}_{which}") for which in ("best", "final")]
+        assert found == pytest.approx(expected, rel=1e-9)
+        assert getattr(summary, f"{name}_characters") == sum(map(len, part)) - len(part)
+        characters = Counter(np.concatenate(training).tolist())
+        losses = [-math.log(characters[c] / 483) for codes in part for c in codes[1:].tolist()]
+        assert getattr(summary, f"{name}_unigram") == pytest.approx(np.mean(losses))
+    pairs = Counter(pair for codes in training for pair in itertools.pairwise(codes.tolist()))
+    counts = RunFolder(tmp_path).read_ngrams()
+    assert dict(zip(map(tuple, counts["pairs"].tolist()), counts["pair_counts"], strict=True)) == pairs
+
+
+def test_nothing_but_its_own_loss_depends_on_the_test_part(text, tmp_path):
+    config = dataclasses.replace(CONFIG, test=0.15, patience=3)
+    other = Corpus.from_text(TEXT[:-120] + TEXT[-120:][::-1], "other end")
+    ours, theirs = run(config, text, tmp_path / "a"), run(config, other, tmp_path / "b")
+    assert ours.test_best != theirs.test_best
+    differ = {name for name, value in ours.to_dict().items() if value != theirs.to_dict()[name]}
+    measured = {"test_best", "test_final", "test_unigram", "test_bigram"}
+    assert differ <= measured | {"seconds", "updates_per_second"}
+
+
+def test_folds_draw_numbers_of_their_own(text, tmp_path):
+    runs = [dataclasses.replace(CONFIG, test=0.1, fold=fold, updates=0) for fold in (0, 1)]
+    for config in runs:
+        run(config, text, tmp_path / str(config.fold))
+    one, other = (RunFolder(tmp_path / fold).read_checkpoint("last").theta["W"] for fold in "01")
+    assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.9
+
+
+def test_the_lowest_smooth_loss_is_told_beside_that_of_the_best_model(done):
+    _, folder, summary = done
+    smooth = folder.read_metrics().smooth_loss
+    assert summary.smooth_loss_lowest == min(*smooth, summary.smooth_loss_final)
+    assert summary.smooth_loss_lowest <= summary.smooth_loss_best

@@ -78,7 +78,7 @@ def test_counts_of_another_text_are_refused_and_made_again(corpus, ours, tmp_pat
     assert (len(other), other.alphabet) == (len(corpus), corpus.alphabet)
     folder = RunFolder(ours)
     before = folder.read_ngrams()
-    ngram_counts.write(ours / "ngrams.safetensors", other, len(other))
+    ngram_counts.write(ours / "ngrams.safetensors", other, ((0, len(other)),))
     with pytest.raises(StoreError, match="ngrams"):
         folder.read_ngrams()
     run(dataclasses.replace(CONFIG, updates=400), corpus, ours, draw=False)
@@ -98,7 +98,7 @@ def test_counts_of_another_text_are_refused_and_made_again(corpus, ours, tmp_pat
     ],
 )
 def test_hostile_counts_with_the_right_seal_are_refused(corpus, ours, name, change):
-    counts = dict(corpus.counts(len(corpus)))
+    counts = dict(corpus.counts(((0, len(corpus)),)))
     counts[name] = np.ascontiguousarray(change(counts[name]))
     metadata = {"pairs": str(len(counts["pairs"])), "corpus_sha256": corpus.sha256}
     checksummed_arrays.write_arrays(ours / "ngrams.safetensors", counts, metadata)

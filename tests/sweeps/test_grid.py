@@ -166,3 +166,23 @@ def test_labels_tell_what_differs():
     both = [RunConfig(updates=3), RunConfig(epochs=3)]
     assert [namer(both)(config) for config in both] == ["updates 3", "epochs 3"]
     assert varying(configs[:1]) == []
+
+
+def test_folds_are_trained_like_seeds():
+    lists = {"sigma": "log:0.01:1:9", "validation": "0.1", "seed": "0:1"}
+    folds = grid({**lists, "fold": "0:9"}, 3)
+    assert len(folds.configurations()) == 3
+    assert len(folds.experiments()) == 3 * 2 * 10
+    assert {(c.seed, c.fold) for c in folds.experiments()} == {(s, f) for s in (0, 1) for f in range(10)}
+    configs = folds.experiments()
+    assert varying(configs) == ["sigma"]
+    assert {namer(configs)(config, with_seed=True) for config in configs} >= {
+        f"sigma {configs[0].sigma:.3g}, seed 1",
+        f"sigma {configs[0].sigma:.3g}, seed 1, fold 9",
+    }
+    assert len({config.configuration for config in configs}) == 3
+    assert folds.name("text") == grid(lists, 3).name("text")
+    assert (folds.describe()["folds"], grid(lists, 3).describe().get("folds")) == ([*range(10)], None)
+    assert "fold9" in run_id(RunConfig(validation=0.1, fold=9), "text", "0" * 64)
+    with pytest.raises(ConfigError, match="10,000 configurations with 2 seeds on 10 folds"):
+        grid({**lists, "fold": "0:9", "eta": "lin:1:2:10000", "sigma": "1"})

@@ -417,3 +417,19 @@ def test_from_python(corpus, tmp_path):
     for value in ("a", True, [0.1]):
         with pytest.raises(ConfigError, match="must be a number"):
             halving_of(2, value)
+
+
+def test_folds_whose_epochs_differ_by_a_window_are_compared_like_seeds(corpus, tmp_path):
+    lists = {"hidden": "5", "epochs": "4", "seed": "0", "eta": "0.1,0.2", "sample_every": "0"}
+    lists |= {"validation": "0.2", "fold": "0,6"}
+    sweep(lists, corpus, tmp_path, halving=HALVING)
+    (rounds,) = rounds_of(tmp_path)
+    assert rounds
+    for decided in rounds:
+        for standing in (*decided.kept, *decided.dropped):
+            assert len(standing.runs) == 2
+            assert standing.loss is not None
+    lengths = {
+        folder.read_config()[0].updates_per_epoch(len(corpus)) for folder in SweepFolder(tmp_path).runs()
+    }
+    assert len(lengths) == 2

@@ -1,0 +1,167 @@
+"""Runs on several parts of a text: what counts as independent, and how often intervals hold."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from harness import no_pictures, one_line_error
+from scipy.stats import t, ttest_rel
+
+from nbrnn.analysis.measures import MEASURES
+from nbrnn.analysis.pairwise import compare_pair
+from nbrnn.analysis.results import configurations_table, part_means, read, read_runs
+from nbrnn.report.sweep_report import report
+from nbrnn.storage.sweep_folder import SweepFolder
+from nbrnn.sweeps.grid import grid
+from nbrnn.sweeps.sweep import sweep
+
+LISTS = {
+    "updates": "100", "hidden": "5", "sample_every": "0", "seed": "0:1", "sigma": "0.01,0.5",
+    "validation": "0.1", "test": "0.1", "fold": "0,3,5:7", "validate_every": "50",
+}  # fmt: skip
+LOSS = next(measure for measure in MEASURES if measure.column == "validation_best")
+
+
+@pytest.fixture
+def folder(corpus, tmp_path):
+    with no_pictures():
+        sweep(grid(LISTS), corpus, SweepFolder(tmp_path / "sweep"))
+    return tmp_path / "sweep"
+
+
+def student(sample):
+    """Return the mean of a sample and its 95 % interval."""
+    half = t.ppf(0.975, len(sample) - 1) * np.std(sample, ddof=1) / np.sqrt(len(sample))
+    return [np.mean(sample), np.mean(sample) - half, np.mean(sample) + half]
+
+
+def test_each_part_counts_once_and_differences_are_taken_part_by_part(folder):
+    results = read([folder])
+    runs = results.runs
+    means = runs.groupby(["setting", "fold"])["validation_best"].mean()
+    assert len(runs) == 20
+    for row in results.configurations.to_dict("records"):
+        own = means[row["setting"]].to_numpy()
+        found = [row[f"validation_best_{name}"] for name in ("mean", "ci_low", "ci_high")]
+        assert found == pytest.approx(student(own))
+        assert row["n"] == 5
+    (row,) = results.comparison.query("measure == 'validation_best'").to_dict("records")
+    a, b = means[row["a"]].to_numpy(), means[row["b"]].to_numpy()
+    assert [row[name] for name in ("mean_difference", "ci_low", "ci_high")] == pytest.approx(
+        student(a - b)
+    )
+    assert row["p"] == pytest.approx(ttest_rel(a, b).pvalue)
+    assert "5 parts" in row["sentence"]
+    assert results.swept == ["sigma"]
+
+
+def table(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def everything_shown(written):
+    texts = [(written.folder / name).read_text(errors="replace") for name in written.files]
+    return "\n".join([*texts, json.dumps(written.document())])
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_the_test_part_is_hidden_until_it_is_revealed(folder):
+    requests = (folder / "sweep.json").read_bytes()
+    losses = {str(record.summary.test_best) for record in read([folder]).records}
+    assert len(losses) == 20
+    hidden = report([folder])
+    assert not any(loss in everything_shown(hidden) for loss in losses)
+    assert (
+        "The test loss is hidden (--reveal-test); it was revealed 0 times so far."
+        in hidden.page.read_text()
+    )
+    assert not [name for name in read_runs(folder) if name.startswith("test_")]
+    order = [row["setting"] for row in table(folder / "report" / "settings.csv")]
+    assert not (folder / "test_reveals.jsonl").exists()
+
+    shown = report([folder], reveal_test=True)
+    assert {row["test_best"] for row in table(folder / "report" / "runs.csv")} == losses
+    settings = table(folder / "report" / "settings.csv")
+    assert [row["setting"] for row in settings] == order
+    assert all(float(row["test_best_mean"]) > 0 for row in settings)
+    assert "it was revealed 1 time so far, first on 20" in shown.page.read_text()
+
+    assert read_runs(folder, reveal_test=True)["test_final"].notna().all()
+    lines = (folder / "test_reveals.jsonl").read_text().splitlines()
+    assert len(lines) == 2
+    assert all(re.match(r"20\d\d-\d\d-\d\dT", json.loads(line)["date"]) for line in lines)
+    assert (folder / "sweep.json").read_bytes() == requests
+    assert not any(loss in everything_shown(report([folder])) for loss in losses)
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_commands_hide_and_reveal_it(nbrnn, corpus, text_file, tmp_path):
+    settings = [value for name in LISTS for value in ("--" + name.replace("_", "-"), LISTS[name])]
+    swept = json.loads(nbrnn("sweep", text_file, *settings, "--out", "s", "--json").stdout)
+    assert len(swept["runs"]) == 20
+    assert not [name for run in swept["runs"] for name in run if name.startswith("test_")]
+    assert "the test loss is hidden" in " ".join(nbrnn("compare", "s").stdout.lower().split())
+    rows = json.loads(nbrnn("compare", "s", "--reveal-test", "--json").stdout)
+    assert {row["measure"] for row in rows} >= {"validation_best", "test_best", "test_final"}
+    assert rows[0]["measure"] == "validation_best"
+    assert len((tmp_path / "s" / "test_reveals.jsonl").read_text().splitlines()) == 1
+    run = next((tmp_path / "s" / "runs").iterdir())
+    assert "test loss of the best model: " in nbrnn("show", run).stdout
+
+
+def test_nothing_is_revealed_where_there_is_no_test_part(nbrnn, text_file, tmp_path):
+    nbrnn("sweep", text_file, "--updates", 20, "--hidden", 5, "--seeds", 0, "--out", "s", "-q")
+    assert "no run has a test part" in one_line_error(nbrnn("compare", "s", "--reveal-test", code=2))
+    assert not (tmp_path / "s" / "test_reveals.jsonl").exists()
+
+
+# ---------------------------------------------------------------- how often intervals hold
+
+EFFECTS = {
+    "normal": lambda rng, size: rng.normal(size=size),
+    "gamma, skewness 1.1": lambda rng, size: (rng.gamma(3.3, size=size) - 3.3) / np.sqrt(3.3),
+}
+SIMULATIONS, PARTS, SEEDS = 2000, 10, 3
+
+
+def simulated(kind):
+    """Return losses with the mean 0, in a configuration for each simulation.
+
+    Parts differ by a deviation of 1, seeds within them by 0.5.
+    """
+    rng = np.random.default_rng(1)
+    losses = EFFECTS[kind](rng, (SIMULATIONS, PARTS, 1)) + 0.5 * EFFECTS[kind](
+        rng, (SIMULATIONS, PARTS, SEEDS)
+    )
+    index = pd.MultiIndex.from_product(map(range, losses.shape), names=["setting", "fold", "seed"])
+    runs = pd.DataFrame({LOSS.column: losses.ravel()}, index).reset_index()
+    return runs.assign(setting=runs["setting"].map(str), status="finished")
+
+
+def coverage(runs):
+    found = configurations_table(runs, [], [LOSS])
+    low, high = (found[f"{LOSS.column}_ci_{end}"] for end in ("low", "high"))
+    return float(((low <= 0) & (high >= 0)).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "least"), [("normal", 0.94), ("gamma, skewness 1.1", 0.92)])
+def test_intervals_over_parts_and_seeds_hold(kind, least):
+    runs = simulated(kind)
+    assert coverage(part_means(runs, [LOSS])) > least
+    assert coverage(runs) < 0.85  # if the runs of a part counted as independent
+
+
+def test_intervals_of_differences_hold_where_parts_differ_by_exponential_effects():
+    rng = np.random.default_rng(2)
+    held = 0
+    for _ in range(1000):
+        parts = rng.exponential(3, PARTS)  # which a comparison part by part removes
+        a, b = (parts + rng.exponential(size=PARTS) + rng.exponential(0.5, PARTS) for _ in "ab")
+        difference, _ = compare_pair(a, b, paired=True)
+        held += difference.low <= 0 <= difference.high
+    assert held / 1000 > 0.94
