@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbrnn.config import RunConfig, shortened
-from nbrnn.corpus import DEFAULT, Corpus, load
+from nbrnn.corpus import DEFAULT, Corpus, Sources, load
 from nbrnn.errors import ConfigError
 from nbrnn.naming import RESULTS, folder_path, run_id
 from nbrnn.progress_bars import RunDisplay, SweepDisplay, describe_failures
@@ -26,7 +25,7 @@ from nbrnn.sweeps.sweep import sweep as train_all
 if TYPE_CHECKING:
     import pandas as pd
 
-Text = Corpus | str | os.PathLike[str]  # a corpus, its name, or the path of a text file
+Text = Corpus | Sources  # a corpus, its name, or the paths of text files or folders
 DEFAULTS = RunConfig()
 
 

@@ -154,6 +154,6 @@ def span(lengths: Collection[int]) -> str:
 
 def folder_path(folder: Path | str) -> Path:
     """Return the path that a user gives. Raises ConfigError if it is none."""
-    if not isinstance(folder, str | os.PathLike):
+    if not isinstance(folder, str | os.PathLike) or "\0" in str(folder):
         raise ConfigError(f"a folder must be a path (got {shortened(folder)})")
     return Path(folder)

@@ -15,7 +15,7 @@ import typer
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.options import (
-    CorpusName,
+    CorpusNames,
     Encoding,
     Json,
     PresetName,
@@ -33,7 +33,7 @@ from nbrnn.presets import with_preset
 from nbrnn.signals import Signals
 
 if TYPE_CHECKING:
-    from nbrnn.corpus import Corpus
+    from nbrnn.corpus import Corpus, Description
     from nbrnn.storage.run_folder import RunFolder
     from nbrnn.storage.schemas import Summary
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @setting_options(*SETTINGS)
 def train(
     settings: dict[str, Any],
-    corpus: CorpusName = None,
+    corpus: CorpusNames = None,
     preset: PresetName = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.  [default: results/RUN_ID]")] = None,
     resume: Annotated[
@@ -140,7 +140,7 @@ def zero_state_warning(summary: Summary) -> str:
 
 
 def config_and_corpus_of(
-    run: RunFolder, settings: dict[str, Any], corpus: str | None, encoding: str | None
+    run: RunFolder, settings: dict[str, Any], corpus: list[str] | None, encoding: str | None
 ) -> tuple[RunConfig, Corpus]:
     """Return config and corpus of a run, with the length in `settings`. Raises StoreError."""
     from nbrnn.runs.run import refuse_imported
@@ -156,17 +156,37 @@ def config_and_corpus_of(
             raise ConfigError(f"{option}: leave it out; only --epochs and --updates can change")
     if length:
         config = replace(config, **{"epochs": None, "updates": None, **length})
-    encoding = encoding or described.encoding
-    if corpus is None:
-        corpus = described.source
-        if corpus == "-":
+    return config, text_of(run, described, corpus, encoding)
+
+
+def text_of(
+    run: RunFolder, described: Description, named: list[str] | None, encoding: str | None
+) -> Corpus:
+    """Return the text of a run, from where it was or where a user says. Raises StoreError."""
+    sources = [described.source, *described.more_sources]
+    if named is None:
+        if described.source == "-":
             again = f"give it again: nbrnn train - --resume {run}"
             raise StoreError(f"the text of {run} came from standard input: {again}")
-        if corpus not in CORPORA and not os.path.exists(corpus):
+        missing = [path for path in sources if path not in CORPORA and not os.path.exists(path)]
+        if missing:
             raise StoreError(
-                f"no such file: {corpus}; if the text has moved: nbrnn train NEWPATH --resume {run}"
+                f"no such file: {missing[0]}; if the text has moved: nbrnn train NEWPATH --resume {run}"
             )
-    return config, load(corpus, encoding)
+    text = load(named or sources, encoding or described.encoding)
+    if text.sha256 == described.sha256:
+        return text
+    is_changed = named is None or sources == [text.source, *text.more_sources]
+    again = f"nbrnn train {shlex.join(named or sources)}"
+    if is_changed:
+        raise StoreError(
+            f"{text.source} has changed since {run} was trained on it: put the former text back, "
+            f"or train on this one in another folder: {again} --out NEW"
+        )
+    raise StoreError(
+        f"{text.source} is not the text of {run}, which has {described.characters:,} characters: "
+        f"leave it out, or train on it in another folder: {again} --out NEW"
+    )
 
 
 def print_result(folder: RunFolder, summary: Summary, as_json: bool, quiet: bool) -> None:

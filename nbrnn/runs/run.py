@@ -73,8 +73,9 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
     refuse_imported(folder)
     there, corpus_there = folder.read_config()
     if corpus_there.sha256 != corpus.sha256:
+        kind = "another text" if corpus_there.source != corpus.source else "this text before it changed"
         raise StoreError(
-            f"{folder} holds a run on another text ({corpus_there.name}): give another --out, or --force"
+            f"{folder} holds a run on {kind} ({corpus_there.name}): give another --out, or --force"
         )
     if not there.same_but_length(config):
         if there.same_apart_from_length(config):
