@@ -32,7 +32,8 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def commands() -> dict[str, Any]:
     """Return all commands by their names, in the order of `nbrnn --help`."""
-    return typer.main.get_command(app).commands
+    every = typer.main.get_command(app).commands
+    return {name: command for name, command in every.items() if not command.hidden}
 
 
 def option_rows(command: Any) -> dict[str, tuple[str, str, str]]:

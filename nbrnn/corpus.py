@@ -62,7 +62,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     encoding: str
     sha256: str
     characters: Annotated[int, Meta(ge=2, le=2**63 - 1)]
-    alphabet: str
+    alphabet: Annotated[str, Meta(min_length=1)]
     more_sources: tuple[str, ...] = ()
 
 

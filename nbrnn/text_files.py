@@ -255,7 +255,7 @@ def is_utf8(encoding: str) -> bool:
     """Return whether this is the encoding that is taken for granted."""
     try:
         return codecs.lookup(encoding).name == "utf-8"
-    except (LookupError, ValueError):
+    except (LookupError, ValueError, TypeError):
         return False
 
 
