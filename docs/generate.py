@@ -52,6 +52,8 @@ def values_of(setting: Setting) -> str:
     """Return which values a setting takes."""
     if setting.choices:
         return ", ".join(f"`{choice}`" for choice in setting.choices)
+    if setting.pattern:
+        return "a run"
     kind = "whole number" if setting.kind is int else "number"
     low = f"{'above' if setting.exclusive else 'from'} {setting.least:g}"
     high = f" to {setting.most:,}" if setting.most < 10**6 else ""  # others only keep overflow away

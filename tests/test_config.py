@@ -90,6 +90,7 @@ CHANGES = [
     {"optimizer": "adam", "beta2": 0.8}, {"loss": "mean"}, {"schedule": "linear"},
     {"schedule": "cosine"}, {"warmup": 9}, {"init": "scaled"}, {"init": "orthogonal"}, HELD_OUT,
     {"validation": 0.2}, {**HELD_OUT, "validate_every": 9}, {**HELD_OUT, "patience": 9},
+    {"init_from": "a" * 64},
 ]  # fmt: skip
 
 

@@ -156,7 +156,8 @@ def setting_options(
     return decorate
 
 
-list_options = setting_options(*SETTINGS, lists=True)
+# A sweep starts from no weights.
+list_options = setting_options(*(name for name in SETTINGS if name != "init_from"), lists=True)
 
 
 def option_of(name: str, is_list: bool = False) -> Any:
@@ -165,7 +166,7 @@ def option_of(name: str, is_list: bool = False) -> Any:
     names = ["--seeds", "--seed"] if is_list and name == "seed" else [option_name(name)]
     defaults = DEFAULT_LISTS if is_list else {"epochs": DEFAULT_EPOCHS}
     text = with_default(setting, defaults.get(name, setting.default))
-    metavar = f"NUMBER|{NONE}" if setting.or_none else None
+    metavar = f"NUMBER|{NONE}" if setting.or_none else "RUN" if setting.pattern else None
     return typer.Option(*names, help=text, metavar="LIST" if is_list else metavar)
 
 
