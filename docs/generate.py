@@ -32,7 +32,8 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def commands() -> dict[str, Any]:
     """Return all commands by their names, in the order of `nbrnn --help`."""
-    return typer.main.get_command(app).commands
+    every = typer.main.get_command(app).commands
+    return {name: command for name, command in every.items() if not command.hidden}
 
 
 def option_rows(command: Any) -> dict[str, tuple[str, str, str]]:
@@ -51,6 +52,8 @@ def values_of(setting: Setting) -> str:
     """Return which values a setting takes."""
     if setting.choices:
         return ", ".join(f"`{choice}`" for choice in setting.choices)
+    if setting.pattern:
+        return "a run"
     kind = "whole number" if setting.kind is int else "number"
     low = f"{'above' if setting.exclusive else 'from'} {setting.least:g}"
     high = f" to {setting.most:,}" if setting.most < 10**6 else ""  # others only keep overflow away

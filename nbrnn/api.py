@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbrnn.config import RunConfig, shortened
-from nbrnn.corpus import DEFAULT, Corpus, load
+from nbrnn.corpus import DEFAULT, Corpus, Sources, load
 from nbrnn.errors import ConfigError
 from nbrnn.naming import RESULTS, folder_path, run_id
 from nbrnn.progress_bars import RunDisplay, SweepDisplay, describe_failures
+from nbrnn.runs.initial_weights import weights_sha256
 from nbrnn.runs.model import Model
 from nbrnn.runs.run import run as train
 from nbrnn.signals import DeferredInterrupt
@@ -26,7 +27,7 @@ from nbrnn.sweeps.sweep import sweep as train_all
 if TYPE_CHECKING:
     import pandas as pd
 
-Text = Corpus | str | os.PathLike[str]  # a corpus, its name, or the path of a text file
+Text = Corpus | Sources  # a corpus, its name, or the paths of text files or folders
 DEFAULTS = RunConfig()
 
 
@@ -35,22 +36,27 @@ def run(
     corpus: Text = DEFAULT,
     folder: Path | str | None = None,
     *,
+    init_from: Path | str | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> Model:
     """Train a network on a text, as `nbrnn train` does, and return the best model.
 
     Everything is kept in `folder`, by default results/RUN_ID. A finished run is not repeated, an
-    interrupted one resumes; `force` starts again. A run that diverges is a warning. Raises what
-    `nbrnn.runs.run.run` does.
+    interrupted one resumes; `force` starts again. `init_from` is the folder of a run whose best model
+    the weights start from. A run that diverges is a warning. Raises what `nbrnn.runs.run.run` does.
     """
     if not isinstance(config, RunConfig):
         raise ConfigError(f"config must be a RunConfig (got {shortened(config)}): RunConfig(hidden=50)")
-    text = corpus_of(corpus)
+    text, initial = corpus_of(corpus), None
+    if init_from is not None:
+        initial = Model(init_from).checkpoint
+        config = replace(config, init_from=weights_sha256(initial))
     path = folder_path(RESULTS / run_id(config, text.name, text.sha256) if folder is None else folder)
     display = RunDisplay(str(path), config, text, quiet)
     with DeferredInterrupt() as interrupt, display:
-        summary = train(config, text, path, observer=display, stop=interrupt.waiting, force=force)
+        options: dict[str, Any] = {"observer": display, "stop": interrupt.waiting, "force": force}
+        summary = train(config, text, path, initial=initial, **options)
     if summary.status == "diverged":
         warnings.warn(f"diverged: {summary.reason}", stacklevel=2)
     return Model(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -41,6 +42,7 @@ class Setting:
         default: Its default or, if `by` is given, a mapping from the values of that setting to defaults.
         least, most: Its range, which includes both; without `least` itself if `exclusive`.
         choices: The words that it may be.
+        pattern: A regular expression for all of a text that is not one of several words.
         or_none: Whether it may also be the word "none".
         by: The setting that decides the default. Where that one's value is not in the mapping, this one
             has no effect. For a number the mapping is by whether it is above 0.
@@ -55,6 +57,7 @@ class Setting:
     most: float = math.inf
     exclusive: bool = False
     choices: tuple[str, ...] = ()
+    pattern: str = ""
     or_none: bool = False
     by: str = ""
     added: str = ""
@@ -85,6 +88,9 @@ class Setting:
         option = option_name(name)
         if self.choices:
             check_choice(option, value, self.choices)
+        elif self.pattern:
+            if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
+                raise ConfigError(f"{option} must match {self.pattern} (got {shortened(value)})")
         elif self.or_none and (value is None or isinstance(value, str)):
             if value not in (None, NONE):
                 raise ConfigError(f"{option} must be a number or {NONE} (got {shortened(value)})")
@@ -172,6 +178,9 @@ class RunConfig:
     patience: int | None = setting(
         int, {True: 0}, "Stop after this many evaluations without improvement (0: never).",
         0, 10**9, by="validation", added="0.3")
+    init_from: str | None = setting(
+        str, None, "Run whose best model the weights start from; the settings have their sha256.",
+        pattern="[0-9a-f]{64}", added="0.7")
     seed: int = setting(int, 0, "Seed of the random numbers.", 0, 2**63 - 1)
     dtype: Precision = choice(Precision, "Precision of the arithmetic.")
     sample_every: int = setting(int, 10_000, "Updates between samples (0: none).", 0, 10**15)

@@ -1,27 +1,23 @@
-"""Texts: read from files and pipes or known by name, and their characters as numbers."""
+"""Texts as numbers, and those that are known by name."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import os
-import stat
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import BufferedReader
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from nbrnn import available_memory, portable
 from nbrnn.config import shortened
 from nbrnn.errors import CorpusError, install_command
+from nbrnn.text_files import SEPARATOR, STDIN, Decoded, label_of, read_file
 from nbrnn.text_parts import Part, predicted
 
 DEFAULT = "shakespeare"
@@ -53,21 +49,22 @@ KNOWN = {
 }
 
 MAX_PATH = 4096  # characters
-CHUNK_SIZE = 2**20  # characters or bytes that are processed at once
+CHUNK_SIZE = 2**20  # characters that are processed at once
 CODE_POINTS = 0x110000  # of Unicode
-PIPE_TIMEOUT = 10.0  # seconds to wait for somebody who writes into a pipe
-MEMORY_PER_BYTE = 20  # peak memory of reading a text, in bytes for each byte of it
+Source = str | os.PathLike[str]
+Sources = Source | Sequence[Source]  # names, paths of files or folders, or - for standard input
 
 
-class Description(msgspec.Struct, frozen=True, kw_only=True):
-    """What the files of a run say of its corpus."""
+class Description(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the files of a run say of its corpus; `more_sources` are there if it came from several."""
 
     name: str
     source: str
     encoding: str
     sha256: str
     characters: Annotated[int, Meta(ge=2, le=2**63 - 1)]
-    alphabet: str
+    alphabet: Annotated[str, Meta(min_length=1)]
+    more_sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +72,8 @@ class Corpus:
     """A text as numbers.
 
     `codes` (N,) int32 are indices into `alphabet`, the text's distinct characters in the order of
-    their code points; `sha256` is that of the text in UTF-8; `source` is where it was read from.
+    their code points; `sha256` is that of the text in UTF-8; `source` is where it was read from, with
+    `more_sources` if it came from several files.
     """
 
     name: str
@@ -84,12 +82,20 @@ class Corpus:
     sha256: str
     alphabet: str
     codes: NDArray[np.int32]
+    more_sources: tuple[str, ...] = ()
     counted: dict[Part, dict[str, NDArray[Any]]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
-    def from_text(cls, text: str, name: str, source: str = "", encoding: str = "utf-8") -> Corpus:
+    def from_text(
+        cls,
+        text: str,
+        name: str,
+        source: str = "",
+        encoding: str = "utf-8",
+        more_sources: tuple[str, ...] = (),
+    ) -> Corpus:
         """Return the corpus of a text. Raises CorpusError if there is nothing to learn from it."""
-        label = source or name
+        label = label_of(source or name)
         if len(text) == 0:
             raise CorpusError(f"{label}: the text is empty")
         sha256 = hashlib.sha256()
@@ -105,7 +111,8 @@ class Corpus:
         alphabet = "".join(map(chr, np.flatnonzero(occurs)))
         if len(alphabet) == 1:
             raise CorpusError(f"{label}: the text repeats one character, {alphabet!r}, only")
-        return cls(name, source, encoding, sha256.hexdigest(), alphabet, encode(text, alphabet))
+        codes = encode(text, alphabet)
+        return cls(name, source, encoding, sha256.hexdigest(), alphabet, codes, more_sources)
 
     def __len__(self) -> int:
         return self.codes.size
@@ -149,6 +156,7 @@ class Corpus:
             sha256=self.sha256,
             characters=len(self),
             alphabet=self.alphabet,
+            more_sources=self.more_sources,
         )
 
 
@@ -187,80 +195,58 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def load(source: str | os.PathLike[str], encoding: str = "utf-8") -> Corpus:
-    """Return the corpus in a text file, on standard input (`-`), or of a known name.
+def load(sources: Sources, encoding: str = "utf-8") -> Corpus:
+    """Return the corpus in a text file or a folder, on standard input (`-`), or of a known name.
 
-    Raises CorpusError.
+    Several are one text, joined in the order given. Raises CorpusError.
     """
+    several = [sources] if isinstance(sources, str | os.PathLike) else sources
+    if not isinstance(several, Sequence) or len(several) == 0:
+        raise CorpusError(f"a corpus must be a name or the path of a text (got {shortened(sources)})")
+    names = [path_text(source) for source in several]
+    if len(names) == 1:
+        text, encoding = read_decoded(names[0], encoding)
+    elif STDIN in names:
+        raise CorpusError("standard input cannot be one of several texts: give files")
+    else:
+        text = SEPARATOR.join(read_text(name, encoding) for name in names)
+    where = [name if name == STDIN or name in KNOWN else os.path.abspath(name) for name in names]
+    name = short_name(names[0]) + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+    return Corpus.from_text(text, name, where[0], encoding, tuple(where[1:]))
+
+
+def load_described(described: Description, encoding: str | None = None) -> Corpus:
+    """Return the text of a run, from where it was. Raises CorpusError."""
+    return load([described.source, *described.more_sources], encoding or described.encoding)
+
+
+def path_text(source: str | os.PathLike[str]) -> str:
+    """Return a name or a path as a text. Raises CorpusError if it is neither."""
     if not isinstance(source, str | os.PathLike) or len(os.fspath(source)) > MAX_PATH:
         raise CorpusError(f"a corpus must be a name or the path of a text (got {shortened(source)})")
-    source = os.fspath(source)
-    if source in KNOWN:
-        return Corpus.from_text(read_text(source), source, source)
-    stem = Path(source).stem.encode("utf-8", "backslashreplace").decode()  # any bytes may name a file
-    name = "stdin" if source == "-" else stem
-    where = source if source == "-" else os.path.abspath(source)
-    return Corpus.from_text(read_text(source, encoding), name, where, encoding)
+    return os.fspath(source)
+
+
+def short_name(source: str) -> str:
+    """Return the name of a text: that of its file or folder, without an extension."""
+    if source in KNOWN or source == STDIN:
+        return "stdin" if source == STDIN else source
+    path = Path(os.path.abspath(source))
+    while path.suffix in (".gz", ".bz2", ".xz"):
+        path = path.with_suffix("")
+    return path.stem.encode("utf-8", "backslashreplace").decode()  # any bytes may name a file
 
 
 def read_text(source: str, encoding: str = "utf-8") -> str:
-    """Return the text of a file, a pipe, standard input (`-`) or a known name, without a BOM.
+    """Return the text of a file, a folder, standard input (`-`) or a known name. Raises CorpusError."""
+    return read_decoded(source, encoding).text
 
-    Files are strictly decoded. Raises CorpusError, also for a text that is too long for the memory.
-    """
+
+def read_decoded(source: str, encoding: str) -> Decoded:
+    """Return this text and the encoding that it was in. Raises CorpusError."""
     if source in KNOWN:
-        return read_named(source).decode()
-    try:
-        if source == "-":
-            if sys.stdin is None:
-                raise CorpusError("standard input is closed: give a file")
-            data = read_all(sys.stdin.buffer, "standard input")
-        else:
-            with opened(source) as file:
-                data = read_all(file, source, os.fstat(file.fileno()).st_size)
-    except FileNotFoundError:
-        known = ", ".join(KNOWN)
-        raise CorpusError(f"{source}: no such file, nor a known corpus ({known})") from None
-    except IsADirectoryError:
-        raise CorpusError(f"{source} is a folder: give a text file") from None
-    except OSError as error:
-        raise CorpusError(f"cannot read {source}: {error.strerror}") from None
-    except ValueError:  # a zero byte
-        raise CorpusError(f"{source!r} cannot be the name of a file") from None
-    try:
-        text = data.decode(encoding)
-    except UnicodeError as error:
-        place = f"byte {error.start}" if isinstance(error, UnicodeDecodeError) else "its text"
-        raise CorpusError(
-            f"{source} is not {encoding}: {place} cannot be decoded (--encoding names another)"
-        ) from None
-    except (LookupError, ValueError, TypeError):  # ValueError: a zero byte in its name
-        raise CorpusError(f"--encoding {encoding}: Python knows no such encoding") from None
-    return text.removeprefix("\ufeff")
-
-
-@contextmanager
-def opened(source: str) -> Iterator[BufferedReader]:
-    """Open a file, or a pipe that has a writer soon. Raises CorpusError, OSError, ValueError."""
-    with open(Path(source), "rb", opener=portable.open_to_read) as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
-        if stat.S_ISFIFO(mode) and not portable.wait_for_writer(file, PIPE_TIMEOUT):
-            raise CorpusError(f"nobody writes into the pipe {source}")
-        yield file
-
-
-def read_all(file: IO[bytes], label: str, size: int = 0) -> bytearray:
-    """Return the bytes of a file of this size, or of a pipe. Raises CorpusError if memory is short."""
-    most = available_memory.available() / MEMORY_PER_BYTE
-    data = bytearray()
-    while max(size, len(data)) <= most:
-        piece = file.read(CHUNK_SIZE)
-        if not piece:
-            return data
-        data += piece
-    raise CorpusError(f"{label}: not enough memory for a text of more than {most:,.0f} bytes")
+        return Decoded(read_named(source).decode(), "utf-8")
+    return read_file(source, encoding, KNOWN)
 
 
 def read_named(name: str) -> bytes:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json, shortened
+from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json, option_name, shortened
 from nbrnn.errors import ConfigError
 from nbrnn.escaping import one_line
 
@@ -45,6 +45,18 @@ def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
 def default_config() -> RunConfig:
     """Return the config with all defaults."""
     return RunConfig()
+
+
+def train_command(config: RunConfig, sources: Sequence[str], encoding: str) -> list[str]:
+    """Return the words of the command that trains with these settings, RUN where it names one."""
+    words = ["nbrnn", "train", *sources]
+    if encoding not in ("utf-8", "utf-16", "utf-32"):  # which are recognized
+        words += ["--encoding", encoding]
+    values = config.to_dict()
+    for name, setting in SETTINGS.items():
+        if values[name] != setting.default_in(values):
+            words += [option_name(name), "RUN" if setting.pattern else str(values[name])]
+    return words
 
 
 def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
@@ -161,6 +173,6 @@ def span(lengths: Collection[int]) -> str:
 
 def folder_path(folder: Path | str) -> Path:
     """Return the path that a user gives. Raises ConfigError if it is none."""
-    if not isinstance(folder, str | os.PathLike):
+    if not isinstance(folder, str | os.PathLike) or "\0" in str(folder):
         raise ConfigError(f"a folder must be a path (got {shortened(folder)})")
     return Path(folder)

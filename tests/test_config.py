@@ -101,6 +101,7 @@ CHANGES = [
     {"schedule": "cosine"}, {"warmup": 9}, {"init": "scaled"}, {"init": "orthogonal"}, HELD_OUT,
     {"validation": 0.2}, {**HELD_OUT, "validate_every": 9}, {**HELD_OUT, "patience": 9},
     {"test": 0.1}, {**HELD_OUT, "test": 0.1}, {**HELD_OUT, "fold": 1}, {"adagrad_start": 0.1},
+    {"init_from": "a" * 64},
 ]  # fmt: skip
 
 

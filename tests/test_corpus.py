@@ -84,7 +84,7 @@ def test_an_extra_is_installed_by_what_installed_nbrnn(marker, command, tmp_path
         (b"\xef\xbb\xbf", "utf-8", "empty"),
         (b"aaaa", "utf-8", "repeats one character, 'a'"),
         (b"good \xff bad", "utf-8", "byte 5"),
-        (b"\x89PNG\r\n\x1a\n\x00", "utf-8", "byte 0"),
+        (b"\x89PNG\r\n\x1a\n\x00", "utf-8", "text is a PNG picture: give a text file"),
         (b"abc", "utf-16", "byte 2"),
         (b"abc", "klingon", "no such encoding"),
         (b"abc", "hex", "no such encoding"),
@@ -101,8 +101,10 @@ def test_what_is_no_text_is_refused(tmp_path, content, encoding, message):
 def test_what_is_no_file_is_refused(tmp_path):
     with pytest.raises(CorpusError, match="no such file, nor a known corpus"):
         load(str(tmp_path / "nothing"))
-    with pytest.raises(CorpusError, match="is a folder"):
+    with pytest.raises(CorpusError, match="is a folder without files"):
         load(str(tmp_path))
+    with pytest.raises(CorpusError, match="the name of the text is empty"):
+        load("")
     with pytest.raises(CorpusError, match="cannot read"):
         load("a" * 4000)
 
@@ -182,7 +184,7 @@ print(peak() - before)
 
 def test_a_text_that_is_too_long_for_the_memory_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("nbrnn.available_memory.available", lambda: 20_000)
-    monkeypatch.setattr("nbrnn.corpus.CHUNK_SIZE", 100)
+    monkeypatch.setattr("nbrnn.text_files.CHUNK_SIZE", 100)
     (tmp_path / "text").write_text("ab" * 500)
     assert len(load(str(tmp_path / "text"))) == 1000
     (tmp_path / "text").write_text("ab" * 501)

@@ -120,6 +120,8 @@ def test_a_wrong_argument_is_one_line(here, text, call, message):
         (lambda model: model.probabilities(b"the"), r"a text must be a str \(got b'the'\)"),
         (lambda model: model.probabilities("Z", replacement=5), "a text must be a str"),
         (lambda model: model.score(["the"]), "a text must be a str"),
+        (lambda model: model.score(__file__), "test_face.py is the name of a file: give Path"),
+        (lambda model: nbrnn.Model("a\0b"), "a folder must be a path"),
         (lambda model: nbrnn.Model(5), "a folder must be a path"),
         (lambda model: nbrnn.Model(model.folder.path, "worst"), "--checkpoint must be last or best"),
     ],
@@ -177,6 +179,8 @@ def test_probabilities_are_those_of_the_naive_forward_pass(corpus, tmp_path):
     np.testing.assert_array_equal(model.probabilities(text), before)  # it does not learn
     nats = -np.log([p[model.alphabet.index(c)] for p, c in zip(before, text[1:], strict=False)]).mean()
     assert model.score(text)["model"]["nats_per_character"] == pytest.approx(nats, rel=1e-9)
+    (tmp_path / "said.txt").write_text(text)
+    assert model.score(tmp_path / "said.txt") == model.score(text)
     with pytest.raises(CorpusError, match="not in the model's alphabet"):
         model.probabilities("#")
     np.testing.assert_array_equal(model.probabilities("#", replacement=" "), model.probabilities(" "))
@@ -187,9 +191,9 @@ def test_a_model_writes_as_the_command_does(nbrnn, run_folder):
 
     typed = nbrnn("sample", run_folder, "--length", "40", "--seed", "5", "--prime", "the").stdout
     model = Model(run_folder)
-    assert model.sample(40, prime="the", seed=5) == typed.removeprefix("the")
+    assert model.sample(40, prime="the", seed=5) == typed.removeprefix("the").removesuffix("\n")
     from_zero = nbrnn("sample", run_folder, "--length", "40", "--state", "zero").stdout
-    assert model.sample(40, state="zero") == from_zero
+    assert model.sample(40, state="zero") == from_zero.removesuffix("\n")
     kept, zero = ([model.sample(40, state=s, seed=n) for n in range(50)] for s in ("kept", "zero"))
     assert kept != zero
     with pytest.raises(StoreError):

@@ -16,7 +16,7 @@ from nbrnn.analysis.gradient_check import GradientCheck, gradient_check
 from nbrnn.analysis.run_records import Progress, read_summary
 from nbrnn.analysis.text_overlap import Overlap, text_overlap
 from nbrnn.config import RunConfig
-from nbrnn.corpus import Corpus, Description, encode, load
+from nbrnn.corpus import Corpus, Description, encode, load, load_described
 from nbrnn.errors import CorpusError, StoreError
 from nbrnn.runs.evaluation import baselines, bigram_loss, mean_loss, mean_over, unigram_loss
 from nbrnn.runs.finalize import TEXT_LENGTH
@@ -133,7 +133,7 @@ def load_corpus(described: Description, named: Path | None) -> Corpus:
     """Return the text of a run, from where it was or where a user says. Raises CorpusError."""
     if named is None and described.source == "-":
         raise CorpusError("it came from standard input (give it with --text FILE)")
-    corpus = load(described.source if named is None else str(named), described.encoding)
+    corpus = load_described(described) if named is None else load(str(named), described.encoding)
     if (corpus.sha256, corpus.alphabet) != (described.sha256, described.alphabet):
         changed = f"{corpus.source} has changed (give the original text with --text FILE)"
         raise CorpusError(changed if named is None else f"{named} is not the text of this run")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from nbrnn.cli.console import print_table, print_wrapped
-from nbrnn.cli.options import CorpusName, Encoding, Json, PresetName, load, setting_options
+from nbrnn.cli.options import CorpusNames, Encoding, Json, PresetName, load, setting_options
 from nbrnn.config import Loss, RunConfig
 from nbrnn.presets import with_preset
 
@@ -76,7 +76,7 @@ def check(
 @setting_options(*EXERCISE)
 def case(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .npz or .mat.")],
-    corpus: CorpusName = None,
+    corpus: CorpusNames = None,
     preset: PresetName = None,
     hidden: Annotated[int, typer.Option(help="Hidden units m.")] = 10,
     layout: Annotated[

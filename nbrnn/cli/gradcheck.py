@@ -11,7 +11,7 @@ import typer
 
 from nbrnn.cli.console import print_table
 from nbrnn.cli.options import (
-    CorpusName,
+    CorpusNames,
     Encoding,
     Json,
     PresetName,
@@ -26,7 +26,7 @@ from nbrnn.presets import with_preset
 @setting_options("seq_length", "batch", "loss", "init", "sigma", "seed")
 def gradcheck(
     settings: dict[str, Any],
-    corpus: CorpusName = None,
+    corpus: CorpusNames = None,
     preset: PresetName = None,
     hidden: Annotated[str, typer.Option(metavar="LIST", help="Numbers of hidden units.")] = "5,100",
     tolerance: Annotated[float, typer.Option(help="Largest relative error of an element.")] = 1e-6,

@@ -18,6 +18,7 @@ from nbrnn.cli.sample import sample
 from nbrnn.cli.suggestions import Command
 from nbrnn.cli.sweeps import sweep
 from nbrnn.cli.train import train
+from nbrnn.cli.write import write
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -57,8 +58,9 @@ def nbrnn(
 
 
 for command in (
-    *(train, sample, score, show, sweep, report, compare, export, import_),
+    *(train, sample, write, score, show, sweep, report, compare, export, import_),
     *(gradcheck, check, case, corpora, presets),
 ):
     name = command.__name__.rstrip("_")
     app.command(name, cls=Command, epilog=f"More: docs/{PAGES.get(name, 'how-to.md')}")(command)
+app.command("generate", cls=Command, hidden=True)(sample)  # what other programs call it

@@ -6,7 +6,7 @@ import codecs
 import inspect
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -29,15 +29,20 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", int, float)
 
-CorpusName = Annotated[
-    str | None,
+CorpusNames = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="CORPUS",
-        help="A text file, - for standard input, or a known corpus  [default: shakespeare]",
+        metavar="[CORPUS]...",
+        help="Text files or folders, joined; - for standard input; or a known corpus.  "
+        "[default: shakespeare]",
+        show_default=False,
         autocompletion=texts,
     ),
 ]
-Encoding = Annotated[str | None, typer.Option(help="Encoding of the text file.  [default: utf-8]")]
+Encoding = Annotated[
+    str | None,
+    typer.Option(help="Encoding of the text.  [default: by its byte order mark, else utf-8]"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 PresetName = Annotated[
     str | None,
@@ -63,13 +68,13 @@ Folders = Annotated[
 ]
 
 
-def load(corpus: str | None, encoding: str | None) -> Corpus:
+def load(corpus: Sequence[str] | None, encoding: str | None) -> Corpus:
     """Return the corpus that a user named."""
     from nbrnn.corpus import DEFAULT
     from nbrnn.corpus import load as load_corpus
 
-    source = DEFAULT if corpus is None else corpus
-    return load_corpus(source, encoding_of(source, encoding))
+    sources = corpus or [DEFAULT]
+    return load_corpus(sources, encoding_of(sources[0], encoding))
 
 
 def encoding_of(source: str, encoding: str | None) -> str:
@@ -151,7 +156,8 @@ def setting_options(
     return decorate
 
 
-list_options = setting_options(*SETTINGS, lists=True)
+# A sweep starts from no weights.
+list_options = setting_options(*(name for name in SETTINGS if name != "init_from"), lists=True)
 
 
 def option_of(name: str, is_list: bool = False) -> Any:
@@ -160,7 +166,7 @@ def option_of(name: str, is_list: bool = False) -> Any:
     names = ["--seeds", "--seed"] if is_list and name == "seed" else [option_name(name)]
     defaults = DEFAULT_LISTS if is_list else {"epochs": DEFAULT_EPOCHS}
     text = with_default(setting, defaults.get(name, setting.default))
-    metavar = f"NUMBER|{NONE}" if setting.or_none else None
+    metavar = f"NUMBER|{NONE}" if setting.or_none else "RUN" if setting.pattern else None
     return typer.Option(*names, help=text, metavar="LIST" if is_list else metavar)
 
 

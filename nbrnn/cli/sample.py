@@ -7,13 +7,16 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from nbrnn.cli.options import Json, Replacement, RunPath, Which, existing_run, model_of, parse_numbers
+from nbrnn.cli.write import TURN_LENGTH, WritingSession
+from nbrnn.errors import ConfigError
 from nbrnn.escaping import visible_pieces
 
+SAMPLE_LENGTH = 1000  # characters
 TERMINAL_PIECE = 40  # characters that are printed at once on a terminal
 MIN_WIDTH = 30  # columns of each of several samples side by side
 GAP = 3  # columns between two of them
@@ -21,8 +24,13 @@ GAP = 3  # columns between two of them
 
 def sample(
     run: RunPath,
-    length: Annotated[int, typer.Option(help="Characters to generate.")] = 1000,
-    prime: Annotated[str, typer.Option(help="Text to continue; it is printed first.")] = "",
+    length: Annotated[
+        int | None,
+        typer.Option(help="Characters to generate.  [default: 1000; 200 in a turn of --interactive]"),
+    ] = None,
+    prime: Annotated[
+        str, typer.Option("--prime", "--prompt", help="Text to continue; it is printed first.")
+    ] = "",
     temperature: Annotated[
         str,
         typer.Option(
@@ -39,6 +47,9 @@ def sample(
         typer.Option(help="State to start from: the one kept, or h = 0.  [default: kept]"),
     ] = None,
     replace_unknown: Replacement = None,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Write a text in turns, as nbrnn write does.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print text that a trained model generates.
@@ -47,6 +58,18 @@ def sample(
     side if the terminal is wide enough, else below each other.
     """
     temperatures = parse_numbers("--temperature", temperature, float)
+    options: dict[str, Any] = {
+        "top_k": top_k,
+        "top_p": top_p,
+        "replacement": replace_unknown,
+        "state": state,
+    }
+    if interactive:
+        if as_json or len(temperatures) > 1:
+            raise ConfigError("--interactive takes one --temperature, and no --json")
+        options |= {"temperature": temperatures[0], "length": TURN_LENGTH if length is None else length}
+        WritingSession(model_of(existing_run(run), checkpoint), options, seed).run(prime)
+        return
     from nbrnn.runs.sampling import PIECE_LENGTH, sample_in_pieces
 
     model = model_of(existing_run(run), checkpoint)
@@ -54,14 +77,11 @@ def sample(
     texts = [
         sample_in_pieces(
             model,
-            length,
+            SAMPLE_LENGTH if length is None else length,
             prime=prime,
             temperature=value,
-            top_k=top_k,
-            top_p=top_p,
             seed=seed,
-            replacement=replace_unknown,
-            state=state,
+            **options,
             piece_length=TERMINAL_PIECE if is_watched else PIECE_LENGTH,
         )
         for value in temperatures
@@ -73,7 +93,7 @@ def sample(
     texts = [chain([prime], text) for text in texts]
     if is_watched:
         show(heads, [visible_pieces(text) for text in texts], shutil.get_terminal_size().columns)
-    else:  # a file gets exactly these characters
+    else:  # a file gets exactly these characters, and a line end
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
         print_below(heads, texts)
 
@@ -94,7 +114,6 @@ def show(heads: Sequence[str], texts: Sequence[Iterable[str]], columns: int) -> 
     width = (columns - GAP * (len(texts) - 1)) // len(texts)
     if len(texts) == 1 or width < MIN_WIDTH:
         print_below(heads, texts)
-        print()
         return
     from rich.console import Console
     from rich.table import Table
@@ -111,9 +130,12 @@ def show(heads: Sequence[str], texts: Sequence[Iterable[str]], columns: int) -> 
 
 def print_below(heads: Sequence[str], texts: Sequence[Iterable[str]]) -> None:
     """Print samples below each other as they are generated; several have a heading each."""
+    piece = ""
     for number, (head, text) in enumerate(zip(heads, texts, strict=True)):
         if len(texts) > 1:
             sys.stdout.write("\n\n" * (number > 0) + f"{head}:\n\n")
         for piece in text:
             sys.stdout.write(piece)
             sys.stdout.flush()
+    if not piece.endswith("\n"):
+        sys.stdout.write("\n")

@@ -11,7 +11,7 @@ import typer
 from nbrnn.cli.console import print_error, print_note, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.dry_run import DryRun
 from nbrnn.cli.options import (
-    CorpusName,
+    CorpusNames,
     Encoding,
     Json,
     PresetName,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @list_options
 def sweep(
     settings: dict[str, Any],
-    corpus: CorpusName = None,
+    corpus: CorpusNames = None,
     preset: PresetName = None,
     draws: Annotated[
         int | None, typer.Option("--random", metavar="N", help="Draw N configurations from the grid.")

@@ -15,7 +15,7 @@ import typer
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.options import (
-    CorpusName,
+    CorpusNames,
     Encoding,
     Json,
     PresetName,
@@ -33,15 +33,19 @@ from nbrnn.presets import with_preset
 from nbrnn.signals import Signals
 
 if TYPE_CHECKING:
-    from nbrnn.corpus import Corpus
+    from nbrnn.corpus import Corpus, Description
+    from nbrnn.storage.checkpoint import Checkpoint
     from nbrnn.storage.run_folder import RunFolder
     from nbrnn.storage.schemas import Summary
+
+
+MAX_NAMED = 10  # characters of an alphabet in a message
 
 
 @setting_options(*SETTINGS)
 def train(
     settings: dict[str, Any],
-    corpus: CorpusName = None,
+    corpus: CorpusNames = None,
     preset: PresetName = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.  [default: results/RUN_ID]")] = None,
     resume: Annotated[
@@ -59,7 +63,8 @@ def train(
     """Train a network on a text, and keep everything in a folder.
 
     The same command again resumes an interrupted run and leaves a finished one as it is. --resume FOLDER
-    --epochs N makes a run longer; --from FOLDER does so with a copy.
+    --epochs N makes a run longer; --from FOLDER does so with a copy. --init-from RUN starts a new run
+    from its weights, on any text.
     """
     if resume is not None and (out is not None or force):
         raise ConfigError("--resume names the folder: leave out --out and --force")
@@ -69,10 +74,14 @@ def train(
         path = resume or source
         old = None if path is None else existing_run(path)
         settings = with_preset(preset, settings)
+        initial = None
+        if "init_from" in settings:
+            settings, initial = with_weights_of(settings, old)
         if old is None:
             config, text = RunConfig(**settings), load(corpus, encoding)
         else:
-            config, text = config_and_corpus_of(old, settings, corpus, encoding)
+            option = f"--resume {old}" if resume else f"--from {old}"
+            config, text = config_and_corpus_of(old, settings, corpus, encoding, option)
 
         from nbrnn.progress_bars import RunDisplay
         from nbrnn.runs.run import copy_run, run
@@ -83,10 +92,17 @@ def train(
         is_copy = old is not None and folder is new and copy_run(old, new, config)
         if source is None and not force and not {"epochs", "updates"} & set(settings):
             config = with_length_of(folder, config)
-        with RunDisplay(str(folder), config, text, quiet, signals.defer) as display:
+        note = "" if initial is None else alphabet_message(initial.alphabet, text.alphabet)
+        with RunDisplay(str(folder), config, text, quiet, signals.defer, note) as display:
             try:
                 summary = run(
-                    config, text, folder.path, observer=display, stop=signals.waiting, force=force
+                    config,
+                    text,
+                    folder.path,
+                    observer=display,
+                    stop=signals.waiting,
+                    force=force,
+                    initial=initial,
                 )
             except StoreError:
                 if is_copy:  # of a run that was damaged, or changed meanwhile
@@ -106,6 +122,33 @@ def train(
     if summary.status == "diverged":
         print_error(f"diverged: {summary.reason}")
         raise typer.Exit(1)
+
+
+def with_weights_of(
+    settings: dict[str, Any], old: RunFolder | None
+) -> tuple[dict[str, Any], Checkpoint]:
+    """Return settings for a run that starts from the best model of another, and that model."""
+    if old is not None:
+        raise ConfigError("--init-from starts a new run: leave out --resume and --from")
+    from nbrnn.runs.initial_weights import weights_sha256
+
+    model = existing_run(Path(settings["init_from"])).read_model("best")
+    weights = {"init_from": weights_sha256(model)}
+    return {"hidden": model.config.hidden, **settings, **weights}, model
+
+
+def alphabet_message(old: str, new: str) -> str:
+    """Return in one line which characters of another alphabet are shared, new and dropped."""
+    from nbrnn.runs.initial_weights import alphabet_change
+
+    change = alphabet_change(old, new)
+    parts = [f"{len(change.shared)} characters have their weights"]
+    for characters, what in ((change.new, "new"), (change.dropped, "dropped")):
+        if characters:
+            more = " ..." if len(characters) > MAX_NAMED else ""
+            named = " ".join(map(repr, characters[:MAX_NAMED])) + more
+            parts.append(f"{len(characters)} are {what}: {named}")
+    return "; ".join(parts)
 
 
 def resume_command(folder: RunFolder, text: Corpus) -> str:
@@ -140,9 +183,16 @@ def zero_state_warning(summary: Summary) -> str:
 
 
 def config_and_corpus_of(
-    run: RunFolder, settings: dict[str, Any], corpus: str | None, encoding: str | None
+    run: RunFolder,
+    settings: dict[str, Any],
+    corpus: list[str] | None,
+    encoding: str | None,
+    option: str,
 ) -> tuple[RunConfig, Corpus]:
-    """Return config and corpus of a run, with the length in `settings`. Raises StoreError."""
+    """Return config and corpus of a run, with the length in `settings`; `option` names the run.
+
+    Raises StoreError.
+    """
     from nbrnn.runs.run import refuse_imported
 
     refuse_imported(run)
@@ -156,17 +206,41 @@ def config_and_corpus_of(
             raise ConfigError(f"{option}: leave it out; only --epochs and --updates can change")
     if length:
         config = replace(config, **{"epochs": None, "updates": None, **length})
-    encoding = encoding or described.encoding
-    if corpus is None:
-        corpus = described.source
-        if corpus == "-":
-            again = f"give it again: nbrnn train - --resume {run}"
+    return config, text_of(run, described, corpus, encoding, option)
+
+
+def text_of(
+    run: RunFolder,
+    described: Description,
+    named: list[str] | None,
+    encoding: str | None,
+    option: str,
+) -> Corpus:
+    """Return the text of a run, from where it was or where a user says. Raises StoreError."""
+    sources = [described.source, *described.more_sources]
+    if named is None:
+        if described.source == "-":
+            again = f"give it again: nbrnn train - {option}"
             raise StoreError(f"the text of {run} came from standard input: {again}")
-        if corpus not in CORPORA and not os.path.exists(corpus):
+        missing = [path for path in sources if path not in CORPORA and not os.path.exists(path)]
+        if missing:
             raise StoreError(
-                f"no such file: {corpus}; if the text has moved: nbrnn train NEWPATH --resume {run}"
+                f"no such file: {missing[0]}; if the text has moved: nbrnn train NEWPATH {option}"
             )
-    return config, load(corpus, encoding)
+    text = load(named or sources, encoding or described.encoding)
+    if text.sha256 == described.sha256:
+        return text
+    is_changed = named is None or sources == [text.source, *text.more_sources]
+    again = f"nbrnn train {shlex.join(named or sources)} --init-from {run}"
+    if is_changed:
+        raise StoreError(
+            f"{text.source} has changed since {run} was trained on it: put the former text back, "
+            f"or start a new run from its weights: {again}"
+        )
+    raise StoreError(
+        f"{text.source} is not the text of {run}, which has {described.characters:,} characters: "
+        f"leave it out, or start a new run from its weights: {again}"
+    )
 
 
 def print_result(folder: RunFolder, summary: Summary, as_json: bool, quiet: bool) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any, get_args
 
 from nbrnn.config import RunConfig, check_choice
-from nbrnn.corpus import encode
+from nbrnn.corpus import MAX_PATH, encode, read_text
+from nbrnn.errors import CorpusError
 from nbrnn.naming import folder_path
 from nbrnn.runs.evaluation import probabilities, score
 from nbrnn.runs.finalize import loss_figure_of
@@ -74,8 +76,17 @@ class Model:
             state=state,
         )
 
-    def score(self, text: str, *, replacement: str | None = None) -> dict[str, dict[str, Any]]:
-        """Return the loss on a text, in four units, beside those of n-gram baselines."""
+    def score(
+        self, text: str | os.PathLike[str], *, replacement: str | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Return the loss on a text, in four units, beside those of n-gram baselines.
+
+        A path stands for the text in that file.
+        """
+        if isinstance(text, os.PathLike):
+            text = read_text(os.fspath(text))
+        elif isinstance(text, str) and len(text) <= MAX_PATH and os.path.isfile(text):
+            raise CorpusError(f"{text} is the name of a file: give Path({text!r}) to score its text")
         codes = encode(text, self.alphabet, replacement)
         return score(self.checkpoint, codes, self.folder.read_ngrams())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
+from nbrnn.naming import train_command
 from nbrnn.runs.finalize import draw_loss, write_text
+from nbrnn.runs.initial_weights import check_weights
 from nbrnn.runs.observer import Observer
 from nbrnn.runs.run_loop import CHECKPOINT_SECONDS, RunLoop, refuse_shorter
 from nbrnn.storage.checkpoint import Checkpoint
@@ -32,6 +35,7 @@ def run(
     command: Sequence[str] | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     chunk: int | None = None,
+    initial: Checkpoint | None = None,
 ) -> Summary:
     """Train, from the start or from the last checkpoint in the folder; return the summary.
 
@@ -41,7 +45,7 @@ def run(
     `force` starts anew. `draw` makes the picture of the loss, which takes as long as some thousand
     updates. `command` is what the user typed, for env.json; by default this process's own.
     `checkpoint_seconds` lie between two checkpoints, `chunk` updates in a chunk: neither changes a
-    result.
+    result. `initial` is the model of config.init_from, which a run needs only when it starts.
 
     Raises StoreError if the folder holds something else, LockedError if another process is at work in
     it, WriteError if it cannot be written, CorpusError for too short a text.
@@ -60,7 +64,9 @@ def run(
         if summary is None:
             command = sys.argv if command is None else command
             observer = observer or Observer()
-            options = observer, stop, command, checkpoint_seconds, chunk
+            if not from_checkpoint:
+                check_weights(initial, config)
+            options = observer, stop, command, checkpoint_seconds, chunk, initial
             summary = RunLoop(config, corpus, run_folder, *options).run(from_checkpoint)
         if summary.status != "interrupted":
             write_text(run_folder)
@@ -74,15 +80,18 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
     refuse_imported(folder)
     there, corpus_there = folder.read_config()
     if corpus_there.sha256 != corpus.sha256:
+        kind = "another text" if corpus_there.source != corpus.source else "this text before it changed"
         raise StoreError(
-            f"{folder} holds a run on another text ({corpus_there.name}): give another --out, or --force"
+            f"{folder} holds a run on {kind} ({corpus_there.name}): give another --out, or --force"
         )
     if not there.same_but_length(config):
         if there.same_apart_from_length(config):
             end = f"epoch {there.epochs}" if there.epochs else f"update {there.updates}"
+            sources = [corpus.source or corpus.name, *corpus.more_sources]
+            again = shlex.join([*train_command(config, sources, corpus.encoding), "--out", "NEW"])
             raise StoreError(
                 f"cannot extend {folder}: its {there.schedule} schedule ends at {end}; to train longer, "
-                "start again with another --out"
+                f"start again: {again}"
             )
         ours, theirs = config.to_dict(), there.to_dict()
         different = ", ".join(
@@ -96,7 +105,10 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
 def refuse_imported(folder: RunFolder) -> None:
     """Raise StoreError if the folder holds weights that were trained elsewhere."""
     if folder.has(SUMMARY) and folder.read_summary().status == "imported":
-        raise StoreError(f"{folder} holds imported weights, which cannot be trained further")
+        raise StoreError(
+            f"{folder} holds imported weights, which cannot be trained further; to start a new run from "
+            f"them: nbrnn train TEXT --init-from {folder}"
+        )
 
 
 def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
@@ -109,7 +121,9 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     updates = config.length(corpus.characters)
     refuse_shorter(source, updates, source.read_checkpoint("last"), source.read_checkpoint("best"))
     if source.path.resolve() == target.path.resolve():
-        raise StoreError(f"{target} is the run itself: give another folder, or --resume")
+        raise StoreError(
+            f"{target} is the run itself: give --epochs or --updates to make it longer, or another --out"
+        )
     target.check_owner()
     with target.locked():
         if target.is_run():

@@ -43,6 +43,7 @@ class RunLoop:
         command: Sequence[str],
         checkpoint_seconds: float,
         chunk: int | None,
+        initial: Checkpoint | None,
     ) -> None:
         self.folder, self.observer, self.stop, self.command = folder, observer, stop, command
         self.checkpoint_seconds, self.chunk = checkpoint_seconds, chunk
@@ -53,7 +54,7 @@ class RunLoop:
         self.clear_logs()
         self.writer = BackgroundWriter()
         try:
-            self.training = Training(config, corpus)
+            self.training = Training(config, corpus, initial)
         except MemoryError:
             raise CorpusError("not enough memory for so many hidden units or characters") from None
 

@@ -14,6 +14,7 @@ from nbrnn.network import kernel_cache, training_kernels
 from nbrnn.network.layout import Carry, History, Layout, Parameters, Plan, Sampling, generator
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
 from nbrnn.runs.evaluation import loss_from, mean_over
+from nbrnn.runs.initial_weights import with_weights
 from nbrnn.runs.schedules import learning_rates
 from nbrnn.runs.window_order import WindowOrder
 from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, TrainingState
@@ -33,9 +34,12 @@ def prepare_kernels(config: RunConfig) -> None:
 
 
 class Training:
-    """One training: parameters, optimizer, losses, random generator, best model."""
+    """One training: parameters, optimizer, losses, random generator, best model.
 
-    def __init__(self, config: RunConfig, corpus: Corpus) -> None:
+    `initial`: a model whose weights it starts from.
+    """
+
+    def __init__(self, config: RunConfig, corpus: Corpus, initial: Checkpoint | None = None) -> None:
         self.config, self.corpus = config, corpus
         parts = config.parts(len(corpus))
         self.codes, self.held_out = corpus.codes, corpus.stretches(parts.validation)
@@ -53,6 +57,8 @@ class Training:
         self.memory_names = RULES[optimizer].memory
         rng = generator(config.seed, "start", *config.replicate)
         theta = self.layout.initial(rng, config.sigma, config.init)
+        if initial is not None:
+            theta = self.layout.pack(with_weights(self.copy_arrays(theta), corpus.alphabet, initial))
         size = config.seq_length, len(self.memory_names), config.batch
         self.buffers = self.layout.buffers(theta, *size)
         for sums in self.buffers.memory if config.adagrad_start else ():

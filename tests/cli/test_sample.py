@@ -31,10 +31,10 @@ def test_several_temperatures_below_each_other(nbrnn, run_folder):
     command = ("sample", run_folder, "--length", "40", "--prime", "Ja")
     alone = {t: nbrnn(*command, "--temperature", t).stdout for t in ("0.3", "1")}
     done = nbrnn(*command, "--temperature", "0.3,1")
-    assert done.stdout == f"temperature 0.3:\n\n{alone['0.3']}\n\ntemperature 1:\n\n{alone['1']}"
+    assert done.stdout == f"temperature 0.3:\n\n{alone['0.3']}\ntemperature 1:\n\n{alone['1']}"
     document = json.loads(nbrnn(*command, "--temperature", "0.3,1", "--json").stdout)
     assert set(document) == {"prime", "samples", "update", "seed"}
-    samples = [("Ja" + s["text"], s["temperature"]) for s in document["samples"]]
+    samples = [("Ja" + s["text"] + "\n", s["temperature"]) for s in document["samples"]]
     assert samples == [(alone["0.3"], 0.3), (alone["1"], 1)]
     one = json.loads(nbrnn(*command, "--temperature", "0.3", "--json").stdout)
     assert set(one) == {"prime", "text", "update", "seed"}

@@ -85,15 +85,6 @@ def test_resume_takes_the_length_only(nbrnn, text_file, tmp_path):
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_a_changed_text_is_noticed(nbrnn, text, tmp_path):
-    (tmp_path / "text.txt").write_text(text)
-    nbrnn("train", "text.txt", *FAST, "--out", "run", "-q")
-    (tmp_path / "text.txt").write_text(text + "more")
-    line = one_line_error(nbrnn("train", "--resume", "run", "--updates", "400", code=2))
-    assert "another text" in line
-
-
-@pytest.mark.usefixtures("without_pictures")
 def test_diverging_is_exit_code_1(nbrnn, text_file):
     done = nbrnn("train", text_file, *FAST, "--eta", "1e30", "--json", code=1)
     document = json.loads(done.stdout)

@@ -55,7 +55,7 @@ def test_options_out_of_range(usage_error, text_file, option, values):
     [
         (["train", "nothing.txt"], "nothing.txt"),
         (["train", "."], "folder"),
-        (["train", ""], "folder"),
+        (["train", ""], "the name of the text is empty"),
         (["train", "--epochs", "1", "--updates", "1"], "not both"),
         (["train", "{text}", "--epochs", "100001"], "100,000 epochs"),
         (["train", "--resume", "nothing"], "nothing"),

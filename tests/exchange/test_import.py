@@ -159,6 +159,7 @@ def test_all_commands_take_it(nbrnn, run_folder, text_file, theta):
     for options in (["--resume", "results/w"], ["--from", "results/w"]):
         line = one_line_error(nbrnn("train", *options, "--updates", "5", code=2))
         assert "cannot be trained further" in line
+        assert line.endswith("nbrnn train TEXT --init-from results/w")
     assert "holds a run already" in one_line_error(nbrnn("import", "w.npz", "--text", text_file, code=2))
     assert nbrnn("import", "w.npz", "--text", text_file, "--out", "j", "--json").stdout.startswith("{")
 

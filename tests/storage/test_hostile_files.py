@@ -9,7 +9,7 @@ import hostile_files
 import pytest
 from harness import DATA, TEXT, copy_old
 
-from nbrnn import available_memory, corpus
+from nbrnn import available_memory, text_files
 from nbrnn.analysis.results import read_runs
 from nbrnn.errors import NbrnnError
 from nbrnn.storage.atomic_files import append
@@ -44,7 +44,7 @@ def outside(tmp_path):
 def one_line(nbrnn, monkeypatch):
     """Return a function that calls the program, which succeeds or says in one line why not."""
     monkeypatch.setattr(available_memory, "available", lambda: 2**30)
-    monkeypatch.setattr(corpus, "PIPE_TIMEOUT", 0.1)
+    monkeypatch.setattr(text_files, "PIPE_TIMEOUT", 0.1)
 
     def call(*arguments):
         done = nbrnn(*arguments, code=ANY)

@@ -323,3 +323,11 @@ def test_only_our_unfinished_files_are_deleted(tmp_path):
         (tmp_path / name).write_text("")
     RunFolder(tmp_path).clear_unfinished()
     assert os.listdir(tmp_path) == ["metrics.csv.mine.tmp"]
+
+
+def test_an_empty_alphabet_is_refused(run_folder, tmp_path):
+    config = json.loads((run_folder / "config.json").read_text())
+    config["corpus"]["alphabet"] = ""
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(StoreError, match=r"config\.json is damaged.*length"):
+        RunFolder(tmp_path).read_config()

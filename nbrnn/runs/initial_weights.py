@@ -1,0 +1,73 @@
+"""The weights of an earlier run as the initialization of another one, on another text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from nbrnn.config import RunConfig
+from nbrnn.errors import ConfigError
+from nbrnn.storage.checkpoint import Checkpoint
+from nbrnn.typing import Array
+
+# The axis of the characters; arrays that are not named here do not depend on the alphabet.
+CHARACTER_AXIS = {"U": 1, "U.1": 1, "V": 0, "c": 0}
+
+
+class AlphabetChange(NamedTuple):
+    """The characters of two alphabets, each in the order of their code points."""
+
+    shared: str
+    new: str
+    dropped: str
+
+
+def weights_sha256(model: Checkpoint) -> str:
+    """Return the sha256 of a model's alphabet and weights, which a run's id has part in."""
+    sha256 = hashlib.sha256(model.alphabet.encode())
+    for name, array in sorted(model.theta.items()):
+        sha256.update(f"\n{name} {array.dtype.name} {array.shape}\n".encode())
+        sha256.update(array.tobytes())
+    return sha256.hexdigest()
+
+
+def check_weights(model: Checkpoint | None, config: RunConfig) -> None:
+    """Raise ConfigError unless a model is the one that a config starts from."""
+    if config.init_from is None and model is None:
+        return
+    if model is None or config.init_from != weights_sha256(model):
+        raise ConfigError("a run with init_from starts from these weights: give them")
+    if config.hidden != model.config.hidden:
+        raise ConfigError(
+            f"--hidden {config.hidden}: the network of --init-from has {model.config.hidden} hidden "
+            "units: leave --hidden out"
+        )
+
+
+def alphabet_change(old: str, new: str) -> AlphabetChange:
+    """Return which characters two alphabets share, which only the new one has, which only the old."""
+    return AlphabetChange(
+        "".join(c for c in new if c in old),
+        "".join(c for c in new if c not in old),
+        "".join(c for c in old if c not in new),
+    )
+
+
+def with_weights(initial: Mapping[str, Array], alphabet: str, model: Checkpoint) -> dict[str, Array]:
+    """Return initial weights with those of a model instead, where both have the character.
+
+    Both are shaped as in the equations. What belongs to a character that the model does not know stays.
+    """
+    shared = alphabet_change(model.alphabet, alphabet).shared
+    here, there = ([alphabet.index(c) for c in shared] for alphabet in (alphabet, model.alphabet))
+    result = {}
+    for name, array in initial.items():
+        result[name] = array.copy()
+        if name not in CHARACTER_AXIS:
+            result[name][...] = model.theta[name]
+        elif CHARACTER_AXIS[name] == 1:
+            result[name][:, here] = model.theta[name][:, there]
+        else:
+            result[name][here] = model.theta[name][there]
+    return result

@@ -1,0 +1,303 @@
+"""Read text as people have it: files, folders and pipes, in any encoding, also compressed."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import os
+import stat
+import sys
+import unicodedata
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from nbrnn import available_memory, portable
+from nbrnn.config import nearest
+from nbrnn.errors import CorpusError
+
+CHUNK_SIZE = 2**20  # bytes that are read at once
+PIPE_TIMEOUT = 10.0  # seconds to wait for somebody who writes into a pipe
+MEMORY_PER_BYTE = 20  # peak memory of reading a text, in bytes for each byte of it
+MAX_UNPACKED = 2**30  # bytes of a compressed text
+MAX_FILES = 100_000  # in a folder
+SEPARATOR = "\n"  # between the texts of several files
+STDIN = "-"
+EXAMINED = 2**16  # bytes by which an encoding is guessed
+MAX_CONTROLS = 0.1  # share of control characters in a text
+MAX_ZEROS = 0.2  # share of zero bytes in UTF-8
+
+BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+GUESSED = ("cp1252", "latin-1", "mac-roman")
+# Beside small letters what these encodings are used for: quotation marks, dashes, dots, some signs.
+TYPOGRAPHIC = "\u201c\u201d\u2018\u2019\u201e\xab\xbb\u2013\u2014\u2026\xb0\xa3\u20ac\xa7"
+
+PACKINGS: dict[str, tuple[bytes, Callable[..., Any]]] = {  # how the data begin, and what unpacks them
+    "gzip": (b"\x1f\x8b", gzip.open),
+    "bzip2": (b"BZh", bz2.open),
+    "xz": (b"\xfd7zXZ\x00", lzma.open),
+}
+BZIP2_MAGIC, BZIP2_PLACE = b"1AY&SY", slice(4, 10)  # which tells it from a text that begins with BZh
+UNPACKING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError)
+
+
+class Kind(NamedTuple):
+    """A kind of file that is no text: how it begins, what it is called, what to do."""
+
+    begins: bytes
+    name: str
+    advice: str
+    contains: bytes = b""
+
+
+UNPACK = "unpack it and give the text files"
+SAVE = "save it as plain text and give that"
+NO_TEXT = "give a text file"
+ZERO = b"\x00"  # in no text
+ZIP, OPEN_DOCUMENT = b"PK\x03\x04", b"application/vnd.oasis.opendocument"
+KINDS = (  # the first that fits
+    Kind(ZIP, "an EPUB book", "convert it: ebook-convert BOOK.epub BOOK.txt", b"application/epub"),
+    Kind(ZIP, "a Word document", SAVE, b"word/document.xml"),
+    Kind(ZIP, "an OpenDocument text", SAVE, OPEN_DOCUMENT),
+    Kind(ZIP, "a zip archive", UNPACK),
+    Kind(b"%PDF-", "a PDF document", "convert it: pdftotext FILE.pdf FILE.txt"),
+    Kind(b"{\\rtf", "an RTF document", SAVE),
+    Kind(b"\xd0\xcf\x11\xe0", "an old Office document", SAVE),
+    Kind(b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
+    Kind(b"Rar!\x1a", "a RAR archive", UNPACK),
+    Kind(b"\x28\xb5\x2f\xfd", "a Zstandard file", UNPACK),
+    Kind(b"\x89PNG", "a PNG picture", NO_TEXT),
+    Kind(b"\xff\xd8\xff", "a JPEG picture", NO_TEXT),
+    Kind(b"GIF8", "a GIF picture", NO_TEXT, ZERO),
+    Kind(b"\x7fELF", "a program", NO_TEXT),
+    Kind(b"SQLite format 3\x00", "an SQLite database", "export its text first"),
+    Kind(b"PAR1", "a Parquet table", "export its text first", ZERO),
+    Kind(b"\x93NUMPY", "a NumPy array", NO_TEXT),
+)
+TAR_MAGIC, TAR_PLACE = b"ustar", slice(257, 262)
+
+
+class Decoded(NamedTuple):
+    """The text of a file, and the encoding that it was in."""
+
+    text: str
+    encoding: str
+
+
+def label_of(source: str) -> str:
+    """Return what messages call a source."""
+    return "standard input" if source == STDIN else source
+
+
+def read_file(source: str, encoding: str = "utf-8", known: Iterable[str] = ()) -> Decoded:
+    """Return the text of a file, of all files in a folder, of a pipe, or of standard input (`-`).
+
+    Text is strictly decoded, by its byte order mark where it has one and `encoding` is UTF-8. The files
+    of a folder are joined by SEPARATOR, sorted by their paths; hidden ones are left out. `known` are
+    other names that a user may have meant. Raises CorpusError, also for a text too long for the memory.
+    """
+    if not source:
+        raise CorpusError("the name of the text is empty: give a text file")
+    try:
+        if os.path.isdir(source):
+            texts = [decoded(path, read_bytes(path), encoding) for path in files_in(source)]
+            return Decoded(SEPARATOR.join(text for text, _ in texts), encoding)
+        return decoded(source, read_bytes(source), encoding)
+    except FileNotFoundError:
+        raise CorpusError(no_such_file(source, known)) from None
+    except OSError as error:
+        raise CorpusError(f"cannot read {source}: {error.strerror}") from None
+    except ValueError:  # a zero byte
+        raise CorpusError(f"{source!r} cannot be the name of a file") from None
+
+
+def no_such_file(source: str, known: Iterable[str] = ()) -> str:
+    """Return a message that a file does not exist, with a similar name where there is one."""
+    known, (folder, name) = list(known), os.path.split(source)
+    try:
+        there = [entry for entry in os.listdir(folder or ".") if not entry.startswith(".")]
+    except OSError:
+        there = []
+    by_lower_case = {entry.lower(): os.path.join(folder, entry) for entry in sorted(there)}
+    by_lower_case |= {} if folder else {entry: entry for entry in known}
+    hint = nearest(name, by_lower_case)
+    if hint:
+        similar = by_lower_case[hint.removeprefix("; did you mean ").removesuffix("?")]
+        return f"{source}: no such file; did you mean {similar}?"
+    return f"{source}: no such file" + (f", nor a known corpus ({', '.join(known)})" if known else "")
+
+
+def files_in(folder: str) -> list[str]:
+    """Return the paths of all files in and below a folder, sorted. Raises CorpusError, OSError."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    paths: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [Path(place, name) for name in names if not name.startswith(".")]
+        if {"config.json", "last.safetensors"} <= set(names):
+            raise CorpusError(f"{place} is the folder of a run: give a text, or --resume {place}")
+        if len(paths) > MAX_FILES:
+            raise CorpusError(f"{folder} holds more than {MAX_FILES:,} files: give one with less")
+    if not paths:
+        raise CorpusError(f"{folder} is a folder without files: give a text file")
+    return [str(path) for path in sorted(paths)]
+
+
+# ---------------------------------------------------------------- bytes
+
+
+def read_bytes(source: str) -> bytes | bytearray:
+    """Return the bytes of a file, a pipe or standard input, without a compression by gzip, bzip2 or xz.
+
+    Raises CorpusError, OSError, ValueError for a zero byte in the name.
+    """
+    if source == STDIN:
+        if sys.stdin is None:
+            raise CorpusError("standard input is closed: give a file")
+        return unpacked(source, read_all(sys.stdin.buffer, source))
+    with opened(source) as file:
+        return unpacked(source, read_all(file, source, os.fstat(file.fileno()).st_size))
+
+
+@contextmanager
+def opened(source: str) -> Iterator[BufferedReader]:
+    """Open a file, or a pipe that has a writer soon. Raises CorpusError, OSError, ValueError."""
+    with open(Path(source), "rb", opener=portable.open_to_read) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
+        if stat.S_ISFIFO(mode) and not portable.wait_for_writer(file, PIPE_TIMEOUT):
+            raise CorpusError(f"nobody writes into the pipe {source}")
+        yield file
+
+
+def read_all(file: IO[bytes], source: str, size: int = 0, most: float = float("inf")) -> bytearray:
+    """Return the bytes of a file of this size, or of a pipe; at most so many.
+
+    Raises CorpusError if it has more, or if memory is short.
+    """
+    affordable = available_memory.available() / MEMORY_PER_BYTE
+    data = bytearray()
+    while max(size, len(data)) <= min(affordable, most):
+        piece = file.read(CHUNK_SIZE)
+        if not piece:
+            return data
+        data += piece
+    if most < affordable:
+        raise CorpusError(f"{label_of(source)}: unpacked it has more than {most:,.0f} bytes: unpack it")
+    limit = f"a text of more than {affordable:,.0f} bytes"
+    raise CorpusError(f"{label_of(source)}: not enough memory for {limit}")
+
+
+def unpacked(source: str, data: bytearray) -> bytes | bytearray:
+    """Return data without their compression, if they have one. Raises CorpusError."""
+    name = packing_of(data)
+    if name is None:
+        return data
+    try:
+        with PACKINGS[name][1](io.BytesIO(data)) as file:
+            data = read_all(file, source, most=MAX_UNPACKED)
+    except UNPACKING_ERRORS:
+        raise CorpusError(f"{label_of(source)} is a damaged {name} file: get it again") from None
+    if inner := packing_of(data):
+        raise CorpusError(f"{label_of(source)} is a {inner} file within a {name} file: unpack it")
+    return data
+
+
+def packing_of(data: bytes | bytearray) -> str | None:
+    """Return the name of the compression of these data, if they have one."""
+    for name, (begins, _) in PACKINGS.items():
+        is_bzip2 = name != "bzip2" or data[BZIP2_PLACE] == BZIP2_MAGIC
+        if data.startswith(begins) and is_bzip2:
+            return name
+    return None
+
+
+# ---------------------------------------------------------------- characters
+
+
+def decoded(source: str, data: bytes | bytearray, encoding: str) -> Decoded:
+    """Return the text in these bytes, without a byte order mark. Raises CorpusError."""
+    label = label_of(source)
+    if is_utf8(encoding):
+        check_kind(label, data)
+        encoding = next((e for mark, e in BYTE_ORDER_MARKS.items() if data.startswith(mark)), encoding)
+    try:
+        text = data.decode(encoding)
+    except UnicodeError as error:
+        place = f"byte {error.start}" if isinstance(error, UnicodeDecodeError) else "its text"
+        wrong = f"{label} is not {encoding}: {place} cannot be decoded"
+        if not is_utf8(encoding):
+            raise CorpusError(f"{wrong} (--encoding names another)") from None
+        raise CorpusError(f"{wrong}; {encoding_hint(bytes(data))}") from None
+    except (LookupError, ValueError, TypeError):  # ValueError: a zero byte in its name
+        raise CorpusError(f"--encoding {encoding}: Python knows no such encoding") from None
+    if is_utf8(encoding) and data.count(0) > MAX_ZEROS * len(data):
+        raise CorpusError(f"{label} is full of zero bytes; {encoding_hint(bytes(data))}")
+    return Decoded(text.removeprefix("\ufeff"), encoding)
+
+
+def is_utf8(encoding: str) -> bool:
+    """Return whether this is the encoding that is taken for granted."""
+    try:
+        return codecs.lookup(encoding).name == "utf-8"
+    except (LookupError, ValueError, TypeError):
+        return False
+
+
+def check_kind(label: str, data: bytes | bytearray) -> None:
+    """Raise CorpusError if data begin like a file that is no text."""
+    for kind in KINDS:
+        if data.startswith(kind.begins) and kind.contains in data:
+            raise CorpusError(f"{label} is {kind.name}: {kind.advice}")
+    if data[TAR_PLACE] == TAR_MAGIC and ZERO in data:
+        raise CorpusError(f"{label} is a tar archive: {UNPACK}")
+
+
+def encoding_hint(data: bytes) -> str:
+    """Return what to do with data that are not UTF-8: give an encoding that fits, or another file."""
+    data = data[:EXAMINED]
+    zeros = [data[offset::4].count(0) / max(1, len(data[offset::4])) for offset in range(4)]
+    wide = {
+        "utf-32-le": min(zeros[2], zeros[3]),
+        "utf-32-be": min(zeros[0], zeros[1]),
+        "utf-16-le": min(zeros[1], zeros[3]),
+        "utf-16-be": min(zeros[0], zeros[2]),
+    }
+    for encoding, share in wide.items():
+        if share > 0.5 and is_text(data[: len(data) // 4 * 4].decode(encoding, "replace")):
+            return f"{encoding} fits: add --encoding {encoding}"
+    scores = {encoding: western_score(data, encoding) for encoding in GUESSED}
+    best = max(scores, key=lambda encoding: scores[encoding])
+    if not is_text(data.decode(best, "replace")):
+        return "it is binary data: give a text file"
+    return f"{best} fits: add --encoding {best}"
+
+
+def is_text(text: str) -> bool:
+    """Return whether few characters of a text are control characters."""
+    controls = sum(unicodedata.category(c) == "Cc" and c not in "\t\n\r\f" for c in text)
+    return controls <= MAX_CONTROLS * len(text)
+
+
+def western_score(data: bytes, encoding: str) -> float:
+    """Return how many characters beyond ASCII are small letters or typographic; -1 if none can be."""
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        return -1
+    return sum(c in TYPOGRAPHIC or (c.islower() and c not in "ªºµƒ") for c in text if not c.isascii())
