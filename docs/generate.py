@@ -42,7 +42,7 @@ def option_rows(command: Any) -> dict[str, tuple[str, str, str]]:
     for parameter in command.params:
         names, text = parameter.get_help_record(context)
         meaning, _, default = text.replace("  [required]", "").partition("[default: ")
-        kind = names.replace("<", "").replace(">", "")
+        kind = names.replace(" <list[Path]>", "").replace("<", "").replace(">", "")
         name = max(parameter.opts, key=len)
         rows[name] = f"`{kind}`", meaning.strip(), default.removesuffix("]")
     return rows

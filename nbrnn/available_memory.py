@@ -1,4 +1,4 @@
-"""How much memory may still be used?"""
+"""The memory that may still be used."""
 
 from __future__ import annotations
 

@@ -53,10 +53,10 @@ def held_out_figure(
     title: str,
     updates_per_epoch: int,
 ) -> Figure:
-    """Return the curves of the smooth and the held-out loss in nats per character, and baselines.
+    """Return the curves of the smooth and the validation loss in nats per character, and baselines.
 
-    curve, held_out: updates and losses, each (points,). best: update and held-out loss, where there are.
-    baselines: the held-out losses of n-gram baselines, by name.
+    curve, held_out: updates and losses, each (points,). best: update and validation loss, if any.
+    baselines: the validation losses of n-gram baselines, by name.
     """
     figure, axes = run_axes(title, updates_per_epoch)
     axes.plot(*curve, color=BLUE, linewidth=1.2, label="training (smooth)")

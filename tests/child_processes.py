@@ -12,11 +12,13 @@ from pathlib import Path
 
 from workers import checkpoint_often, die, often_here
 
+import nbrnn.analysis.generated_texts
 import nbrnn.corpus
 import nbrnn.progress_bars
 import nbrnn.report.run_report
 import nbrnn.report.sweep_report
 import nbrnn.run_plots
+import nbrnn.runs.run
 import nbrnn.sweeps.job
 import nbrnn.sweeps.sweep
 from nbrnn.cli.main import app
@@ -186,9 +188,10 @@ def program(pipe, arguments, folder, streams=None):
     app([str(argument) for argument in arguments])
 
 
-def program_without_figures(pipe, arguments, folder, streams=None):
-    """Run the program as `program` does, but let reports have no figures, which take the longest."""
+def program_without_pictures(pipe, arguments, folder, streams=None):
+    """Run the program as `program` does, but without pictures, which take longer than all else."""
     nbrnn.report.sweep_report.figures = nbrnn.report.run_report.figures = lambda of: ()
+    nbrnn.runs.run.draw_loss = nbrnn.sweeps.sweep.draw_loss = lambda folder: None
     program(pipe, arguments, folder, streams)
 
 
@@ -216,7 +219,8 @@ def program_on_beginnings(pipe, arguments, folder):
     """Run the program as `program` does, on the first 30,000 characters of each text with a name."""
     whole = nbrnn.corpus.read_named
     nbrnn.corpus.read_named = lambda name: whole(name).decode()[:30_000].encode()
-    program_without_figures(pipe, arguments, folder)
+    nbrnn.analysis.generated_texts.LENGTH = 500
+    program_without_pictures(pipe, arguments, folder)
 
 
 def program_with_checkpoints(pipe, arguments, folder):

@@ -37,6 +37,7 @@ def pytest_addoption(parser):
 def pytest_configure():
     """Have a home folder of our own, and write into memory, which is faster, where there is enough."""
     read_guard.own_home()
+    os.environ.pop("COLUMNS", None)  # pytest-xdist's
     shared = Path("/dev/shm")
     if shared.is_dir() and shutil.disk_usage(shared).free > 2**32:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(shared))

@@ -56,8 +56,8 @@ MEASURES = (
     SCORE,
     field("score_final", "score of the last model from h = 0", PER_CHARACTER),
     Measure("epoch_mean_loss_last", "mean loss of the last epoch", PER_WINDOW, last_epoch, rank=3),
-    field("validation_best", "held-out loss of the best model", PER_CHARACTER, rank=4),
-    field("validation_final", "held-out loss of the last model", PER_CHARACTER, rank=5),
+    field("validation_best", "validation loss of the best model", PER_CHARACTER, rank=4),
+    field("validation_final", "validation loss of the last model", PER_CHARACTER, rank=5),
     field("seconds", "seconds of training"),
     field("updates_per_second", "updates per second"),
 )
@@ -73,7 +73,7 @@ COMPARED = sorted((measure for measure in MEASURES if measure.rank), key=lambda 
 def compared(summaries: Iterable[Summary], reveal_test: bool = False) -> list[Measure]:
     """Return the measures by which these runs are compared, the one that ranks them first.
 
-    It is the held-out loss where all finished runs have one, and the score from h = 0 where models were
+    It is the validation loss where all finished runs have one, and the score from h = 0 where models were
     imported, which have no other. The test loss, if it is revealed, comes last: it ranks nothing.
     """
     summaries = list(summaries)

@@ -27,7 +27,7 @@ class RunRecord:
     """The content of a run's folder, read and checked.
 
     `updates` (n,) and `smooth_losses` (n,) are its loss curve, `looks` (k,) and `held_out_losses` (k,)
-    that of its held-out loss, empty without; `samples` are its first, middle and last sample by update.
+    that of its validation loss, empty without; `samples` are its first, middle and last by update.
     """
 
     folder: RunFolder

@@ -1,4 +1,4 @@
-"""What does the user type and see?
+"""The command line: it parses, calls and prints.
 
 `main` is the program. Each other module holds one command or a group of them, which parse, call and
 print. `options` has what several commands take, made from the settings of RunConfig; `console` prints

@@ -1,4 +1,4 @@
-"""What does the user type to see the known corpora?"""
+"""The command `corpora`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does `nbrnn sweep --dry-run` print?"""
+"""The list of runs and the estimate of `nbrnn sweep --dry-run`."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def score(
     ],
     checkpoint: Which = "best",
     state: Annotated[
-        Literal["kept", "zero"], typer.Option(help="State to start from: the one kept, or h = 0.")
+        Literal["kept", "zero"],
+        typer.Option(help="Start from the stored state (kept) or h = 0 (zero)."),
     ] = "zero",
     encoding: Encoding = None,
     replace_unknown: Replacement = None,

@@ -44,7 +44,7 @@ def sample(
     checkpoint: Which = "best",
     state: Annotated[
         Literal["kept", "zero"] | None,
-        typer.Option(help="State to start from: the one kept, or h = 0.  [default: kept]"),
+        typer.Option(help="Start from the stored state (kept) or h = 0 (zero).  [default: kept]"),
     ] = None,
     replace_unknown: Replacement = None,
     interactive: Annotated[

@@ -178,7 +178,7 @@ def zero_state_warning(summary: Summary) -> str:
     best, unigram = formatted(summary.score_best), formatted(summary.score_unigram)
     return (
         f"warning: from h = 0 the best model has a loss of {best} nats per character, a unigram model "
-        f"{unigram}: it needs the state that was kept, from which nbrnn sample starts by default"
+        f"{unigram}: it needs the stored state, from which nbrnn sample starts by default"
     )
 
 

@@ -37,7 +37,7 @@ BANDS = (
 EPOCHS = f"The mean training loss of each epoch. {BANDS}"
 CAPTIONS = {
     "loss": f"The smooth loss against updates. {BANDS}",
-    "held_out": f"The held-out loss against updates. {BANDS}",
+    "held_out": f"The validation loss against updates. {BANDS}",
     "best": "The {best} of every run, a dot each, below the mean of its configuration with the 95 % "
     "confidence interval of that mean.",
     "tries": "The expected {best} of the best of several runs, with 95 % confidence bands, for the "
@@ -73,7 +73,7 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
     elif smooth:
         yield "loss", curves(smooth, "updates", label)
     if held_out := curves_of(results, lambda r: (r.looks, r.held_out_losses)):
-        yield "held_out", curves(held_out, "updates", f"held-out loss ({PER_CHARACTER})")
+        yield "held_out", curves(held_out, "updates", f"validation loss ({PER_CHARACTER})")
     if results.findings.names:
         yield from figures_of_best(results, colours)
     seconds = seconds_per_update(results)

@@ -1,4 +1,4 @@
-"""How does one experiment proceed?
+"""One experiment, from its settings to a folder of files.
 
 `run` takes a RunConfig, a Corpus and a folder, and decides whether there is anything to do. `run_loop`
 does it: it advances a `training_state` chunk by chunk, through the windows of `window_order` and by the

@@ -24,8 +24,8 @@ def score(
     codes (N,) int32 are the text in the model's alphabet; each predicts all its characters but the
     first. The baselines are uniform (1/K) and, where `ngrams` are the counts of the training text and
     not empty, unigram (by the character's share) and bigram (with add-one smoothing). The model reads
-    the text once, from h_0 = 0 or from the state that was kept with it.
-    Raises CorpusError for a text of fewer than two characters, StoreError if no state was kept.
+    the text once, from h_0 = 0 or from the state that is stored with it.
+    Raises CorpusError for a text of fewer than two characters, StoreError if no state is stored.
     """
     if codes.size < 2:
         raise CorpusError("a text to score needs at least two characters")

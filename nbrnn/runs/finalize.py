@@ -48,7 +48,7 @@ def summarize(training: Training, seconds: float, status: Status) -> Summary:
         reason = f"update {at}: loss or weights not finite, or too large to mean anything"
         summary = structs.replace(summary, diverged_at=at, reason=reason)
     elif status == "finished" and training.update < training.updates:
-        losses_without = f"{config.patience} held-out losses without a better one"
+        losses_without = f"{config.patience} validation losses without a better one"
         summary = structs.replace(summary, reason=f"ended early after {losses_without}")
     return with_best(summary, config, carry.best_smooth, carry.best_update)
 

@@ -61,7 +61,7 @@ class Model:
     ) -> str:
         """Return a sample of `length` characters after `prime`; the same for the same seed.
 
-        It continues from the state that was kept with the model, or, with the state `zero`, from h_0 =
+        It continues from the state that is stored with the model, or, with the state `zero`, from h_0 =
         0.
         """
         return sample(

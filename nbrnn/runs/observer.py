@@ -20,7 +20,7 @@ class Progress:
 
 
 class Observer:
-    """Is called while a run proceeds; this one does nothing."""
+    """The interface through which a run reports its progress; does nothing."""
 
     def started(self, update: int, updates: int) -> None:
         """Learn that the run starts, or resumes after `update` updates."""

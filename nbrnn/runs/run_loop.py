@@ -184,7 +184,7 @@ class RunLoop:
         return seconds
 
     def updates_to_next_event(self) -> int:
-        """Return how many updates are left to the next sample, held-out loss, epoch's or run's end."""
+        """Return how many updates are left to the next sample, validation loss, epoch's or run's end."""
         training = self.training
         events = [self.config.sample_every, training.validate_every, training.updates_per_epoch]
         to_event = [every - training.update % every for every in events if every]

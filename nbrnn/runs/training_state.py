@@ -69,7 +69,7 @@ class Training:
         self.epoch_loss_sum = 0.0
         self.epoch_mean_loss: list[float] = []
         self.diverged = False
-        self.held_out_diverged = False  # the held-out loss; the parameters may be finite
+        self.held_out_diverged = False  # the validation loss; the parameters may be finite
         self.best_without_state = -1  # the update of a best model whose state is not known
 
     def restore(self, last: Checkpoint, best: Checkpoint) -> None:
@@ -134,7 +134,7 @@ class Training:
         ]
 
     def is_validation_due(self) -> bool:
-        """Return whether the held-out loss is to be evaluated after this update."""
+        """Return whether the validation loss is to be evaluated after this update."""
         return bool(self.validation and self.update and self.update % self.validate_every == 0)
 
     @property
@@ -143,7 +143,7 @@ class Training:
         return self.config.updates_per_look(len(self.corpus))
 
     def validate(self) -> ValidationRow | None:
-        """Evaluate the held-out loss: the model with the lowest is the best.
+        """Evaluate the validation loss: the model with the lowest is the best.
 
         Returns None, and keeps nothing, where the loss is not finite or as large as what the kernel
         calls diverged.
@@ -161,7 +161,7 @@ class Training:
         return ValidationRow(self.update, self.update // self.updates_per_epoch, loss)
 
     def held_out_loss(self) -> float | None:
-        """Return the held-out loss of the model as it is now, without evaluating it twice."""
+        """Return the validation loss of the model as it is now, without evaluating it twice."""
         if self.validation is None:
             return None
         if self.validation.update == self.update > 0:
@@ -203,7 +203,7 @@ class Training:
         )
 
     def is_finite(self) -> bool:
-        """Return whether parameters, the optimizer's memory and the held-out loss are finite."""
+        """Return whether parameters, the optimizer's memory and the validation loss are finite."""
         trained = self.buffers.theta.flat, *self.buffers.memory
         return not self.held_out_diverged and all(bool(np.isfinite(flat).all()) for flat in trained)
 

@@ -1,4 +1,4 @@
-"""What do runs and sweeps leave on disk, and how is it read without trust?
+"""What runs and sweeps leave on disk, written atomically and read without trust.
 
 `run_folder` is the folder of a run, `sweep_folder` that of a sweep; what needs runs goes through these.
 Below them: `schemas` types the JSON files, `append_logs` the files that grow, `checkpoint` one moment of

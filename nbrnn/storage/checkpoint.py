@@ -236,11 +236,11 @@ def check_characters(alphabet: str, *characters: str | None) -> None:
 def initial_state(model: Checkpoint, state: State) -> Array:
     """Return the state (m,) to start a model from, for B > 1 that of the first window.
 
-    Raises StoreError if none was kept with the model.
+    Raises StoreError if none is stored with the model.
     """
     if state == "zero":
         return np.zeros_like(model.theta["b"])
     if model.h_prev is None:
-        raise StoreError("no state was kept with this model: --state zero starts it from h = 0")
+        raise StoreError("no state was stored with this model: --state zero starts it from h = 0")
     first: Array = model.h_prev.reshape(-1, model.config.hidden)[0]
     return first

@@ -111,7 +111,7 @@ class MetricsRow(NamedTuple):
 
 
 class ValidationRow(NamedTuple):
-    """A row of `validation.csv`: the held-out loss after an update, in nats per character."""
+    """A row of `validation.csv`: the validation loss after an update, in nats per character."""
 
     update: int
     epoch: int

@@ -1,4 +1,4 @@
-"""Many runs: which, in parallel, on which backend, and which are done already?
+"""Many runs, in parallel on several backends.
 
 `grid` makes runs of lists of values, `planning` finds those that are done, `successive_halving` drops
 the worse ones. `sweep` lets joblib's threads each wait for one run: in that thread, in a process

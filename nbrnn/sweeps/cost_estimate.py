@@ -1,4 +1,4 @@
-"""How long does a sweep take, and how much disk space does it need?"""
+"""Estimate the time and the disk space of a sweep."""
 
 from __future__ import annotations
 

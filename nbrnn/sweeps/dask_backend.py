@@ -1,4 +1,4 @@
-"""How does a run proceed on a dask cluster, whose workers share no files with this machine?"""
+"""Run jobs on a dask cluster, whose workers share no files with this machine."""
 
 from __future__ import annotations
 
@@ -167,7 +167,8 @@ class DaskBackend:
 
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Start what the client does, without waiting for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.client.loop.asyncio_loop)
+        loop: Any = self.client.loop
+        return asyncio.run_coroutine_threadsafe(coroutine, loop.asyncio_loop)
 
     def stop_workers(self) -> None:
         """Ask all workers, once, to return the runs of this sweep."""

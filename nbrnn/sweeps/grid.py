@@ -1,4 +1,4 @@
-"""Which runs do lists of values describe?"""
+"""The runs that lists of values describe."""
 
 from __future__ import annotations
 

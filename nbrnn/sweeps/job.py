@@ -1,4 +1,4 @@
-"""How is one run of a sweep carried out, on any backend, and what is recorded if it fails?"""
+"""Carry out one run of a sweep, on any backend, and record why it failed."""
 
 from __future__ import annotations
 

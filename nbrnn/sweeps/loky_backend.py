@@ -1,4 +1,4 @@
-"""How does a run have a process of its own, whose death costs no other run?"""
+"""Run jobs in processes, whose death costs no other run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runs does a sweep have, and which of them are done?"""
+"""The runs of a sweep, and those of them that are done."""
 
 from __future__ import annotations
 

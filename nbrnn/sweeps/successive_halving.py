@@ -1,4 +1,4 @@
-"""Which configurations continue, after what part of their length?
+"""Successive halving: the configurations that continue after a part of their length.
 
 Successive halving: Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter
 optimization, AISTATS 2016.

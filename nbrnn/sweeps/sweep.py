@@ -1,4 +1,4 @@
-"""Which runs are trained, in parallel, on any backend, and what comes out of them?"""
+"""Train the runs of a sweep in parallel, on any backend."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MAX_JOBS = 256
 
 
 class SweepObserver:
-    """Is told of a sweep's events, from several threads; this one ignores them."""
+    """The interface through which a sweep reports its events, from several threads; ignores them."""
 
     def planned(self, outcome: Outcome) -> None:
         """The sweep starts; the outcome has the runs that were done before."""

@@ -231,7 +231,7 @@ def test_what_is_damaged_or_unfinished_is_shown_as_such(corpus, tmp_path):
     (first.folder / "summary.json").write_text("{}")
     (second.folder / "summary.json").unlink()
     results = read([tmp_path])
-    assert sorted(results.runs["status"]) == ["finished", "running"]
+    assert sorted(results.runs["status"]) == ["finished", "interrupted"]
     assert [str(first.folder / "summary.json") in problem for problem in results.unreadable] == [True]
     row = results.configurations.iloc[0]
     assert (row["n"], row["failures"], row["unfinished"]) == (1, 0, 1)

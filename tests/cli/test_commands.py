@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from harness import one_line_error
+from harness import made_up_text, one_line_error
 from msgspec import structs
 
+from nbrnn.analysis.run_records import read_record
 from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
@@ -28,10 +29,12 @@ def test_a_model_of_a_run_in_progress_says_so(nbrnn, run_folder, text_file, tmp_
     folder = RunFolder(shutil.copytree(run_folder, tmp_path / "run"))
     finished = nbrnn("sample", "run", "--length", "50")
     folder.write_summary(structs.replace(folder.read_summary(), status="running"))
-    update = folder.read_checkpoint("best").update
-    done = nbrnn("sample", "run", "--length", "50")
-    assert done.stderr == f"run is running: its best model so far is of update {update:,}\n"
+    so_far = f"its best model so far is of update {folder.read_checkpoint('best').update:,}\n"
+    with folder.locked():
+        done = nbrnn("sample", "run", "--length", "50")
+    assert done.stderr == f"run is running: {so_far}"
     assert done.stdout == finished.stdout
+    assert nbrnn("sample", "run", "--length", "50").stderr == f"run is interrupted: {so_far}"
     assert (
         "its last model so far is of update 1,000"
         in nbrnn("score", "run", text_file, "--checkpoint", "last").stderr
@@ -64,6 +67,23 @@ def test_show(nbrnn, run_folder):
     assert "last.safetensors" in shown
 
 
+def test_a_run_too_short_for_samples_shows_one_of_its_best_model(nbrnn, text_file, tmp_path):
+    nbrnn("train", text_file, "--hidden", "5", "--updates", "300", "--out", "run", "-q")
+    text = (tmp_path / "run" / "best.txt").read_text()
+    assert f"sample of the best model:\n\n{text}\n" in nbrnn("show", "run").stdout
+    record = read_record(RunFolder("run"))
+    assert record.samples[record.summary.best_update] == text[: record.config.sample_length]
+
+
+def test_comparing_other_texts_or_lengths_is_said(nbrnn, run_folder, tmp_path):
+    assert "not comparable" not in nbrnn("compare", run_folder).stdout
+    (tmp_path / "text").write_text(made_up_text(300, seed=1))
+    nbrnn("train", "text", "--hidden", "5", "--updates", "3", "--out", "run", "-q")
+    shown = nbrnn("compare", run_folder, "run").stdout
+    for what in ("texts", "lengths"):
+        assert f"\nRuns with 2 different {what}: their losses are not comparable.\n" in shown
+
+
 def test_gradcheck(nbrnn, text_file):
     done = nbrnn("gradcheck", text_file, "--hidden", "3,5", "--seq-length", "10", "--json")
     document = json.loads(done.stdout)
@@ -75,10 +95,13 @@ def test_gradcheck(nbrnn, text_file):
     assert all(len(line) <= 80 for line in strict.stdout.splitlines())
 
 
-def test_corpora(nbrnn, tmp_path):
+def test_corpora(nbrnn, monkeypatch):
     rows = json.loads(nbrnn("corpora", "--json").stdout)
     assert [row["name"] for row in rows] == ["shakespeare", "brontes", "federalist"]
     assert [row["updates_per_epoch"] for row in rows] == [44615, 27889, 47346]
+    monkeypatch.setenv("COLUMNS", "60")
+    assert max(map(len, nbrnn("corpora").stdout.splitlines())) <= 60
+    monkeypatch.delenv("COLUMNS")
     shown = nbrnn("corpora").stdout
     assert "44,615" in shown
     assert "William Shakespeare" in shown
@@ -92,6 +115,7 @@ def test_help_and_version(nbrnn, monkeypatch):
     commands = nbrnn("--help").stdout.partition("Commands:")[2]
     assert "..." not in commands
     assert len(commands.splitlines()) == 17  # each in one line, and the page of the documentation
+    assert "\n  FOLDER...  Folders of sweeps or runs." in nbrnn("report", "--help").stdout
     assert nbrnn("train", "--help").stdout.endswith("More: docs/reference/settings.md\n")
     assert re.fullmatch(r"nbrnn \d+\.\d+\.\d+\n", nbrnn("--version").stdout)
 

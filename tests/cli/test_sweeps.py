@@ -93,7 +93,8 @@ def test_failures_are_exit_code_1_with_a_line_that_names_them(nbrnn, text_file):
     assert last.startswith("nbrnn: 2 of 4 runs did not finish: made_up-m5-eta1e+30")
     assert "diverged: update" in last
     done = nbrnn("sweep", text_file, "--eta", "0.1,1e30", *FAST, "--name", "s", code=1)
-    assert "results/s: 2 of 4 runs finished, 2 diverged" in done.stdout
+    assert done.stdout.startswith("results/s: 2 of 4 runs finished, 2 diverged\n")
+    assert done.stdout.count("runs finished") == 1
     assert "report: results/s/report/index.html\n" in done.stderr
     assert "Writing the report." in done.stderr.splitlines()
     assert "eta 1e+30: diverged with both seeds" in done.stdout

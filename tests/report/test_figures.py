@@ -91,7 +91,7 @@ def test_the_best_of_several_runs_is_drawn_where_there_are_enough():
 
 @pytest.mark.parametrize("kind", ["heat", "tries"])
 def test_long_labels_fit_their_picture(kind):
-    label = "held-out loss of the best model (nats per character)"
+    label = "validation loss of the best model (nats per character)"
     if kind == "heat":
         figure = heat_figure(np.eye(2), {"eta": [0.1, 0.2], "sigma": [1, 2]}, label)
         text = figure.axes[1].yaxis.label

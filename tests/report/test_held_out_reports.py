@@ -63,7 +63,7 @@ def test_not_all_have_one(folder, corpus, tmp_path):
     for row in rows.itertuples():
         lacks = row.a if row.n_a == 0 else row.b
         assert row.sentence == (
-            f"{row.a} and {row.b} cannot be compared: {lacks} has no held-out loss of the best model."
+            f"{row.a} and {row.b} cannot be compared: {lacks} has no validation loss of the best model."
         )
     alone = read([without])
     assert not [column for column in alone.configurations if column.startswith("validation")]
@@ -72,7 +72,7 @@ def test_not_all_have_one(folder, corpus, tmp_path):
 def test_its_curves_are_drawn(folder, results):
     drawn = dict(figures(results))
     axes = drawn["held_out"].axes[0]
-    assert axes.get_ylabel() == "held-out loss (nats per character)"
+    assert axes.get_ylabel() == "validation loss (nats per character)"
     for line in axes.lines:
         if line.get_label() in set(results.runs["setting"]):
             records = [
@@ -83,7 +83,7 @@ def test_its_curves_are_drawn(folder, results):
             assert line.get_xdata().tolist() == [100, 200, 300]
             expected = np.mean([record.held_out_losses for record in records], axis=0)
             assert np.allclose(line.get_ydata(), expected)
-    assert drawn["best"].axes[0].get_xlabel() == "held-out loss of the best model (nats per character)"
+    assert drawn["best"].axes[0].get_xlabel() == "validation loss of the best model (nats per character)"
 
 
 def test_the_picture_of_a_run_has_both_curves_and_the_baselines(folder):

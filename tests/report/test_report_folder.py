@@ -23,6 +23,14 @@ def run(tmp_path):
     return copy_old("run", tmp_path / "run")
 
 
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """Return the folder of a run with a report."""
+    run = copy_old("run", tmp_path_factory.mktemp("reported") / "run")
+    report([run])
+    return run
+
+
 @pytest.fixture
 def outside(tmp_path):
     folder = tmp_path / "outside"
@@ -90,8 +98,8 @@ def test_the_folder_of_a_report(kind, nbrnn, run, outside):
     "name", ["index.html", "runs.csv", "settings.md", "heat.png", "gradcheck.json", LOCK]
 )
 @hostile_files.BY_KIND
-def test_a_file_of_a_report(kind, name, nbrnn, run, outside):
-    report([run])
+def test_a_file_of_a_report(kind, name, nbrnn, reported, tmp_path, outside):
+    run = shutil.copytree(reported, tmp_path / "run")
     hostile_files.KINDS[kind](run / "report" / name, outside)
     before = hostile_files.everything_in(outside)
     done = nbrnn("report", run, "-q", code=(0, 1, 2))

@@ -84,7 +84,7 @@ def test_the_pages_of_results_find_their_table(folder, written):
     lines = table(folder / "report", "Smooth loss of the best model").splitlines()
     assert len(lines) == 2 + len(written.document()["settings"])
     with pytest.raises(ValueError, match="no table"):
-        table(folder / "report", "Held-out loss of the best model")
+        table(folder / "report", "Validation loss of the best model")
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_one_run_and_three_swept_settings(corpus, run_folder, tmp_path):
 @pytest.mark.slow
 def test_several_reports_into_one_folder_at_once(folder, tmp_path, fork):
     command = ["report", folder, "--out", tmp_path / "r", "-q"]
-    three = [fork(child_processes.program_without_figures, command, tmp_path) for _ in range(3)]
+    three = [fork(child_processes.program_without_pictures, command, tmp_path) for _ in range(3)]
     assert [child.wait() for child in three] == [0, 0, 0]
 
 
@@ -334,7 +334,7 @@ def test_report_and_compare(nbrnn, folder, tmp_path):
     line = one_line_error(nbrnn("report", folder, "--out", alike[0], code=2))
     assert "give another --out" in line
     for command in ("report", "compare"):
-        assert "neither" in one_line_error(nbrnn(command, tmp_path, code=2))
+        assert "not the folder of a run or a sweep" in one_line_error(nbrnn(command, tmp_path, code=2))
 
 
 @pytest.mark.slow
@@ -356,5 +356,5 @@ def test_watch_ends_with_the_sweep(nbrnn, text_file, tmp_path, fork, monkeypatch
     assert done.stderr.splitlines() == [f"renewed: {page.relative_to(tmp_path)}"]
     assert "index.html" in done.stdout
     assert 'http-equiv="refresh"' not in page.read_text()
-    assert {run.read_summary().status for run in SweepFolder(tmp_path / "s").runs()} == {"running"}
+    assert {run.read_summary().status for run in SweepFolder(tmp_path / "s").runs()} == {"interrupted"}
     assert RunFolder(tmp_path / "s" / "report").is_run() is False

@@ -159,7 +159,7 @@ def test_patience_ends_a_run(text, tmp_path):
         looks = 1 + since_best(losses).index(patience)
         assert looks < 100
         assert (summary.status, summary.updates) == ("finished", 10 * looks)
-        assert summary.reason == f"ended early after {patience} held-out losses without a better one"
+        assert summary.reason == f"ended early after {patience} validation losses without a better one"
         found = RunFolder(tmp_path / str(patience)).read_validation().loss.tolist()
         assert found == losses[:looks]
         assert summary.best_update == 10 * (1 + int(np.argmin(found)))
@@ -187,7 +187,7 @@ def test_a_run_that_ended_early_is_done_and_no_longer_with_more_updates(text, tm
 @pytest.mark.parametrize(
     "settings",
     [
-        {"eta": 1e30},  # its first held-out loss is a number without meaning
+        {"eta": 1e30},  # its first validation loss is a number without meaning
         {"eta": 3.3e38, "clip": 0.9, "dtype": "float32"},  # finite weights, whose logits are not
         {"eta": 1e30, "validate_every": 50},
     ],

@@ -127,5 +127,8 @@ def test_a_lock_dies_with_its_process(corpus, text_file, tmp_path, fork):
     config = RunConfig(updates=10**7, **SMALL)
     with pytest.raises(StoreError, match="another process"):
         run(config, corpus, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    assert folder.read_summary().status == "running"
     child.kill()
-    run(config, corpus, tmp_path / "run", stop=lambda: True)
+    assert folder.read_summary().status == "interrupted"
+    run(config, corpus, folder.path, stop=lambda: True)

@@ -228,6 +228,22 @@ def test_runs_resume_where_another_backend_left_them_and_come_back_when_interrup
 
 
 @pytest.mark.slow
+def test_an_interrupted_sweep_does_not_wait_for_a_worker_that_is_silent(
+    corpus, tmp_path, machines, monkeypatch
+):
+    async def never(*arguments, **options):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(distributed.Client, "_run", never)
+    monkeypatch.setattr(distributed.Client, "_gather", never)
+    monkeypatch.setattr("nbrnn.sweeps.dask_backend.STOP_SECONDS", 0.1)
+    events, folder = Events(), SweepFolder(tmp_path)
+    options = {"scheduler": machines.scheduler, "observer": events}
+    sweep(grid(LISTS), corpus, folder, **options, stop=lambda: bool(events.starts))
+    assert {run.read_summary().status for run in folder.runs()} <= {"interrupted"}
+
+
+@pytest.mark.slow
 def test_workers_leave_the_runs_of_a_sweep_that_was_killed(text_file, machines, start):
     machines.gate.unlink()
     left = set(machines.runs())  # by a worker that was killed before
