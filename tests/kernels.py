@@ -6,11 +6,11 @@ Done once, in two processes, before several processes of pytest would each do it
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from nbrnn.network import kernel_cache, optimizers, rnn, training_kernels
+from nbrnn.network import kernel_cache, optimizers, readout, sampling_kernels
 from nbrnn.network.optimizers import OPTIMIZERS
 from nbrnn.network.simd import exp_tanh, matmul
 
-# Precision, one window or several, optimizers: float64 is what is compared with slow programs.
+# Precision, one window or a batch, optimizers: float64 is what is compared with slow programs.
 # What the kernels of a group call is the same, and compiled once; the longest group comes first.
 GROUPS = [
     ("float64", True, list(OPTIMIZERS)),
@@ -18,11 +18,10 @@ GROUPS = [
     ("float32", True, ["adam"]),
     ("float32", False, ["adagrad", "adam", "sgd"]),
 ]
-OF_SEVERAL = ("train_windows", "windows_gradient")  # the kernels that are others for several windows
 # What tests call that Python otherwise does not.
 PARTS = [
-    *(exp_tanh.exp, exp_tanh.tanh, training_kernels.draw, optimizers.update_parameters),
-    rnn.softmax_loss,
+    *(exp_tanh.exp, exp_tanh.tanh, sampling_kernels.draw, optimizers.update_parameters),
+    readout.softmax_loss,
     *(matmul.matmul, matmul.add_matmul, matmul.add_matvecs, matmul.add_vecmat),
     *(matmul.add_outer_products, matmul.transpose),
 ]
@@ -37,12 +36,13 @@ def keep_parts():
 
 def keep(group):
     """Compile the kernels of a group."""
-    dtype, several, optimizers = group
+    dtype, batch, optimizers = group
     keep_parts()
     with kernel_cache.no_collections():
         for optimizer in optimizers:
-            for kernel in OF_SEVERAL if several else kernel_cache.ENTRY_POINTS:
-                kernel_cache.call(kernel, dtype, optimizer, several)
+            for kernel in kernel_cache.ENTRY_POINTS:
+                if ("batch" in kernel) == batch:
+                    kernel_cache.call(kernel, dtype, optimizer, "vanilla", 1)
 
 
 if __name__ == "__main__":
