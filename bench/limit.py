@@ -16,10 +16,20 @@ import numpy as np
 
 from bench.c_loop import build
 from bench.problem import Problem
-from nbrnn.network import rnn, training_kernels
-from nbrnn.network.layout import Carry, History, Layout, Plan, zeros
+from nbrnn.network import training_kernels
+from nbrnn.network.buffers import Carry, History, Plan, training_buffers
+from nbrnn.network.layout import Layout, zeros
 from nbrnn.network.optimizers import AdaGrad, update_parameters
+from nbrnn.network.propagation import (
+    character_gradients,
+    read_character,
+    recurrent_gradients,
+    step,
+    step_back,
+)
+from nbrnn.network.readout import add_up_rows, logits, softmax_loss
 from nbrnn.network.simd.jit import jit
+from nbrnn.network.simd.matmul import matmul
 from nbrnn.network.simd.registers import VECTOR_BYTES
 
 TURNS = 15
@@ -91,32 +101,41 @@ def peaks(layout: Layout, touched: int) -> dict[str, Peak]:
 
 
 @jit
-def repeat_forward(n, theta, x, h):
+def repeat_forward(n, layer, work, x):
     """The recurrence forward, n times."""
     for _ in range(n):
-        rnn.forward_states(theta, x, h)
+        for t in range(x.size):
+            read_character(layer, work, x[t], t)
+            step(layer, work, t)
 
 
 @jit
 def repeat_logits(n, theta, y, h, p, losses, scale):
     """The logits, their softmax and the loss, n times."""
     for _ in range(n):
-        rnn.logits(theta, h, p)
-        rnn.softmax_loss(p, y, losses, scale)
+        logits(theta, h, 1, p)
+        softmax_loss(p, y, losses, scale)
 
 
 @jit
-def repeat_backward(n, theta, h, do, da):
+def repeat_backward(n, theta, layer, work, do):
     """The gradient along the recurrence, n times."""
+    K = theta.c.size
     for _ in range(n):
-        rnn.backward_states(theta, h, do, da)
+        matmul(work.dh, do[:, :K], theta.V)
+        for t in range(do.shape[0] - 1, -1, -1):
+            step_back(layer, work, t)
 
 
 @jit
-def repeat_gradients(n, gradient, x, h, do, da):
+def repeat_gradients(n, gradient, layer, work, of_layer, do, x):
     """The gradients of all weights, n times."""
+    K = gradient.c.size
     for _ in range(n):
-        rnn.weight_gradients(gradient, x, h, do, da)
+        matmul(gradient.V, do[:, :K].T, work.s[0, 1:])
+        add_up_rows(gradient.c, do)
+        recurrent_gradients(layer, work, of_layer)
+        character_gradients(of_layer, work, gradient.rows, x)
 
 
 @jit
@@ -131,27 +150,29 @@ def measure(problem: Problem) -> dict[str, Any]:
     layout = Layout(problem.m, problem.K, np.dtype(problem.dtype))
     m, M, K, T, size = problem.m, layout.M, problem.K, problem.T, layout.dtype.itemsize
     real = layout.dtype.type
-    buffers = layout.buffers(layout.pack(problem.theta), T, memory=1)
+    buffers = training_buffers(layout, layout.pack(problem.theta), T, memory=1)
     theta, memory, gradient, work = buffers.theta, buffers.memory, buffers.gradient, buffers.work
     codes = problem.codes
     x, y = codes[:T], codes[1 : T + 1]
     gradient.rows[:] = x
-    dense = theta.flat.size - theta.U.size + np.unique(x).size * M
+    layer, own, of_layer = theta.layers[0], work.layers[0], gradient.layers[0]
+    h, p = own.s[0], work.p
+    dense = theta.flat.size - layer.U.size + np.unique(x).size * M
     optimizer = AdaGrad(real(problem.eta), real(problem.epsilon))
     clip, scale = real(problem.clip), real(problem.scale)
     n = 20
-    starts, fresh = np.arange(n)[:, None] * T, np.arange(n)[:, None] == 0
-    plan = Plan(starts, fresh, np.full(n, problem.eta, layout.dtype))
+    starts, reset = np.arange(n)[:, None] * T, np.arange(n)[:, None] == 0
+    plan = Plan(starts, reset, np.full(n, problem.eta, layout.dtype))
     history = History.empty(n)
     exp_flops, tanh_flops = EXP_FLOPS[problem.dtype], TANH_FLOPS[problem.dtype]
     phases = {
-        "forward recurrence": lambda: repeat_forward(n, theta, x, work.h),
-        "logits and softmax": lambda: repeat_logits(n, theta, y, work.h, work.p, work.losses, scale),
-        "backward recurrence": lambda: repeat_backward(n, theta, work.h, work.p, work.da),
-        "weight gradients": lambda: repeat_gradients(n, gradient, x, work.h, work.p, work.da),
+        "forward recurrence": lambda: repeat_forward(n, layer, own, x),
+        "logits and softmax": lambda: repeat_logits(n, theta, y, h, p, work.losses, scale),
+        "backward recurrence": lambda: repeat_backward(n, theta, layer, own, p),
+        "weight gradients": lambda: repeat_gradients(n, gradient, layer, own, of_layer, p, x),
         "AdaGrad": lambda: repeat_update(n, optimizer, clip, theta, memory, gradient, work.touched),
     }
-    trained = layout.buffers(layout.pack(problem.theta), T, memory=1)
+    trained = training_buffers(layout, layout.pack(problem.theta), T, memory=1)
     whole = {
         WHOLE: lambda: training_kernels.train(
             trained, optimizer, clip, scale, codes, plan, Carry(), history

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nbrnn.network import training_kernels
+from nbrnn.network.buffers import set_states_before, window_work
 from nbrnn.network.layout import Layout
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.typing import Array
@@ -63,12 +64,12 @@ def along(model: Checkpoint, codes: Array) -> tuple[float, float]:
 def gradients_of(model: Checkpoint, codes: Array) -> Array:
     """Return the gradient of each window, flat."""
     T, layout = model.config.seq_length, Layout(model.config.hidden, len(model.alphabet), np.dtype("d"))
-    theta, gradient, work = layout.pack(model.theta), layout.gradient(T), layout.work(T)
-    if model.h_prev is not None:
-        work.h[0, : layout.m] = model.h_prev
+    theta, gradient, work = layout.pack(model.theta), layout.gradient(T), window_work(layout, T)
+    if model.states:
+        set_states_before(work, layout.pack_states(model.states))
     found = []
     for start in range(0, codes.size - T, T):
         training_kernels.loss_gradient(theta, gradient, work, codes, np.array([start]), 1.0)
         found.append(gradient.flat.copy())
-        work.h[0] = work.h[-1]
+        work.layers[0].s[:, 0] = work.layers[0].s[:, -1]
     return np.array(found)

@@ -49,10 +49,11 @@ KINDS = {
     },
 }  # fmt: skip
 
-kernel_cache.ready_to_train("float32", "adagrad", several=False)
-kernel_cache.ready_to_train("float64", "adam", several=True)
-kernel_cache.ready_to_train("float64", "rmsprop", several=False)
-kernel_cache.ready("evaluate", "float64")
+kernel_cache.ready("train_window", "float32", "adagrad")
+kernel_cache.ready("train_batch", "float64", "adam")
+kernel_cache.ready("train_window", "float64", "rmsprop")
+for kernel, precision in (("sample", "float32"), ("sample", "float64"), ("evaluate", "float64")):
+    kernel_cache.ready(kernel, precision)
 
 
 class Steps:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from network.bit_digests import digests
 
-from nbrnn.network import kernel_cache, optimizers, rnn, training_kernels
+from nbrnn.network import kernel_cache, optimizers, readout, sampling_kernels, training_kernels
 from nbrnn.network.optimizers import OPTIMIZERS
 from nbrnn.network.simd import exp_tanh, matmul
 
-# Precision, one window or several, optimizers: float64 is what is compared with slow programs.
+# Precision, one window or a batch, optimizers: float64 is what is compared with slow programs.
 # What the kernels of a group call is the same, and compiled once; the longest group comes first.
 GROUPS = [
     ("float64", True, list(OPTIMIZERS)),
@@ -24,11 +24,10 @@ GROUPS = [
     ("float32", True, ["adam"]),
     ("float32", False, list(OPTIMIZERS)),
 ]
-OF_SEVERAL = ("train_windows", "windows_gradient")  # the kernels that are others for several windows
 # What tests call that Python otherwise does not.
 PARTS = [
-    *(exp_tanh.exp, exp_tanh.tanh, training_kernels.draw, optimizers.update_parameters),
-    rnn.softmax_loss,
+    *(exp_tanh.exp, exp_tanh.tanh, sampling_kernels.draw, optimizers.update_parameters),
+    readout.softmax_loss,
     *(matmul.matmul, matmul.add_matmul, matmul.add_matvecs, matmul.add_vecmat),
     *(matmul.add_outer_products, matmul.transpose),
 ]
@@ -45,7 +44,7 @@ def digests_file(group):
     """Return the file with what the process computed that compiled a group, of these sources."""
     dtype, several, names = group
     key = repr((kernel_cache.SOURCES, kernel_cache.VERSIONS, names)).encode()
-    folder = kernel_cache.KernelCache(training_kernels.train_windows.py_func).cache_path
+    folder = kernel_cache.KernelCache(training_kernels.train_window.py_func).cache_path
     kind = f"{dtype}-{'several' if several else 'one'}-{hashlib.sha256(key).hexdigest()[:20]}"
     return Path(folder) / f"test-digests-{kind}.json"
 
@@ -55,9 +54,10 @@ def keep(group):
     dtype, several, names = group
     keep_parts()
     with kernel_cache.no_collections():
-        for kernel in OF_SEVERAL if several else kernel_cache.ENTRY_POINTS:
-            for optimizer in names if kernel == "train_windows" else names[:1]:
-                kernel_cache.call(kernel, dtype, optimizer, several)
+        for kernel in kernel_cache.ENTRY_POINTS:
+            if ("batch" in kernel) == several:
+                for optimizer in names if "train" in kernel else names[:1]:
+                    kernel_cache.call(kernel, dtype, optimizer, "vanilla", 1)
     file = digests_file(group)
     if not file.exists():
         file.write_text(json.dumps(digests(dtype, 4 if several else 1, names)))

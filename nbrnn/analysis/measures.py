@@ -73,8 +73,8 @@ COMPARED = sorted((measure for measure in MEASURES if measure.rank), key=lambda 
 def compared(summaries: Iterable[Summary], reveal_test: bool = False) -> list[Measure]:
     """Return the measures by which these runs are compared, the one that ranks them first.
 
-    It is the validation loss where all finished runs have one, and the score from h = 0 where models were
-    imported, which have no other. The test loss, if it is revealed, comes last: it ranks nothing.
+    It is the validation loss where all finished runs have one, and the score from h = 0 where models
+    were imported, which have no other. The test loss, if it is revealed, comes last: it ranks nothing.
     """
     summaries = list(summaries)
     return [*ranking_first(summaries), *(TEST if reveal_test else ())]

@@ -63,8 +63,8 @@ def course_arrays(model: Checkpoint, layout: Orientation) -> dict[str, Array]:
 def state_to_continue_from(model: Checkpoint) -> tuple[Array, str]:
     """Return the state (m,) and the character that the model continues from, as `sample` does."""
     if model.h_prev is None:
-        return initial_state(model, "zero"), model.first_character
-    return initial_state(model, "kept"), model.next_character or model.first_character
+        return initial_state(model, "zero").ravel(), model.first_character
+    return initial_state(model, "kept").ravel(), model.next_character or model.first_character
 
 
 def torch_arrays(model: Checkpoint) -> dict[str, Array]:

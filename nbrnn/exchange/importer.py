@@ -135,7 +135,7 @@ def model_of(weights: Weights, alphabet: str, corpus: Corpus) -> Checkpoint:
         smooth_loss=None,
         theta=theta,
         next_character=None if weights.x0 is None else alphabet[weights.x0],
-        h_prev=weights.h0,
+        states={} if weights.h0 is None else {"h_prev": weights.h0},
     )
 
 

@@ -6,22 +6,24 @@
 for one window of T characters x with their successors y. With m hidden units, M = m rounded up to whole
 cache lines, and K characters the parameters lie in one flat buffer, the states beside it:
 
-    U (K, M)   W (m, M)   V (K, M)   b (M,)   c (K,)      one row of U and of V per character
-    h (T+1, M)   p (T, K)   da (T, M)                     h[0] is the state before the window
+    U (1, K, M)   W (1, m, M)   b (1, M)                  of each layer, for each gate, U transposed
+    V (K, M)   c (K,)                                     of the readout
+    s (1, T+1, M)   p (T, K)   dz (1, T, M)               s[0, 0] is the state before the window
 
 Columns m to M stay exactly zero: they start at zero and their gradient is zero.
 
 Where to look:
 
-    the shapes, and what kernels are given  layout            Layout, Parameters, Gradient, Work, Buffers
-    forward, and the loss                   rnn               forward, softmax_loss
-    back-propagation through time (BPTT)    rnn               backward
-    the same for several windows at once    batches           batch_forward, batch_loss, batch_backward
-    the windows of one update               windows           loss_of_one, loss_of_several
+    the shapes and initialization           layout            Layout, Parameters, Gradient
+    what else kernels are given             buffers           LayerWork, Work, BatchWork, Buffers, Plan
+    one cell, forward and back in time      cells/            step, step_back, gradients
+    logits and the loss                     readout           logits, softmax_loss, batch_loss
+    all layers, forward and back (BPTT)     propagation       forward, window_loss, window_backward
     AdaGrad, and how to add an optimizer    optimizers        AdaGrad, adagrad, RULES
-    the loop over updates, samples, scores  training_kernels  train, sample, evaluate
+    the loop over updates                   training_kernels  train, loss_gradient
+    samples, scores                         sampling_kernels  sample, evaluate
     passages of one text within another     suffix_automaton  copied_lengths
-    whether compiled code is ready          kernel_cache      ready, ready_to_train
+    whether compiled code is ready          kernel_cache      ready, ready_for
     whether the gradient is right           gradcheck         gradcheck
     vector registers, products, exp, tanh   simd/
 

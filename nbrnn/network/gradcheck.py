@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event, Lock
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy as np
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError
-from nbrnn.network import kernel_cache, training_kernels
-from nbrnn.network.layout import NAMES, Layout, Parameters, Work, generator
+from nbrnn.network import kernel_cache, sampling_kernels, training_kernels
+from nbrnn.network.buffers import Work, batch_work, set_states_before, states_before, window_work
+from nbrnn.network.layout import Layout, Parameters, generator
 from nbrnn.typing import Array
 
 CASES = ("h0 = 0", "h0 random", "second window")
@@ -54,7 +55,7 @@ class Windows:
 
     codes: Array
     starts: Array  # (B,)
-    works: list[Work]  # for each window; h[0] is the state before it
+    works: list[Work]  # for each window, with the states before it
     scale: float  # of the sum of all losses, in the loss
 
     def window(self, b: int, T: int) -> Array:
@@ -80,10 +81,9 @@ def gradcheck(
     if len(corpus) < 2 * T * B + 1:
         two = "two windows" if B == 1 else f"two windows in each of {B} streams"
         raise CorpusError(f"{corpus.name}: {two} need at least {2 * T * B + 1} characters")
-    for kernel in ("evaluate", "numerical_gradient"):
-        kernel_cache.ready(kernel, "float64")
-    kernel_cache.ready("windows_gradient", "float64", several=B > 1)
     layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(np.float64))
+    for kernel in ("evaluate", "numerical_gradient", "batch_gradient" if B > 1 else "window_gradient"):
+        kernel_cache.ready_for(kernel, layout)
     total = len(CASES) * sum(indices.size for indices in flat_indices(layout).values())
     taken, lock, cancelled = 0, Lock(), Event()
 
@@ -115,13 +115,13 @@ def compare(
     theta = layout.initial(generator(config.seed, "start"), config.sigma, config.init)
     windows = windows_of(corpus, config, layout, theta, case)
     B, T = config.batch, config.seq_length
-    work = layout.work(T) if B == 1 else layout.batch_work(T, B)
-    work.h[0] = np.reshape([each.h[0] for each in windows.works], work.h[0].shape)
+    work = window_work(layout, T) if B == 1 else batch_work(layout, T, B)
+    set_states_before(work, np.concatenate([states_before(each) for each in windows.works], axis=2))
     gradient = layout.gradient(T * B)
     training_kernels.loss_gradient(theta, gradient, work, corpus.codes, windows.starts, windows.scale)
     analytic, weights = layout.named(gradient), flat_indices(layout)
     differences = []
-    for name in NAMES:
+    for name in layout.shapes:
         ga = analytic[name].ravel()
         gn = numerical_gradient(theta, windows, weights[name].ravel(), ga, cancelled, tell)
         largest = float(relative_error(ga, gn).max())
@@ -137,22 +137,23 @@ def windows_of(
     """Return the first windows, or the second ones, of streams through the text, with their states."""
     B, T = config.batch, config.seq_length
     starts = np.arange(B) * ((len(corpus) - 1) // B)
-    works = [layout.work(T) for _ in range(B)]
+    works = [window_work(layout, T) for _ in range(B)]
     windows = Windows(corpus.codes, starts, works, config.characters_in_loss / (T * B))
     if case == "h0 random":
-        states = generator(config.seed, "gradcheck").uniform(-1, 1, (B, layout.m))
+        shape = B, layout.layers, len(layout.kind.states), 1, layout.m
+        states = generator(config.seed, "gradcheck").uniform(-1, 1, shape)
         for work, state in zip(works, states, strict=True):
-            work.h[0, : layout.m] = state
+            set_states_before(work, state)
     elif case == "second window":
         for b, work in enumerate(works):
-            training_kernels.evaluate(theta, work, windows.window(b, T))  # leaves the last state in h[0]
+            sampling_kernels.evaluate(theta, work, windows.window(b, T))  # leaves its last states there
         windows.starts = starts + T
     return windows
 
 
 def flat_indices(layout: Layout) -> dict[str, Array]:
     """Return for each parameter, shaped as in the equations, where in the buffer its elements lie."""
-    numbered = Layout(layout.m, layout.K, np.dtype(np.int64)).parameters()
+    numbered = replace(layout, dtype=np.dtype(np.int64)).parameters()
     numbered.flat[:] = np.arange(numbered.flat.size)
     return layout.named(numbered)
 
@@ -193,7 +194,7 @@ def derivatives(theta: Parameters, windows: Windows, indices: Array, step: float
     """Return those of the loss of all windows, one window after the other."""
     total, of_window = np.zeros(indices.size), np.empty(indices.size)
     for b, work in enumerate(windows.works):
-        codes = windows.window(b, work.da.shape[0])
+        codes = windows.window(b, work.losses.size)
         training_kernels.numerical_gradient(theta, work, codes, indices, step, of_window)
         total += windows.scale * of_window
     return total

@@ -30,8 +30,9 @@ from numba.core import event
 from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
-from nbrnn.network import rnn, suffix_automaton, training_kernels
-from nbrnn.network.layout import Carry, History, Layout, Plan, Sampling
+from nbrnn.network import sampling_kernels, suffix_automaton, training_kernels
+from nbrnn.network.buffers import Carry, History, Plan, Sampling, training_buffers, window_work
+from nbrnn.network.layout import Layout
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
 
 log = logging.getLogger("nbrnn")
@@ -47,12 +48,14 @@ SOURCES = b"".join(
 )
 # The kernels that Python calls; what they call is compiled into them.
 ENTRY_POINTS: dict[str, ModuleType] = {
-    "train_windows": training_kernels,
-    "sample": training_kernels,
-    "evaluate": training_kernels,
+    "train_window": training_kernels,
+    "train_batch": training_kernels,
+    "window_gradient": training_kernels,
+    "batch_gradient": training_kernels,
     "numerical_gradient": training_kernels,
-    "windows_gradient": training_kernels,
-    "forward": rnn,
+    "evaluate": sampling_kernels,
+    "read": sampling_kernels,
+    "sample": sampling_kernels,
     "copied_lengths": suffix_automaton,
 }
 
@@ -133,18 +136,19 @@ def keep_on_disk(kernel: Any) -> None:
             kernel._cache = KernelCache(kernel.py_func)
 
 
-def ready_to_train(dtype: str, optimizer: str, several: bool) -> None:
-    """Have all kernels ready that a run needs, as `ready` does it; `several`: windows at once."""
-    ready("train_windows", dtype, optimizer, several)
-    ready("sample", dtype)
+def ready_for(kernel: str, layout: Layout, optimizer: str = "adagrad") -> None:
+    """Have a kernel ready for networks of this precision, cell and number of layers."""
+    ready(kernel, layout.dtype.name, optimizer, layout.cell, layout.layers)
 
 
 @cache
-def ready(kernel: str, dtype: str, optimizer: str = "adagrad", several: bool = False) -> None:
-    """Compile a kernel for a precision, or load it from disk, by calling it on next to nothing."""
+def ready(
+    kernel: str, dtype: str, optimizer: str = "adagrad", cell: str = "vanilla", layers: int = 1
+) -> None:
+    """Compile a kernel, or load it from disk, by calling it on next to nothing."""
     keep_all_on_disk()
     with no_collections(), event.install_listener("numba:compile", Announcement()):
-        call(kernel, dtype, optimizer, several)
+        call(kernel, dtype, optimizer, cell, layers)
 
 
 @cache
@@ -186,39 +190,29 @@ def announce_compilation() -> None:
     log.info("compiling the kernels, which takes some seconds and is kept for the next time")
 
 
-def call(kernel: str, dtype: str, optimizer: str, several: bool) -> None:
+def call(kernel: str, dtype: str, optimizer: str, cell: str, layers: int) -> None:
     """Call a kernel for its compilation only: on one hidden unit, two characters, and no update."""
-    layout = Layout(1, 2, np.dtype(dtype))
-    number, B = layout.dtype.type(1), 2 if several else 1
+    layout = Layout(1, 2, np.dtype(dtype), cell, layers)
+    number, B = layout.dtype.type(1), 2 if "batch" in kernel else 1
     kind = OPTIMIZERS[optimizer]
-    buffers = layout.buffers(layout.parameters(), T=1, memory=len(RULES[kind].memory), B=B)
-    theta, work = buffers.theta, layout.work(1)
+    memory = len(RULES[kind].memory)
+    buffers = training_buffers(layout, layout.parameters(), T=1, memory=memory, B=B)
+    theta, work = buffers.theta, window_work(layout, 1)
     x, nothing, index = np.zeros(1, np.int32), np.empty(0), np.empty(0, np.int64)
+    plan = Plan(np.zeros((0, B), np.int64), np.zeros((0, B), np.bool_), np.zeros(0, dtype))
+    numbers = kind(*(number for _ in kind._fields)), number, number
+    training = buffers, *numbers, x, plan, Carry(), History.empty(0)
+    starts = np.zeros(B, np.int64)
+    gradient = theta, buffers.gradient, buffers.work, np.zeros(2, np.int32), starts, number
     arguments: dict[str, tuple[Any, ...]] = {
-        "train_windows": (
-            buffers,
-            kind(*(number for _ in kind._fields)),
-            number,
-            number,
-            x,
-            Plan(np.zeros((0, B), np.int64), np.zeros((0, B), np.bool_), np.zeros(0, dtype)),
-            Carry(),
-            History.empty(0),
-            *training_kernels.choice(buffers.work),
-        ),
-        "sample": (theta, work.h, x, nothing, Sampling(), x[:0]),
-        "evaluate": (theta, work, x),
+        "train_window": training,
+        "train_batch": training,
+        "window_gradient": gradient,
+        "batch_gradient": gradient,
         "numerical_gradient": (theta, work, x, index, 1.0, nothing),
-        "forward": (theta, x, work.h, work.p),
+        "evaluate": (theta, work, x),
+        "read": (theta, work, x),
+        "sample": (theta, work, x, nothing, Sampling(), x[:0]),
         "copied_lengths": (suffix_automaton.Automaton.empty(1, 2), x, x, np.empty(1, np.int32)),
-        "windows_gradient": (
-            theta,
-            buffers.gradient,
-            buffers.work,
-            np.zeros(2, np.int32),
-            np.zeros(B, np.int64),
-            number,
-            *training_kernels.choice(buffers.work),
-        ),
     }
     getattr(ENTRY_POINTS[kernel], kernel)(*arguments[kernel])

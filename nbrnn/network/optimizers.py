@@ -203,18 +203,20 @@ def update_span(optimizer, clip, theta, memory, gradient, span):
 def update_parameters(optimizer, clip, theta, memory, gradient, touched):
     """One step on all parameters, along the gradient clipped to [-clip, clip].
 
-    A sparse optimizer leaves out the rows of U that gradient.rows does not name. touched (K,) is False
-    before and after: no row is stepped on twice.
+    A sparse optimizer leaves out the rows of the first layer's U that gradient.rows does not name.
+    touched (K,) is False before and after: no row is stepped on twice.
     """
-    size, M, sparse = theta.U.size, theta.U.shape[1], is_sparse(optimizer)
+    U, sparse = theta.layers[0].U, is_sparse(optimizer)
+    gates, K, M = U.shape
     # the parameters after U begin where it ends
-    dense = size if sparse else 0, theta.flat.size
+    dense = U.size if sparse else 0, theta.flat.size
     update_span(optimizer, clip, theta.flat, memory, gradient.flat, dense)
     if sparse:
         for u in gradient.rows:
             if not touched[u]:
                 touched[u] = True
-                row = u * M, (u + 1) * M
-                update_span(optimizer, clip, theta.flat, memory, gradient.flat, row)
+                for gate in range(gates):
+                    row = (gate * K + u) * M, (gate * K + u + 1) * M
+                    update_span(optimizer, clip, theta.flat, memory, gradient.flat, row)
         for u in gradient.rows:
             touched[u] = False

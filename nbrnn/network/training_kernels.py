@@ -1,20 +1,28 @@
-"""What Python calls: whole trainings, evaluations and samples, many updates or characters a call.
+"""What Python calls to train: many updates a call, the gradient of one, and numerical derivatives.
 
-The caller allocates, a kernel fills. Buffers, Plan, Carry, History and Sampling are those of `layout`;
-characters are int32.
+The caller allocates, a kernel fills. Buffers, Plan, Carry and History are those of `buffers`; characters
+are int32.
 """
 
 from typing import Any
 
 import numpy as np
 
-from nbrnn.network.batches import batch_backward
-from nbrnn.network.layout import BatchWork, Carry
+from nbrnn.network.buffers import BatchWork, Carry
 from nbrnn.network.optimizers import at, update_parameters
-from nbrnn.network.rnn import forward, softmax_loss
-from nbrnn.network.simd.exp_tanh import copy, exp
-from nbrnn.network.simd.jit import jit
-from nbrnn.network.windows import backward_of_one, copy_states, loss_of_one, loss_of_several
+from nbrnn.network.propagation import (
+    batch_windows_backward,
+    batch_windows_loss,
+    carry_states_over,
+    copy_states,
+    forward,
+    reset_states,
+    window_backward,
+    window_loss,
+)
+from nbrnn.network.readout import softmax_loss
+from nbrnn.network.simd.exp_tanh import copy
+from nbrnn.network.simd.jit import jit, jit_expand
 
 SMOOTHING = 0.999  # of the smooth loss, an exponential average over updates
 
@@ -26,114 +34,94 @@ def train(
 
     codes (N,) is the text, of which plan says what each update reads. The loss of an update is `scale`
     times the sum of its characters' losses. optimizer, clip and scale are numbers in theta's precision.
-    work.h[0] is the state to start from, and in the end the state to continue from. best and best_state
-    are overwritten with theta and work.h[0] whenever an evaluation finds a lower smooth loss.
+    work holds the states to start from, and in the end those to continue from. best and best_state are
+    overwritten with theta and these states whenever an evaluation finds a lower smooth loss.
 
     A loss counts as diverged when it is not finite, or so large that logits of that size cannot resolve
     a difference of one nat in their precision.
     """
-    one_or_several = choice(buffers.work)
-    return train_windows(buffers, optimizer, clip, scale, codes, plan, carry, history, *one_or_several)
-
-
-def choice(work: Any) -> Any:
-    """Return what makes a kernel one for this kind of work: its arguments `one` and `several`.
-
-    One is True, the other None: Numba prunes branches on None arguments before type inference. To choose
-    by the type of work in overloaded functions takes 2 s longer, as those are compiled alone first.
-    """
-    return (None, True) if isinstance(work, BatchWork) else (True, None)
+    kernel = train_batch if isinstance(buffers.work, BatchWork) else train_window
+    return kernel(buffers, optimizer, clip, scale, codes, plan, carry, history)
 
 
 @jit
-def train_windows(buffers, optimizer, clip, scale, codes, plan, carry, history, one, several):
-    """Do what `train` says, for the kind of work that `choice` says."""
+def train_window(buffers, optimizer, clip, scale, codes, plan, carry, history):
+    """Do what `train` says, with one window an update."""
+    loss_of, backward = window_loss, window_backward
+    return updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, carry, history)
+
+
+@jit
+def train_batch(buffers, optimizer, clip, scale, codes, plan, carry, history):
+    """Do what `train` says, with several windows an update."""
+    loss_of, backward = batch_windows_loss, batch_windows_backward
+    return updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, carry, history)
+
+
+@jit_expand
+def updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, carry, history):
+    """Do what `train` says, by these functions, which are written out here, too."""
     theta, memory, gradient, work = buffers.theta, buffers.memory, buffers.gradient, buffers.work
-    best, best_state, touched = buffers.best, buffers.best_state, buffers.work.touched
-    losses, smooths, looks = history.losses, history.smooths, history.looks
+    losses, smooths, evaluations = history.losses, history.smooths, history.evaluations
     real = theta.flat.dtype.type
+    T, B = work.losses.size // plan.starts.shape[1], plan.starts.shape[1]
     max_loss = work.losses.size / np.finfo(theta.flat.dtype).eps
-    update, smooth, look = carry.update, carry.smooth, 0
+    update, smooth, evaluation = carry.update, carry.smooth, 0
     best_smooth, best_update = carry.best_smooth, carry.best_update
     for n in range(losses.size):
-        starts, fresh, loss = plan.starts[n], plan.fresh[n], 0.0
-        if one is not None:
-            loss = loss_of_one(theta, work, codes, starts, fresh, scale)
-        if several is not None:
-            loss = loss_of_several(theta, work, codes, starts, fresh, scale)
+        starts = plan.starts[n]
+        reset_states(work, plan.reset[n])
+        loss = loss_of(theta, work, codes, starts, scale)
         if not loss <= max_loss:
             break
-        if one is not None:
-            backward_of_one(theta, gradient, work, codes, starts)
-            copy(work.h[-1], work.h[0])
-        if several is not None:
-            batch_backward(theta, gradient, work)
-            copy_states(work.h[-1], work.h[0])
+        backward(theta, gradient, work, codes, starts)
+        carry_states_over(work, T, B)
         now = at(optimizer, plan.eta[n], update + 1, real)
-        update_parameters(now, clip, theta, memory, gradient, touched)
+        update_parameters(now, clip, theta, memory, gradient, work.touched)
         loss *= scale
         smooth = loss if update == 0 else SMOOTHING * smooth + (1 - SMOOTHING) * loss
         update += 1
         losses[n] = loss
         smooths[n] = smooth
-        if look < looks.size and update == looks[look]:
-            look += 1
+        if evaluation < evaluations.size and update == evaluations[evaluation]:
+            evaluation += 1
             if smooth < best_smooth:
                 best_smooth, best_update = smooth, update
-                copy(theta.flat, best)
-                if one is not None:
-                    copy(work.h[0], best_state)
-                if several is not None:
-                    copy_states(work.h[0], best_state)
+                copy(theta.flat, buffers.best)
+                copy_states(work, buffers.best_state)
     return Carry(update, smooth, best_smooth, best_update)
 
 
 def loss_gradient(theta: Any, gradient: Any, work: Any, codes: Any, starts: Any, scale: Any) -> Any:
-    """Fill gradient with that of a batch's loss, from work.h[0] on; return the loss.
+    """Fill gradient with that of a batch's loss, from the states in work on; return the loss.
 
     As `train` does it: `starts` (B,) are where the windows begin in codes (N,).
     """
-    return windows_gradient(theta, gradient, work, codes, starts, scale, *choice(work))
+    kernel = batch_gradient if isinstance(work, BatchWork) else window_gradient
+    return kernel(theta, gradient, work, codes, starts, scale)
 
 
 @jit
-def windows_gradient(theta, gradient, work, codes, starts, scale, one, several):
-    """Do what `loss_gradient` says, for the kind of work that `choice` says."""
-    fresh, loss = np.zeros(starts.size, np.bool_), 0.0
-    if one is not None:
-        loss = loss_of_one(theta, work, codes, starts, fresh, scale)
-        backward_of_one(theta, gradient, work, codes, starts)
-    if several is not None:
-        loss = loss_of_several(theta, work, codes, starts, fresh, scale)
-        batch_backward(theta, gradient, work)
+def window_gradient(theta, gradient, work, codes, starts, scale):
+    """Do what `loss_gradient` says, for one window."""
+    loss = window_loss(theta, work, codes, starts, scale)
+    window_backward(theta, gradient, work, codes, starts)
     return loss * scale
 
 
 @jit
-def evaluate(theta, work, codes):
-    """Return the loss over all of codes[1:], in windows that carry over their last state.
-
-    codes (N,); work.h[0] is the state before the first.
-    """
-    h, p = work.h, work.p
-    T = p.shape[0]
-    total = 0.0
-    for start in range(0, codes.size - 1, T):
-        x = codes[start : min(start + T, codes.size - 1)]
-        y = codes[start + 1 : start + 1 + x.size]
-        forward(theta, x, h[: x.size + 1], p[: x.size])
-        softmax_loss(p[: x.size], y, work.losses, p.dtype.type(1))
-        for t in range(x.size):
-            total += work.losses[t]
-        copy(h[x.size], h[0])
-    return total
+def batch_gradient(theta, gradient, work, codes, starts, scale):
+    """Do what `loss_gradient` says, for several windows."""
+    loss = batch_windows_loss(theta, work, codes, starts, scale)
+    batch_windows_backward(theta, gradient, work, codes, starts)
+    return loss * scale
 
 
 @jit
 def numerical_gradient(theta, work, codes, indices, step, out):
     """Fill out[n] with the derivative of a window's loss for the parameter theta.flat[indices[n]].
 
-    codes (T+1,) are the window's characters and the one after them; work.h[0] is the state before.
+    codes (T+1,) are the window's characters and the one after them; work holds the states before.
     Fourth-order centred differences (Abramowitz and Stegun, 1964, 25.3.6):
     f' = (8 (f(+s) - f(-s)) - (f(+2s) - f(-2s))) / 12s. The differences are taken at each of the
     window's steps before they are added up, which keeps the digits that the sum would round away.
@@ -146,87 +134,9 @@ def numerical_gradient(theta, work, codes, indices, step, out):
         difference = np.zeros(x.size)
         for shift, weight in ((1, 8), (-1, -8), (2, -1), (-2, 1)):
             flat[i] = value + shift * step
-            forward(theta, x, work.h, work.p)
+            forward(theta, work, x)
             softmax_loss(work.p, y, losses, flat.dtype.type(1))
             for t in range(x.size):
                 difference[t] += weight * losses[t]
         flat[i] = value
         out[n] = difference.sum() / (12 * step)
-
-
-@jit
-def sample(theta, h, prime, uniforms, sampling, text):
-    """Fill text with what follows the characters of prime, each one drawn and then fed back.
-
-    h (2, M), padded: h[0] is the state before prime, and in the end that before the last character of
-    text. uniforms in [0, 1) decide, one per character.
-    """
-    K = theta.c.size
-    p = np.empty((1, K), theta.c.dtype)
-    x = prime[:1]
-    for n in range(1 - prime.size, text.size):  # below 0 all characters of prime but the last are read
-        forward(theta, x, h, p)
-        copy(h[1], h[0])
-        if n < 0:
-            x = prime[prime.size + n : prime.size + n + 1]
-        else:
-            text[n] = draw(p[0], uniforms[n], sampling)
-            x = text[n : n + 1]
-
-
-@jit
-def draw(o, uniform, sampling):
-    """Return one character drawn by its logit in o (K,), which is overwritten."""
-    temperature, top_k, top_p = sampling.temperature, sampling.top_k, sampling.top_p
-    likeliest = argmax(o)
-    if temperature == 0:
-        return likeliest
-    max_logit = o[likeliest]
-    for k in range(o.size):
-        o[k] = (o[k] - max_logit) / temperature
-    exp(o)
-    if top_k > 0:
-        keep_likeliest(o, top_k, 1.0)
-    if top_p < 1:
-        keep_likeliest(o, o.size, top_p)
-    mass = 0.0
-    for k in range(o.size):
-        mass += o[k]
-    threshold = uniform * mass
-    last = 0
-    for k in range(o.size):
-        if o[k] > 0:
-            last = k
-            threshold -= o[k]
-            if threshold < 0:
-                break
-    return last
-
-
-@jit
-def keep_likeliest(weights, most, share):
-    """Set all weights to zero but the `most` largest, and of these the fewest with that share."""
-    mass = 0.0
-    for k in range(weights.size):
-        mass += weights[k]
-    threshold = share * mass
-    kept_mass, kept = 0.0, 0
-    while kept < most and kept_mass < threshold:
-        k = argmax(weights)
-        if weights[k] <= 0:
-            break
-        kept_mass += weights[k]
-        weights[k] = -weights[k]  # kept ones are marked by their sign
-        kept += 1
-    for k in range(weights.size):
-        weights[k] = -weights[k] if weights[k] < 0 else 0
-
-
-@jit
-def argmax(a):
-    """Return the index of the first largest number. To compile Numba's own takes five times as long."""
-    largest = 0
-    for k in range(1, a.size):
-        if a[k] > a[largest]:
-            largest = k
-    return largest

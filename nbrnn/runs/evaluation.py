@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nbrnn.errors import CorpusError
-from nbrnn.network import kernel_cache, rnn, training_kernels
+from nbrnn.network import kernel_cache, sampling_kernels
+from nbrnn.network.buffers import set_states_before, window_work
 from nbrnn.network.layout import Layout, Parameters
 from nbrnn.storage.checkpoint import Checkpoint, State, initial_state
 from nbrnn.storage.schemas import in_units
@@ -48,11 +49,15 @@ def mean_loss(model: Checkpoint, codes: Array, *, state: State = "zero") -> floa
 
 
 def loss_from(start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int) -> float:
-    """Return the mean loss on codes (N,), read once from a state (m,), T characters at a time."""
-    work = layout.work(T)
-    work.h[0, : layout.m] = start
-    kernel_cache.ready("evaluate", layout.dtype.name)
-    return float(training_kernels.evaluate(theta, work, codes)) / (codes.size - 1)
+    """Return the mean loss on codes (N,), read once from `start`, T characters at a time.
+
+    start (layers, states of a cell, 1, m), or 0.
+    """
+    work = window_work(layout, T)
+    if not isinstance(start, int):
+        set_states_before(work, start)
+    kernel_cache.ready_for("evaluate", layout)
+    return float(sampling_kernels.evaluate(theta, work, codes)) / (codes.size - 1)
 
 
 def mean_over(stretches: Sequence[Array], loss: Callable[[Array], float]) -> float:
@@ -71,15 +76,13 @@ def probabilities(model: Checkpoint, codes: Array) -> Array:
     The model reads them from h_0 = 0. The logits are in its precision, their softmax in float64.
     """
     config, layout = model.config, model.layout
-    theta, work = layout.pack(model.theta), layout.work(config.seq_length)
-    kernel_cache.ready("forward", config.dtype)
+    theta, work = layout.pack(model.theta), window_work(layout, config.seq_length)
+    kernel_cache.ready_for("read", layout)
     o = np.empty((codes.size, layout.K))
     for start in range(0, codes.size, config.seq_length):
         x = codes[start : start + config.seq_length]
-        h, p = work.h[: x.size + 1], work.p[: x.size]
-        rnn.forward(theta, x, h, p)  # which leaves the logits in p
-        o[start : start + x.size] = p
-        h[0] = h[-1]
+        sampling_kernels.read(theta, work, x)
+        o[start : start + x.size] = work.p[: x.size]
     weights = np.exp(o - o.max(axis=1, keepdims=True))
     result: Array = weights / weights.sum(axis=1, keepdims=True)
     return result

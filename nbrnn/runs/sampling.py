@@ -10,8 +10,9 @@ import numpy as np
 from nbrnn.config import check_choice, check_range, shortened
 from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError
-from nbrnn.network import kernel_cache, training_kernels
-from nbrnn.network.layout import Sampling, generator
+from nbrnn.network import kernel_cache, sampling_kernels
+from nbrnn.network.buffers import Sampling, set_states_before, window_work
+from nbrnn.network.layout import generator
 from nbrnn.storage.checkpoint import Checkpoint, State, initial_state
 from nbrnn.typing import Array
 
@@ -61,7 +62,7 @@ def sample_in_pieces(
         state = "zero" if model.h_prev is None else "kept"
     first = model.next_character if state == "kept" else None
     start = encode(prime or first or model.first_character, model.alphabet, replacement)
-    kernel_cache.ready("sample", model.config.dtype)
+    kernel_cache.ready_for("sample", model.layout)
     sampling = Sampling(float(temperature), top_k, float(top_p))
     uniforms = generator(seed, "text").random(length)
     return draw(model, initial_state(model, state), start, uniforms, sampling, piece_length)
@@ -70,16 +71,16 @@ def sample_in_pieces(
 def draw(
     model: Checkpoint, state: Array, start: Array, uniforms: Array, sampling: Sampling, piece_length: int
 ) -> Iterator[str]:
-    """Yield the pieces of a sample from a state (m,), after the characters of `start`.
+    """Yield the pieces of a sample from what `initial_state` returns, after the characters of `start`.
 
     uniforms (length,): one number in [0, 1) decides each character.
     """
     layout, theta = model.layout, model.layout.pack(model.theta)
-    h = np.zeros((2, layout.M), layout.dtype)
-    h[0, : layout.m] = state
+    work = window_work(layout, 1)
+    set_states_before(work, state)
     for first in range(0, uniforms.size, piece_length):  # between which Python sees a signal
         numbers = uniforms[first : first + piece_length]
         text = np.empty(numbers.size, np.int32)
-        training_kernels.sample(theta, h, start, numbers, sampling, text)
+        sampling_kernels.sample(theta, work, start, numbers, sampling, text)
         start = text[-1:]
         yield "".join(model.alphabet[code] for code in text.tolist())

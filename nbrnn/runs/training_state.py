@@ -10,14 +10,24 @@ import numpy as np
 
 from nbrnn.config import NONE, RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.network import kernel_cache, training_kernels
-from nbrnn.network.layout import Carry, History, Layout, Parameters, Plan, Sampling, generator
+from nbrnn.network import kernel_cache, sampling_kernels, training_kernels
+from nbrnn.network.buffers import (
+    Carry,
+    History,
+    Plan,
+    Sampling,
+    set_states_before,
+    states_before,
+    training_buffers,
+    window_work,
+)
+from nbrnn.network.layout import Parameters, generator
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
 from nbrnn.runs.evaluation import loss_from, mean_over
 from nbrnn.runs.initial_weights import with_weights
 from nbrnn.runs.schedules import learning_rates
 from nbrnn.runs.window_order import WindowOrder
-from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, TrainingState
+from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, TrainingState, layout_of
 from nbrnn.storage.schemas import MetricsRow, Sample, ValidationRow, finite
 from nbrnn.typing import Array
 
@@ -28,9 +38,12 @@ LOG_EVERY = (
 
 def prepare_kernels(config: RunConfig) -> None:
     """Compile or load all kernels that a run needs."""
-    kernel_cache.ready_to_train(config.dtype, config.optimizer, config.batch > 1)
-    if config.validation:
-        kernel_cache.ready("evaluate", config.dtype)
+    layout = layout_of(config, 1)
+    kernel_cache.ready_for(
+        "train_batch" if config.batch > 1 else "train_window", layout, config.optimizer
+    )
+    for kernel in ("sample", "evaluate") if config.validation else ("sample",):
+        kernel_cache.ready_for(kernel, layout)
 
 
 class Training:
@@ -46,7 +59,7 @@ class Training:
         self.order = WindowOrder(config, parts.training)
         self.updates_per_epoch = self.order.per_epoch
         self.updates = config.length(len(corpus))
-        self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
+        self.layout = layout_of(config, len(corpus.alphabet))
         real = self.layout.dtype.type
         optimizer = OPTIMIZERS[config.optimizer]
         # an optimizer's numbers are the settings of the same names
@@ -60,7 +73,7 @@ class Training:
         if initial is not None:
             theta = self.layout.pack(with_weights(self.copy_arrays(theta), corpus.alphabet, initial))
         size = config.seq_length, len(self.memory_names), config.batch
-        self.buffers = self.layout.buffers(theta, *size)
+        self.buffers = training_buffers(self.layout, theta, *size)
         for sums in self.buffers.memory if config.adagrad_start else ():
             sums[:] = config.adagrad_start
         self.rng = generator(config.seed, "samples", *config.replicate)
@@ -76,18 +89,18 @@ class Training:
         """Return to the moment of a checkpoint."""
         state = last.state
         assert state is not None
-        best_theta, best_h = best.theta, best.h_prev
+        best_theta, best_states = best.theta, best.states
         if last.best_before_end:
-            best_theta, best_h = last.best_before_end, last.best_before_end.get("h_prev")
+            best_theta = last.best_before_end
+            best_states = {name: best_theta[name] for name in last.states if name in best_theta}
         self.buffers = self.buffers._replace(
             theta=self.layout.pack(last.theta),
             memory=tuple(self.layout.pack(last.memory[name]).flat for name in self.memory_names),
             best=self.layout.pack(best_theta).flat,
         )
-        m = self.config.hidden
-        self.buffers.work.h[0, ..., :m] = last.h_prev
-        if best_h is not None:
-            self.buffers.best_state[..., :m] = best_h
+        set_states_before(self.buffers.work, self.layout.pack_states(last.states))
+        if best_states:
+            self.buffers.best_state[..., : self.layout.m] = self.layout.pack_states(best_states)
         elif state.best_update:  # of the first version, which did not keep it
             self.best_without_state = state.best_update
         self.rng.bit_generator.state = state.rng
@@ -155,7 +168,7 @@ class Training:
             return None
         if loss < self.validation.best_or_infinite:
             self.buffers.best[:] = theta.flat
-            self.buffers.best_state[...] = self.buffers.work.h[0]
+            self.buffers.best_state[...] = states_before(self.buffers.work)
             self.carry = self.carry._replace(best_smooth=self.carry.smooth, best_update=self.update)
         self.validation = self.validation.with_loss(loss, self.update)
         return ValidationRow(self.update, self.update // self.updates_per_epoch, loss)
@@ -188,13 +201,14 @@ class Training:
     def sample(self) -> Sample:
         """Draw a sample from the current state, for B > 1 that of the first window."""
         length = self.config.sample_length
-        h = np.zeros((2, self.layout.M), self.layout.dtype)
+        work = window_work(self.layout, 1)
         starts, is_reset = self.order.windows(self.update, 1)
         if not is_reset[0, 0]:
-            h[0] = self.buffers.work.h[0].reshape(-1, self.layout.M)[0]
+            set_states_before(work, states_before(self.buffers.work)[:, :, :1])
         first = self.codes[starts[0, 0] :][:1]
         text = np.empty(length, np.int32)
-        training_kernels.sample(self.buffers.theta, h, first, self.rng.random(length), Sampling(), text)
+        uniforms = self.rng.random(length)
+        sampling_kernels.sample(self.buffers.theta, work, first, uniforms, Sampling(), text)
         return Sample(
             update=self.update,
             epoch=self.update // self.updates_per_epoch,
@@ -207,8 +221,10 @@ class Training:
         trained = self.buffers.theta.flat, *self.buffers.memory
         return not self.held_out_diverged and all(bool(np.isfinite(flat).all()) for flat in trained)
 
-    def checkpoint(self, theta: Parameters, h: Array, update: int, smooth_loss: float) -> Checkpoint:
-        """Return a checkpoint of a model and its state, without what only `last` has."""
+    def checkpoint(
+        self, theta: Parameters, states: Array, update: int, smooth_loss: float
+    ) -> Checkpoint:
+        """Return a checkpoint of a model and its states, without what only `last` has."""
         position = self.order.position(update)
         return Checkpoint(
             config=self.config,
@@ -221,19 +237,19 @@ class Training:
             smooth_loss=finite(smooth_loss),
             theta=self.copy_arrays(theta),
             next_character=self.corpus.alphabet[self.codes[position]],
-            h_prev=h[..., : self.config.hidden].copy(),
+            states=self.layout.named_states(states),
         )
 
     def now(self) -> Checkpoint:
         """Return a checkpoint of the model as it is now."""
-        h = self.buffers.work.h[0]
-        return self.checkpoint(self.buffers.theta, h, self.update, self.carry.smooth)
+        states = states_before(self.buffers.work)
+        return self.checkpoint(self.buffers.theta, states, self.update, self.carry.smooth)
 
     def best(self) -> Checkpoint:
         """Return a checkpoint of the best model so far."""
-        theta, h = self.layout.views(self.buffers.best), self.buffers.best_state
-        best = self.checkpoint(theta, h, self.carry.best_update, self.carry.best_smooth)
-        return replace(best, h_prev=None) if best.update == self.best_without_state else best
+        theta, states = self.layout.views(self.buffers.best), self.buffers.best_state
+        best = self.checkpoint(theta, states, self.carry.best_update, self.carry.best_smooth)
+        return replace(best, states={}) if best.update == self.best_without_state else best
 
     def last(self, hashes: Mapping[str, str], *, is_best: bool) -> Checkpoint:
         """Return a checkpoint with all that it takes to resume.

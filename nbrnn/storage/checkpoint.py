@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.network.layout import NAMES, Layout, shapes
+from nbrnn.network.layout import Layout
 from nbrnn.storage.atomic_files import DECODING_ERRORS
 from nbrnn.storage.checksummed_arrays import ArrayTypes, read_arrays
 from nbrnn.storage.schemas import Count
@@ -83,7 +83,7 @@ PLAIN_TEXTS = (
 class Checkpoint:
     """One moment of a run. Arrays are shaped as in the equations; NaN and infinity are refused.
 
-    h_prev (m,), for B > 1 (B, m), is the state that the model was in, and next_character the one that it
+    states are those that the model was in, (m,), for B > 1 (B, m), and next_character is the one that it
     would have read next; the first version kept neither with a best model. A `last` checkpoint has all
     that a run needs to resume: the `memory` of the optimizer, by buffer and parameter, the `state`, and,
     where the model at the end of a run is the best one, `best_before_end`: a longer run needs that.
@@ -100,23 +100,26 @@ class Checkpoint:
     theta: dict[str, Array]
     next_character: str | None = None
     memory: dict[str, dict[str, Array]] = field(default_factory=dict)
-    h_prev: Array | None = None
+    states: dict[str, Array] = field(default_factory=dict)
     state: TrainingState | None = None
     best_before_end: dict[str, Array] = field(default_factory=dict)
 
     @property
     def layout(self) -> Layout:
         """The layout of its parameters in a kernel's buffer."""
-        return Layout(self.config.hidden, len(self.alphabet), np.dtype(self.config.dtype))
+        return layout_of(self.config, len(self.alphabet))
+
+    @property
+    def h_prev(self) -> Array | None:
+        """The state h of the first layer, if it was kept."""
+        return next(iter(self.states.values()), None)
 
     def arrays(self) -> dict[str, Array]:
         """Return all arrays under their names in the file."""
         arrays = dict(self.theta)
         for group, members in sorted({**self.memory, BEFORE_END: self.best_before_end}.items()):
             arrays.update({f"{group}.{name}": array for name, array in members.items()})
-        if self.h_prev is not None:
-            arrays["h_prev"] = self.h_prev
-        return arrays
+        return arrays | self.states
 
     def metadata(self) -> dict[str, str]:
         """Return everything else as texts, mostly JSON."""
@@ -140,6 +143,11 @@ class Checkpoint:
             **{name: text for name, text in texts.items() if text is not None},
             **{name: canonical_json(value) for name, value in values.items()},
         }
+
+
+def layout_of(config: RunConfig, K: int) -> Layout:
+    """Return the layout of the network with these settings for K characters."""
+    return Layout(config.hidden, K, np.dtype(config.dtype))
 
 
 class Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -176,23 +184,26 @@ def expected_arrays(metadata: Mapping[str, str], names: Iterable[str], kind: Kin
 
     The names of the arrays say which buffers the optimizer's memory has, and which options there are.
     """
-    names = list(names)
+    names = set(names)
     config = RunConfig.from_dict(msgspec.json.decode(metadata["config"]))
     dtype = "F" + config.dtype.removeprefix("float")
-    theta = shapes(config.hidden, len(metadata["alphabet"]))
+    layout = layout_of(config, len(metadata["alphabet"]))
     windows = () if config.batch == 1 else (config.batch,)
-    state, expected = {"h_prev": (*windows, config.hidden)}, dict(theta)
-    for group in groups_of(names) if kind == "last" else ():
-        members = {**theta, **(state if f"{group}.h_prev" in names else {})}
+    states = dict.fromkeys(layout.state_names, (*windows, config.hidden))
+    expected = dict(layout.shapes)
+    for group in groups_of(names, layout) if kind == "last" else ():
+        kept = any(f"{group}.{name}" in names for name in states)
+        members = layout.shapes | (states if kept else {})
         expected |= {f"{group}.{name}": shape for name, shape in members.items()}
-    if kind == "last" or "h_prev" in names:
-        expected |= state
+    if kind == "last" or not names.isdisjoint(states):
+        expected |= states
     return {name: (dtype, shape) for name, shape in expected.items()}
 
 
-def groups_of(names: Iterable[str]) -> list[str]:
+def groups_of(names: Iterable[str], layout: Layout) -> list[str]:
     """Return the groups of arrays that are called GROUP.PARAMETER."""
-    return sorted({name.rpartition(".")[0] for name in names if "." in name})
+    first = next(iter(layout.shapes))
+    return sorted(name.removesuffix(f".{first}") for name in names if name.endswith(f".{first}"))
 
 
 def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
@@ -208,9 +219,14 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
         config = RunConfig.from_dict(values.config)
     except (ConfigError, *DECODING_ERRORS):
         raise StoreError(f"{path} is damaged or not a file of nbrnn") from None
+    layout = layout_of(config, len(values.alphabet))
     groups = {
-        group: {name.rpartition(".")[2]: arrays[name] for name in arrays if name.startswith(f"{group}.")}
-        for group in groups_of(arrays)
+        group: {
+            name.removeprefix(f"{group}."): arrays[name]
+            for name in arrays
+            if name.startswith(f"{group}.")
+        }
+        for group in groups_of(arrays, layout)
     }
     best_before_end = groups.pop(BEFORE_END, {})
     fields = msgspec.structs.asdict(values)
@@ -218,9 +234,9 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
     return Checkpoint(
         **fields,
         config=config,
-        theta={name: arrays[name] for name in NAMES},
+        theta={name: arrays[name] for name in layout.shapes},
         memory=groups,
-        h_prev=arrays.get("h_prev"),
+        states={name: arrays[name] for name in layout.state_names if name in arrays},
         state=state,
         best_before_end=best_before_end,
     )
@@ -234,13 +250,13 @@ def check_characters(alphabet: str, *characters: str | None) -> None:
 
 
 def initial_state(model: Checkpoint, state: State) -> Array:
-    """Return the state (m,) to start a model from, for B > 1 that of the first window.
+    """Return the states (layers, states of a cell, 1, m) to start a model from.
 
-    Raises StoreError if none is stored with the model.
+    For B > 1 those of the first window. Raises StoreError if none is stored with the model.
     """
+    layout = model.layout
     if state == "zero":
-        return np.zeros_like(model.theta["b"])
-    if model.h_prev is None:
+        return np.zeros((layout.layers, len(layout.kind.states), 1, layout.m), layout.dtype)
+    if not model.states:
         raise StoreError("no state was stored with this model: --state zero starts it from h = 0")
-    first: Array = model.h_prev.reshape(-1, model.config.hidden)[0]
-    return first
+    return layout.pack_states(model.states)[:, :, :1]

@@ -10,8 +10,17 @@ from itertools import product
 
 import numpy as np
 
-from nbrnn.network import kernel_cache, training_kernels
-from nbrnn.network.layout import Carry, History, Layout, Plan, Sampling
+from nbrnn.network import kernel_cache, sampling_kernels, training_kernels
+from nbrnn.network.buffers import (
+    Carry,
+    History,
+    Plan,
+    Sampling,
+    states_before,
+    training_buffers,
+    window_work,
+)
+from nbrnn.network.layout import Layout
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
 
 CHARACTERS, HIDDEN, LENGTHS, UPDATES = (15, 33, 64, 65, 80), (10, 100), (5, 25), 10
@@ -42,7 +51,7 @@ class Case:
     def train(self, optimizer, loss):
         kind, number = OPTIMIZERS[optimizer], self.number
         theta, history = self.layout.pack(self.layout.named(self.theta)), History.empty(UPDATES, [5])
-        buffers = self.layout.buffers(theta, self.T, len(RULES[kind].memory), self.B)
+        buffers = training_buffers(self.layout, theta, self.T, len(RULES[kind].memory), self.B)
         plan = Plan(
             self.starts, self.starts % 2 == 0, np.full(UPDATES, NUMBERS["eta"], self.layout.dtype)
         )
@@ -54,37 +63,35 @@ class Case:
 
     def gradient(self, loss):
         gradient = self.layout.gradient(self.T * self.B)
-        buffers = self.layout.buffers(self.theta, self.T, 0, self.B)
+        buffers = training_buffers(self.layout, self.theta, self.T, 0, self.B)
         arguments = self.theta, gradient, buffers.work, self.codes, self.starts[0], self.scales[loss]
         return digest(gradient.flat, np.array(training_kernels.loss_gradient(*arguments)))
 
     def numerical_gradient(self):
         out = np.empty(20)
         indices = np.arange(20) * (self.theta.flat.size // 20)
-        work, codes = self.layout.work(self.T), self.codes[: self.T + 1]
+        work, codes = window_work(self.layout, self.T), self.codes[: self.T + 1]
         training_kernels.numerical_gradient(self.theta, work, codes, indices, 1e-3, out)
         return digest(out)
 
     def evaluate(self):
-        return digest(
-            np.array(training_kernels.evaluate(self.theta, self.layout.work(self.T), self.codes))
-        )
+        work = window_work(self.layout, self.T)
+        return digest(np.array(sampling_kernels.evaluate(self.theta, work, self.codes)))
 
     def sample(self):
-        h, text = self.layout.work(1).h, np.empty(50, np.int32)
-        training_kernels.sample(
-            self.theta, h, self.codes[:7], self.rng.random(50), Sampling(0.7, 9, 0.9), text
-        )
-        return digest(h, text)
+        work, text, uniforms = window_work(self.layout, 1), np.empty(50, np.int32), self.rng.random(50)
+        sampling_kernels.sample(self.theta, work, self.codes[:7], uniforms, Sampling(0.7, 9, 0.9), text)
+        return digest(states_before(work), text)
 
 
 def digests(dtype, B, optimizers, cached=True):
     """Return a digest by kernel and sizes; without optimizers only of the gradient."""
     rest = ("evaluate", "numerical_gradient", "sample") if optimizers and B == 1 else ()
     if cached:
-        kernel_cache.ready("windows_gradient", dtype, several=B > 1)
+        group = "batch" if B > 1 else "window"
+        kernel_cache.ready(f"{group}_gradient", dtype)
         for optimizer in optimizers:
-            kernel_cache.ready("train_windows", dtype, optimizer, several=B > 1)
+            kernel_cache.ready(f"train_{group}", dtype, optimizer)
         for kernel in rest:
             kernel_cache.ready(kernel, dtype)
     result = {}

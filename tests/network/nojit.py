@@ -11,8 +11,9 @@ import pytest
 from numba import config
 from small_training import in_order
 
-from nbrnn.network import rnn, training_kernels
-from nbrnn.network.layout import NAMES, Carry, History, Layout, Sampling
+from nbrnn.network import readout, sampling_kernels, training_kernels
+from nbrnn.network.buffers import Carry, History, Sampling, training_buffers, window_work
+from nbrnn.network.layout import NAMES, Layout
 from nbrnn.network.optimizers import OPTIMIZERS, RULES, AdaGrad
 from nbrnn.network.simd import matmul
 
@@ -35,7 +36,7 @@ def test_compilation_is_off():
 
 def test_training_is_that_of_the_naive_program(layout):
     theta = layout.initial(np.random.default_rng(0), 0.1)
-    buffers, real = layout.buffers(theta, T, memory=1), layout.dtype.type
+    buffers, real = training_buffers(layout, theta, T, memory=1), layout.dtype.type
     expected = named(layout, theta)
     losses, smooths, _ = history = History.empty(102, [1, 100])
     optimizer = AdaGrad(real(0.1), real(1e-8))
@@ -53,9 +54,9 @@ def test_training_is_that_of_the_naive_program(layout):
         assert np.allclose(named(layout, theta)[name], expected[name], rtol=0, atol=tolerance)
 
 
-def test_a_look_that_finds_no_better_loss_keeps_the_best(layout):
+def test_an_evaluation_that_finds_no_better_loss_keeps_the_best(layout):
     theta = layout.initial(np.random.default_rng(0), 0.1)
-    buffers, history = layout.buffers(theta, T, memory=1), History.empty(1, [8])
+    buffers, history = training_buffers(layout, theta, T, memory=1), History.empty(1, [8])
     before = buffers.best.copy()
     plan, carry = in_order(CODES, T, 1, 7, 1, 0.1), Carry(7, 2.0, 1e-9, 5)
     carry = training_kernels.train(buffers, AdaGrad(0.1, 1e-8), 5.0, 1.0, CODES, plan, carry, history)
@@ -66,7 +67,7 @@ def test_a_look_that_finds_no_better_loss_keeps_the_best(layout):
 def test_training_stops_at_nan(layout):
     theta = layout.initial(np.random.default_rng(0), 0.1)
     theta.c[0] = math.nan
-    buffers, history = layout.buffers(theta, T, memory=1), History.empty(1)
+    buffers, history = training_buffers(layout, theta, T, memory=1), History.empty(1)
     plan = in_order(CODES, T, 1, 0, 1, 0.1)
     carry = training_kernels.train(buffers, AdaGrad(0.1, 1e-8), 5.0, 1.0, CODES, plan, Carry(), history)
     assert carry.update == 0
@@ -78,7 +79,7 @@ def test_windows_at_once_have_the_naive_gradients(layout, name, B):
     layout = Layout(m, 20, layout.dtype)  # more characters than a vector has numbers
     theta = layout.initial(np.random.default_rng(0), 0.1)
     kind, real = OPTIMIZERS[name], layout.dtype.type
-    buffers = layout.buffers(theta, T, len(RULES[kind].memory), B)
+    buffers = training_buffers(layout, theta, T, len(RULES[kind].memory), B)
     codes = np.random.default_rng(0).integers(0, K, 40).astype(np.int32)
     plain, starts = named(layout, theta), np.array([0, 17, 30])[:B]
     expected = [
@@ -137,14 +138,14 @@ def test_products(rows, inner, columns, ascending):
 
 
 def test_evaluation_and_numerical_gradient(layout):
-    theta, work = layout.initial(np.random.default_rng(0), 0.1), layout.work(T)
+    theta, work = layout.initial(np.random.default_rng(0), 0.1), window_work(layout, T)
     plain = named(layout, theta)
     loss, grad, _ = naive.gradients(plain, CODES[:-1], CODES[1:], np.zeros(m))
-    assert training_kernels.evaluate(theta, work, CODES) == pytest.approx(loss, rel=1e-5)
+    assert sampling_kernels.evaluate(theta, work, CODES) == pytest.approx(loss, rel=1e-5)
     if layout.dtype == np.float64:
         _, grad, _ = naive.gradients(plain, CODES[:T], CODES[1 : T + 1], np.zeros(m))
-        index, found = np.array([theta.U.size]), np.empty(1)  # of W[0, 0]
-        work.h[0] = 0
+        index, found = np.array([theta.layers[0].U.size]), np.empty(1)  # of W[0, 0]
+        work = window_work(layout, T)
         training_kernels.numerical_gradient(theta, work, CODES[: T + 1], index, 1e-3, found)
         assert found[0] == pytest.approx(grad["W"][0, 0], abs=1e-9)
 
@@ -156,20 +157,21 @@ def test_sampling(layout, temperature, top_k, top_p):
     theta = layout.initial(np.random.default_rng(0), 0.1)
     text = np.empty(20, np.int32)
     uniforms = np.random.default_rng(0).random(20)
-    h = np.zeros((2, layout.M), layout.dtype)
-    training_kernels.sample(theta, h, CODES[:3], uniforms, Sampling(temperature, top_k, top_p), text)
+    sampling_kernels.sample(
+        theta, window_work(layout, 1), CODES[:3], uniforms, Sampling(temperature, top_k, top_p), text
+    )
     assert ((text >= 0) & (text < K)).all()
 
 
 def test_drawing_from_few_weights():
     # rounding may leave a little beyond the last character: it is that one then
-    assert training_kernels.draw(np.log([0.5, 0.5]), 1.0, Sampling()) == 1
+    assert sampling_kernels.draw(np.log([0.5, 0.5]), 1.0, Sampling()) == 1
     weights = np.array([0.0, 1.0, 0.0])
-    training_kernels.keep_likeliest(weights, 3, 1.1)
+    sampling_kernels.keep_likeliest(weights, 3, 1.1)
     assert weights.tolist() == [0, 1, 0]
 
 
 @pytest.mark.parametrize("size", [1, 15, 16, 17, 40])
 def test_the_largest_of_a_row(size):
     o = np.random.default_rng(size).standard_normal(size)
-    assert rnn.max_logit(o) == o.max()
+    assert readout.max_logit(o) == o.max()

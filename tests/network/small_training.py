@@ -3,7 +3,8 @@
 import numpy as np
 
 from nbrnn.network import training_kernels
-from nbrnn.network.layout import Carry, History, Layout, Plan
+from nbrnn.network.buffers import Carry, History, Plan, training_buffers
+from nbrnn.network.layout import Layout
 from nbrnn.network.optimizers import AdaGrad
 from nbrnn.runs.training_state import logged_updates
 
@@ -13,8 +14,9 @@ class Setup:
         self.codes, self.T = corpus.codes, T
         self.layout = Layout(m, len(corpus.alphabet), np.dtype(dtype))
         theta = self.layout.initial(np.random.default_rng(1), sigma)
-        self.buffers = self.layout.buffers(theta, T, memory=1)
+        self.buffers = training_buffers(self.layout, theta, T, memory=1)
         self.theta, (self.memory,), self.gradient, self.best, self.best_state, self.work = self.buffers
+        self.h = self.work.layers[0].s[0]  # (T+1, M)
         self.carry = Carry()
 
     def train(self, updates, eta=0.1, epsilon=1e-8, clip=5.0):

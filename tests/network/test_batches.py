@@ -8,7 +8,14 @@ import pytest
 from small_training import in_order
 
 from nbrnn.network import training_kernels
-from nbrnn.network.layout import NAMES, Carry, History, Layout
+from nbrnn.network.buffers import (
+    Carry,
+    History,
+    set_states_before,
+    states_before,
+    training_buffers,
+)
+from nbrnn.network.layout import NAMES, Layout
 from nbrnn.network.optimizers import SGD
 from nbrnn.network.simd import matmul
 
@@ -61,9 +68,9 @@ def filled(layout, B, T, seed):
     rng = np.random.default_rng(seed)
     theta = layout.initial(rng, 0.1)
     theta.c[:] = rng.standard_normal(layout.K)
-    theta.b[: layout.m] = rng.standard_normal(layout.m)
-    buffers = layout.buffers(theta, T, memory=0, B=B)
-    buffers.work.h[0, :, : layout.m] = rng.uniform(-1, 1, (B, layout.m))
+    theta.layers[0].b[0, : layout.m] = rng.standard_normal(layout.m)
+    buffers = training_buffers(layout, theta, T, memory=0, B=B)
+    set_states_before(buffers.work, rng.uniform(-1, 1, (1, 1, B, layout.m)))
     return theta, buffers
 
 
@@ -88,35 +95,35 @@ def test_loss_and_gradient_are_those_of_the_naive_program(B, m, K, T, dtype, tol
     codes = rng.integers(0, K, 200).astype(np.int32)
     for _ in range(2):  # a gradient used again holds nothing of the windows before
         starts = rng.integers(0, 199 - T, B)
-        states = work.h[0, :, :m].astype(float)
+        states = states_before(work)[0, 0, :, :m].astype(float)
         loss, expected, last = naive_sum(layout, theta, codes, starts, T, states)
         scale = 1 / (B * T)
         assert training_kernels.loss_gradient(
             theta, gradient, work, codes, starts, real(scale)
         ) == pytest.approx(loss * scale, rel=tolerance)
-        assert np.allclose(work.h[-1, :, :m], last, rtol=0, atol=tolerance)
+        assert np.allclose(work.layers[0].s[0, -B:, :m], last, rtol=0, atol=tolerance)
         for name, g in layout.named(gradient).items():
             assert np.allclose(g, expected[name] * scale, rtol=0, atol=tolerance)
-        for padded in (gradient.W, gradient.U, gradient.V, work.h[-1], work.da[0]):
-            assert not padded[:, m:].any()
+        for padded in (*gradient.layers[0], gradient.V, work.layers[0].s, work.layers[0].dz):
+            assert not padded[..., m:].any()
         assert not work.p[:, K:].any()
 
 
-def test_only_fresh_windows_begin_at_zero_and_the_others_go_on():
+def test_only_reset_windows_begin_at_zero_and_the_others_continue():
     layout, T, B = Layout(9, 6, np.dtype(np.float64)), 3, 4
     theta, buffers = filled(layout, B, T, 2)
-    states = buffers.work.h[0, :, :9].copy()
+    states = states_before(buffers.work)[0, 0, :, :9]
     codes = np.random.default_rng(3).integers(0, 6, 80).astype(np.int32)
     plan = in_order(codes, T, B, 0, 3, 0.0)
-    plan.fresh[:] = [[True, False, True, False], [False] * 4, [False, True, False, False]]
+    plan.reset[:] = [[True, False, True, False], [False] * 4, [False, True, False, False]]
     history = History.empty(3)
     carry = training_kernels.train(buffers, SGD(0.0), 5.0, 0.5, codes, plan, Carry(), history)
     assert carry.update == 3
     for n in range(3):
-        states[plan.fresh[n]] = 0
+        states[plan.reset[n]] = 0
         loss, _, states = naive_sum(layout, theta, codes, plan.starts[n], T, states)
         assert history.losses[n] == pytest.approx(loss / 2, rel=1e-13)
-    assert np.allclose(buffers.work.h[0, :, :9], states, rtol=0, atol=1e-13)
+    assert np.allclose(states_before(buffers.work)[0, 0, :, :9], states, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("low", [-1e4, 0.0, 1e4])
@@ -125,7 +132,7 @@ def test_padding_takes_no_part_in_the_softmax(low):
     theta, buffers = filled(layout, B, T, 4)
     theta.c[:] += np.float32(low)  # far below and above the 0 that padding might stand for
     codes, starts = np.arange(9, dtype=np.int32) % 5, np.array([0, 3])
-    states = buffers.work.h[0, :, :3].astype(float)
+    states = states_before(buffers.work)[0, 0, :, :3].astype(float)
     loss, _, _ = naive_sum(layout, theta, codes, starts, T, states)
     found = training_kernels.loss_gradient(
         theta, buffers.gradient, buffers.work, codes, starts, np.float32(1)

@@ -10,6 +10,7 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError
 from nbrnn.network import gradcheck, training_kernels
+from nbrnn.network.buffers import set_states_before, states_before
 
 
 def errors(corpus, **settings):
@@ -60,7 +61,7 @@ def test_of_several_windows_each_is_read_from_its_own_state(corpus, monkeypatch)
     right = training_kernels.loss_gradient
 
     def wrong(theta, gradient, work, *windows):
-        work.h[0] = work.h[0][::-1].copy()
+        set_states_before(work, states_before(work)[:, :, ::-1])
         right(theta, gradient, work, *windows)
 
     monkeypatch.setattr(training_kernels, "loss_gradient", wrong)
@@ -81,15 +82,17 @@ def test_all_weights_are_checked(corpus):
 
 
 def drop_first_state_from_dW(gradient, theta, work, codes):
-    gradient.W[...] -= np.outer(work.da[0, : gradient.W.shape[0]], work.h[0])
+    (dW,), (da,), (h,) = gradient.layers[0].W, work.layers[0].dz, work.layers[0].s
+    dW -= np.outer(da[0, : len(dW)], h[0])
 
 
 def forget_bias(gradient, theta, work, codes):
-    gradient.b[...] = 0
+    gradient.layers[0].b[...] = 0
 
 
 def forget_last_input(gradient, theta, work, codes):
-    gradient.W[...] -= np.outer(work.da[-1, : gradient.W.shape[0]], work.h[-2])
+    (dW,), (da,), (h,) = gradient.layers[0].W, work.layers[0].dz, work.layers[0].s
+    dW -= np.outer(da[-1, : len(dW)], h[-2])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,7 @@ def test_a_planted_bug_is_found(corpus, monkeypatch, bug, parameter, cases):
 def test_a_gradient_that_is_no_number_is_all_wrong(corpus, monkeypatch):
     def break_two(gradient, theta, work, codes):
         gradient.V[0, 0] = np.nan
-        gradient.W[0, 0] = np.inf
+        gradient.layers[0].W[0, 0, 0] = np.inf
 
     plant(monkeypatch, break_two)
     found = errors(corpus)
@@ -118,17 +121,18 @@ def test_a_gradient_that_is_no_number_is_all_wrong(corpus, monkeypatch):
 
 def test_a_forgotten_tanh_derivative_is_found(corpus, monkeypatch):
     def do_it_again(gradient, theta, work, codes):
-        m, h, do, da = gradient.W.shape[0], work.h, work.p, work.da
+        (dU,), (dW,), (db,) = gradient.layers[0]
+        do, (da,), (h,), m = work.p, work.layers[0].dz, work.layers[0].s, len(dW)
         gradient.flat[:] = 0
         for t in reversed(range(len(da))):
             gradient.V[...] += np.outer(do[t], h[t + 1])
             gradient.c[...] += do[t]
             da[t] = do[t] @ theta.V  # and not times 1 - h^2
             if t + 1 < len(da):
-                da[t] += theta.W.T @ da[t + 1, :m]
-            gradient.W[...] += np.outer(da[t, :m], h[t])
-            gradient.U[codes[t]] += da[t]
-            gradient.b[...] += da[t]
+                da[t] += theta.layers[0].W[0].T @ da[t + 1, :m]
+            dW += np.outer(da[t, :m], h[t])
+            dU[codes[t]] += da[t]
+            db += da[t]
 
     plant(monkeypatch, do_it_again)
     found = {key[0] for key, error in errors(corpus, sigma=0.5).items() if error > 1e-6}

@@ -137,7 +137,7 @@ def test_no_folder_for_a_cache_at_all(monkeypatch):
         raise RuntimeError("cannot cache function: no locator available")
 
     monkeypatch.setattr(kernel_cache, "KernelCache", no_locator)
-    kernel_cache.keep_on_disk(kernel_cache.training_kernels.draw)
+    kernel_cache.keep_on_disk(kernel_cache.sampling_kernels.draw)
     kernel_cache.keep_on_disk(len)  # as with NUMBA_DISABLE_JIT
 
 

@@ -16,7 +16,8 @@ from nbrnn.network.layout import CACHE_LINE, NAMES, Layout, generator, shapes
 def test_views_cover_the_buffer_once_and_start_on_cache_lines(dtype, m, M):
     layout = Layout(m, 7, np.dtype(dtype))
     parameters = layout.parameters()
-    flat, *views = parameters
+    flat, (layer,), *readout = parameters
+    views = *layer, *readout
     flat[:] = np.arange(flat.size)
     assert np.array_equal(np.concatenate([view.ravel() for view in views]), flat)
     assert layout.M == M
@@ -34,7 +35,7 @@ def test_the_equations_shapes_and_back():
     packed = layout.pack(arrays)
     for name, array in layout.named(packed).items():
         assert np.array_equal(array, arrays[name])
-    assert np.array_equal(packed.U[2, :5], arrays["U"][:, 2])
+    assert np.array_equal(packed.layers[0].U[0, 2, :5], arrays["U"][:, 2])
 
 
 def test_the_start_is_normal_with_the_given_deviation_and_the_same_in_both_dtypes():

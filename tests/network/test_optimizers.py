@@ -6,7 +6,8 @@ import pytest
 from small_training import in_order
 
 from nbrnn.network import optimizers, training_kernels
-from nbrnn.network.layout import NAMES, Carry, History, Layout
+from nbrnn.network.buffers import Carry, History, training_buffers
+from nbrnn.network.layout import NAMES, Layout
 from nbrnn.network.optimizers import RULES, SGD, AdaGrad, RMSProp
 
 CLIP = 0.5
@@ -49,7 +50,7 @@ def test_every_step_is_that_of_numpy(kind, dtype, m, K):
     real, rng = layout.dtype.type, np.random.default_rng(0)
     theta = layout.initial(rng, 0.1)
     size = len(RULES[kind].memory)
-    buffers = layout.buffers(theta, T=4, memory=size)
+    buffers = training_buffers(layout, theta, T=4, memory=size)
     expected = {
         name: (np.array(a, float), (np.zeros(a.shape),) * size)
         for name, a in layout.named(theta).items()
@@ -80,7 +81,7 @@ def test_every_step_is_that_of_numpy(kind, dtype, m, K):
 def test_without_a_gradient_and_memory_nothing_moves(kind, dtype):
     layout = Layout(5, 7, np.dtype(dtype))
     real, theta = layout.dtype.type, layout.initial(np.random.default_rng(0), 0.1)
-    buffers, before = layout.buffers(theta, 4, len(RULES[kind].memory)), theta.flat.copy()
+    buffers, before = training_buffers(layout, theta, 4, len(RULES[kind].memory)), theta.flat.copy()
     optimizer = settings(kind, dtype)
     if "epsilon" in kind._fields:
         optimizer = optimizer._replace(epsilon=real(1e-12))
@@ -98,7 +99,7 @@ def test_training_is_by_these_steps(kind, B):
     m, K, T, updates = 7, 5, 4, 20
     layout = Layout(m, K, np.dtype(float))
     theta = layout.initial(np.random.default_rng(1), 0.1)
-    buffers = layout.buffers(theta, T, len(RULES[kind].memory), B)
+    buffers = training_buffers(layout, theta, T, len(RULES[kind].memory), B)
     codes = np.random.default_rng(0).integers(0, K, 100).astype(np.int32)
     plan = in_order(codes, T, B, 0, updates, NUMBERS["eta"])
     scale, history = 1 / (B * T), History.empty(updates)
@@ -109,7 +110,7 @@ def test_training_is_by_these_steps(kind, B):
     training_kernels.train(buffers, settings(kind, float), CLIP, scale, codes, plan, Carry(), history)
     states = np.zeros((B, m))
     for n in range(updates):
-        states[plan.fresh[n]] = 0
+        states[plan.reset[n]] = 0
         plain, loss, total = {name: expected[name][0] for name in NAMES}, 0, dict.fromkeys(NAMES, 0)
         for b, s in enumerate(plan.starts[n]):
             x, y = codes[s : s + T], codes[s + 1 : s + T + 1]

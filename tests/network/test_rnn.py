@@ -6,6 +6,7 @@ import pytest
 from small_training import Setup, distance
 
 from nbrnn.network import training_kernels
+from nbrnn.network.buffers import set_states_before, window_work
 from nbrnn.network.layout import NAMES
 
 
@@ -41,10 +42,9 @@ def test_loss_and_gradients_are_those_of_automatic_differentiation(corpus, m, T)
 
 def kernel_gradient(setup, theta, h0, x, y):
     """Return the loss of a window, which may be shorter than those before, and its gradient."""
-    T, work = len(x), setup.work
-    window = work._replace(h=work.h[: T + 1], p=work.p[:T], da=work.da[:T], losses=work.losses[:T])
-    window.h[0, : h0.size] = h0
-    codes, packed, scale = np.append(x, y[-1]), setup.layout.pack(theta), work.p.dtype.type(1)
+    window = window_work(setup.layout, len(x))
+    set_states_before(window, h0[None, None, None])
+    codes, packed, scale = np.append(x, y[-1]), setup.layout.pack(theta), setup.layout.dtype.type(1)
     loss = training_kernels.loss_gradient(packed, setup.gradient, window, codes, np.zeros(1, int), scale)
     return loss, setup.named(setup.gradient)
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from small_training import Setup, distance
 
-from nbrnn.network import training_kernels
-from nbrnn.network.layout import NAMES, Sampling
+from nbrnn.network import sampling_kernels, training_kernels
+from nbrnn.network.buffers import Sampling, window_work
+from nbrnn.network.layout import NAMES
 
 # Two correct programs part ways: with eta = 0.1 and epsilon = 1e-8 AdaGrad's first steps have the
 # size eta whatever the gradient, which enlarges the last bit's difference about ten times at each
@@ -32,7 +33,7 @@ def test_300_updates_across_an_epochs_end_are_those_of_the_naive_program(corpus,
     memory, naive_losses, naive_smooths, h = naive.train(theta, setup.codes, 300, T, eta)
     assert distance(losses, naive_losses) < 1e-10
     assert distance(smooths, naive_smooths) < 1e-10
-    assert distance(setup.work.h[0, :m], h) < 1e-10
+    assert distance(setup.h[0, :m], h) < 1e-10
     for name in NAMES:
         assert distance(setup.named(setup.theta)[name], theta[name]) < 1e-10
         assert distance(setup.named_memory()[name], memory[name]) < 1e-10
@@ -49,12 +50,12 @@ def test_each_of_300_updates_at_full_size_is_the_naive_one_from_the_same_state(c
     for update in range(300):
         start = update % 139 * 25
         theta, memory = setup.named(setup.theta), setup.named_memory()
-        h = np.array(setup.work.h[0, :100], float) if start else np.zeros(100)
+        h = np.array(setup.h[0, :100], float) if start else np.zeros(100)
         x, y = setup.codes[start : start + 25], setup.codes[start + 1 : start + 26]
         loss, grad, h = naive.gradients(theta, x, y, h)
         losses, _ = setup.train(1)
         assert losses[0] == pytest.approx(loss, rel=max(tolerance / 10, 1e-13))
-        assert distance(setup.work.h[0, :100], h) < tolerance
+        assert distance(setup.h[0, :100], h) < tolerance
         for name, g in grad.items():
             g = np.clip(g, -5, 5)
             G = memory[name] + g * g
@@ -73,14 +74,13 @@ def test_padding_stays_exactly_zero(corpus, dtype):
     setup = Setup(corpus, 20, 25, dtype)
     setup.train(200)
     for array in (
-        setup.theta.W,
-        setup.theta.U,
+        *setup.theta.layers[0],
         setup.theta.V,
-        setup.layout.views(setup.memory).W,
-        setup.work.h,
+        *setup.layout.views(setup.memory).layers[0],
+        setup.h,
     ):
         assert array.shape[-1] == {"float64": 24, "float32": 32}[dtype]
-        assert not array[:, 20:].any()
+        assert not array[..., 20:].any()
 
 
 def test_updates_may_be_cut_into_calls_anyhow(corpus):
@@ -93,17 +93,17 @@ def test_updates_may_be_cut_into_calls_anyhow(corpus):
     assert np.array_equal(whole.memory, cut.memory)
 
 
-def test_the_best_model_is_the_one_with_the_lowest_smooth_loss_at_a_look(corpus):
+def test_the_best_model_is_the_one_with_the_lowest_smooth_loss_at_an_evaluation(corpus):
     setup = Setup(corpus, 10, 25)
     _, smooths = setup.train(950)
     best_smooth, best_update = setup.carry.best_smooth, setup.carry.best_update
-    looks = [1, *range(100, 951, 100)]
-    assert best_update == min(looks, key=lambda u: smooths[u - 1])
+    evaluations = [1, *range(100, 951, 100)]
+    assert best_update == min(evaluations, key=lambda u: smooths[u - 1])
     assert best_smooth == smooths[best_update - 1]
     again = Setup(corpus, 10, 25)
     again.train(best_update)
     assert np.array_equal(again.theta.flat, setup.best)
-    assert np.array_equal(again.work.h[0], setup.best_state)
+    assert np.array_equal(again.h[0], setup.best_state[0, 0, 0])
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1e30])
@@ -121,7 +121,7 @@ def test_training_stops_before_a_loss_without_meaning(corpus, value):
 
 def drawn(logits, uniform, temperature=1.0, top_k=0, top_p=1.0):
     sampling = Sampling(float(temperature), top_k, top_p)
-    return training_kernels.draw(np.array(logits, float), uniform, sampling)
+    return sampling_kernels.draw(np.array(logits, float), uniform, sampling)
 
 
 def test_characters_are_drawn_by_their_probability():
@@ -166,8 +166,8 @@ def test_sampling_feeds_each_character_back(corpus):
             x = int(np.searchsorted(np.cumsum(ps[0]), uniforms[n], side="right"))
             expected.append(x)
     text = np.empty(50, np.int32)
-    start = np.zeros((2, setup.layout.M))
-    training_kernels.sample(setup.theta, start, corpus.codes[2:4], uniforms, Sampling(), text)
+    work = window_work(setup.layout, 1)
+    sampling_kernels.sample(setup.theta, work, corpus.codes[2:4], uniforms, Sampling(), text)
     assert text.tolist() == expected
 
 
@@ -175,7 +175,7 @@ def test_evaluation_hands_the_state_on_and_takes_the_short_last_window(corpus):
     setup = Setup(corpus, 10, 25)
     codes = corpus.codes[:113]
     expected, _, _ = naive.forward(setup.named(setup.theta), codes[:-1], codes[1:], np.zeros(10))
-    assert training_kernels.evaluate(setup.theta, setup.work, codes) == pytest.approx(
+    assert sampling_kernels.evaluate(setup.theta, setup.work, codes) == pytest.approx(
         expected, rel=1e-13
     )
 

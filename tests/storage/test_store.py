@@ -39,7 +39,7 @@ def checkpoint():
         smooth_loss=12.345678901234567,
         theta=arrays,
         memory={"adagrad": {name: array + 1 for name, array in arrays.items()}},
-        h_prev=rng.random(M, np.float32),
+        states={"h_prev": rng.random(M, np.float32)},
         state=TrainingState(
             best_smooth_loss=12.25,
             best_update=200,
@@ -70,7 +70,7 @@ def test_a_checkpoint_comes_back_as_it_was(checkpoint, path):
 
 
 def test_a_best_checkpoint_has_the_parameters_only(checkpoint, tmp_path):
-    best = replace(checkpoint, memory={}, h_prev=None, state=None)
+    best = replace(checkpoint, memory={}, states={}, state=None)
     RunFolder(tmp_path).write_checkpoint("best", best)
     assert_same(RunFolder(tmp_path).read_checkpoint("best"), best)
     with pytest.raises(StoreError):

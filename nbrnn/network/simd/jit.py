@@ -59,7 +59,8 @@ FAST = {"contract", "reassoc", "nsz", "arcp"}
 # nogil: a sweep's threads run side by side. error_model: a check for zero before each division would
 # keep loops from becoming vector instructions.
 kernel = partial(njit, nogil=True, error_model="numpy", pipeline_class=KernelCompiler)
-jit = kernel(fastmath=FAST)
+# forceinline: what is not given here, Numba takes over from the function that calls.
+jit = kernel(fastmath=FAST, forceinline=False)
 # For short loops that are called often: to hand over arrays takes as long as such a loop.
 jit_inline = kernel(fastmath=FAST, forceinline=True)
 # For tanh and exp, without reassoc: it would undo the reduction in two steps.

@@ -6,6 +6,8 @@ A matrix that exceeds the first-level cache is gone through in ascending and des
 what was read last is then still there.
 """
 
+import numpy as np
+
 from nbrnn.network.simd.jit import jit, jit_expand, jit_inline
 from nbrnn.network.simd.registers import TARGET_BLOCKS
 from nbrnn.network.simd.vector_ops import (
@@ -20,6 +22,8 @@ from nbrnn.network.simd.vector_ops import (
 )
 
 _, DOT_ROWS, VECMAT_ROWS, WINDOW_ROWS, MATMUL_ROWS = TARGET_BLOCKS
+# The first row. To Numba a literal 0 is a type of its own, for which it compiles a product once more.
+FIRST = np.intp(0)
 MATMUL_CHUNK, OUTER_CHUNK = 64, 64  # rows that are gone through again from the second-level cache
 
 
