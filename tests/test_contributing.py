@@ -47,7 +47,7 @@ for arguments in json.load(sys.stdin):
             raise
     sys.stdout.flush()
     printed.append(sys.stdout.buffer.getvalue().decode())
-json.dump(printed, sys.__stdout__)
+print(json.dumps(printed), file=sys.__stdout__, flush=True)
 """
 
 

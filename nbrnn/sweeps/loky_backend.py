@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from loky.backend import get_context
+from loky.backend.context import LokyContext
 from loky.backend.utils import kill_process_tree
 
 from nbrnn.corpus import Corpus
@@ -66,7 +66,7 @@ class WorkerProcess:
     """One process, and a pipe for jobs and the request to stop, for messages and summaries back."""
 
     def __init__(self, corpus: Corpus) -> None:
-        context = get_context("loky")
+        context = LokyContext()  # by its name it may be the one that joblib brings, which forks
         self.pipe, child_pipe = context.Pipe()
         with child_pipe, signals_blocked():  # which a new process inherits
             self.process = context.Process(target=run_jobs, args=(child_pipe, corpus), daemon=True)

@@ -109,7 +109,8 @@ for words in json.load(sys.stdin):
     except SystemExit:
         sys.stdout.flush()
         told.append(sys.stdout.buffer.getvalue().decode().split())
-json.dump([told, sorted({"numpy", "msgspec", "rich"} & set(sys.modules))], sys.__stdout__)
+imported = sorted({"numpy", "msgspec", "rich"} & set(sys.modules))
+print(json.dumps([told, imported]), file=sys.__stdout__, flush=True)
 """
 
 

@@ -1,6 +1,7 @@
 """Sweeps that are killed, whole or one of their processes: the same bits, and nothing left behind."""
 
 import functools
+import importlib
 import random
 import signal
 
@@ -48,6 +49,15 @@ def test_no_process_outlives_a_killed_sweep(text_file, tmp_path, fork):
     assert all_end(workers)
     statuses = [folder.read_summary().status for folder in SweepFolder(tmp_path / "s").runs()]
     assert statuses == ["interrupted", "interrupted"]  # they even had the time for a checkpoint
+
+
+def test_processes_are_those_of_loky_whatever_is_imported_last(corpus):
+    import joblib.externals.loky.backend.context
+
+    importlib.reload(joblib.externals.loky.backend.context)
+    worker = loky_backend.WorkerProcess(corpus)
+    worker.kill()
+    assert type(worker.process).__module__ == "loky.backend.process"
 
 
 @pytest.fixture
