@@ -148,7 +148,7 @@ class RunConfig:
         "Term inside the root of AdaGrad and RMSProp, outside that of Adam.",
         FLOAT32_TINY, FLOAT32_MAX, by="optimizer")
     adagrad_start: float | None = setting(
-        float, {"adagrad": 0.0}, "Initial value of AdaGrad's sums of squared gradients.",
+        float, {"adagrad": 0.0}, "Initial value of AdaGrad's sums; epsilon is added to it.",
         0, FLOAT32_MAX, by="optimizer", added="0.7")
     beta1: float | None = setting(
         float, {"adam": 0.9}, "Decay of the mean gradient.", 0, MAX_DECAY, by="optimizer", added="0.3")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 KEPT = (".md", ".csv", ".png")  # the page and the SVGs say the same again
+PARTS = ("--validation", "0.1", "--test", "0.1", "--sample-every", "0")
 COURSE = ("--preset", "dd2424-2025", "--validation", "0.1", "--sample-every", "0")
 TEXTS = ("brontes", "shakespeare")
 
@@ -20,24 +21,27 @@ def nbrnn(*arguments: str) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def swept(part: str, text: str, *sweeps: Sequence[str], name: str = "") -> Path:
+def swept(
+    part: str, text: str, *sweeps: Sequence[str], name: str = "", reveal_test: bool = False
+) -> Path:
     """Do the sweeps of one text, or what is left of them, all into one folder; return their report.
 
     Both are called like the text, without another name. The runs stay in sweeps/, which git ignores;
-    tables and pictures are kept.
+    tables and pictures are kept. `reveal_test` shows the test loss in them.
     """
     name = name or text
     runs, report = ROOT / part / "sweeps" / name, ROOT / part / name
     for options in sweeps:
         nbrnn("sweep", text, *options, "--out", str(runs))
-    keep_report(runs, report)
+    keep_report(runs, report, reveal_test)
     return report
 
 
-def keep_report(runs: Path, report: Path) -> None:
+def keep_report(runs: Path, report: Path, reveal_test: bool = False) -> None:
     """Report on runs, and keep what is to be kept of it."""
     shutil.rmtree(report, ignore_errors=True)
-    nbrnn("report", str(runs), "--out", str(report))
+    reveal = ["--reveal-test"] if reveal_test else []
+    nbrnn("report", str(runs), "--out", str(report), *reveal)
     for file in report.iterdir():
         if file.suffix not in KEPT:
             file.unlink()

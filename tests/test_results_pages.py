@@ -1,0 +1,211 @@
+"""No sentence without a file behind it: pages of results/ and prose against their tables."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import made_up_text
+
+from nbrnn.config import RunConfig
+from nbrnn.corpus import Corpus
+from nbrnn.runs.training_state import Training, prepare_kernels
+from results import facts, folds, radius, tuned, widths
+from results.question import rows
+
+ROOT = Path(__file__).parents[1]
+STUDIES = {study.HERE.name: study for study in (folds, radius, tuned, widths)}
+
+
+# ---------------------------------------------------------------- studies whose pages are templates
+
+
+def made_up_runs(name):
+    """Return rows as in runs.csv, with everything that a study's facts are made from."""
+    rng = np.random.default_rng(0)
+    losses = {column: f"{rng.uniform(1, 2)}" for column in tuned.MEASURES}
+    common = {"status": "finished", **losses}
+    if name == "tuned":
+        return [{**common, "optimizer": o, "eta": "0.1", "seed": s} for o in tuned.ETAS for s in "01"]
+    if name == "folds":
+        methods = [("adam", "constant"), ("adagrad", "constant"), ("adam", "linear")]
+        return [
+            {**common, "optimizer": o, "schedule": s, "fold": fold, "seed": seed}
+            for o, s in methods
+            for fold in "0123456789"
+            for seed in "012"
+        ]
+    return [
+        {**common, "hidden": f"{m}", "warmup": f"{w}", "eta": f"{eta}", "seed": s}
+        for m, rates in widths.RATES.items()
+        for w in widths.WARMUPS
+        for eta in rates
+        for s in "01"
+    ]
+
+
+def grids_of(tried):
+    """Return the learning rates that were tried for each size and warm-up."""
+    grids = {(m, w): set() for m in widths.RATES for w in widths.WARMUPS}
+    for row in tried:
+        grids[int(row["hidden"]), int(row["warmup"])].add(float(row["eta"]))
+    return {place: sorted(grid) for place, grid in grids.items()}
+
+
+def facts_from(name, runs, tried):
+    """Return the facts of a study by its runs, and by those that chose its settings."""
+    if name == "tuned":
+        best = {o: next(r for r in tried if r["optimizer"] == o) for o in tuned.ETAS}
+        return tuned.facts_of(best, runs)
+    if name == "widths":
+        return widths.facts_of(grids_of(tried), tried, runs)
+    if name == "folds":
+        return folds.facts_of(runs)
+    return radius.facts_of(runs)
+
+
+@pytest.fixture(params=STUDIES)
+def study(request):
+    return request.param, STUDIES[request.param].HERE
+
+
+def test_a_template_finds_all_its_facts_and_has_no_measured_number_of_its_own(study):
+    name, folder = study
+    template = (folder / facts.TEMPLATE).read_text()
+    own = re.sub(r"\{[^}]*\}|`[^`]*`", "", template)
+    assert not re.findall(r"\d\.\d", own)
+    if name == "radius":
+        rng = np.random.default_rng(0)
+        runs = {p: {c: rng.uniform() for c in radius.COLUMNS[4:]} for p in radius.places()}
+    else:
+        runs = made_up_runs(name)
+    found = {**facts_from(name, runs, runs), "differences": "- one"}
+    tables = {"methods", "by_fold", "losses", "radii", "sizes"}
+    page = template.format_map({**dict.fromkeys(tables, "| table |"), **found})
+    assert "| table |" in page
+
+
+def test_a_page_says_what_its_tables_do_and_these_what_the_runs_do(study):
+    name, folder = study
+    if not (folder / facts.PAGE).exists():
+        pytest.skip(f"python -m results.{name} was not run yet")
+    assert (folder / facts.PAGE).read_text() == facts.render(folder)
+    tried = []
+    if name == "radius":
+        runs = radius.read_runs()
+    else:
+        reports = {"tuned": ("measured", "search"), "widths": ("measured", "rates")}.get(
+            name, ("shakespeare",)
+        )
+        runs = [row for row in rows(folder / reports[0], "runs") if row["status"] == "finished"]
+        tried = [row for report in reports[1:] for row in rows(folder / report, "runs")]
+    if name == "tuned":
+        expected = tuned.facts_of(tuned.best_settings(folder / "search"), runs)
+    else:
+        expected = facts_from(name, runs, tried)
+    kept = facts.read_facts(folder)
+    for fact, value in expected.items():
+        assert kept[fact] == (pytest.approx(value) if isinstance(value, float) else value), fact
+
+
+def test_cells_show_measured_numbers_with_three_digits(tmp_path):
+    facts.write_rows(tmp_path / "t.csv", ["a", "b"], [[0.000632455, 1.23456789], ["0.002", 12]])
+    assert facts.table_of(tmp_path / "t.csv").splitlines()[2:] == [
+        "| 0.000632 | 1.235 |",
+        "| 0.002 | 12 |",
+    ]
+
+
+# ---------------------------------------------------------------- interventions
+
+
+@pytest.fixture(scope="module")
+def brief():
+    return Corpus.from_text(made_up_text(1000), "made-up")
+
+
+def after(config, corpus, updates, change=None):
+    """Return the parameters after some updates, each of which `change` may do instead."""
+    training = Training(config, corpus)
+    for _ in range(updates):
+        change(training) if change else training.advance(1)
+    return {name: np.array(a) for name, a in training.layout.named(training.buffers.theta).items()}
+
+
+def test_a_share_of_adagrads_step_is_the_step_with_that_share_of_the_rate(brief):
+    config = RunConfig(updates=20, hidden=5, seq_length=10, dtype="float64", warmup=20)
+    prepare_kernels(config)
+    plain = RunConfig(**{**config.to_dict(), "warmup": 0})
+    steps = {}
+    for arm in (radius.OF_W, radius.OTHERS):
+        training = Training(plain, brief)
+        before = {n: np.array(a) for n, a in training.layout.named(training.buffers.theta).items()}
+        radius.one_update(training, arm)
+        now = training.layout.named(training.buffers.theta)
+        steps[arm] = {name: now[name] - before[name] for name in now}
+    full = {n: a - before[n] for n, a in after(plain, brief, 1).items()}
+    for name, step in full.items():
+        shortened, other = (radius.OF_W, radius.OTHERS) if name == "W" else (radius.OTHERS, radius.OF_W)
+        assert np.allclose(steps[shortened][name], step / radius.WARMUP, atol=1e-15)
+        assert np.allclose(steps[other][name], step, atol=1e-15)
+
+
+def test_the_radius_is_held_at_one(brief):
+    config = RunConfig(updates=20, hidden=5, seq_length=10)
+    found = after(config, brief, 5, lambda training: radius.one_update(training, radius.FIXED))
+    assert radius.spectral_radius(found["W"]) == pytest.approx(1, rel=1e-5)
+
+
+def test_sums_that_start_at_x_are_an_epsilon_of_x(brief):
+    common = {"updates": 50, "hidden": 5, "seq_length": 10, "dtype": "float64"}
+    started, larger = (
+        after(RunConfig(**common, **own), brief, 50)
+        for own in ({"adagrad_start": 0.5, "epsilon": 1e-30}, {"epsilon": 0.5})
+    )
+    for name in started:
+        assert np.allclose(started[name], larger[name], rtol=1e-9)
+
+
+# ---------------------------------------------------------------- numbers of the prose
+
+PROSE = [
+    "README.md",
+    "results/README.md",
+    *(f"docs/tutorials/{n}.md" for n in ("students", "researchers", "texts")),
+]
+AGGREGATED = re.compile(r"_(mean|median|min|max|ci_low|ci_high|sd)$|^value$|^mean_difference$")
+TYPED = ("eta", "sigma", "epsilon", "beta1", "beta2")  # settings, which prose names
+
+
+def values_in(folders):
+    """Return all aggregated numbers in the tables of some folders, and the settings of their runs."""
+    values = {0.999, *RunConfig().to_dict().values()}
+    for file in (
+        file for folder in folders for file in folder.rglob("*.csv") if "sweeps" not in file.parts
+    ):
+        with file.open(newline="") as lines:
+            for row in csv.DictReader(lines):
+                names = [n for n in row if n and (AGGREGATED.search(n) or n in TYPED)]
+                values |= {facts.parsed(row[n]) for n in names if row[n]}
+    return np.unique([abs(value) for value in values if isinstance(value, int | float)])
+
+
+@pytest.mark.parametrize("page", PROSE)
+def test_the_numbers_of_the_prose_are_in_the_tables_that_its_section_links(page):
+    """A section without a link is held against all tables, which finds little: link what is claimed."""
+    for section in re.split(r"^#+ ", (ROOT / page).read_text(), flags=re.MULTILINE)[1:]:
+        plain = re.sub(r"`[^`]*`|\]\([^)]*\)", "", section)
+        numbers = re.findall(r"(?<![\w.])\d+\.\d{3,}(?![\w.])", plain)
+        base = (ROOT / page).parent
+        linked = {(base / path).resolve() for path in re.findall(r"\]\(([^)#:]+)\)", section)}
+        folders = {
+            ROOT / "results" / p.relative_to(ROOT / "results").parts[0]
+            for p in linked
+            if p.is_relative_to(ROOT / "results") and len(p.relative_to(ROOT / "results").parts) > 1
+        }
+        values = values_in(folders or {ROOT / "results"}) if numbers else ()
+        for number in numbers:
+            tolerance = 0.5 * 10.0 ** -len(number.partition(".")[2]) * (1 + 1e-9)
+            near = np.abs(values - float(number)).min()
+            assert near <= tolerance, f"{page}, {section.splitlines()[0]}: {number}"
