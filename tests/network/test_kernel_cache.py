@@ -83,7 +83,7 @@ def test_what_killed_processes_and_old_releases_left_is_deleted(kernel_files):
 
 
 def test_what_numba_cannot_take_back_is_compiled_again(monkeypatch):
-    cache = kernel_cache.KernelCache(kernel_cache.training_kernels.draw.py_func)
+    cache = kernel_cache.KernelCache(kernel_cache.sampling_kernels.draw.py_func)
     monkeypatch.setattr(cache._cache_file, "load", lambda key: "no kernel")
     assert cache.load_overload((), cpu_target.target_context) is None
 
@@ -164,7 +164,7 @@ def expected(nbrnn, run_folder):
 @pytest.mark.slow
 def test_a_damaged_cache_is_made_anew(sample, expected, tmp_path, monkeypatch):
     def files():
-        kernel = kernel_cache.KernelCache(kernel_cache.training_kernels.sample.py_func)
+        kernel = kernel_cache.KernelCache(kernel_cache.sampling_kernels.sample.py_func)
         return kernel._cache_file.folder, sorted(kernel._cache_file.folder.glob("*.sample-*.nbc"))
 
     _, whole = files()

@@ -383,11 +383,11 @@ def test_a_run_is_continued_with_its_own_settings_only(short, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"batch": 41}, "407 characters are too few for seq_length 10 and batch 41: at least 411"),
+        ({"batch": 41}, "407 characters are too few for --seq-length 10 and --batch 41: at least 411"),
         ({"order": "chunks", "chunks": 41}, "chunks 41 are more than its 40 windows"),
         ({"order": "chunks"}, "chunks 100 are more than its 40 windows"),
         ({"validation": 0.002}, "validation 0.002 holds out fewer than two characters"),
-        ({"validation": 0.9, "seq_length": 50}, "41 characters are too few for seq_length 50"),
+        ({"validation": 0.9, "seq_length": 50}, "41 characters are too few for --seq-length 50"),
         (
             {"validation": 0.5, "order": "chunks", "chunks": 21},
             "chunks 21 are more than its 20 windows",
