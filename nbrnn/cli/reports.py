@@ -30,9 +30,19 @@ MAX_NOTES = 3  # on unfinished runs, and on models worse than unigrams
 MAX_LINES = 12  # of an answer on a terminal
 LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numbers
 REFRESH = 10  # seconds between two reports of a running sweep
+SmallestDifference = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-9,
+        metavar="NATS",
+        help="Difference of losses worth detecting.  [default: 1 % of the lowest]",
+    ),
+]
 
 
-def writer(paths: Sequence[Path], text: Path | None) -> Callable[..., Report | RunReport]:
+def writer(
+    paths: Sequence[Path], text: Path | None, smallest: float | None
+) -> Callable[..., Report | RunReport]:
     """Return the function that writes a report, of one run or of many. Raises ConfigError."""
     from nbrnn.storage.run_folder import RunFolder
     from nbrnn.storage.sweep_folder import SweepFolder
@@ -45,7 +55,7 @@ def writer(paths: Sequence[Path], text: Path | None) -> Callable[..., Report | R
         raise ConfigError("--text is for the report of one run")
     from nbrnn.report.sweep_report import report as report_all
 
-    return partial(report_all, paths)
+    return partial(report_all, paths, smallest_difference=smallest)
 
 
 def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Report:
@@ -92,7 +102,7 @@ def print_configurations(results: Results) -> None:
     cells = {name: [name] for name in results.configurations["setting"]}
     rows = configuration_rows(results, results.best, cells)
     columns = ["configuration", *FIGURES]
-    wanted = ["configuration", "seeds", "mean", "95 % CI"]
+    wanted = ["configuration", "seeds", "median", "95 % CI"]
     if max(map(len, results.configurations["setting"])) < LONG_NAME:
         wanted += ["min", "max"]
     if results.configurations["failures"].any():
@@ -176,6 +186,7 @@ def report(
     text: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Text of the run, where it has moved.")
     ] = None,
+    smallest_difference: SmallestDifference = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -189,7 +200,7 @@ def report(
     from nbrnn.storage.sweep_folder import SweepFolder
 
     paths = [existing(folder) for folder in folders]
-    write = writer(paths, text)
+    write = writer(paths, text, smallest_difference)
     with Signals() as signals:
         if watch:
             report_place(paths[0], out)  # fails before the wait where it may not be written
@@ -228,6 +239,7 @@ def compare(
         bool,
         typer.Option("--paired", help="Take differences seed by seed."),
     ] = False,
+    smallest_difference: SmallestDifference = None,
     as_json: Json = False,
 ) -> None:
     """Show the best configuration and the effects of settings.
@@ -246,7 +258,7 @@ def compare(
 
             change = changes(paths, [existing(folder) for folder in against], paired, screen.step)
         else:
-            results = read(paths, screen.step, paired)
+            results = read(paths, screen.step, paired, smallest_difference)
     if against:
         if as_json:
             print(json.dumps(plain_rows(change.table), indent=2))

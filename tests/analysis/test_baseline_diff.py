@@ -19,7 +19,7 @@ def test_what_changed():
     old, new = grid(means), grid({**means, (0.01, 0.1): 35, (0.5, 0.1): 40}, seed=1)
     change = changes_of(new, old)
     assert re.match(
-        r"The best smooth loss \(nats per window\) changed by -\d.*, averaged over 3 configurations \(",
+        r"The best smooth loss \(nats per window\) changed by -\d.* over 3 configurations \(",
         change.sentences[0],
     )
     assert change.sentences[1].startswith("sigma 0.01: -")

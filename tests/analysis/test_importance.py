@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from nbrnn.analysis.effects import effects_of
-from nbrnn.analysis.group_means import group_means
 from nbrnn.analysis.importance import importance_of, levels_of, tree_shares
 
 UNKNOWN = {"a": [0.1, 0.2] * 10, "b": list(range(20))}
@@ -96,7 +95,7 @@ def drawn(count, loss, seed=0):
     rng = np.random.default_rng(seed)
     settings = rng.uniform(size=(4, count))
     losses = [np.array([value, value + 0.01]) for value in loss(*settings[:2], rng.normal(size=count))]
-    return effects_of(dict(zip("abcd", settings.tolist(), strict=True)), group_means(losses))
+    return effects_of(dict(zip("abcd", settings.tolist(), strict=True)), losses)
 
 
 @pytest.mark.slow
