@@ -2,7 +2,7 @@
 
 Configurations are made up whose losses are equal in the sense of each guarantee, with deviations of 1
 and 3, of several shapes, one of them the losses of our own runs; then it is counted how often the
-guarantee holds. Every function here takes the number of simulations: the tests run a few, the nightly run 2,000.
+guarantee holds. Every function here takes the number of simulations: tests do a few, the night 2,000.
 """
 
 from __future__ import annotations

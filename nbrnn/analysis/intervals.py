@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import bdtr, betaincinv, gammaln, ndtr, ndtri  # scipy.stats takes 0.5 s to import
+from scipy.special import bdtr, betaincinv, ndtr, ndtri  # scipy.stats takes 0.5 s to import
 
 from nbrnn.typing import Array
 
@@ -98,14 +98,8 @@ def expected_best(sample: Array, tries: int) -> float:
     (Chen et al., Evaluating large language models trained on code, 2021).
     """
     count = len(sample)
-    left = count - 1 - np.arange(count - tries + 1)
-    logs = log_choose(left, tries - 1) - log_choose(np.array(count), tries)
-    return float(np.sort(sample)[: len(left)] @ np.exp(logs))
-
-
-def log_choose(n: Array, k: int) -> Array:
-    """Return the logarithm of binomial coefficients."""
-    return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+    weights = [math.comb(count - 1 - i, tries - 1) / math.comb(count, tries) for i in range(count)]
+    return float(np.sort(sample) @ weights)
 
 
 def interquartile_mean(sample: Array) -> float:

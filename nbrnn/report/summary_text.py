@@ -125,7 +125,7 @@ def far_off(results: Results) -> list[str]:
     """Return which runs are far off the others; medians and ranks do not depend on how far."""
     unit, runs = results.findings.unit, results.findings.far_off
     names = list_text(runs, lambda run: f"{run[0]}, seed {run[1]} ({loss_text(run[2], unit)})")
-    return [f"Far off the other runs: {names}; medians and ranks hardly feel them."] if runs else []
+    return [f"Far off the other runs: {names}. Medians and ranks are used here."] if runs else []
 
 
 def effects(results: Results) -> list[str]:

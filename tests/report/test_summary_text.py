@@ -88,9 +88,8 @@ def test_what_cannot_be_told_is_said():
 def test_the_smallest_difference_of_interest_decides_how_many_seeds():
     results = results_of(grid({(s, 0.1): 40 for s in (0.1, 0.01)}), [])
     results.smallest_difference = 5.0
-    assert "8 seeds each detect a difference of 5.0 nats from the best with a power of 80 %." in answers(
-        results
-    )
+    enough = "8 seeds each detect a difference of 5.0 nats from the best with a power of 80 %."
+    assert enough in answers(results)
 
 
 def test_repeated_reports_are_counted():
@@ -110,14 +109,11 @@ def test_what_is_far_off_and_what_is_identical_is_named():
     runs[0] = record(500.0, sigma=0.1, eta=0.1, seed=0)
     far = said(runs)
     assert (
-        "Far off the other runs: eta 0.1, sigma 0.1, seed 0 (500.00); medians and ranks hardly feel them."
+        "Far off the other runs: eta 0.1, sigma 0.1, seed 0 (500.00). Medians and ranks are used here."
         in far
     )
     assert not any("Far off" in line for line in text)
-    twice = [
-        record(r.summary.smooth_loss_best, sigma=r.config.sigma, eta=0.7, seed=r.config.seed)
-        for r in runs[:8]
-    ]
+    twice = [replace(one, config=replace(one.config, eta=0.7)) for one in runs[:8]]
     alike = "Bit-identical, counted as one: eta 0.1, sigma 0.1 = eta 0.7, sigma 0.1."
     assert said([*runs, *twice])[0].endswith(alike)
 
@@ -125,9 +121,8 @@ def test_what_is_far_off_and_what_is_identical_is_named():
 def test_the_command_beyond_an_edge_is_that_of_the_sweep(tmp_path):
     command = ["nbrnn", "sweep", "a.txt", "--eta", "0.1,0.2,0.4", "--name", "x y"]
     folder = SweepFolder(tmp_path)
-    folder.write_requests(
-        [SweepRequest(command=command, settings={}, seeds=[0], random=None, sweep_seed=0, runs=[])]
-    )
+    parts = {"settings": {}, "seeds": [0], "random": None, "sweep_seed": None, "runs": []}
+    folder.write_requests([SweepRequest(corpus=record(1.0).corpus, command=command, **parts)])
     runs = [
         replace(one, folder=RunFolder(tmp_path / "runs" / "a"))
         for one in grid({(0.1, eta): 40 - 20 * eta for eta in (0.1, 0.2, 0.4)})
