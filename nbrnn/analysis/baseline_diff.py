@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nbrnn.analysis.group_means import combined, group_means
-from nbrnn.analysis.intervals import Mean, holm
+from nbrnn.analysis.intervals import SIGNIFICANT, Estimate, holm, median_of, shift_of
 from nbrnn.analysis.measures import Measure, compared
-from nbrnn.analysis.pairwise import SIGNIFICANT, compare_pair, digits
+from nbrnn.analysis.pairwise import compare_pair, digits
 from nbrnn.analysis.run_records import Progress, RunRecord, find_runs, read_records
 from nbrnn.errors import StoreError
 from nbrnn.escaping import one_line
@@ -27,7 +26,7 @@ Key = tuple[str, str]  # a configuration's name and its text's sha256, '' where 
 COLUMNS = [
     *("measure", "setting", "n", "n_new", "n_old", "mean_new", "mean_old", "mean_difference", "sd"),
     *("ci_low", "ci_high", "p", "p_holm", "paired", "correlation"),
-    *("improvement", "improvement_low", "improvement_high", "same", "unit"),
+    *("improvement", "improvement_low", "improvement_high", "same", "unit", "shift"),
 ]
 
 
@@ -84,7 +83,7 @@ def changes_of(new: Sequence[RunRecord], old: Sequence[RunRecord], paired: bool 
     table = pd.DataFrame(rows).rename(columns={"n_a": "n_new", "n_b": "n_old"})
     table["p_holm"] = holm(table["p"].tolist())
     words = f"{measure.words} ({measure.unit_in(unit)})"
-    sentences = changes_in_words(table, mean_change(pairs, paired), words)
+    sentences = changes_in_words(table, overall_change(pairs, paired), words)
     counts = {"new": len(new_losses) - len(both), "old": len(old_losses) - len(both)}
     sentences += [
         f"Only in the {side} runs: {plural(count)}." for side, count in counts.items() if count
@@ -112,16 +111,11 @@ def losses_by_replicate(
     }
 
 
-def mean_change(pairs: Sequence[tuple[Array, Array]], paired: bool) -> Mean:
-    """Return the mean difference of all configurations, with equal weights; losses by seed."""
+def overall_change(pairs: Sequence[tuple[Array, Array]], paired: bool) -> Estimate:
+    """Return the shift within all configurations; losses by seed."""
     if paired:
-        samples: list[Array] = [d[~np.isnan(d)] for d in (a - b for a, b in pairs)]
-        samples = [sample for sample in samples if len(sample)]
-        weights = np.full(len(samples), 1 / max(1, len(samples)))
-    else:
-        samples = [side[~np.isnan(side)] for pair in pairs for side in pair]
-        weights = np.tile([1 / len(pairs), -1 / len(pairs)], len(pairs))
-    return combined(weights, group_means(samples))
+        return median_of(np.concatenate([d[~np.isnan(d)] for d in (a - b for a, b in pairs)]))
+    return shift_of([(a[~np.isnan(a)], b[~np.isnan(b)]) for a, b in pairs])
 
 
 def plural(count: int, noun: str = "configuration") -> str:
@@ -129,23 +123,23 @@ def plural(count: int, noun: str = "configuration") -> str:
     return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
-def changes_in_words(table: pd.DataFrame, mean: Mean, measure: str) -> list[str]:
+def changes_in_words(table: pd.DataFrame, change: Estimate, measure: str) -> list[str]:
     """Return what changed over all configurations, and in each with a significant change."""
     count = len(table)
     if table["same"].all():
         return [f"Nothing changed: {plural(count)} with the same {measure} for the same seeds."]
-    change = f"The {measure} changed by {mean.mean:+.2g}, averaged over {plural(count)}"
-    if not np.isfinite(mean.low):
-        sentences = [f"{change}; one seed each gives no interval."]
+    words = f"The {measure} changed by {change.value:+.2g} over {plural(count)}"
+    if not np.isfinite(change.low):
+        sentences = [f"{words}: too few seeds to judge."]
     else:
-        interval = f"95 % CI {digits(mean.low)} to {digits(mean.high)}"
-        doubt = "" if mean.low > 0 or mean.high < 0 else "; not significant"
-        sentences = [f"{change} ({interval}{doubt})."]
+        interval = f"95 % CI {digits(change.low)} to {digits(change.high)}"
+        doubt = "" if change.low > 0 or change.high < 0 else "; not significant"
+        sentences = [f"{words} ({interval}{doubt})."]
     significant = table[table["p_holm"] <= SIGNIFICANT].sort_values("p_holm")
     for row in significant.head(MAX_NAMED).to_dict("records"):
         interval = f"95 % CI {digits(row['ci_low'])} to {digits(row['ci_high'])}"
         seeds = f"{row['n_new']} and {row['n_old']} seeds"
-        sentences.append(f"{row['setting']}: {row['mean_difference']:+.2g} ({interval}, {seeds}).")
+        sentences.append(f"{row['setting']}: {row['shift']:+.2g} ({interval}, {seeds}).")
     if (more := len(significant) - MAX_NAMED) > 0:
         sentences.append(f"{plural(more, 'more configuration')} changed significantly.")
     if count > 1:

@@ -1,4 +1,4 @@
-"""The effect of each setting averaged over the others, and the interactions of settings."""
+"""The effect of each setting over all values of the others, and the interactions of settings."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from itertools import combinations, product
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import chdtrc, fdtrc
+from scipy.special import ndtr, ndtri
 
-from nbrnn.analysis.group_means import GroupMeans, combined
 from nbrnn.analysis.importance import Importance, importance_of
-from nbrnn.analysis.intervals import Mean, holm, ranks
+from nbrnn.analysis.intervals import LEVEL, Estimate, holm, ranks, shift_of
 from nbrnn.typing import Array
 
-Method = Literal["grid", "additive", "fanova", "ranks"]
-RANK_METHODS: tuple[Method, ...] = ("ranks", "fanova")  # of the ranks of means alone
+Method = Literal["grid", "fanova", "ranks"]
+RANK_METHODS: tuple[Method, ...] = ("ranks", "fanova")  # of the ranks of medians alone
 THIRDS = ("low", "middle", "high")
+Losses = Mapping[tuple[Any, ...], Array]  # the runs of each combination of values
 
 
 @dataclass(frozen=True)
 class Effect:
     """The effect of one setting.
 
-    `levels` are its values, best first, `means` the means at each of them, averaged over the other
-    settings, `differences` those from the best one (the first is 0), with `p_holm` corrected for all
-    pairs of levels. `p` is that of no effect, `share` the share of the variance between configurations
-    that it explains: with `ranks` of their ranks, with `fanova` of what a forest predicts of these;
-    there are no means then.
+    `levels` are its values, best first, `means` the medians at each of them, averaged over the other
+    settings, `differences` the shifts from the best one (that of itself is 0), with `p_holm` corrected
+    for all pairs of levels. `p` is that of no effect, `share` the share of the variance of the ranks of
+    configurations that it explains, with `fanova` of what a forest predicts of these. By ranks there are
+    no means. `within` names the configurations that have the setting, where not all of them do.
     """
 
     setting: str
     method: Method
     levels: list[Any]
-    means: list[Mean]
-    differences: list[Mean]
+    means: list[float]
+    differences: list[Estimate]
     p_holm: list[float]
     p: float
     share: float
+    within: str = ""
 
 
 @dataclass(frozen=True)
 class Interaction:
     """The dependence of the effect of one setting on another one.
 
-    `p` is that of no interaction, corrected for the number of pairs of settings; `change[i]` is the
-    change from the level `base` of `setting` to `other` at the level `at[i]` of `by`, for the two levels
-    at which it differs most.
+    `p` is that of no interaction, corrected for the number of contrasts; `change[i]` is the change
+    from the level `base` of `setting` to `other` at the level `at[i]` of `by`, where p is lowest.
     """
 
     setting: str
@@ -57,7 +57,7 @@ class Interaction:
     base: Any
     other: Any
     at: tuple[Any, Any]
-    change: tuple[Mean, Mean]
+    change: tuple[Estimate, Estimate]
 
 
 @dataclass(frozen=True)
@@ -77,29 +77,62 @@ class Effects:
         return sorted(self.importance.together.items(), key=lambda pair: -pair[1])
 
 
-def effects_of(values: Mapping[str, Sequence[Any]], groups: GroupMeans) -> Effects:
-    """Return the effects of settings, whose values are given for each configuration with a mean.
+def effects_of(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) -> Effects:
+    """Return the effects of settings, whose values are given for each configuration with runs.
 
-    `grid`: where all combinations of values are there, marginal means with equal weights of all
-    combinations, as in an analysis of variance of type III; each configuration has its own variance.
-    `additive`: where combinations are missing, or all have one seed, a sum of effects fitted by least
-    squares, whose errors grow by the lack of fit. `ranks`: where there are too few for that, as in a
-    random search, rank tests of one setting at a time, with shares by a random forest (`fanova`) where
-    scikit-learn is installed and the forest predicts anything.
+    A setting that some configurations lack (None) is analysed among those that have it: another setting
+    decides whether it has an effect. `grid`: where all combinations of values are there, the shift from
+    one value to another is taken within each combination of the others. Otherwise `ranks`: rank tests
+    of one setting at a time, with shares by a random forest (`fanova`) where scikit-learn is installed
+    and the forest predicts anything.
     """
-    values = {name: list(column) for name, column in values.items() if len(set(column)) > 1}
+    every = {name: tuple(value is not None for value in column) for name, column in values.items()}
+    result: Effects | None = None
+    for present in sorted(set(every.values()), key=lambda rows: -sum(rows)):
+        rows = [i for i, has in enumerate(present) if has]
+        inside = {
+            name: [column[i] for i in rows]
+            for name, column in values.items()
+            if all(every[name][i] for i in rows) and len({column[i] for i in rows}) > 1
+        }
+        own = [name for name in inside if every[name] == present]
+        if not own:
+            continue
+        branch = branch_effects(inside, [samples[i] for i in rows])
+        main = [one for one in branch.main if one.setting in own]
+        if len(rows) < len(samples):
+            words = f"{len(rows)} of {len(samples)}"
+            main = [replace(one, within=f"the {words} configurations that have it") for one in main]
+        result = replace(branch, main=main) if result is None else joined(result, branch, main)
+    return result or Effects("ranks")
+
+
+def joined(whole: Effects, branch: Effects, main: list[Effect]) -> Effects:
+    """Return effects with those of a branch."""
+    names = {one.setting for one in main}
+    more = [pair for pair in branch.interactions if names & {pair.setting, pair.by}]
+    return replace(whole, main=[*whole.main, *main], interactions=[*whole.interactions, *more])
+
+
+def branch_effects(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) -> Effects:
+    """Return the effects of settings that all of these configurations have."""
     levels = {name: sorted(set(column), key=sort_key) for name, column in values.items()}
-    rows = list(zip(*values.values(), strict=True))
-    whole = len(rows) == len(set(rows)) == math.prod(map(len, levels.values()))
-    if whole and groups.known:
-        main = [
-            effect(name, "grid", levels[name], indicator(values[name], levels[name]), groups)
-            for name in values
-        ]
-        pairs = [interaction(a, b, values, levels, groups) for a, b in combinations(values, 2)]
-        p = holm([pair.p for pair in pairs])
-        return Effects("grid", main, [replace(pair, p=q) for pair, q in zip(pairs, p, strict=True)])
-    return additive_effects(values, levels, groups) or ranked_effects(values, groups.means)
+    runs: dict[tuple[Any, ...], list[Array]] = {}  # those that settings of a part of them make of one
+    for row, sample in zip(zip(*values.values(), strict=True), samples, strict=True):
+        runs.setdefault(row, []).append(sample)
+    if len(runs) < math.prod(map(len, levels.values())):
+        return ranked_effects(values, np.array([np.median(sample) for sample in samples]))
+    losses = {row: np.concatenate(parts) for row, parts in runs.items()}
+    main = [effect(place, levels, losses) for place in range(len(levels))]
+    contrasts = [
+        c for a, b in combinations(range(len(levels)), 2) for c in contrasts_of(a, b, levels, losses)
+    ]
+    p = holm([one.p for one in contrasts])
+    corrected = [replace(one, p=q) for one, q in zip(contrasts, p, strict=True) if not math.isnan(q)]
+    best: dict[tuple[str, str], Interaction] = {}
+    for one in sorted(corrected, key=lambda one: one.p):
+        best.setdefault((one.setting, one.by), one)
+    return Effects("grid", main, list(best.values()))
 
 
 def sort_key(value: Any) -> tuple[str, Any]:
@@ -108,128 +141,65 @@ def sort_key(value: Any) -> tuple[str, Any]:
     return ("" if is_number else str(type(value)), value if is_number else str(value))
 
 
-def indicator(column: Sequence[Any], levels: Sequence[Any]) -> Array:
-    """Return the weights of the mean at each level, (levels, configurations)."""
-    table = np.array([[value == level for value in column] for level in levels], float)
-    shares: Array = table / table.sum(axis=1, keepdims=True)
-    return shares
+def effect(place: int, levels: Mapping[str, Sequence[Any]], losses: Losses) -> Effect:
+    """Return the effect of the setting at this place in the combinations of a whole grid."""
+    name, own = list(levels)[place], list(levels.values())[place]
+    others = list(product(*(of for i, of in enumerate(levels.values()) if i != place)))
+    at = {v: [losses[(*rest[:place], v, *rest[place:])] for rest in others] for v in own}
+    means = {v: float(np.mean([np.median(sample) for sample in at[v]])) for v in own}
+    first, *rest = sorted(own, key=lambda value: means[value])
+    shifts = [shift_of(list(zip(at[value], at[first], strict=True))) for value in rest]
+    p = holm([one.p for one in shifts], math.comb(len(own), 2))
+    order = ranks([np.median(sample) for sample in losses.values()])
+    of_level = [
+        np.mean([r for r, row in zip(order, losses, strict=True) if row[place] == v]) for v in own
+    ]
+    share = float(np.var(of_level) / (np.var(order) or 1))
+    zero = Estimate(min(map(len, at[first])), 0.0, 0.0, 0.0, 1.0)
+    ranked = [first, *rest]
+    ordered = [means[value] for value in ranked]
+    return Effect(name, "grid", ranked, ordered, [zero, *shifts], [1.0, *p], min(p), share)
 
 
-def effect(
-    name: str,
-    method: Method,
-    levels: Sequence[Any],
-    weights: Array,
-    groups: GroupMeans,
-    degrees: float | None = None,
-) -> Effect:
-    """Return the effect of a setting; weights (levels, configurations) give the mean at each level."""
-    averages = weights @ groups.means
-    ranked = [int(i) for i in np.argsort(averages, kind="stable")]
-    means = [combined(weights[i], groups, degrees) for i in ranked]
-    differences = [combined(weights[i] - weights[ranked[0]], groups, degrees) for i in ranked]
-    corrected = holm([one.p for one in differences[1:]], math.comb(len(levels), 2))
-    centred = np.eye(len(levels)) - 1 / len(levels)
-    p = wald(centred, [combined(row, groups, degrees) for row in weights], weights, groups)
-    share = float(np.var(averages) / np.var(groups.means)) if np.ptp(groups.means) else 0.0
-    shown = [levels[i] for i in ranked]
-    return Effect(name, method, shown, means, differences, [1.0, *corrected], p, min(1.0, share))
-
-
-def wald(projection: Array, means: Sequence[Mean], weights: Array, groups: GroupMeans) -> float:
-    """Return the p-value of a projection of means being zero, each with a variance of its own.
-
-    means (values,), weights (values, configurations). Brunner, Dette and Munk, Box-type approximations
-    in nonparametric factorial designs, Journal of the American Statistical Association 92, 1997.
-    """
-    x = np.array([mean.mean for mean in means])
-    variances = weights**2 @ groups.variances
-    degrees = variances**2 / (weights**4 @ (groups.variances**2 / groups.degrees))
-    product_ = projection * variances
-    trace = float(np.trace(product_))
-    first = trace**2 / float(np.trace(product_ @ product_))
-    second = trace**2 / float((np.diag(projection) ** 2 * variances**2 / degrees).sum())
-    return float(fdtrc(first, second, max(0.0, float(x @ projection @ x)) / trace))
-
-
-def interaction(
-    a: str,
-    b: str,
-    values: Mapping[str, Sequence[Any]],
-    levels: Mapping[str, Sequence[Any]],
-    groups: GroupMeans,
-) -> Interaction:
-    """Return the interaction of two settings, averaged over the others."""
-    if len(levels[a]) > len(levels[b]):
+def contrasts_of(
+    a: int, b: int, levels: Mapping[str, Sequence[Any]], losses: Losses
+) -> list[Interaction]:
+    """Return how the shift between two values of one setting differs between two values of another."""
+    if len(list(levels.values())[a]) > len(list(levels.values())[b]):
         a, b = b, a  # the setting with fewer values is the one that changes
-    rows = list(product(levels[a], levels[b]))
-    weights = indicator(list(zip(values[a], values[b], strict=True)), rows)
-    shape = len(levels[a]), len(levels[b])
-    centred = [np.eye(size) - 1 / size for size in shape]
-    p = wald(np.kron(*centred), [combined(row, groups) for row in weights], weights, groups)
-    table = (weights @ groups.means).reshape(shape)
-    base, other, low, high = max(
-        (
-            (i, j, *(int(k) for k in (np.argmin(table[j] - table[i]), np.argmax(table[j] - table[i]))))
-            for i, j in combinations(range(shape[0]), 2)
-        ),
-        key=lambda pair: np.ptp(table[pair[1]] - table[pair[0]]),
-    )
-    at = weights.reshape(*shape, -1)
-    changes = [combined(at[other, k] - at[base, k], groups) for k in (low, high)]
-    names = levels[a][base], levels[a][other], (levels[b][low], levels[b][high])
-    return Interaction(a, b, p, *names, (changes[0], changes[1]))
+    (name, own), (by, of_by) = list(levels.items())[a], list(levels.items())[b]
+    contrasts = []
+    for base, other in combinations(own, 2):
+        shifts = {}
+        for at in of_by:
+            rows = [row for row in losses if row[b] == at and row[a] == other]
+            pairs = [(losses[row], losses[(*row[:a], base, *row[a + 1 :])]) for row in rows]
+            shifts[at] = shift_of(pairs)
+        for low, high in combinations(sorted(of_by, key=lambda at: shifts[at].value), 2):
+            change = shifts[low], shifts[high]
+            error = math.hypot(*(standard_error(one) for one in change))
+            p = 2 * float(ndtr((change[0].value - change[1].value) / error)) if error else math.nan
+            contrasts.append(Interaction(name, by, p, base, other, (low, high), change))
+    return contrasts
 
 
-def additive_effects(
-    values: Mapping[str, Sequence[Any]], levels: Mapping[str, Sequence[Any]], groups: GroupMeans
-) -> Effects | None:
-    """Return additive effects, fitted by least squares; None for too few configurations."""
-    count = len(groups.means)
-    design = [np.ones((count, 1))]  # each setting's levels but the first
-    for name, column in values.items():
-        design.append(
-            np.array([[value == level for level in levels[name][1:]] for value in column], float)
-        )
-    x = np.hstack(design)
-    left = count - x.shape[1]
-    if not values or left < max(1, x.shape[1] // 2) or np.linalg.matrix_rank(x) < x.shape[1]:
-        return None
-    inverse = np.linalg.pinv(x)
-    residuals = np.eye(count) - x @ inverse
-    squares = float(groups.means @ residuals @ groups.means)
-    expected = float(np.diag(residuals) @ groups.variances) if groups.known else 0.0
-    degrees = None
-    if squares > expected:  # the settings interact, or nothing else is known
-        degrees = float(left)
-        variances = (
-            groups.variances * (squares / expected) if expected else np.full(count, squares / left)
-        )
-        groups = replace(groups, variances=variances, degrees=np.full(count, degrees))
-    averages = [np.full(len(levels[name]) - 1, 1 / len(levels[name])) for name in values]
-    main = []
-    for place, name in enumerate(values):
-        rows = []
-        for level in range(len(levels[name])):
-            parts = list(averages)
-            parts[place] = np.eye(len(levels[name]))[level, 1:]
-            rows.append(np.concatenate([[1.0], *parts]) @ inverse)
-        main.append(effect(name, "additive", levels[name], np.array(rows), groups, degrees))
-    return Effects("additive", main)
+def standard_error(shift: Estimate) -> float:
+    """Return the standard error that the interval of a shift implies."""
+    return (shift.high - shift.low) / (2 * float(ndtri((1 + LEVEL) / 2)))
 
 
-def ranked_effects(values: Mapping[str, Sequence[Any]], means: Array) -> Effects:
-    """Return the effects of settings on the ranks of means."""
-    ranked = [rank_effect(name, column, means) for name, column in values.items()]
+def ranked_effects(values: Mapping[str, Sequence[Any]], medians: Array) -> Effects:
+    """Return the effects of settings on the ranks of medians."""
+    ranked = [rank_effect(name, column, medians) for name, column in values.items()]
     main = [effect for effect in ranked if not math.isnan(effect.p)]
-    importance = importance_of({effect.setting: values[effect.setting] for effect in main}, ranks(means))
+    importance = importance_of({one.setting: values[one.setting] for one in main}, ranks(medians))
     if importance is None or not importance.r_squared > 0:
         return Effects("ranks", main, importance=importance)
     shared = [replace(one, method="fanova", share=importance.alone[one.setting]) for one in main]
     return Effects("fanova", shared, importance=importance)
 
 
-def rank_effect(name: str, column: Sequence[Any], means: Array) -> Effect:
+def rank_effect(name: str, column: Sequence[Any], medians: Array) -> Effect:
     """Return the share of the variance of ranks that a setting explains; many numbers count by thirds.
 
     The rank test of Kruskal and Wallis, Use of ranks in one-criterion variance analysis, Journal of the
@@ -244,14 +214,11 @@ def rank_effect(name: str, column: Sequence[Any], means: Array) -> Effect:
     levels = sorted(set(groups), key=lambda g: THIRDS.index(g) if g in THIRDS else 0)
     if len(levels) < 2 or len(column) <= len(levels):
         return Effect(name, "ranks", list(levels), [], [], [], math.nan, 0.0)
-    ranked = ranks(means)
+    from scipy.stats import kruskal  # which takes 0.5 s to import
+
+    ranked = ranks(medians)
     members = [ranked[[group == level for group in groups]] for level in levels]
-    count, middle = len(column), (len(column) + 1) / 2
-    between = sum(len(m) * (float(m.mean()) - middle) ** 2 for m in members)
-    total = float(((ranked - middle) ** 2).sum()) or 1.0
-    h = (count - 1) * between / total
-    share = 1 - (1 - between / total) * (count - 1) / (count - len(levels))
-    by_mean = np.argsort([m.mean() for m in members], kind="stable")
-    best_first = [levels[place] for place in by_mean]
-    p = float(chdtrc(len(levels) - 1, h))
-    return Effect(name, "ranks", best_first, [], [], [], p, max(0.0, share))
+    h, p = kruskal(*members) if np.ptp(ranked) else (0.0, 1.0)
+    share = (h - len(levels) + 1) / (len(column) - len(levels))
+    best_first = [levels[i] for i in np.argsort([m.mean() for m in members], kind="stable")]
+    return Effect(name, "ranks", best_first, [], [], [], float(p), max(0.0, float(share)))

@@ -3,107 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nbrnn.analysis.bootstrap import TRIES, expected_best_band
 from nbrnn.analysis.effects import Effects, effects_of
-from nbrnn.analysis.group_means import GroupMeans, group_means
-from nbrnn.analysis.intervals import Mean
-from nbrnn.analysis.multiple_comparisons import (
-    ALPHA,
-    detectable_difference,
-    p_of_being_best,
-    seeds_to_detect,
-)
+from nbrnn.analysis.intervals import SIGNIFICANT, Estimate, expected_best, median_of
+from nbrnn.analysis.multiple_comparisons import p_of_being_best, seeds_to_detect
 from nbrnn.naming import short_texts
 from nbrnn.storage.schemas import COMPLETE
 from nbrnn.typing import Array
 
-MARGIN = 0.75  # of what these seeds detect: the next difference is one that they cannot
+TRIES = (1, 2, 3, 5, 10, 20, 50, 100)
 MIN_COMMON_SEEDS = 2
 FEW_VALUES = 3  # of a setting, whose order says little
+MIN_SAME = 2  # runs that are bit-identical by more than chance
+SMALLEST_DIFFERENCE = 0.01  # of the lowest loss, that is worth detecting
+FAR_OFF = 10.0  # times the median distance of runs from the median of their configuration
+MIN_CENTRE = 3  # runs, whose median says where the others should be
 
 TRIES_COLUMNS = ["setting", "n", "tries", "expected_best", "ci_low", "ci_high", "unit"]
 EFFECTS_COLUMNS = [
     *("kind", "name", "value", "at", "method", "mean", "difference", "ci_low", "ci_high"),
-    *("p_holm", "p", "share", "unit"),
+    *("p_holm", "p", "share", "unit", "within"),
 ]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """The statistics of configurations by one measure; all arrays are (configurations,)."""
+    """The statistics of configurations by one measure; `p_best` (configurations,) is NaN where unknown.
 
-    losses: dict[str, Array]  # of the finished runs of each configuration, lowest mean first
-    groups: GroupMeans
-    p_best: Array  # of being the best one
+    `same` has, by the name of a configuration, those that are bit-identical to it: they are no others.
+    """
+
+    losses: dict[str, Array]  # of the finished runs of each configuration, lowest median first
+    p_best: Array  # of no other one's being better
     effects: Effects
     unit: str
+    same: dict[str, list[str]] = field(default_factory=dict)
+    far_off: list[tuple[str, int, float]] = field(default_factory=list)  # names, seeds and losses
 
     @property
     def names(self) -> list[str]:
-        """The configurations that have a finished run, the lowest mean first."""
+        """The different configurations that have a finished run, the lowest median first."""
         return list(self.losses)
 
     @property
+    def too_few(self) -> bool:
+        """Whether there are too few seeds to call any configuration significantly worse."""
+        return len(self.losses) > 1 and bool(np.isnan(self.p_best).all())
+
+    @property
     def may_be_best(self) -> list[str]:
-        """The configurations that are not significantly worse than the best, the lowest mean first."""
-        return [name for name, p in zip(self.losses, self.p_best, strict=True) if not p < ALPHA]
+        """The configurations that are not significantly worse than the best, the lowest median first."""
+        return [n for n, p in zip(self.losses, self.p_best, strict=True) if not p <= SIGNIFICANT]
 
     @property
     def significantly_worse(self) -> list[str]:
-        """The configurations that are significantly worse than the best, the lowest mean first."""
-        return [name for name, p in zip(self.losses, self.p_best, strict=True) if p < ALPHA]
+        """The configurations that are significantly worse than the best, the lowest median first."""
+        return [n for n, p in zip(self.losses, self.p_best, strict=True) if p <= SIGNIFICANT]
+
+    @property
+    def verdicts(self) -> dict[str, tuple[float, bool | None]]:
+        """The p-value of each configuration, and whether it is worse; None: too few seeds."""
+        verdicts: dict[str, tuple[float, bool | None]] = {}
+        for name, p in zip(self.losses, self.p_best.tolist(), strict=True):
+            worse = None if np.isnan(p) else p <= SIGNIFICANT
+            verdicts |= dict.fromkeys([name, *self.same.get(name, [])], (p, worse))
+        return verdicts
+
+    @property
+    def best(self) -> Estimate:
+        """The median of the best configuration, with an interval that holds for the best of them all."""
+        return median_of(next(iter(self.losses.values())), len(self.losses))
+
+    def seeds_for(self, difference: float) -> int | None:
+        """Return how many seeds detect a difference from the best, by the runs that may be the best."""
+        runs = [self.losses[name] for name in self.may_be_best]
+        return seeds_to_detect(runs, difference, len(self.losses)) if len(self.losses) > 1 else None
 
     @cached_property
     def tries(self) -> pd.DataFrame:
         """The expected lowest loss of 1, 2, 3, 5, ... runs of each configuration."""
         rows = [
-            (name, len(losses), tries, *expected_best_band(losses, tries), self.unit)
+            (name, len(losses), tries, expected_best(losses, tries), np.nan, np.nan, self.unit)
             for name, losses in self.losses.items()
             for tries in TRIES
             if tries <= len(losses)
         ]
         return pd.DataFrame(rows, columns=TRIES_COLUMNS)
 
-    def next_difference(self) -> tuple[float, int] | None:
-        """Return the next round difference of the best two to detect, and the seeds that it takes.
+    def expected_in(self, tries: int) -> dict[str, float]:
+        """Return the expected lowest loss of so many runs by configuration.
 
-        None if no other configuration may be the best, or the variability between seeds is unknown.
+        Empty where one that may be the best has too few.
         """
-        if len(self.may_be_best) < 2 or not self.groups.known:
-            return None
-        variances, counts = self.groups.variances[:2], self.groups.counts[:2]
-        detectable = detectable_difference(float(np.sqrt(variances.sum())))
-        sd = np.sqrt(variances * counts)
-        if not detectable > 0 or not sd.min() > 0:
-            return None
-        difference = round_down(MARGIN * detectable)
-        more = seeds_to_detect(difference, float(sd[0]), float(sd[1])) - counts.min()
-        return difference, max(1, int(float(f"{max(more, 0):.2g}")))
-
-    def bands_in(self, tries: int) -> dict[str, tuple[float, float, float]]:
-        """Return the expected lowest loss of so many runs with its interval, by configuration.
-
-        Empty where one that may be the best has too few runs for an interval.
-        """
-        rows = self.tries[(self.tries["tries"] == tries) & self.tries["ci_low"].notna()]
-        bands = {
-            str(name): (float(value), float(low), float(high))
-            for name, value, low, high in rows[["setting", *TRIES_COLUMNS[3:6]]].itertuples(index=False)
-        }
-        return bands if set(self.may_be_best) <= set(bands) else {}
-
-
-def round_down(value: float) -> float:
-    """Return the largest of ..., 0.2, 0.5, 1, 2, 5, 10, 20, ... that is no larger."""
-    power = 10.0 ** np.floor(np.log10(value))
-    return float(max(step for step in (1, 2, 5) if step * power <= value * (1 + 1e-9)) * power)
+        rows = self.tries[(self.tries["tries"] == tries) & (self.tries["n"] > tries)]
+        known = dict(zip(rows["setting"], rows["expected_best"], strict=True))
+        return known if set(self.may_be_best) <= set(known) else {}
 
 
 def findings_of(
@@ -112,20 +112,66 @@ def findings_of(
     """Return the statistics of runs by one measure.
 
     runs: a row for each run, with its configuration under `setting`; `settings` are the columns of the
-    settings that were swept. If `paired`, only common seeds count, and the effect that a seed has on all
-    configurations is removed.
+    settings that were swept. If `paired`, only common seeds count, and runs are ranked within each.
     """
     finished = runs[runs["status"].isin(COMPLETE) & runs[column].notna()]
-    if paired:
-        finished = without_seed_effects(finished, column)
+    common = common_seeds(finished) if paired else finished
+    paired = paired and len(common) > 0
+    finished = (common if paired else finished).sort_values("seed", kind="stable")
     groups = finished.groupby("setting", sort=False)[column]
     losses = {str(name): group.to_numpy(float) for name, group in groups}
-    losses = dict(sorted(losses.items(), key=lambda item: float(np.mean(item[1]))))
+    same = bit_identical(finished, column)
+    others = {name for names in same.values() for name in names}
+    distinct = {name: sample for name, sample in losses.items() if name not in others}
+    p_best = dict(zip(distinct, p_of_being_best(list(distinct.values()), paired), strict=True))
+    worse = {name: p <= SIGNIFICANT for name, p in p_best.items()}
+    order = sorted(distinct, key=lambda name: (worse[name], float(np.median(distinct[name]))))
     first = finished.drop_duplicates("setting").set_index("setting").loc[list(losses)]
     columns = [*settings, *(["corpus"] if first["corpus_sha256"].nunique() > 1 else [])]
     values = join_confounded({name: plain_values(first[name]) for name in columns})
-    means = group_means(list(losses.values()))
-    return Findings(losses, means, p_of_being_best(means), effects_of(values, means), unit)
+    return Findings(
+        {name: distinct[name] for name in order},
+        np.array([p_best[name] for name in order]),
+        effects_of(values, list(losses.values())),
+        unit,
+        same,
+        far_off(finished, column),
+    )
+
+
+def common_seeds(finished: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of seeds that all configurations have; none where these are too few."""
+    count = finished["setting"].nunique()
+    common = finished[finished.groupby("seed")["setting"].transform("nunique") == count]
+    return common if common["seed"].nunique() >= MIN_COMMON_SEEDS else common.iloc[:0]
+
+
+def bit_identical(finished: pd.DataFrame, column: str) -> dict[str, list[str]]:
+    """Return the configurations all of whose runs are those of an earlier one, by its name."""
+    kinds: dict[tuple[Any, ...], list[str]] = {}
+    numbers = [column, "smooth_loss_final", "updates"]
+    for name, group in finished.groupby("setting", sort=False):
+        runs = zip(group["seed"], *(group[number] for number in numbers), strict=True)
+        kinds.setdefault((group["corpus_sha256"].iloc[0], *runs), []).append(str(name))
+    alike = (names for key, names in kinds.items() if len(key) > MIN_SAME and len(names) > 1)
+    return {names[0]: names[1:] for names in alike}
+
+
+def far_off(finished: pd.DataFrame, column: str) -> list[tuple[str, int, float]]:
+    """Return the configuration, seed and loss of each run far off the others of its configuration.
+
+    Of configurations with a run or two, off those of all.
+    """
+    losses, names = finished[column], finished["setting"]
+    few = losses.groupby(names).transform("size") < MIN_CENTRE
+    distance = (losses - losses.groupby(names).transform("median").mask(few, losses.median())).abs()
+    typical = distance.groupby(few).transform("median")
+    own = distance.groupby(names).transform("median").mask(few, typical)
+    rows = finished[(distance > FAR_OFF * np.maximum(own, typical)) & (typical > 0)]
+    return [
+        (str(n), int(s), float(v))
+        for n, s, v in zip(rows["setting"], rows["seed"], rows[column], strict=True)
+    ]
 
 
 def join_confounded(values: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
@@ -157,20 +203,6 @@ def pattern(column: Sequence[Any]) -> tuple[int, ...]:
     return tuple(place[value] for value in column)
 
 
-def without_seed_effects(finished: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the runs of common seeds, without what a seed adds to all configurations."""
-    count = finished["setting"].nunique()
-    common = finished[finished.groupby("seed")["setting"].transform("nunique") == count]
-    if common["seed"].nunique() < MIN_COMMON_SEEDS:
-        return finished
-    seed_means = common.groupby("seed")[column].transform("mean")
-    # the mean of a seed holds 1 / count of each run, whose deviations shrink by that much
-    own = common[column] - seed_means
-    centre = own.groupby(common["setting"]).transform("mean")
-    whole = (own - centre) * np.sqrt(count / max(1, count - 1)) + centre
-    return common.assign(**{column: whole + common[column].mean()})
-
-
 def plain_values(column: pd.Series[Any]) -> list[Any]:
     """Return the values of a setting, None where it has none."""
     return [None if pd.isna(value) else value for value in column.tolist()]
@@ -186,11 +218,11 @@ def effects_table(findings: Findings) -> pd.DataFrame:
     effects, rows = findings.effects, []
     for effect in effects.main:
         common: dict[str, Any] = {"kind": "main effect", "name": effect.setting, "method": effect.method}
-        common |= {"p": effect.p, "share": effect.share}
+        common |= {"p": effect.p, "share": effect.share, "within": effect.within}
         for place, value in enumerate(effect.levels):
             row = {**common, "value": value}
             if effect.means:
-                row |= {"mean": effect.means[place].mean, "p_holm": effect.p_holm[place]}
+                row |= {"mean": effect.means[place], "p_holm": effect.p_holm[place]}
                 row |= difference_columns(effect.differences[place])
             rows.append(row)
     for pair in effects.interactions:
@@ -206,6 +238,6 @@ def effects_table(findings: Findings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=EFFECTS_COLUMNS).assign(unit=findings.unit)
 
 
-def difference_columns(difference: Mean) -> Mapping[str, float]:
+def difference_columns(difference: Estimate) -> Mapping[str, float]:
     """Return the columns of a difference."""
-    return {"difference": difference.mean, "ci_low": difference.low, "ci_high": difference.high}
+    return {"difference": difference.value, "ci_low": difference.low, "ci_high": difference.high}

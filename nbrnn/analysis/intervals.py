@@ -1,4 +1,8 @@
-"""Means and differences with confidence intervals, corrected p-values, ranks."""
+"""Medians, shifts and probabilities with intervals that no distribution of losses breaks.
+
+Everything here counts runs in order. Nothing is assumed of the shape of their distribution, of equal
+variances, or of the size of what is far off; where there are too few runs for that, an interval is NaN.
+"""
 
 from __future__ import annotations
 
@@ -8,73 +12,94 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit  # scipy.stats takes 0.5 s to import
+from scipy.special import bdtr, betaincinv, ndtr, ndtri  # scipy.stats takes 0.5 s to import
 
 from nbrnn.typing import Array
 
 LEVEL = 0.95  # of confidence
-ROUNDING = 1e-15  # relative, of a standard deviation
+SIGNIFICANT = 0.05  # the largest p of a significant difference
 
 
 @dataclass(frozen=True)
-class Mean:
-    """The mean of a sample with its confidence interval; NaN is what cannot be known.
-
-    The interval is Student's: mean -+ t sd / sqrt(n), with the quantile t of n - 1 degrees of
-    freedom (Student, The probable error of a mean, Biometrika 6, 1908). `p` is the probability of a
-    mean at least as far from 0 if the true one is 0.
-    """
+class Estimate:
+    """A number with its interval and the p-value of its being 0; NaN is what cannot be known."""
 
     n: int
-    mean: float
-    sd: float
-    low: float
-    high: float
-    p: float
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
 
 
-def mean_of(sample: Sequence[float] | Array) -> Mean:
-    """Return the mean of independent numbers, with its interval."""
-    n = len(sample)
+def median_of(sample: Sequence[float] | Array, comparisons: int = 1) -> Estimate:
+    """Return the median of independent numbers, with its interval between two of them.
+
+    The interval is that of the sign test, of any continuous distribution (Conover, Practical
+    nonparametric statistics, 1999, section 3.2). It holds for the best of so many `comparisons` too.
+    """
+    x = np.sort(np.asarray(sample, float))
+    n = len(x)
     if n == 0:
-        return Mean(0, *(math.nan,) * 5)
-    mean = float(np.mean(sample))
-    if n == 1:
-        return Mean(1, mean, *(math.nan,) * 4)
-    sd = float(np.std(sample, ddof=1))
-    if sd <= ROUNDING * float(np.max(np.abs(sample))):  # all equal
-        return Mean(n, mean, 0.0, mean, mean, 1.0 if mean == 0 else 0.0)
-    return estimate(n, mean, sd, sd / math.sqrt(n), n - 1)
+        return Estimate(0, math.nan)
+    signs = np.count_nonzero(x < 0), np.count_nonzero(x > 0)
+    p = min(1.0, 2 * float(bdtr(min(signs), sum(signs), 0.5))) if sum(signs) else 1.0
+    tails = bdtr(np.arange(n), n, 0.5)
+    cut = int(np.searchsorted(tails, SIGNIFICANT / 2 / comparisons, "right"))
+    ends = (float(x[cut - 1]), float(x[n - cut])) if cut else (math.nan, math.nan)
+    return Estimate(n, float(np.median(x)), *ends, p)
 
 
-def difference_of(a: Array, b: Array) -> Mean:
-    """Return the difference mean(a) - mean(b) of two independent samples, with its interval.
+def shift_of(blocks: Sequence[tuple[Array, Array]]) -> Estimate:
+    """Return by how much numbers of the first sample exceed those of the second, over all blocks.
 
-    Welch, The generalization of Student's problem when several different population variances are
-    involved, Biometrika 34, 1947. `n` is the size of the smaller sample, `sd` the standard deviation of
-    the difference between one number of `a` and one of `b`.
+    The estimate is the median of all differences within blocks (Hodges and Lehmann, Annals of
+    Mathematical Statistics 34, 1963); test and interval are those of the number of positive ones, with
+    the variance that it has at most where their distributions differ in anything (Birnbaum and Klose,
+    Annals of Mathematical Statistics 28, 1957). `n` is the number of runs of the smaller sample.
+    """
+    used = [(a, b) for a, b in blocks if len(a) and len(b)]
+    if not used:
+        return Estimate(0, math.nan)
+    differences = np.sort(np.concatenate([np.subtract.outer(a, b).ravel() for a, b in used]))
+    count = len(differences)
+    n = min(sum(len(side) for side in sides) for sides in zip(*used, strict=True))
+    sd = math.sqrt(sum((len(a) * len(b)) ** 2 / (4 * min(len(a), len(b))) for a, b in used))
+    excess = np.count_nonzero(differences > 0) - np.count_nonzero(differences < 0)
+    p = min(1.0, 2 * float(ndtr(-(abs(excess) - 1) / 2 / sd)))
+    cut = math.floor(count / 2 - 0.5 - float(ndtri((1 + LEVEL) / 2)) * sd)
+    ends = (float(differences[cut]), float(differences[count - 1 - cut])) if cut >= 0 else ()
+    value = float(np.median(differences))
+    return Estimate(n, value, *ends, p=p) if ends else Estimate(n, value, p=p)
+
+
+def improvement(a: Array, b: Array) -> tuple[float, float, float]:
+    """Return the probability that a run of `a` has a lower loss than one of `b`, with its interval.
+
+    It is Mann and Whitney's U over the number of pairs; a tie counts half. Its variance is at most that
+    of a share among as many trials as the smaller sample has runs (Birnbaum and Klose 1957): the
+    interval is Clopper and Pearson's for these.
     """
     n = min(len(a), len(b))
     if n == 0:
-        return Mean(0, *(math.nan,) * 5)
-    mean = float(np.mean(a) - np.mean(b))
+        return math.nan, math.nan, math.nan
+    signs = np.sign(np.subtract.outer(b, a))
+    p = float((signs + 1).mean() / 2)
     if n == 1:
-        return Mean(1, mean, *(math.nan,) * 4)
-    variances = np.array([np.var(a, ddof=1), np.var(b, ddof=1)])
-    counts = np.array([len(a), len(b)])
-    sd = math.sqrt(variances.sum())
-    if sd <= ROUNDING * float(max(np.max(np.abs(a)), np.max(np.abs(b)))):  # all equal in each
-        return Mean(n, mean, 0.0, mean, mean, 1.0 if mean == 0 else 0.0)
-    parts = variances / counts
-    degrees = parts.sum() ** 2 / (parts**2 / (counts - 1)).sum()
-    return estimate(n, mean, sd, math.sqrt(parts.sum()), float(degrees))
+        return p, math.nan, math.nan
+    low = float(betaincinv(n * p, n - n * p + 1, SIGNIFICANT / 2)) if p > 0 else 0.0
+    high = float(betaincinv(n * p + 1, n - n * p, 1 - SIGNIFICANT / 2)) if p < 1 else 1.0
+    return p, low, high
 
 
-def estimate(n: int, mean: float, sd: float, error: float, degrees: float) -> Mean:
-    """Return a mean whose standard error is known from so many degrees of freedom."""
-    half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error
-    p = 2 * float(stdtr(degrees, -abs(mean) / error))  # of the tail itself: 1 - P would round it to 0
-    return Mean(n, mean, sd, mean - half, mean + half, p)
+def expected_best(sample: Array, tries: int) -> float:
+    """Return the expected lowest of so many different runs of a sample, which is unbiased.
+
+    The i-th of N in order is the lowest of n with probability C(N - i, n - 1) / C(N, n), as in pass@k
+    (Chen et al., Evaluating large language models trained on code, 2021).
+    """
+    count = len(sample)
+    weights = [math.comb(count - 1 - i, tries - 1) / math.comb(count, tries) for i in range(count)]
+    return float(np.sort(sample) @ weights)
 
 
 def interquartile_mean(sample: Array) -> float:
@@ -84,21 +109,6 @@ def interquartile_mean(sample: Array) -> float:
     """
     cut = len(sample) // 4
     return float(np.mean(np.sort(sample)[cut : len(sample) - cut])) if len(sample) else math.nan
-
-
-def skewness(sample: Array) -> tuple[float, float]:
-    """Return a sample's skewness and its standard error in a normal sample; NaN for fewer than three.
-
-    Adjusted for bias: Joanes and Gill, Comparing measures of sample skewness and kurtosis, The
-    Statistician 47, 1998.
-    """
-    n = len(sample)
-    deviations = sample - np.mean(sample) if n else sample
-    if n < 3 or not np.any(deviations):
-        return math.nan, math.nan
-    g1 = float(np.mean(deviations**3) / np.mean(deviations**2) ** 1.5)
-    error = math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
-    return g1 * math.sqrt(n * (n - 1)) / (n - 2), error
 
 
 def holm(p: Sequence[float], comparisons: int = 0) -> list[float]:

@@ -1,91 +1,130 @@
-"""Multiple comparisons with the best configuration, and the seeds needed to detect a difference."""
+"""Which configurations are significantly worse than the best, and how many seeds a difference needs."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.polynomial.hermite_e import hermegauss
-from scipy.special import log_ndtr, ndtri, stdtr
+from scipy.special import ndtr, ndtri
 
-from nbrnn.analysis.group_means import GroupMeans
-from nbrnn.analysis.intervals import LEVEL
+from nbrnn.analysis.intervals import SIGNIFICANT, ranks
 from nbrnn.typing import Array
 
-# One-sided, as a two-sided interval of 95 %: of two configurations neither is significantly worse where
-# the interval of their difference includes 0.
-ALPHA = (1 - LEVEL) / 2
-TINY = 1e-300  # a p-value whose normal quantile is finite
-NODES, WEIGHTS = hermegauss(32)  # of the integral over a normal variable
-SETTLED = 1e-4  # a p-value that need not be known better
-ALMOST_NONE = 1e-9
 POWER = 0.8  # of detecting a difference
+SIMULATIONS = 4_000  # of repeated analyses
+MAX_RUNS = 1_000  # of a configuration, whose differences are counted
 
 
-def p_of_being_best(groups: GroupMeans) -> Array:
-    """Return for each configuration the p-value of its having the lowest mean.
+def p_of_being_best(samples: Sequence[Array], paired: bool = False) -> Array:
+    """Return for each configuration the p-value of there being none whose runs tend to be lower.
 
-    Multiple comparisons with the best: Hsu, Constrained simultaneous confidence intervals for multiple
-    comparisons with the best, Annals of Statistics 12, 1984. Each configuration is in turn the control
-    of a one-sided comparison with all others (Dunnett 1955). Seeds and variances may be unequal: the
-    statistics are Welch's, mapped to normal ones, and correlated as far as they share the control.
-    Below ALPHA a configuration is significantly worse than the best. NaN where the variability between
-    seeds is unknown.
+    Nemenyi's test of all pairs of mean ranks (Hollander, Wolfe and Chicken, Nonparametric statistical
+    methods, 2014, section 6.5), corrected for continuity; a pair counts as having the seeds of the one
+    with fewer. Where some are significantly worse than another one, the rest is ranked anew. If
+    `paired`, the samples are of the same seeds, and runs are ranked within each (Demsar, Journal of
+    Machine Learning Research 7, 2006). NaN where even runs that do not overlap would be too few.
     """
-    count = len(groups.means)
-    if count > 1 and not groups.known:
-        return np.full(count, math.nan)
-    p = np.ones(count)
-    for i in range(count if count > 1 else 0):
-        others = np.arange(count) != i
-        own, variances = groups.variances[i], groups.variances[others]
-        both = own + variances
-        statistics = (groups.means[i] - groups.means[others]) / np.sqrt(both)
-        statistics = without_skewness(statistics, groups, i, others)
-        degrees = both**2 / (own**2 / groups.degrees[i] + variances**2 / groups.degrees[others])
-        tail = max(float(stdtr(degrees, -statistics).min()), TINY)
-        p[i] = min(1.0, (count - 1) * tail)  # Bonferroni's bound, where it settles the matter
-        if p[i] > SETTLED and tail < 1 / 2:
-            p[i] = p_of_largest(-float(ndtri(tail)), own / both)
+    if len(samples) < 2:
+        return np.ones(len(samples))
+    p = least_p([len(sample) for sample in samples], paired)
+    p[p > SIGNIFICANT] = math.nan
+    kept, largest = np.arange(len(samples)), 0.0
+    while len(kept) > 1:
+        now = np.maximum(tail_areas([samples[i] for i in kept.tolist()], paired), largest)
+        p[kept] = np.where(np.isnan(p[kept]), math.nan, now)
+        worse = now <= SIGNIFICANT
+        if not worse.any():
+            return p
+        largest, kept = float(now[worse].max()), kept[~worse]
+    p[kept] = np.where(np.isnan(p[kept]), math.nan, 1.0)
     return p
 
 
-def without_skewness(statistics: Array, groups: GroupMeans, i: int, others: Array) -> Array:
-    """Return Welch's statistics with the skewness of runs removed where it makes them too large.
+def least_p(counts: Sequence[int], paired: bool) -> Array:
+    """Return the p-value of each configuration if all its runs were above all of another one."""
+    n, total = np.array(counts), sum(counts)
+    fewer = np.minimum.outer(n, n)
+    if paired:
+        spread, gaps = len(n) * (len(n) + 1) / 12, np.full(fewer.shape, len(n) - 1.0)
+    else:
+        spread, gaps = total * (total + 1) / 12, total - np.add.outer(n, n) / 2
+    statistics = (gaps - 1 / fewer) / np.sqrt(2 * spread / fewer)
+    np.fill_diagonal(statistics, 0)
+    return p_of_range(statistics.max(axis=1), len(n))
 
-    Hall, On the removal of skewness by transformation, Journal of the Royal Statistical Society B 54,
-    1992, equation (2.4).
+
+def tail_areas(samples: Sequence[Array], paired: bool) -> Array:
+    """Return the p-value of the largest difference of each mean rank from a lower one."""
+    n = np.array([len(sample) for sample in samples])
+    if paired:
+        ranked = np.array([ranks(row) for row in np.transpose(samples)])
+        means, spread = ranked.mean(axis=0), float(ranked.var(axis=1, ddof=1).mean())
+    else:
+        ranked = ranks(np.concatenate(samples))
+        means = np.array([part.mean() for part in np.split(ranked, np.cumsum(n)[:-1])])
+        spread = float(ranked.var(ddof=1))
+    fewer = np.minimum.outer(n, n)
+    if spread == 0:  # all runs are equal
+        return np.ones(len(n))
+    statistics = (np.subtract.outer(means, means) - 1 / fewer) / np.sqrt(2 * spread / fewer)
+    return p_of_range(statistics.max(axis=1), len(n))
+
+
+def p_of_range(statistics: Array, groups: int) -> Array:
+    """Return the probability that so many independent normal numbers differ by as many deviations.
+
+    A deviation is that of a difference of two. It is SciPy's studentized_range.sf, which takes 100 times
+    as long: 1 - the integral over the largest of them.
     """
-    third = groups.skewness * groups.variances**1.5 / np.sqrt(groups.counts)  # cumulant of a mean
-    both = groups.variances[i] + groups.variances[others]
-    g = (third[i] - third[others]) / both**1.5
-    without = statistics + g * statistics**2 / 3 + g**2 * statistics**3 / 27 + g / 6
-    return np.where(statistics > 0, np.minimum(statistics, without), statistics)
+    z, step = np.linspace(-8, 8, 321, retstep=True)
+    density = np.exp(-z * z / 2) * step / math.sqrt(2 * math.pi)
+    above = ndtr(z) - ndtr(z - math.sqrt(2) * np.maximum(statistics, 0)[:, None])
+    p: Array = np.clip(1 - groups * above ** (groups - 1) @ density, 0.0, 1.0)
+    return p
 
 
-def p_of_largest(largest: float, shares: Array) -> float:
-    """Return the probability that the largest of correlated normal numbers is at least this one.
+def quantile_of_range(groups: int) -> float:
+    """Return by how many deviations of their difference two of these differ with 5 %."""
+    from scipy.stats import studentized_range  # which takes 0.5 s to import
 
-    shares (numbers,): the part of each variance that all numbers have in common.
+    return float(studentized_range.isf(SIGNIFICANT, groups, np.inf)) / math.sqrt(2)
+
+
+def fewest_seeds(configurations: int) -> int:
+    """Return with how many seeds each a configuration can be significantly worse at all."""
+    seeds = 2
+    while least_p([seeds] * configurations, paired=False)[0] > SIGNIFICANT:
+        seeds += 1
+    return seeds
+
+
+def seeds_to_detect(samples: Sequence[Array], difference: float, configurations: int) -> int | None:
+    """Return how many seeds of each configuration detect this difference of two of them with POWER.
+
+    samples: runs that say how far losses of the same configuration differ. Noether, Sample size
+    determination for some common nonparametric tests, Journal of the American Statistical Association
+    82, 1987. None without two runs of any configuration.
     """
-    common, own = np.sqrt(shares)[:, None], np.sqrt(1 - shares)[:, None]
-    logs = log_ndtr((largest - common * NODES) / np.maximum(own, ALMOST_NONE)).sum(axis=0)
-    return float(1 - WEIGHTS @ np.exp(logs) / WEIGHTS.sum())
+    parts = [np.subtract.outer(s[:MAX_RUNS], s[:MAX_RUNS]) for s in samples if len(s) > 1]
+    apart = [part[~np.eye(len(part), dtype=bool)] for part in parts]
+    if not apart or not difference > 0:
+        return None
+    below = np.concatenate(apart) - difference
+    p = float((np.sign(-below) + 1).mean() / 2)  # that a run of the better one has the lower loss
+    needed = quantile_of_range(configurations) + float(ndtri(POWER))
+    seeds = math.ceil(needed**2 / 6 / max(p - 0.5, 1e-9) ** 2)
+    return max(seeds, fewest_seeds(configurations))
 
 
-def seeds_to_detect(difference: float, sd_a: float, sd_b: float) -> float:
-    """Return how many runs of each of two configurations detect a difference with POWER.
+def false_claims(configurations: int, seeds: Sequence[int]) -> float:
+    """Return how often equal configurations differ significantly in any of several analyses.
 
-    By the normal approximation of a two-sided test at 5 %.
+    seeds: those of each analysis, of which a later one has more. By simulation of means.
     """
-    return (quantile_sum() / difference) ** 2 * (sd_a**2 + sd_b**2)
-
-
-def detectable_difference(error: float) -> float:
-    """Return which difference of means is detected with POWER at this standard error."""
-    return quantile_sum() * error
-
-
-def quantile_sum() -> float:
-    """Return the sum of the normal quantiles of LEVEL, two-sided, and of POWER."""
-    return float(ndtri((1 + LEVEL) / 2) + ndtri(POWER))
+    rng = np.random.default_rng(0)
+    steps = np.sqrt(np.diff(seeds, prepend=0))[:, None]
+    ends = rng.normal(size=(SIMULATIONS, len(seeds), configurations)) * steps
+    means = ends.cumsum(axis=1) / np.sqrt(seeds)[:, None]
+    limit = quantile_of_range(configurations) * math.sqrt(2)
+    return float((np.ptp(means, axis=2) > limit).any(axis=1).mean())

@@ -11,21 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.analysis.bootstrap import improvement
-from nbrnn.analysis.intervals import Mean, difference_of, holm, mean_of
+from nbrnn.analysis.intervals import SIGNIFICANT, Estimate, holm, improvement, median_of, shift_of
 from nbrnn.analysis.measures import Measure
 from nbrnn.naming import PER_CHARACTER
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
 from nbrnn.typing import Array
 
 MAX_PAIRS = 5_000  # beyond that each configuration is compared with the best one only
-SIGNIFICANT = 0.05  # the largest p of a significant difference
 MIN_CORRELATED = 3  # seeds
 
 COLUMNS = [
     *("measure", "a", "b", "n", "mean_difference", "sd", "ci_low", "ci_high"),
     *("a_lower", "b_lower", "p", "p_holm", "sentence", "unit"),
     *("n_a", "n_b", "paired", "correlation", "improvement", "improvement_low", "improvement_high"),
+    "shift",
 ]
 
 
@@ -63,12 +62,12 @@ def comparison_table(
 ) -> pd.DataFrame:
     """Return the difference of each pair of configurations, for each measure.
 
-    It is that of the means of all their finished runs (Welch's t) or, if `paired`, the mean difference
-    over their common seeds (Student's paired t). `n` is the number of common seeds, in `a_lower` of
-    which the run of a has the lower loss; `n_a` and `n_b` count finished runs, `sd` is that of the
-    difference of two runs. `improvement` is the probability that a run of a has a lower loss than one of
-    b. `p_holm` is corrected for the number of pairs. `unit` is that of training losses, `replicate` the
-    word for what is paired.
+    `shift` is that between all their finished runs or, if `paired`, the median difference over their
+    common seeds, `ci_low` and `ci_high` are its interval. `n` is the number of common seeds, in
+    `a_lower` of which the run of a has the lower loss; `n_a` and `n_b` count finished runs, `sd` is that
+    of the difference of two runs. `improvement` is the probability that a run of a has a lower loss than
+    one of b. `p_holm` is corrected for the number of pairs. `unit` is that of training losses.
+    `replicate` is the word for what is paired.
     """
     finished = runs[runs["status"].isin(COMPLETE)]
     without = set(runs["setting"]) - set(finished["setting"])
@@ -83,7 +82,7 @@ def comparison_table(
         every = pairs(configurations)
         results = [compare_pair(losses.get(a, empty), losses.get(b, empty), paired) for a, b in every]
         # all pairs, even if those without the best are left out: the best was chosen among all
-        corrected = holm([mean.p for mean, _ in results], math.comb(len(configurations), 2))
+        corrected = holm([shift.p for shift, _ in results], math.comb(len(configurations), 2))
         for (a, b), (difference, row), p_holm in zip(every, results, corrected, strict=True):
             names = {"measure": measure.column, "a": a, "b": b, "unit": measure.unit_in(unit)}
             row |= {**names, "p_holm": p_holm}
@@ -93,19 +92,20 @@ def comparison_table(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def compare_pair(a: Array, b: Array, paired: bool) -> tuple[Mean, dict[str, Any]]:
+def compare_pair(a: Array, b: Array, paired: bool) -> tuple[Estimate, dict[str, Any]]:
     """Return the difference of two configurations, and its columns; losses by seed, NaN: none."""
     common = ~np.isnan(a) & ~np.isnan(b)
     differences = a[common] - b[common]
     runs_a, runs_b = a[~np.isnan(a)], b[~np.isnan(b)]
-    difference = mean_of(differences) if paired else difference_of(runs_a, runs_b)
+    difference = median_of(differences) if paired else shift_of([(runs_a, runs_b)])
     p, low, high = improvement(runs_a, runs_b)
     return difference, {
         "n": len(differences),
         "n_a": len(runs_a),
         "n_b": len(runs_b),
-        "mean_difference": difference.mean,
-        "sd": difference.sd,
+        "mean_difference": mean_of(differences) if paired else mean_of(runs_a) - mean_of(runs_b),
+        "shift": difference.value,
+        "sd": math.sqrt(variance(differences) if paired else variance(runs_a) + variance(runs_b)),
         "ci_low": difference.low,
         "ci_high": difference.high,
         "a_lower": int((differences < 0).sum()),
@@ -119,6 +119,16 @@ def compare_pair(a: Array, b: Array, paired: bool) -> tuple[Mean, dict[str, Any]
     }
 
 
+def mean_of(sample: Array) -> float:
+    """Return a mean, NaN of nothing."""
+    return float(np.mean(sample)) if len(sample) else math.nan
+
+
+def variance(sample: Array) -> float:
+    """Return a variance, NaN for fewer than two."""
+    return float(np.var(sample, ddof=1)) if len(sample) > 1 else math.nan
+
+
 def correlation(a: Array, b: Array) -> float:
     """Return the correlation of two configurations over their common seeds, NaN for too few."""
     if len(a) < MIN_CORRELATED or not np.ptp(a) or not np.ptp(b):
@@ -127,7 +137,11 @@ def correlation(a: Array, b: Array) -> float:
 
 
 def sentence(
-    difference: Mean, row: Mapping[str, Any], measure: str, endings: Mapping[str, str], replicate: str
+    difference: Estimate,
+    row: Mapping[str, Any],
+    measure: str,
+    endings: Mapping[str, str],
+    replicate: str,
 ) -> str:
     """Return the difference of two configurations in words, or why there is none."""
     a, b, unit = row["a"], row["b"], row["unit"]
@@ -137,20 +151,22 @@ def sentence(
         which = f"neither has a {measure}" if len(without) == 2 else f"{without[0]} has no {measure}"
         return f"{a} and {b} cannot be compared: {which}."
     seeds = seeds_in_words(row["n_a"], row["n_b"], row["n"] if row["paired"] else None, replicate)
-    if difference.n < 2:
-        return f"{a} and {b}: no interval from {seeds}."
-    if difference.sd == 0 and difference.mean == 0:
+    if row["n"] and row["a_lower"] == row["b_lower"] == 0:
         return f"{a} and {b}: equal in {seeds}."
     low, high = difference.low, difference.high
+    if not np.isfinite(low):
+        return f"{a} and {b}: too few seeds to judge ({seeds})."
     if low <= 0 <= high:
-        interval = f"95 % CI of the difference {digits(low)} to {digits(high)}"
+        interval = f"95 % CI of the shift {digits(low)} to {digits(high)}"
         return f"{a} and {b}: no significant difference ({interval}, {seeds})."
-    if difference.mean > 0:
+    if difference.value > 0:
         a, b, low, high = b, a, -high, -low
     per = " per character" if unit == PER_CHARACTER else ""
     doubt = "" if row["p_holm"] <= SIGNIFICANT else "; not significant after Holm's correction"
     interval = f"95 % CI {digits(-high)} to {digits(-low)}, {seeds}"
-    return f"{a}: {measure} {digits(abs(difference.mean))} nats{per} lower than {b} ({interval}{doubt})."
+    return (
+        f"{a}: {measure} {digits(abs(difference.value))} nats{per} lower than {b} ({interval}{doubt})."
+    )
 
 
 def seeds_in_words(n_a: int, n_b: int, paired: int | None, replicate: str) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nbrnn.analysis.findings import Findings, findings_of
-from nbrnn.analysis.intervals import interquartile_mean, mean_of
+from nbrnn.analysis.intervals import interquartile_mean, median_of
 from nbrnn.analysis.measures import MEASURES, TEST, Measure, compared
 from nbrnn.analysis.pairwise import comparison_table
 from nbrnn.analysis.run_records import (
@@ -58,6 +59,8 @@ class Results:
     folds: int = 1  # parts of the text; if several, statistics are of their means over seeds
     reveals_test: bool = False
     earlier_reveals: Sequence[str] = ()  # the times at which the test part was revealed
+    smallest_difference: float | None = None  # that is worth detecting
+    analyses: list[int] = field(default_factory=list)  # the numbers of seeds of each report so far
 
     @property
     def best(self) -> Measure:
@@ -129,11 +132,12 @@ def read(
     progress: Progress | None = None,
     paired: bool = False,
     reveal_test: bool = False,
+    smallest_difference: float | None = None,
 ) -> Results:
     """Return the results of all runs in these folders of sweeps and of runs. Raises StoreError.
 
-    Differences are those of means or, if `paired`, seed by seed. `reveal_test` shows the test loss, and
-    records that in the folders of the sweeps.
+    Differences are those of all finished runs or, if `paired`, seed by seed. `reveal_test` shows
+    the test loss, and records that in the folders of the sweeps.
     """
     folders = find_runs(list(paths))
     records, unreadable = read_records(folders, progress)
@@ -146,7 +150,8 @@ def read(
         for sweep in sweeps:
             sweep.record_reveal()
     reveals = sorted(reveal for sweep in sweeps for reveal in sweep.read_reveals())
-    return replace(results_of(records, unreadable, paired, reveal_test), earlier_reveals=reveals)
+    results = results_of(records, unreadable, paired, reveal_test)
+    return replace(results, smallest_difference=smallest_difference, earlier_reveals=reveals)
 
 
 def sweeps_around(folders: Iterable[RunFolder]) -> list[SweepFolder]:
@@ -179,17 +184,17 @@ def results_of(
     best = measures[0]
     best_unit = best.unit_in(unit)
     findings = findings_of(independent, list(map(column_of, swept)), best.column, best_unit, paired)
-    p_best = dict(zip(findings.names, findings.p_best, strict=True))
-    names = configurations["setting"]
+    names, verdicts = configurations["setting"], findings.verdicts
     return Results(
         records=records,
         runs=runs,
         compared=in_unit,
         configurations=configurations.assign(
             unit=unit,
-            p_best=names.map(p_best),
-            may_be_best=names.isin(findings.may_be_best),
+            p_best=[verdicts.get(name, (np.nan,))[0] for name in names],
+            may_be_best=[name in verdicts and not verdicts[name][1] for name in names],
             dropped=names.map((runs["status"] == DROPPED).groupby(runs["setting"]).sum()),
+            significantly_worse=pd.array([verdicts.get(n, (0, None))[1] for n in names], "boolean"),
         ),
         comparison=comparison_table(
             independent, list(names), measures, unit, paired, "part" if folds > 1 else "paired seed"
@@ -281,7 +286,10 @@ def column_of(name: str) -> str:
 def configurations_table(
     runs: pd.DataFrame, swept: Sequence[str], measures: Sequence[Measure]
 ) -> pd.DataFrame:
-    """Return a row for each configuration, over its finished seeds, the lowest mean first."""
+    """Return a row for each configuration, over its finished seeds, the lowest median first.
+
+    The intervals are those of medians.
+    """
     rows = []
     for configuration, group in runs.groupby("setting", sort=False):
         finished = group[group["status"].isin(COMPLETE)]
@@ -293,10 +301,12 @@ def configurations_table(
         row["unfinished"] = len(group) - row["n"] - row["failures"] - dropped
         for measure in (measure.column for measure in measures):
             values = finished[measure].dropna()
-            mean = mean_of(values.to_numpy())
-            row |= {f"{measure}_mean": mean.mean, f"{measure}_sd": mean.sd}
-            row |= {f"{measure}_ci_low": mean.low, f"{measure}_ci_high": mean.high}
+            median = median_of(values.to_numpy())
+            row |= {f"{measure}_mean": values.mean(), f"{measure}_sd": values.std()}
+            row |= {f"{measure}_ci_low": median.low, f"{measure}_ci_high": median.high}
             row |= {f"{measure}_{name}": getattr(values, name)() for name in ("median", "min", "max")}
             row[f"{measure}_iqm"] = interquartile_mean(values.to_numpy())
         rows.append(row)
-    return pd.DataFrame(rows).sort_values(f"{measures[0].column}_mean", kind="stable", ignore_index=True)
+    return pd.DataFrame(rows).sort_values(
+        f"{measures[0].column}_median", kind="stable", ignore_index=True
+    )

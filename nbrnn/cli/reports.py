@@ -34,10 +34,18 @@ MAX_NOTES = 3  # on unfinished runs, and on models worse than unigrams
 MAX_LINES = 12  # of an answer on a terminal
 LONG_NAME = 30  # characters, beyond which 80 columns have no room for more numbers
 REFRESH = 10  # seconds between two reports of a running sweep
+SmallestDifference = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-9,
+        metavar="NATS",
+        help="Difference of losses worth detecting.  [default: 1 % of the lowest]",
+    ),
+]
 
 
 def writer(
-    paths: Sequence[Path], text: Path | None, reveal_test: bool
+    paths: Sequence[Path], text: Path | None, reveal_test: bool, smallest: float | None
 ) -> Callable[..., Report | RunReport]:
     """Return the function that writes a report, of one run or of many. Raises ConfigError."""
     from nbrnn.storage.run_folder import RunFolder
@@ -53,7 +61,7 @@ def writer(
         raise ConfigError("--text is for the report of one run")
     from nbrnn.report.sweep_report import report as report_all
 
-    return partial(report_all, paths, reveal_test=reveal_test)
+    return partial(report_all, paths, reveal_test=reveal_test, smallest_difference=smallest)
 
 
 def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Report:
@@ -100,7 +108,7 @@ def print_configurations(results: Results) -> None:
     cells = {name: [name] for name in results.configurations["setting"]}
     rows = configuration_rows(results, results.best, cells)
     columns = ["configuration", f"{results.replicate}s", *FIGURES[1:]]
-    wanted = ["configuration", f"{results.replicate}s", "mean", "95 % CI"]
+    wanted = ["configuration", f"{results.replicate}s", "median", "95 % CI"]
     if max(map(len, results.configurations["setting"])) < LONG_NAME:
         wanted += ["min", "max"]
     if results.configurations["failures"].any():
@@ -191,6 +199,7 @@ def report(
         Path | None, typer.Option(metavar="FILE", help="Text of the run, where it has moved.")
     ] = None,
     reveal_test: RevealTest = False,
+    smallest_difference: SmallestDifference = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -206,7 +215,7 @@ def report(
     paths = [existing(folder) for folder in folders]
     if watch and reveal_test:
         raise ConfigError("give either --watch or --reveal-test, not both")
-    write = writer(paths, text, reveal_test)
+    write = writer(paths, text, reveal_test, smallest_difference)
     with Signals() as signals:
         if watch:
             report_place(paths[0], out)  # fails before the wait where it may not be written
@@ -246,6 +255,7 @@ def compare(
         typer.Option("--paired", help="Take differences seed by seed."),
     ] = False,
     reveal_test: RevealTest = False,
+    smallest_difference: SmallestDifference = None,
     as_json: Json = False,
 ) -> None:
     """Show the best configuration and the effects of settings.
@@ -266,7 +276,7 @@ def compare(
 
             change = changes(paths, [existing(folder) for folder in against], paired, screen.step)
         else:
-            results = read(paths, screen.step, paired, reveal_test)
+            results = read(paths, screen.step, paired, reveal_test, smallest_difference)
     if against:
         if as_json:
             print(json.dumps(plain_rows(change.table), indent=2))

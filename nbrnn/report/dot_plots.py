@@ -20,7 +20,7 @@ WIDTH = 5.2  # inches: on a page of 400 pixels ten points are still ten pixels
 MAX_ROWS = 30  # of configurations in a picture
 MAX_VECTORS = 1500  # dots, beyond which they are an image
 LABEL_WIDTH = 30  # characters of a label that a picture is high enough for
-BELOW = 0.12  # of a row, from its mean to the first of its dots
+BELOW = 0.12  # of a row, from its median to the first of its dots
 
 FONT: Any = {
     "font.size": 10,
@@ -53,7 +53,7 @@ def dots_figure(
     label: str,
     table: tuple[Sequence[str], Mapping[str, Sequence[str]]],
 ) -> Figure:
-    """Return the loss of each run as a dot below the mean of its configuration, best first.
+    """Return the loss of each run as a dot below the median of its configuration, best first.
 
     table: the heads of the columns before the rows, and their cells for each configuration. The dots of
     row i have the gid `runs-i`.
@@ -96,7 +96,7 @@ def draw_row(
     colour: str,
     as_vectors: bool,
 ) -> None:
-    """Draw the mean of a configuration with its interval, and below it a dot for each run."""
+    """Draw the median of a configuration with its interval, and below it a dot for each run."""
     deep = np.random.default_rng(0).uniform(BELOW, 0.45, len(losses)) if len(losses) > 4 else 0.25
     dots: dict[str, Any] = {
         "color": colour,
@@ -106,10 +106,10 @@ def draw_row(
         "gid": f"runs-{row}",
     }
     axes.plot(losses, np.broadcast_to(row + deep, losses.shape), "o", rasterized=not as_vectors, **dots)
-    mean, low, high = interval
+    median, low, high = interval
     if np.isfinite(low):
         axes.plot([low, high], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
-    axes.plot(mean, row, "D", color=colour, markersize=6, mec="white", mew=0.8)
+    axes.plot(median, row, "D", color=colour, markersize=6, mec="white", mew=0.8)
 
 
 def dots_limits(
@@ -130,21 +130,16 @@ def columned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def tries_figure(
-    bands: Mapping[str, tuple[Array, Array]], colours: Mapping[str, str], label: str
+    curves: Mapping[str, tuple[Array, Array]], colours: Mapping[str, str], label: str
 ) -> Figure:
-    """Return the expected best of several runs, for each configuration: tries (n,), values (3, n).
-
-    The values are the expected one and both ends of its interval, NaN where there is none.
-    """
+    """Return the expected best of several runs, for each configuration: tries (n,), losses (n,)."""
     with mpl.rc_context(FONT):
         figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
         axes = bare_axes(figure)
-        for name, (tries, (expected, low, high)) in reversed(list(bands.items())):
-            colour = colours[name]
-            axes.fill_between(tries, low, high, color=colour, alpha=0.12, linewidth=0)
-            axes.plot(tries, expected, color=colour, linewidth=1.5, label=name)
+        for name, (tries, expected) in reversed(list(curves.items())):
+            axes.plot(tries, expected, "o-", color=colours[name], markersize=3, label=name)
         axes.set_xscale("log")
-        ticks = max((tries for tries, _ in bands.values()), key=len)
+        ticks = max((tries for tries, _ in curves.values()), key=len)
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
         axes.minorticks_off()
         axes.set_xlabel("runs, of which the best is taken")

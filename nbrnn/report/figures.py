@@ -21,6 +21,7 @@ from nbrnn.typing import Array
 
 MAX_TRIED = 5  # configurations in the picture of the expected best
 MIN_TRIES = 3  # 1, 2 and 3 runs, of twelve
+RUNS_PER_TRY = 4  # below which the best of several is that of the same few runs
 MIN_EPOCHS = 3  # whose means are a curve
 MAX_POINTS = 400  # of a curve
 MAX_CURVES = 100  # in one picture
@@ -38,12 +39,12 @@ EPOCHS = f"The mean training loss of each epoch. {BANDS}"
 CAPTIONS = {
     "loss": f"The smooth loss against updates. {BANDS}",
     "held_out": f"The validation loss against updates. {BANDS}",
-    "best": "The {best} of every run, a dot each, below the mean of its configuration with the 95 % "
-    "confidence interval of that mean.",
-    "tries": "The expected {best} of the best of several runs, with 95 % confidence bands, for the "
+    "best": "The {best} of every run, a dot each, below the median of its configuration with the "
+    "95 % confidence interval of that median (from six seeds on).",
+    "tries": "The expected {best} of the best of several runs, for the "
     "configurations that are not significantly worse than the best.",
-    "heat": "The mean {best} over the settings that were swept.",
-    "parallel": "Each line is one configuration, through its values to its mean {best}.",
+    "heat": "The median {best} over the settings that were swept.",
+    "parallel": "Each line is one configuration, through its values to its median {best}.",
     "seconds": f"The smooth loss against seconds of training, at the mean speed of each. {BANDS}",
 }
 
@@ -89,26 +90,26 @@ def figures_of_best(results: Results, colours: dict[str, str]) -> Iterator[tuple
     finished = finished_configurations(results)
     runs = best_runs(results)
     losses = {name: runs.loc[[name], column].to_numpy(float) for name in finished["setting"]}
-    ends = finished[[f"{column}_{end}" for end in ("mean", "ci_low", "ci_high")]]
+    ends = finished[[f"{column}_{end}" for end in ("median", "ci_low", "ci_high")]]
     intervals = dict(zip(finished["setting"], ends.itertuples(index=False, name=None), strict=True))
     yield "best", dot_plots.dots_figure(losses, intervals, colours, label, setting_cells(results))
-    if bands := bands_of(results):
-        yield "tries", dot_plots.tries_figure(bands, colours, label)
+    if expected := expected_bests(results):
+        yield "tries", dot_plots.tries_figure(expected, colours, label)
     columns = common_settings(results)
     if len(columns) < min(HEATMAP_SETTINGS):
         return
-    means, settings = ends.iloc[:, 0].to_numpy(float), finished[columns].astype(object)
+    medians, settings = ends.iloc[:, 0].to_numpy(float), finished[columns].astype(object)
     values = {name: sorted(set(settings[name]), key=sort_key) for name in columns}
     values = dict(sorted(values.items(), key=lambda item: len(item[1])))  # facets come first
     every = pd.MultiIndex.from_product(list(values.values()))
     one_each = not settings.duplicated().any()
     if len(columns) in HEATMAP_SETTINGS and one_each and len(settings) >= MIN_FILLED * len(every):
         index = pd.MultiIndex.from_frame(settings[list(values)])
-        table = pd.Series(means, index).reindex(every).to_numpy()
+        table = pd.Series(medians, index).reindex(every).to_numpy()
         sizes = [len(of_setting) for of_setting in values.values()]
         yield "heat", heatmaps.heat_figure(table.reshape(sizes), values, label)
     else:
-        yield "parallel", heatmaps.parallel_figure(settings, means, label)
+        yield "parallel", heatmaps.parallel_figure(settings, medians, label)
 
 
 def tips(results: Results) -> dict[str, str | list[str]]:
@@ -152,16 +153,15 @@ def default_of(results: Results) -> str | None:
     return None
 
 
-def bands_of(results: Results) -> dict[str, tuple[Array, Array]]:
+def expected_bests(results: Results) -> dict[str, tuple[Array, Array]]:
     """Return the expected best of several runs where two configurations have enough of them."""
-    table = results.findings.tries.dropna(subset=["ci_low"])
-    bands = {}
+    table = results.findings.tries
+    curves = {}
     for name in results.findings.may_be_best[:MAX_TRIED]:
-        rows = table[table["setting"] == name]
+        rows = table[(table["setting"] == name) & (table["n"] >= RUNS_PER_TRY * table["tries"])]
         if len(rows) >= MIN_TRIES:
-            values = rows[["expected_best", "ci_low", "ci_high"]].to_numpy(float).T
-            bands[name] = rows["tries"].to_numpy(float), values
-    return bands if len(bands) > 1 else {}
+            curves[name] = rows["tries"].to_numpy(float), rows["expected_best"].to_numpy(float)
+    return curves if len(curves) > 1 else {}
 
 
 # ---------------------------------------------------------------- curves

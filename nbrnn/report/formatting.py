@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.analysis.intervals import Mean
+from nbrnn.analysis.intervals import Estimate
 from nbrnn.analysis.pairwise import digits
 from nbrnn.naming import PER_CHARACTER, short_texts
 
@@ -48,10 +48,10 @@ def with_interval(value: str, interval: str, name: str = "") -> str:
     return value if "-" in (interval, value) or "nan" in interval else f"{value} ({name}{interval})"
 
 
-def difference_text(difference: Mean) -> str:
+def difference_text(difference: Estimate) -> str:
     """Return a difference with its interval."""
     interval = f" ({digits(difference.low)} to {digits(difference.high)})"
-    return f"{digits(difference.mean)}{interval if np.isfinite(difference.low) else ''}"
+    return f"{digits(difference.value)}{interval if np.isfinite(difference.low) else ''}"
 
 
 def p_text(p: float) -> str:

@@ -1,4 +1,4 @@
-"""Draw the mean loss over the settings that were swept."""
+"""Draw the median loss over the settings that were swept."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def value_texts(values: Sequence[Any]) -> list[str]:
 
 
 def heat_figure(table: Array, values: Mapping[str, Sequence[Any]], label: str) -> Figure:
-    """Return the mean loss over two settings, or over three with a facet for each value of the first.
+    """Return the median loss over two settings, or over three with a facet for each value of the first.
 
     table: (rows, columns) or (facets, rows, columns), NaN is empty; all facets have the same colours.
     values: those of each setting, by its name, in the order of the axes.
@@ -60,7 +60,7 @@ def heat_figure(table: Array, values: Mapping[str, Sequence[Any]], label: str) -
         grid[0, 0].set_yticks(range(len(rows)), rows)
         figure.supxlabel(column_name, fontsize=11)
         figure.supylabel(row_name, fontsize=11)
-        figure.colorbar(image, ax=grid, label=label_lines(f"mean {label}"))
+        figure.colorbar(image, ax=grid, label=label_lines(f"median {label}"))
         return without_math(figure)
 
 
@@ -100,7 +100,7 @@ def parallel_figure(settings: pd.DataFrame, losses: Array, label: str) -> Figure
             drawn.set_rasterized(len(losses) > MAX_VECTORS)
         right = axes.secondary_yaxis("right")
         right.set_yticks(np.linspace(0, 1, 5), [f"{v:.3g}" for v in np.linspace(low, high, 5)])
-        right.set_ylabel(label_lines(f"mean {label}"))
+        right.set_ylabel(label_lines(f"median {label}"))
         axes.set_xticks(range(len(columns)), [*(n.replace("_", "\n") for n in names), "loss"])
         axes.set_yticks([])
         axes.set_xlim(-0.1, len(names))

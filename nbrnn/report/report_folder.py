@@ -28,6 +28,7 @@ from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.sweep_folder import SweepFolder
 
 PAGE = "index.html"
+ANALYSES = "analyses.json"  # the reports of a sweep so far
 GRADIENT = "gradcheck.json"  # the check that the report of a run stores
 REPRODUCIBILITY = "reproducibility.tex"
 KINDS: tuple[run_plots.Kind, ...] = ("png", "svg", "pdf")  # of each picture
@@ -61,7 +62,7 @@ def is_report(folder: Path) -> bool:
 
 def sweep_files() -> Iterator[str]:
     """Return the names that the files of a report of many runs may have, but for the page."""
-    yield from ("answer.md", "samples.md", REPRODUCIBILITY)
+    yield from ("answer.md", "samples.md", REPRODUCIBILITY, ANALYSES)
     yield from (name for table in TABLES for name in table.files)
     yield from (f"{name}.{kind}" for name in CAPTIONS for kind in KINDS)
 

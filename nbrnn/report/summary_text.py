@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
+from nbrnn.analysis.edges import Edge, edges_of
 from nbrnn.analysis.effects import RANK_METHODS, Effect, Interaction
+from nbrnn.analysis.findings import SMALLEST_DIFFERENCE
 from nbrnn.analysis.importance import MIN_CONFIGURATIONS, ROUGH_BELOW
-from nbrnn.analysis.intervals import Mean, interquartile_mean, mean_of, skewness
-from nbrnn.analysis.pairwise import SIGNIFICANT, digits
-from nbrnn.analysis.results import Results
-from nbrnn.errors import install_command
+from nbrnn.analysis.intervals import SIGNIFICANT, Estimate
+from nbrnn.analysis.multiple_comparisons import false_claims, fewest_seeds
+from nbrnn.analysis.pairwise import digits
+from nbrnn.analysis.results import Results, column_of
+from nbrnn.errors import StoreError, install_command
 from nbrnn.naming import PER_CHARACTER
 from nbrnn.report.formatting import (
     MAX_NAMED,
@@ -29,10 +31,12 @@ from nbrnn.report.formatting import (
     value_texts,
     with_interval,
 )
+from nbrnn.report.reproducibility import as_typed
 from nbrnn.storage.schemas import DROPPED
+from nbrnn.storage.sweep_folder import SweepFolder
 
 MAX_EFFECTS = 4
-MIN_GAIN = 0.05  # by which pairing must shorten intervals to be mentioned
+MIN_CORRELATION = 0.3  # of runs with the same seed, from which pairing them is worth trying
 TRIES = 5  # runs that somebody can afford
 MIN_JOINT_SHARE = 0.1  # of the variance of ranks, from which a pair of settings is mentioned
 SHORT_SHARE = 1 / 4  # of the updates, after which a ranking is mentioned
@@ -49,34 +53,35 @@ def verdict(results: Results) -> list[str]:
         return ["No run has finished yet."]
     sentences = [best(results), *dropped(results)]
     if len(results.findings.names) > 1:
-        sentences += [*rivals(results), *effects(results)]
+        sentences += [*rivals(results), *far_off(results), *effects(results), *edges(results)]
     return sentences
 
 
 def outlook(results: Results) -> list[str]:
-    """Return the use of more seeds, the variability between seeds, and the use of shorter runs."""
+    """Return the use of more seeds, of several runs, and of shorter runs."""
     sentences = short_runs(results)
     if len(results.findings.names) > 1:
-        sentences = [*more_seeds(results), *variability(results), *sentences]
+        sentences = [*seeds_needed(results), *analyses(results), *variability(results), *sentences]
     return sentences
 
 
 def best(results: Results) -> str:
-    """Return which configuration has the lowest mean, with its interval."""
+    """Return which configuration has the lowest median, with its interval, and which are identical."""
     findings, measure = results.findings, results.best
-    name, unit = findings.names[0], findings.unit
-    losses = findings.losses[name]
-    mean = mean_of(losses)
+    name, unit, median = findings.names[0], findings.unit, findings.best
+    losses, count = findings.losses[name], len(findings.losses)
     details = [plural(len(losses), results.replicate)]
-    if np.isfinite(mean.low):
-        details.insert(0, f"95 % CI {interval_text(mean.low, mean.high, unit)}")
-    skew, error = skewness(losses)
-    if abs(skew) > 2 * error:
-        details.append(f"skewed: interquartile mean {loss_text(interquartile_mean(losses), unit)}")
+    if np.isfinite(median.low):
+        chosen = f", as the best of {count}" if count > 1 else ""
+        details.append(f"95 % CI{chosen}: {interval_text(median.low, median.high, unit)}")
+    elif len(losses) > 1:
+        details.append(f"from {interval_text(losses.min(), losses.max(), unit)}")
     which = "Best of the configurations kept" if dropped(results) else "Best"
-    return (
-        f"{which}: {name}: {measure.words} {loss_text(mean.mean, unit)} {unit} ({', '.join(details)})."
-    )
+    middle = "median " if len(losses) > 1 else ""
+    value = f"{middle}{measure.words} {loss_text(median.value, unit)} {unit} ({'; '.join(details)})"
+    same = [" = ".join([first, *others]) for first, others in findings.same.items()]
+    alike = f" Bit-identical, counted as one: {list_text(same, str)}." if same else ""
+    return f"{which}: {name}: {value}.{alike}"
 
 
 def dropped(results: Results) -> list[str]:
@@ -97,65 +102,76 @@ def dropped(results: Results) -> list[str]:
 def rivals(results: Results) -> list[str]:
     """Return which configurations are significantly worse than the best, and which are not."""
     findings = results.findings
-    means = dict(zip(findings.names, findings.groups.means, strict=True))
+    medians = {name: float(np.median(losses)) for name, losses in findings.losses.items()}
 
-    def with_mean(name: str) -> str:
-        return f"{name} ({loss_text(float(means[name]), findings.unit)})"
+    def with_median(name: str) -> str:
+        return f"{name} ({loss_text(medians[name], findings.unit)})"
 
-    if not findings.groups.known:
-        which = "One seed each gives" if findings.groups.counts.max() == 1 else "Single seeds give"
-        return [f"{which} no estimate of the variability between seeds: add seeds with --seeds 0:3."]
+    if findings.too_few:
+        last = fewest_seeds(len(medians)) - 1
+        return [f"Too few seeds to judge which configurations are worse: use --seeds 0:{last} or more."]
     equals = [name for name in findings.may_be_best if name != findings.names[0]]
     worse = findings.significantly_worse
-    sentences = [f"Not significantly worse: {list_text(equals, with_mean)}."] if equals else []
-    if len(means) == 2 and worse:
-        sentences.append(f"Significantly worse: {with_mean(worse[0])}.")
+    sentences = [f"Not significantly worse: {list_text(equals, with_median)}."] if equals else []
+    if len(medians) == 2 and worse:
+        sentences.append(f"Significantly worse: {with_median(worse[0])}.")
     elif worse:
-        which = f"{len(worse)} of {len(means)} configurations" if equals else "all others"
-        sentences.append(f"Significantly worse: {which}; the best of them is {with_mean(worse[0])}.")
+        which = f"{len(worse)} of {len(medians)} configurations" if equals else "all others"
+        sentences.append(f"Significantly worse: {which}; the best of them is {with_median(worse[0])}.")
     return sentences
+
+
+def far_off(results: Results) -> list[str]:
+    """Return which runs are far off the others; medians and ranks do not depend on how far."""
+    unit, runs = results.findings.unit, results.findings.far_off
+    names = list_text(runs, lambda run: f"{run[0]}, seed {run[1]} ({loss_text(run[2], unit)})")
+    return [f"Far off the other runs: {names}. Medians and ranks are used here."] if runs else []
 
 
 def effects(results: Results) -> list[str]:
     """Return the effect of each setting, and which of them interact."""
     effects = results.findings.effects
-    if len(effects.main) < 2:
+    main = [effect for effect in effects.main if is_different(effect)]
+    if len(effects.main) < 2 or not main:
         return []  # of a single setting the configurations are the values
-    main = sorted(effects.main, key=lambda effect: -effect.share)
-    if effects.method in RANK_METHODS:
-        shares = list_text(main, rank_share, MAX_EFFECTS)
-        of = "that a random forest predicts" if effects.method == "fanova" else "of configurations"
-        return [f"Share of the variance of the ranks {of}: {shares}.", *forest(results)]
-    how = "averaged over the other settings" if effects.method == "grid" else "with additive effects"
-    sentences = [main_effect(effect, how) for effect in main[:MAX_EFFECTS]]
-    pairs = sorted((pair for pair in effects.interactions if pair.p <= SIGNIFICANT), key=lambda p: p.p)
+    main.sort(key=lambda effect: (bool(effect.within), -effect.share))
+    shares = [effect for effect in main if effect.method in RANK_METHODS]
+    sentences = [main_effect(effect) for effect in main[:MAX_EFFECTS] if effect not in shares]
+    if shares:
+        of = " that a random forest predicts" if effects.method == "fanova" else ""
+        listed = list_text(shares, rank_share, MAX_EFFECTS)
+        sentences += [f"Share of the variance of the ranks{of}: {listed}.", *forest(results)]
+    pairs = [pair for pair in effects.interactions if pair.p <= SIGNIFICANT]
     return sentences + [interaction(pair, results.best.words) for pair in pairs[:MAX_NAMED]]
 
 
-def main_effect(effect: Effect, how: str) -> str:
+def is_different(effect: Effect) -> bool:
+    """Return whether any runs with one value of a setting differ from those with another one."""
+    return not effect.means or any(one.value or one.low or one.high for one in effect.differences)
+
+
+def main_effect(effect: Effect) -> str:
     """Return which value of a setting is best, and which ones are significantly worse."""
     texts = value_texts(effect.levels)
     name, (first, *rest) = setting_name(effect.setting), [texts[level] for level in effect.levels]
-    start = f"{name}: {how}, the loss is"
+    name += f" (within {effect.within})" if effect.within else ""
     worse = [i for i, p in enumerate(effect.p_holm) if i and p <= SIGNIFICANT]
     if not worse:
-        last = f"at {rest[-1]} it is higher by {difference_text(effect.differences[-1])}"
-        return f"{start} lowest at {first}; {last}, not significant."
-    if len(effect.levels) == 2:
-        difference = effect.differences[1]
-        interval = f"95 % CI {digits(difference.low)} to {digits(difference.high)}"
-        return f"{start} {digits(difference.mean)} lower at {first} than at {rest[0]} ({interval})."
-    higher = [f"{difference_text(effect.differences[i])} at {texts[effect.levels[i]]}" for i in worse]
+        return f"{name}: no significant effect; lowest at {first}."
+    higher = [
+        f"{difference_text(effect.differences[i])} higher at {texts[effect.levels[i]]}" for i in worse
+    ]
     equal = [text for i, text in enumerate(rest, 1) if i not in worse][:MAX_NAMED]
-    but = f", not significantly lower than at {' or '.join(equal)}" if equal else ""
-    return f"{start} lowest at {first}{but}; it is higher by {list_text(higher, str, 2)}."
+    but = f" (not significantly better than {' or '.join(equal)})" if equal else ""
+    return f"{name}: the loss is lowest at {first}{but}, {list_text(higher, str, 2)}."
 
 
 def rank_share(effect: Effect) -> str:
     """Return the share of a setting in the variance of ranks, and its best value."""
     best_value = value_texts(effect.levels)[effect.levels[0]]
     what = f"best: {best_value}" if effect.p <= SIGNIFICANT else f"p = {effect.p:.2f}, not significant"
-    return f"{setting_name(effect.setting)} {effect.share:.0%} ({what})"
+    within = f" within {effect.within}" if effect.within else ""
+    return f"{setting_name(effect.setting)} {effect.share:.0%}{within} ({what})"
 
 
 def forest(results: Results) -> list[str]:
@@ -179,77 +195,93 @@ def interaction(pair: Interaction, measure: str) -> str:
     values, at = value_texts({pair.base, pair.other}), value_texts(set(pair.at))
     setting, by = setting_name(pair.setting), setting_name(pair.by)
     first, second = (f"{verb} {{}} by {size}" for verb, size in map(direction, pair.change))
-    again = "but" if (pair.change[0].mean < 0) != (pair.change[1].mean < 0) else "and"
+    again = "but" if (pair.change[0].value < 0) != (pair.change[1].value < 0) else "and"
     step = f"{setting} {values[pair.other]} instead of {values[pair.base]}"
     once = f"{first.format(f'the {measure}')} at {by} {at[pair.at[0]]}"
     twice = f"{second.format('it')} at {by} {at[pair.at[1]]}"
     return f"{setting} and {by} interact: {step} {once}, {again} {twice}."
 
 
-def direction(change: Mean) -> tuple[str, str]:
+def direction(change: Estimate) -> tuple[str, str]:
     """Return whether a change lowers or raises a loss, and its size."""
-    if change.mean < 0:
-        lowered = replace(change, mean=-change.mean, low=-change.high, high=-change.low)
+    if change.value < 0:
+        lowered = replace(change, value=-change.value, low=-change.high, high=-change.low)
         return "lowers", difference_text(lowered)
     return "raises", difference_text(change)
 
 
-def more_seeds(results: Results) -> list[str]:
-    """Return how many more seeds would detect a difference of the best two."""
-    if (step := results.findings.next_difference()) is None:
+def edges(results: Results) -> list[str]:
+    """Return which settings have their best value at the edge of those tried, and what to try next."""
+    table = results.configurations.set_index("setting")
+    values = table.loc[results.findings.names[0]]
+    columns = {column_of(name): values[column_of(name)] for name in results.swept}
+    found = edges_of(results.findings.effects, columns)
+    return [
+        f"{edge.setting}: the best value is the {'largest' if edge.is_largest else 'smallest'} tried. "
+        f"Try {command_beyond(results, edge)}"
+        for edge in found
+    ]
+
+
+def command_beyond(results: Results, edge: Edge) -> str:
+    """Return the command that tries the next values: that of the sweep, where it is known."""
+    option = f"--{edge.setting.replace('_', '-')}"
+    values = ",".join(f"{value:g}" for value in edge.next_values)
+    folder = SweepFolder(results.records[0].folder.path.parent.parent)
+    try:
+        command = folder.read_requests()[-1].command if folder.is_sweep() else []
+    except (StoreError, IndexError):
+        command = []
+    if option in command[:-1]:
+        place = command.index(option) + 1
+        return as_typed([*command[:place], values, *command[place + 1 :]])
+    return f"{option} {values}"
+
+
+def seeds_needed(results: Results) -> list[str]:
+    """Return how many seeds detect the smallest difference of interest."""
+    findings = results.findings
+    lowest = float(np.median(findings.losses[findings.names[0]]))
+    difference = results.smallest_difference or SMALLEST_DIFFERENCE * abs(lowest)
+    if (seeds := findings.seeds_for(difference)) is None:
         return []
-    difference, seeds = step
-    per = " per character" if results.findings.unit == PER_CHARACTER else ""
-    nats = f"{difference:g} {'nat' if difference == 1 else 'nats'}{per}"
-    more = plural(seeds, "more seed")
-    return [f"About {more} each would detect a difference of {nats} between the best two."]
+    per = " per character" if findings.unit == PER_CHARACTER else ""
+    share = "" if results.smallest_difference else f" ({100 * SMALLEST_DIFFERENCE:g} % of the loss)"
+    what = f"a difference of {digits(difference)} nats{per}{share} from the best"
+    have = min(map(len, findings.losses.values()))
+    if have >= seeds:
+        return [f"{plural(have, 'seed')} each detect {what} with a power of 80 %."]
+    about = f"{float(f'{seeds:.2g}'):,.0f}"
+    return [f"To detect {what} with a power of 80 %, fix about {about} seeds each beforehand."]
+
+
+def analyses(results: Results) -> list[str]:
+    """Return with how many seeds these runs were reported before, and what that does to 5 %."""
+    if len(results.analyses) < 2:
+        return []
+    rate = false_claims(len(results.findings.names), results.analyses)
+    seeds = ", ".join(map(str, results.analyses))
+    return [
+        f"Reported {len(results.analyses)} times as seeds were added ({seeds}): if all configurations "
+        f"were equal, some would be called worse in up to {100 * rate:.0f} % of such series, not in 5 %."
+    ]
 
 
 def variability(results: Results) -> list[str]:
-    """Return the best of several runs, the probability of improvement, and the use of common seeds."""
+    """Return the best of several runs, and whether runs of the same seed are alike."""
     findings, sentences = results.findings, []
-    if bands := findings.bands_in(TRIES):
-        sentences.append(best_of_several(bands, findings.names[0], findings.unit))
+    if expected := findings.expected_in(TRIES):
+        lowest, unit = min(expected, key=lambda name: expected[name]), findings.unit
+        best = findings.names[0]
+        name = "the same configuration" if lowest == best else lowest
+        reach = loss_text(expected[lowest], unit)
+        sentences.append(f"With {TRIES} runs, {name} is expected to reach {reach}.")
     rows = results.comparison[results.comparison["measure"] == results.best.column]
-    worse = findings.significantly_worse
-    other = worse[0] if worse else findings.names[1]
-    which = "the runner-up" if other == findings.names[1] else other
-    pair = rows[(rows["a"] == findings.names[0]) & (rows["b"] == other)]
-    if len(pair) and np.isfinite(pair["improvement_low"].iloc[0]):
-        p, low, high = (float(pair[f"improvement{end}"].iloc[0]) for end in ("", "_low", "_high"))
-        sentences.append(
-            f"A run of the best configuration beats a run of {which} with probability {p:.2f} (95 % CI "
-            f"{low:.2f} to {high:.2f})."
-        )
-    correlations = rows["correlation"].dropna()
-    if len(correlations):
-        paired = bool(rows["paired"].any())
-        sentences.append(common_seeds(float(correlations.mean()), len(correlations), paired))
+    correlation = float(rows["correlation"].dropna().mean())
+    if rows["paired"].any() or correlation >= MIN_CORRELATION:
+        hint = "" if rows["paired"].any() else ": try --paired"
+        sentences.append(f"Runs with the same seed correlate by {correlation:.2f}{hint}.")
     return sentences
-
-
-def best_of_several(bands: Mapping[str, tuple[float, float, float]], best: str, unit: str) -> str:
-    """Return the configuration whose best of several runs is expected to be lowest, and how low."""
-
-    def expected(name: str) -> str:
-        value, low, high = bands[name]
-        return with_interval(loss_text(value, unit), interval_text(low, high, unit))
-
-    lowest = min(bands, key=lambda name: bands[name][0])
-    if lowest == best:
-        return f"With {TRIES} runs, the same configuration is expected to reach {expected(best)}."
-    return (
-        f"With {TRIES} runs, {lowest} is expected to reach {expected(lowest)}, {best} {expected(best)}."
-    )
-
-
-def common_seeds(correlation: float, pairs: int, paired: bool) -> str:
-    """Return whether runs of the same seed correlate, and what pairing them gains."""
-    shorter = 1 - np.sqrt(1 - min(max(correlation, 0), 1))
-    gain = f"shortens intervals by {shorter:.0%}" if shorter >= MIN_GAIN else "gains nothing"
-    over = f" (mean over {pairs:,} pairs)" if pairs > 1 else ""
-    pairing = "pairing by seed" if paired else "--paired"
-    return f"Runs with the same seed correlate by {correlation:.2f}{over}: {pairing} {gain}."
 
 
 def short_runs(results: Results) -> list[str]:
@@ -262,9 +294,8 @@ def short_runs(results: Results) -> list[str]:
     for row in rows:
         value, low, high = (f"{row['spearman' + end]:.2f}" for end in ("", "_low", "_high"))
         rho = with_interval(value, f"{low} to {high}", "with new seeds ")
-        half, one = (regret_text(row, kept) for kept in ("half", "best"))
         sentences.append(
             f"The ranking after {length_text(row)} has a rank correlation of {rho} with the final one; "
-            f"continuing only the better half would have cost {half} {row['unit']}, only the best {one}."
+            f"continuing only the better half would have cost {regret_text(row, 'half')} {row['unit']}."
         )
     return sentences

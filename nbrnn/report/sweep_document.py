@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nbrnn.analysis.results import Results
+from nbrnn.config import SETTINGS
 from nbrnn.errors import StoreError
 from nbrnn.naming import replicate_name, short_texts
 from nbrnn.report.document import (
@@ -121,17 +122,14 @@ def status_of(results: Results) -> str:
 
 
 def fixed_settings(results: Results) -> str:
-    """Return the settings that all runs share and that have an effect."""
+    """Return the settings that all runs share and that differ from their defaults."""
     values: dict[str, set[object]] = {}
     for record in results.records:
         if not record.is_imported:
             for name, value in record.config.to_dict().items():
-                values.setdefault(name, set()).add(value)
-    shared = {
-        n: next(iter(given))
-        for n, given in values.items()
-        if len(given) == 1 and n != "seed" and (n != "fold" or given != {0})
-    }
+                is_default = value == SETTINGS[name].default_in(vars(record.config))
+                values.setdefault(name, set()).add(None if is_default else value)
+    shared = {n: next(iter(given)) for n, given in values.items() if len(given) == 1 and n != "seed"}
     return ", ".join(f"{n} {short_texts([v])[v]}" for n, v in shared.items() if v is not None)
 
 

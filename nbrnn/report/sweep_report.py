@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
+
 from nbrnn.analysis.results import Results, read
 from nbrnn.analysis.run_records import Progress, find_runs
+from nbrnn.errors import StoreError
 from nbrnn.report.document import Figure
 from nbrnn.report.figures import CAPTIONS, caption, figures, tips
 from nbrnn.report.formatting import plain_rows
@@ -16,6 +22,7 @@ from nbrnn.report.html import render_html
 from nbrnn.report.latex import PACKAGES, latex_paragraph, latex_table
 from nbrnn.report.markdown import render_markdown
 from nbrnn.report.report_folder import (
+    ANALYSES,
     PAGE,
     PATIENCE,
     REPRODUCIBILITY,
@@ -34,7 +41,16 @@ from nbrnn.report.sweep_document import (
     sweep_document,
 )
 from nbrnn.report.table_registry import TABLES
+from nbrnn.storage.atomic_files import read_json
 from nbrnn.storage.folder_locks import locked
+from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
+
+
+class Analysis(msgspec.Struct, frozen=True):
+    """A report of finished runs: how many seeds each of so many configurations had."""
+
+    configurations: int
+    seeds: int
 
 
 @dataclass
@@ -65,22 +81,40 @@ def report(
     out: Path | None = None,
     *,
     refresh: int = 0,
-    progress: Progress | None = None,
     reveal_test: bool = False,
+    smallest_difference: float | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Write tables, samples, pictures and a page about the runs in folders of sweeps and runs.
 
     They go to `report/` in the first one, or to `out`: a new or empty folder, or that of an older
     report, which is renewed. With `refresh` the page loads itself again after so many seconds.
-    `reveal_test` shows the test loss, which is recorded. Raises StoreError if there is nothing to
+    `reveal_test` shows the test loss, which is recorded; `smallest_difference` is that of losses worth
+    detecting. Raises StoreError if there is nothing to
     report, WriteError if it cannot be written.
     """
     out = report_place(paths[0], out)
     find_runs(paths)  # before a folder is made for nothing
     with locked(out, PATIENCE):
-        results = read(paths, progress, reveal_test=reveal_test)
+        results = read(paths, progress, reveal_test=reveal_test, smallest_difference=smallest_difference)
+        analyses = analyses_of(results, out)
+        results.analyses = [analysis.seeds for analysis in analyses]
         contents = contents_of(results, read_request(paths), refresh, progress)
+        contents[ANALYSES] = json.dumps(msgspec.to_builtins(analyses), indent=2) + "\n"
         return Report(out, results, write_report(out, contents))
+
+
+def analyses_of(results: Results, out: Path) -> list[Analysis]:
+    """Return the reports of finished runs in this folder, with this one if it has more seeds."""
+    analyses: list[Analysis] = []
+    with suppress(StoreError):  # there is none yet
+        analyses = read_json(out / ANALYSES, list[Analysis])
+    counts = [len(losses) for losses in results.findings.losses.values()]
+    seeds = int(np.median(counts)) if counts else 0
+    ended = results.runs["status"].isin((*COMPLETE, *FAILURES, DROPPED)).all()
+    if ended and seeds > max((analysis.seeds for analysis in analyses), default=0):
+        analyses.append(Analysis(len(counts), seeds))
+    return analyses
 
 
 def contents_of(

@@ -117,20 +117,24 @@ def setting_cells(results: Results) -> tuple[list[str], dict[str, list[str]]]:
 def configuration_rows(
     results: Results, measure: Measure, cells: Mapping[str, list[str]]
 ) -> list[list[str]]:
-    """Return the rows of configurations by one measure, after the cells that name them."""
+    """Return the rows of configurations by one measure, after the cells that name them.
+
+    Whether one is significantly worse is said by the measure that ranks them.
+    """
     rows, unit = [], results.unit_of(measure)
     for row in rows_of(results.configurations):
         own = {key.removeprefix(f"{measure.column}_"): value for key, value in row.items()}
-        mean, sd, *rest = (
-            loss_text(own[name], unit) for name in ("mean", "sd", "iqm", "median", "min", "max")
+        median, *rest = (
+            loss_text(own[name], unit) for name in ("median", "mean", "sd", "iqm", "min", "max")
         )
         counts = [str(row["n"]), str(row["failures"])]
         interval = interval_text(own["ci_low"], own["ci_high"], unit)
-        rows.append([*cells[row["setting"]], *counts, mean, sd, interval, *rest])
+        worse = "" if pd.isna(row["significantly_worse"]) else str(row["significantly_worse"]).lower()
+        rows.append([*cells[row["setting"]], *counts, median, interval, worse, *rest])
     return rows
 
 
-FIGURES = ["seeds", "failed", "mean", "sd", "95 % CI", "IQM", "median", "min", "max"]
+FIGURES = ["seeds", "failed", "median", "95 % CI", "worse", "mean", "sd", "IQM", "min", "max"]
 
 
 def configurations(results: Results) -> list[Section]:
@@ -183,7 +187,7 @@ def differences(results: Results) -> list[Section]:
     def content(measure: Measure) -> tuple[list[str], list[list[str]], list[str]]:
         table = results.comparison[results.comparison["measure"] == measure.column]
         rows = [difference_row(row) for row in rows_of(table)]
-        columns = ["a", "b", f"{results.replicate}s", "mean", "95 % CI", "P(a lower)", "p (Holm)"]
+        columns = ["a", "b", f"{results.replicate}s", "shift", "95 % CI", "P(a lower)", "p (Holm)"]
         return columns, rows, [str(text) for text in table["sentence"]][:MAX_SENTENCES]
 
     return by_measure(results, "comparison", "Differences of the {} between configurations.", content)
@@ -197,7 +201,7 @@ def difference_row(row: Mapping[str, Any]) -> list[str]:
         row["a"],
         row["b"],
         str(row["n"]) if row["paired"] else str(a) if a == b else f"{a}, {b}",
-        loss_text(row["mean_difference"], unit),
+        loss_text(row["shift"], unit),
         interval_text(row["ci_low"], row["ci_high"], unit),
         "-" if np.isnan(p) else with_interval(f"{p:.2f}", f"{low:.2f} to {high:.2f}"),
         p_text(row["p_holm"]),
@@ -206,7 +210,7 @@ def difference_row(row: Mapping[str, Any]) -> list[str]:
 
 def effects(results: Results) -> list[Section]:
     """Return the table of the effects of settings."""
-    columns = ["setting", "value", "at", "mean", "difference", "95 % CI", "p (Holm)", "share"]
+    columns = ["setting", "value", "at", "median", "shift", "95 % CI", "p (Holm)", "share"]
     rows = [
         [
             setting_name(str(row["name"])),
@@ -221,7 +225,7 @@ def effects(results: Results) -> list[Section]:
         for row in rows_of(effects_table(results.findings))
     ]
     method = {"ranks": "by ranks", "fanova": "by fANOVA"}.get(
-        results.findings.effects.method, "averaged over the other settings"
+        results.findings.effects.method, "over all values of the other settings"
     )
     caption = f"The effect of each setting on the {results.best.words}, {method}."
     return one_table("effects", caption, columns, rows)
@@ -239,11 +243,9 @@ def tries(results: Results) -> list[Section]:
     tries = sorted(set(table["tries"]))
     cells: dict[str, dict[int, str]] = {}
     for row in rows_of(table):
-        interval = interval_text(row["ci_low"], row["ci_high"], unit)
-        text = with_interval(loss_text(row["expected_best"], unit), interval)
-        cells.setdefault(row["setting"], {})[row["tries"]] = text
+        cells.setdefault(row["setting"], {})[row["tries"]] = loss_text(row["expected_best"], unit)
     rows = [[name, *(texts.get(n, "-") for n in tries)] for name, texts in cells.items()]
-    caption = f"The expected {results.best.words} ({unit}) of the best of several runs, with 95 % CI."
+    caption = f"The expected {results.best.words} ({unit}) of the best of several runs."
     return one_table("tries", caption, ["configuration", *(f"best of {n}" for n in tries)], rows)
 
 
@@ -285,7 +287,7 @@ def comparison_notes(results: Results) -> list[str]:
     """Return how differences are computed."""
     if len(results.configurations) == 1:
         return ["There is one configuration only."]
-    which = "paired" if results.comparison["paired"].any() else "means"
+    which = "paired" if results.comparison["paired"].any() else "shifts"
     return [f"{METHODS[which]} {METHODS['pairs']} {units_in_words(results).capitalize()}."]
 
 

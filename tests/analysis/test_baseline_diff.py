@@ -19,8 +19,8 @@ def test_what_changed():
     old, new = grid(means), grid({**means, (0.01, 0.1): 35, (0.5, 0.1): 40}, seed=1)
     change = changes_of(new, old)
     assert re.match(
-        r"The smooth loss of the best model \(nats per window\) changed by -\d.*, "
-        r"averaged over 3 configurations \(",
+        r"The smooth loss of the best model \(nats per window\) changed by "
+        r"-\d.* over 3 configurations \(",
         change.sentences[0],
     )
     assert change.sentences[1].startswith("sigma 0.01: -")

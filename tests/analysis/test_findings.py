@@ -1,4 +1,4 @@
-"""The best and those that may be, effects, chances: by simulation, closed forms, other programs."""
+"""The best and those that may be, effects, edges, far-off and identical runs: against other programs."""
 
 import itertools
 import math
@@ -6,247 +6,187 @@ import sys
 
 import numpy as np
 import pytest
+from recorded import grid, record
 from scipy import stats as scipy_stats
 
-from nbrnn.analysis.bootstrap import expected_best, expected_best_band, improvement
+from nbrnn.analysis.edges import edges_of
 from nbrnn.analysis.effects import effects_of
-from nbrnn.analysis.findings import join_confounded, round_down
-from nbrnn.analysis.group_means import combined, group_means, moderated
-from nbrnn.analysis.intervals import difference_of, interquartile_mean, skewness
-from nbrnn.analysis.multiple_comparisons import ALPHA, p_of_being_best, p_of_largest, seeds_to_detect
+from nbrnn.analysis.findings import join_confounded
+from nbrnn.analysis.multiple_comparisons import (
+    fewest_seeds,
+    p_of_being_best,
+    p_of_range,
+    quantile_of_range,
+    seeds_to_detect,
+)
+from nbrnn.analysis.results import results_of
 
 
-def draws(rng, kind, size):
-    """Return numbers of mean 0 and deviation 1, normal or skewed as best losses are."""
-    return rng.normal(size=size) if kind == "normal" else (rng.gamma(4, 1, size) - 4) / 2
+def test_p_of_a_range_is_scipy_s():
+    for groups in (2, 5, 100):
+        statistics = np.array([0.0, 1, 3, 5])
+        expected = scipy_stats.studentized_range.sf(statistics * math.sqrt(2), groups, np.inf)
+        assert p_of_range(statistics, groups) == pytest.approx(expected, abs=1e-12)
+        assert p_of_range(np.array([quantile_of_range(groups)]), groups) == pytest.approx(0.05)
 
 
-def kept(rng, counts, means, deviations, kind):
-    """Return which of made-up configurations may be the best."""
-    parts = zip(counts, means, deviations, strict=True)
-    groups = group_means([mean + sd * draws(rng, kind, count) for count, mean, sd in parts])
-    return ~(p_of_being_best(groups) < ALPHA)
-
-
-@pytest.mark.parametrize("kind", ["normal", "skewed"])
-@pytest.mark.parametrize(
-    ("configurations", "seeds", "deviations", "simulations"),
-    [(2, [4], [1], 250), (2, [3, 10], [1, 2], 250), (5, [4], [1, 2], 150), (5, [3, 6, 10], [1, 3], 150),
-     (30, [4], [1], 20), (30, [3, 10], [1, 2], 20), (100, [5], [1], 6)],
-)  # fmt: skip
-def test_the_best_is_among_those_that_may_be(kind, configurations, seeds, deviations, simulations):
+def test_of_two_configurations_the_p_is_mann_and_whitney_s():
     rng = np.random.default_rng(0)
-    counts, spread = (np.resize(values, configurations) for values in (seeds, deviations))
-    held = 0
-    for _ in range(simulations):  # all means are equal: the hardest case for any one of them
-        held += kept(rng, counts, np.zeros(configurations), spread, kind)[0]
-    error = math.sqrt(0.05 * 0.95 / simulations)
-    assert held / simulations >= 0.95 - 2 * error
+    for n in (5, 12):
+        samples = [rng.normal(0, 1, n), rng.normal(1, 2, n)]
+        expected = scipy_stats.mannwhitneyu(*samples, method="asymptotic").pvalue
+        assert p_of_being_best(samples).min() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("kind", ["normal", "skewed"])
-def test_no_more_may_be_the_best_than_must(kind):
+def test_paired_p_is_that_of_friedman_s_ranks():
+    # Demsar 2006, table 2: 4 algorithms on 14 data sets, mean ranks 3.143, 2.000, 2.893, 1.964
+    seeds = np.random.default_rng(1).normal(0, 100, 14)
+    samples = [
+        seeds + shift + np.random.default_rng(i).normal(size=14) for i, shift in enumerate((0, 4, 8))
+    ]
+    ranked = np.mean([scipy_stats.rankdata(row) for row in np.transpose(samples)], axis=0)
+    statistic = (ranked[2] - ranked[0] - 1 / 14) / math.sqrt(3 * 4 / (6 * 14))
+    first = p_of_range(np.array([statistic]), 3)[0]
+    found = p_of_being_best(samples, paired=True)
+    assert found[2] == pytest.approx(first)
+    assert np.isnan(p_of_being_best(samples)).sum() == 0
+    assert found[2] < 0.001 < p_of_being_best(samples)[2]
+
+
+def test_those_that_are_worse_are_left_out_and_the_others_ranked_anew():
+    rng = np.random.default_rng(0)
+    samples = [level + rng.normal(size=8) for level in (0.0, 2.5, 50, 60, 70, 80)]
+    alone = p_of_being_best(samples[:2])
+    together = p_of_being_best(samples)
+    assert (together[2:] < 0.05).all()
+    assert together[1] == pytest.approx(max(alone[1], together[2:].max()))
+    assert together[0] == 1
+
+
+def test_no_more_may_be_the_best_than_must():
     rng = np.random.default_rng(0)
     for count in (2, 10, 30):  # one better by 2 deviations: six standard errors
-        sizes = [
-            kept(rng, [20] * count, [0, *[2] * (count - 1)], [1] * count, kind).sum() for _ in range(20)
+        kept = [
+            (p_of_being_best([2 * (i > 0) + rng.normal(size=20) for i in range(count)]) > 0.05).sum()
+            for _ in range(20)
         ]
-        assert np.mean(sizes) < 1.5
+        assert np.mean(kept) < 1.5
 
 
-def test_of_two_normal_configurations_the_p_is_welch_s():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(0, 1, 9), rng.normal(1, 3, 5)
-    groups = group_means([a, b])
-    expected = scipy_stats.ttest_ind(b, a, equal_var=False, alternative="greater").pvalue
-    assert p_of_being_best(groups)[1] >= expected * (1 - 1e-9)  # skewness only makes it larger
-    symmetric = [np.array([-1.0, 0, 1]), np.array([3.0, 5, 5, 7])]
-    expected = scipy_stats.ttest_ind(*symmetric[::-1], equal_var=False, alternative="greater").pvalue
-    assert p_of_being_best(group_means(symmetric))[1] == pytest.approx(expected, rel=1e-6)
+def test_nothing_is_said_of_too_few_runs_or_of_runs_that_are_all_the_same():
+    assert np.isnan(p_of_being_best([np.ones(1), np.zeros(1)])).all()
+    assert np.isnan(p_of_being_best([np.arange(3.0), np.arange(3) + 9.0])).all()
+    assert p_of_being_best([np.arange(4.0), np.arange(4) + 9.0]).tolist()[1] < 0.05
+    assert p_of_being_best([np.zeros(5), np.zeros(5), np.zeros(5)]).tolist() == [1, 1, 1]
+    assert p_of_being_best([np.zeros(5)]).tolist() == [1]
+    assert [fewest_seeds(count) for count in (2, 3, 5, 100)] == [4, 3, 3, 4]
+    one = p_of_being_best([np.zeros(1), *(np.arange(6) + 9.0 * i for i in range(5))])
+    assert np.isnan(one).tolist() == [True, *[False] * 5]
 
 
-def test_p_of_the_largest_of_numbers_with_a_common_part():
-    assert p_of_largest(1.5, np.zeros(7)) == pytest.approx(1 - scipy_stats.norm.cdf(1.5) ** 7)
-    # Dunnett's one-sided 5 % points for infinite degrees of freedom: 1955, table 1a
-    for others, point in ((1, 1.64), (2, 1.92), (3, 2.06), (5, 2.23), (9, 2.42)):
-        assert p_of_largest(point, np.full(others, 0.5)) == pytest.approx(0.05, abs=0.001)
+def test_a_run_far_off_decides_nothing():
+    rng = np.random.default_rng(3)
+    samples = [level + rng.normal(size=8) for level in (0, 1, 5, 6)]
+    before = p_of_being_best(samples)
+    samples[3] = np.where(samples[3] == samples[3].max(), 1e9, samples[3])
+    assert (p_of_being_best(samples) == before).all()
 
 
-def test_nothing_is_said_of_one_seed_each_or_of_runs_that_are_all_the_same():
-    assert np.isnan(p_of_being_best(group_means([np.ones(1), np.zeros(1)]))).all()
-    same = p_of_being_best(group_means([np.zeros(3), np.zeros(3), np.ones(3)]))
-    assert (same >= ALPHA).tolist() == [True, True, False]
-    one = p_of_being_best(group_means([np.zeros(1), *np.random.default_rng(0).normal(9, 1, (9, 4))]))
-    assert (one[1:] < ALPHA).all()  # its variance is that of the others
-
-
-def test_variances_lean_towards_each_other_the_more_alike_they_are():
-    rng = np.random.default_rng(0)
-    alike = rng.normal(size=(40, 4)).var(axis=1, ddof=1)
-    variances, degrees = moderated(alike, np.full(40, 3.0))
-    assert np.ptp(variances) < np.ptp(alike) / 2
-    assert degrees.min() > 6
-    unlike = alike * 10.0 ** np.arange(-20, 20)
-    variances, degrees = moderated(unlike, np.full(40, 3.0))
-    assert variances == pytest.approx(unlike, rel=0.5)
-    assert degrees.max() < 3.5
-
-
-def test_how_many_seeds_tell():
-    n = math.ceil(seeds_to_detect(0.5, 1, 2))
-    rng = np.random.default_rng(0)
-    told = [difference_of(rng.normal(0, 1, n), rng.normal(0.5, 2, n)).p < 0.05 for _ in range(600)]
-    assert np.mean(told) == pytest.approx(0.8, abs=0.05)
-    values = (1, 1.99, 2, 4.9, 5, 9, 0.07, 0.3)
-    assert [round_down(v) for v in values] == pytest.approx([1, 1, 2, 2, 5, 5, 0.05, 0.2])
+def test_how_many_seeds_a_difference_takes_is_noether_s():
+    sample = np.random.default_rng(0).normal(size=400)
+    p = scipy_stats.norm.cdf(0.5 / math.sqrt(2))
+    expected = (1.96 + 0.8416) ** 2 / 6 / (p - 0.5) ** 2
+    assert seeds_to_detect([sample], 0.5, 2) == pytest.approx(expected, rel=0.15)
+    assert seeds_to_detect([sample], 0.5, 30) > 2 * expected
+    assert seeds_to_detect([np.ones(1)], 0.5, 2) is None
+    assert seeds_to_detect([sample], 1e6, 5) == 9
 
 
 # ---------------------------------------------------------------- effects
 
 
-def grid(rng, seeds):
+def whole(rng, seeds, scale=1.0):
     """Return values and losses of a grid of 2 x 3, eta worth 3 and sigma 0, 1, 2."""
     rows = list(itertools.product((0.1, 0.2), ("a", "b", "c")))
     losses = [
-        10 + 3 * (eta == 0.2) + "abc".index(sigma) + rng.normal(size=next(seeds)) for eta, sigma in rows
+        10 + 3 * (eta == 0.2) + "abc".index(sigma) + scale * rng.normal(size=next(seeds))
+        for eta, sigma in rows
     ]
-    values = {"eta": [eta for eta, _ in rows], "sigma": [sigma for _, sigma in rows]}
-    return values, losses
+    return {"eta": [eta for eta, _ in rows], "sigma": [sigma for _, sigma in rows]}, losses
 
 
-def test_main_effects_are_those_of_least_squares_with_robust_errors():
-    values, losses = grid(np.random.default_rng(0), itertools.cycle([3, 8, 5]))
-    groups = group_means(losses)
-    found = effects_of(values, groups)
-    # all runs by least squares on contrasts that sum to 0, the analysis of type III
-    x, y = [], np.concatenate(losses)
-    for eta, sigma, runs in zip(values["eta"], values["sigma"], losses, strict=True):
-        e = 1 if eta == 0.2 else -1
-        s = {"a": [1, 0], "b": [0, 1], "c": [-1, -1]}[sigma]
-        x += [[1, e, *s, *(e * one for one in s)]] * len(runs)
-    x = np.array(x, float)
-    coefficients = np.linalg.lstsq(x, y, rcond=None)[0]
+def test_effects_of_a_grid_are_shifts_within_the_other_settings():
+    values, losses = whole(np.random.default_rng(0), itertools.cycle([3, 8, 5]))
+    found = effects_of(values, losses)
     eta, sigma = found.main
-    assert eta.levels == [0.1, 0.2]
-    assert eta.differences[1].mean == pytest.approx(2 * coefficients[1])
-    means = dict(zip(sigma.levels, sigma.means, strict=True))
-    assert means["a"].mean == pytest.approx(coefficients[0] + coefficients[2])
-    # errors from a variance for each combination: the sandwich
-    inverse = np.linalg.inv(x.T @ x)
-    per_run = np.concatenate(
-        [np.full(n, v * n) for n, v in zip(map(len, losses), groups.variances, strict=True)]
-    )
-    sandwich = inverse @ (x.T * per_run) @ x @ inverse
-    assert eta.differences[1].sd == pytest.approx(2 * math.sqrt(sandwich[1, 1]))
+    assert (found.method, eta.levels, sigma.levels) == ("grid", [0.1, 0.2], ["a", "b", "c"])
+    differences = np.concatenate([np.subtract.outer(losses[i + 3], losses[i]).ravel() for i in range(3)])
+    assert eta.differences[1].value == np.median(differences)
+    assert eta.differences[1].low < 3 < eta.differences[1].high
+    assert eta.means == [np.mean([np.median(x) for x in half]) for half in (losses[:3], losses[3:])]
+    assert eta.p == eta.p_holm[1] < 0.001
+    assert sigma.p_holm[2] == pytest.approx(3 * sigma.differences[2].p)
+    assert not [pair for pair in found.interactions if pair.p < 0.05]
 
 
-def test_with_equal_variances_the_tests_are_those_of_the_analysis_of_variance():
-    rng = np.random.default_rng(1)
-    values, losses = grid(rng, itertools.repeat(20))
-    losses = [np.mean(l) + (one := rng.normal(size=20)) - one.mean() for l in losses]
-    losses = [l.mean() + (l - l.mean()) / l.std() for l in losses]  # of one variance exactly
-    found = effects_of(values, group_means(losses))
-    table = np.array([l.mean() for l in losses]).reshape(2, 3)
-    centred = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
-    within = 20 / 19
-    f = 20 * (centred**2).sum() / 2 / within
-    assert found.interactions[0].p == pytest.approx(scipy_stats.f.sf(f, 2, 6 * 19), rel=0.05)
-    f = 60 * ((table.mean(axis=1) - table.mean()) ** 2).sum() / within
-    assert found.main[0].p == pytest.approx(scipy_stats.f.sf(f, 1, 6 * 19), rel=0.1)
+def test_an_interaction_is_named_with_its_largest_contrast():
+    rng = np.random.default_rng(0)
+    rows = list(itertools.product((1, 2), (1, 2, 3)))
+    losses = [(-4 if a == 2 and b == 3 else 2 * (a == 2)) + rng.normal(size=8) for a, b in rows]
+    found = effects_of({"a": [a for a, _ in rows], "b": [b for _, b in rows]}, losses)
+    (pair,) = found.interactions
+    assert (pair.setting, pair.by, pair.base, pair.other, pair.at[0]) == ("a", "b", 1, 2, 3)
+    assert pair.p < 0.001
+    assert [round(change.value / 3) for change in pair.change] == [-1, 1]
 
 
-def test_intervals_of_effects_cover_and_interactions_are_called_rarely():
-    rng = np.random.default_rng(2)
-    covered, called = [], []
-    for _ in range(150):
-        values, losses = grid(rng, itertools.cycle([3, 5, 4]))
-        found = effects_of(values, group_means(losses))
-        (eta,) = (one for one in found.main if one.setting == "eta")
-        covered.append(eta.differences[1].low < 3 < eta.differences[1].high)
-        called.append(found.interactions[0].p < 0.05)
-    assert np.mean(covered) > 0.91
-    assert np.mean(called) < 0.1
+def test_one_seed_each_is_enough_for_an_effect_in_many_combinations():
+    rng = np.random.default_rng(0)
+    rows = list(itertools.product((1, 2), range(10)))
+    losses = [np.array([5.0 * (a == 2) + 10 * b + rng.normal()]) for a, b in rows]
+    found = effects_of({"a": [a for a, _ in rows], "b": [b for _, b in rows]}, losses)
+    assert found.main[0].p < 0.05
 
 
-def test_what_is_missing_in_a_grid():
-    rng = np.random.default_rng(3)
-    rows = [row for row in itertools.product(range(4), range(4), range(2)) if sum(row) % 5]
-    losses = [3 * a + b + rng.normal(0, 0.1, 3) for a, b, _ in rows]
-    found = effects_of(dict(zip("abc", zip(*rows, strict=True), strict=True)), group_means(losses))
-    assert found.method == "additive"
-    a = found.main[0]
-    assert a.levels == [0, 1, 2, 3]
-    assert [one.mean for one in a.differences] == pytest.approx([0, 3, 6, 9], abs=0.2)
-    assert found.main[2].p_holm[1] > 0.05
-
-
-def test_of_a_random_search_the_ranks_tell_what_matters(monkeypatch):
+def test_where_combinations_are_missing_only_ranks_are_tested(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
     rng = np.random.default_rng(4)
     eta, sigma = rng.uniform(size=(2, 30)).tolist()
     losses = [10 * (one - 0.5) ** 2 + rng.normal(0, 0.3, 2) for one in eta]  # best in the middle
-    found = effects_of({"eta": eta, "sigma": sigma}, group_means(losses))
+    losses[sigma.index(min(sigma))] += 1e9
+    found = effects_of({"eta": eta, "sigma": sigma}, losses)
     assert found.method == "ranks"
     assert (found.main[0].levels[0], found.main[0].p < 0.01) == ("middle", True)
     assert found.main[1].p > 0.05
-    groups = [[np.mean(l) for e, l in zip(eta, losses, strict=True) if e in part]
-              for part in np.array_split(sorted(eta), 3)]  # fmt: skip
-    assert found.main[0].p == pytest.approx(scipy_stats.kruskal(*groups).pvalue)
+    medians = [[np.median(l) for e, l in zip(eta, losses, strict=True) if e in part]
+               for part in np.array_split(sorted(eta), 3)]  # fmt: skip
+    assert found.main[0].p == pytest.approx(scipy_stats.kruskal(*medians).pvalue)
 
 
-def test_a_combination_of_means_is_welch_s():
-    rng = np.random.default_rng(5)
-    a, b = rng.normal(size=5), rng.normal(size=12)
-    found = combined(np.array([1.0, -1.0]), group_means([a, b]))
-    assert (found.low, found.high) == pytest.approx((difference_of(a, b).low, difference_of(a, b).high))
-    expected = scipy_stats.ttest_ind(a, b, equal_var=False).confidence_interval()
-    assert (found.low, found.high) == pytest.approx(tuple(expected))
+def test_a_setting_that_some_configurations_lack_is_analysed_among_the_others(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
+    rng = np.random.default_rng(6)
+    beta = [None, *rng.uniform(size=9)] * 2  # none as of another optimizer, which is better
+    clip = ["none", 1.0, 2.0, 3.0, 4.0] * 4
+    losses = [5.0 + (one is not None) + rng.normal(0, 0.1, 2) for one in beta]
+    optimizer = ["sgd" if one is None else "adam" for one in beta]
+    values = {"optimizer": optimizer, "beta1": beta, "clip": clip}
+    found = {one.setting: one for one in effects_of(values, losses).main}
+    assert set(found["beta1"].levels) == {"low", "middle", "high"}
+    assert found["beta1"].within == "the 18 of 20 configurations that have it"
+    assert found["optimizer"].p < 0.05 < found["beta1"].p
+    assert "none" in found["clip"].levels  # which is a value of its own
 
 
-# ---------------------------------------------------------------- chances
-
-
-def test_the_probability_of_improvement():
+def test_a_grid_within_a_branch_has_its_effects():
     rng = np.random.default_rng(0)
-    a, b = rng.normal(0, 1, 15), rng.normal(0.5, 2, 9)
-    p, low, high = improvement(a, b)
-    assert p == pytest.approx(np.mean([x < y for x in a for y in b]))
-    assert p == pytest.approx(1 - improvement(b, a)[0])
-    assert low < p < high
-    assert improvement(np.ones(3), np.ones(4))[0] == 0.5
-    p, low, high = improvement(np.zeros(3), np.ones(5))
-    assert (p, high) == (1, 1)
-    assert low == pytest.approx(scipy_stats.binomtest(3, 3).proportion_ci().low)
-    assert math.isnan(improvement(np.zeros(1), np.ones(1))[1])
-    assert math.isnan(improvement(np.empty(0), np.ones(1))[0])
-
-
-def test_its_interval_covers():
-    rng = np.random.default_rng(1)
-    true = scipy_stats.norm.cdf(1 / math.sqrt(2))
-    ends = [improvement(rng.normal(0, 1, 20), rng.normal(1, 1, 20))[1:] for _ in range(300)]
-    assert np.mean([low <= true <= high for low, high in ends]) > 0.9
-
-
-def test_the_expected_best_of_n():
-    sample = np.random.default_rng(0).normal(size=5)
-    for tries in (1, 2, 3):
-        every = [min(draw) for draw in itertools.product(sample, repeat=tries)]
-        assert expected_best(sample, tries) == pytest.approx(np.mean(every))
-    uniform = (np.arange(10_000) + 0.5) / 10_000
-    for tries in (1, 4, 9):
-        assert expected_best(uniform, tries) == pytest.approx(1 / (tries + 1), abs=1e-3)
-    value, low, high = expected_best_band(np.random.default_rng(1).normal(size=50), 5)
-    assert low < value < high
-    assert math.isnan(expected_best_band(sample, 3)[1])  # too few runs
-
-
-def test_means_of_the_middle_and_skewness():
-    sample = np.random.default_rng(0).gamma(2, 1, 21)
-    assert interquartile_mean(sample) == pytest.approx(scipy_stats.trim_mean(sample, 0.25))
-    assert skewness(sample)[0] == pytest.approx(scipy_stats.skew(sample, bias=False))
-    assert skewness(sample)[1] == pytest.approx(0.501, abs=0.001)  # of 21: Joanes and Gill
-    assert math.isnan(skewness(np.ones(5))[0])
+    rows = [("sgd", None), ("adam", 0.8), ("adam", 0.9)]
+    losses = [level + rng.normal(size=8) for level in (9, 0, 5)]
+    found = effects_of({"optimizer": [r[0] for r in rows], "beta1": [r[1] for r in rows]}, losses)
+    assert found.method == "grid"
+    optimizer, beta = found.main
+    assert (optimizer.levels, beta.levels) == (["adam", "sgd"], [0.8, 0.9])
+    assert 3.5 < beta.differences[1].value < 6.5
 
 
 def test_settings_that_always_change_together_are_one():
@@ -261,16 +201,66 @@ def test_settings_that_always_change_together_are_one():
     assert list(join_confounded(falling)) == ["eta with sigma", "clip"]
 
 
-def test_a_setting_that_some_configurations_lack_has_its_ranks():
-    rng = np.random.default_rng(6)
-    beta = [None, *rng.uniform(size=9)] * 2  # none as of another optimizer, which is better
-    clip = ["none", 1.0, 2.0, 3.0, 4.0] * 4
-    losses = [np.array([5 + (one is not None), 5.0 + (one is not None)]) for one in beta]
-    losses = [loss + rng.normal(0, 0.1, 2) for loss in losses]
-    found = {
-        one.setting: one for one in effects_of({"beta1": beta, "clip": clip}, group_means(losses)).main
-    }
-    assert set(found) == {"beta1", "clip"}
-    assert set(found["beta1"].levels) == {None, "low", "middle", "high"}
-    assert found["beta1"].levels[0] is None
-    assert "none" in found["clip"].levels
+# ---------------------------------------------------------------- of whole sweeps
+
+
+def test_the_next_values_beyond_an_edge():
+    rng = np.random.default_rng(0)
+
+    def edges(name, tried, best, slope=-9.0):
+        losses = [slope * i + rng.normal(size=6) for i in range(len(tried))]
+        return [
+            (e.is_largest, e.next_values)
+            for e in edges_of(effects_of({name: tried}, losses), {name: best})
+        ]
+
+    assert edges("eta", [0.1, 0.2, 0.4], 0.4) == [(True, [0.8, 1.6])]
+    assert edges("eta", [0.1, 0.2, 0.4], 0.1) == [(False, [0.05, 0.025])]
+    assert edges("eta", [0.1, 0.2, 0.4], 0.2) == []
+    assert edges("hidden", [50, 100, 200], 200) == [(True, [400, 800])]
+    assert edges("warmup", [0, 100, 300], 300) == [(True, [500, 700])]
+    assert edges("warmup", [0, 100, 300], 0) == []  # there is nothing below
+    assert edges("eta", [0.1, 0.2], 0.2) == [(True, [0.4, 0.8])]
+    assert edges("eta", [0.1, 0.2], 0.2, slope=0) == []  # two values that do not differ
+    assert edges("epsilon", [1e-8, 1.0], 1.0) == [(True, [10, 100])]
+
+
+def test_configurations_whose_runs_are_bit_identical_count_as_one():
+    runs = grid({(0.1, 0.1): 40, (0.3, 0.1): 60})
+    again = [
+        record(
+            one.summary.smooth_loss_best,
+            sigma=one.config.sigma,
+            eta=0.1,
+            clip="none",
+            seed=one.config.seed,
+        )
+        for one in runs
+        if one.config.sigma == 0.1
+    ]
+    results = results_of([*runs, *again], [])
+    findings = results.findings
+    assert findings.same == {"sigma 0.1, clip 5": ["sigma 0.1, clip none"]}
+    assert len(findings.names) == 2
+    table = results.configurations.set_index("setting")
+    assert table["significantly_worse"].to_dict() == {
+        "sigma 0.1, clip 5": False, "sigma 0.1, clip none": False, "sigma 0.3, clip 5": True,
+    }  # fmt: skip
+
+
+def test_runs_far_off_are_found():
+    runs = grid({(0.1, 0.1): 40, (0.3, 0.1): 45, (0.5, 0.1): 60})
+    assert results_of(runs, []).findings.far_off == []
+    runs[2] = record(99.0, sigma=0.1, eta=0.1, seed=2)
+    assert results_of(runs, []).findings.far_off == [("sigma 0.1", 2, 99.0)]
+    single = [record(40 + i / 10, sigma=0.1 + i, seed=0) for i in range(9)] + [record(500.0, sigma=50.0)]
+    assert [name for name, *_ in results_of(single, []).findings.far_off] == ["sigma 50"]
+
+
+def test_the_best_is_never_one_that_is_significantly_worse():
+    rng = np.random.default_rng(0)
+    half = [*(np.full(6, 39.0) + rng.normal(0, 0.1, 6)), *(np.full(5, 90.0) + rng.normal(size=5))]
+    losses = {0.1: half, 0.3: 40 + rng.normal(0, 0.1, 11)}
+    runs = [record(x, sigma=s, seed=i) for s, sample in losses.items() for i, x in enumerate(sample)]
+    findings = results_of(runs, []).findings
+    assert findings.names[0] in findings.may_be_best

@@ -1,86 +1,112 @@
-"""Student's intervals and p, against printed tables, closed forms and simulation; Holm's by hand."""
+"""Medians, shifts, chances: against SciPy, printed tables, counting; Holm's by hand."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 
-from nbrnn.analysis.intervals import holm, mean_of
-
-
-def quantile_of(n):
-    """Return how many standard errors of the mean the interval of n numbers reaches from it."""
-    mean = mean_of(np.arange(n))
-    return (mean.high - mean.mean) / (mean.sd / math.sqrt(n))
-
-
-def test_quantiles_of_the_printed_tables():
-    printed = {  # of P = 0.975, by degrees of freedom: Abramowitz and Stegun, table 26.10
-        1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262,
-        10: 2.228, 15: 2.131, 20: 2.086, 30: 2.042, 40: 2.021, 60: 2.000, 120: 1.980,
-    }  # fmt: skip
-    assert {degrees: round(quantile_of(degrees + 1), 3) for degrees in printed} == printed
+from nbrnn.analysis.intervals import (
+    expected_best,
+    holm,
+    improvement,
+    interquartile_mean,
+    median_of,
+    shift_of,
+)
 
 
-def test_quantiles_in_closed_form():
-    assert quantile_of(2) == pytest.approx(math.tan(math.pi * 0.475), rel=1e-12)
-    assert quantile_of(3) == pytest.approx(0.95 * math.sqrt(2 / (1 - 0.95**2)), rel=1e-12)
+def test_the_interval_of_a_median_lies_between_the_numbers_of_the_printed_table():
+    # Conover 1999, table A3, or Hollander and Wolfe, table A.2: at least 95 %, n and the lower rank
+    printed = {6: 1, 8: 1, 9: 2, 12: 3, 15: 4, 20: 6, 25: 8, 50: 18}
+    for n, rank in printed.items():
+        sample = np.random.default_rng(n).normal(size=n)
+        found, ordered = median_of(sample), np.sort(sample)
+        assert (found.low, found.high) == (ordered[rank - 1], ordered[n - rank])
+        assert found.value == np.median(sample)
+    assert math.isnan(median_of(np.arange(5.0)).low)
 
 
-@pytest.mark.parametrize("t", [0.01, 0.5, 1, 2.1, 5, 30, 1e4, 1e8])
-def test_p_in_closed_form(t):
-    cauchy = 2 / math.pi * math.atan(1 / t)  # one degree of freedom
-    assert mean_of([t - 1, t + 1]).p == pytest.approx(cauchy, rel=1e-7)
-    assert mean_of([1 - t, -1 - t]).p == pytest.approx(cauchy, rel=1e-7)
-    root = math.sqrt(2 + t * t)  # two: 1 - t / root, without its rounding
-    mean = t / math.sqrt(3)
-    assert mean_of([mean - 1, mean, mean + 1]).p == pytest.approx(2 / (root * (root + t)), rel=1e-7)
+def test_the_interval_of_the_best_of_many_is_wider():
+    sample = np.random.default_rng(0).normal(size=10)
+    assert median_of(sample, 20).low == sample.min()  # 2 / 1024 is below 0.05 / 20
+    assert math.isnan(median_of(sample, 30).low)
 
 
-@pytest.mark.parametrize("n", [4, 5, 10, 20])
-def test_p_is_the_area_under_the_density(n):
-    sample = np.random.default_rng(n).normal(0.3, 1, n)
-    mean, degrees = mean_of(sample), n - 1
-    t = abs(mean.mean) / (mean.sd / math.sqrt(n))
-    # density ~ (1 + x^2 / degrees)^(-(degrees + 1) / 2): with x = sqrt(degrees) tan u a power of cos u
-    u = np.linspace(0, math.pi / 2, 1_000_001)
-    density = np.cos(u) ** (degrees - 1)
-    within = u <= math.atan(t / math.sqrt(degrees))
-    assert mean.p == pytest.approx(1 - density[within].sum() / density.sum(), abs=1e-5)
-    assert mean.sd == pytest.approx(math.sqrt(((sample - sample.mean()) ** 2).sum() / degrees))
-    assert (mean.n, mean.mean) == (n, pytest.approx(sample.sum() / n))
+def test_p_of_a_median_is_that_of_the_sign_test():
+    sample = np.random.default_rng(1).normal(0.5, 1, 15)
+    expected = scipy_stats.binomtest(int((sample > 0).sum()), 15).pvalue
+    assert median_of(sample).p == pytest.approx(expected)
+    assert median_of([0.0, 0.0, 1.0]).p == 1
+    assert median_of([0.0, 0.0]).p == 1
+    assert math.isnan(median_of([]).value)
 
 
-def test_an_interval_holds_the_true_mean_in_95_of_100_cases():
+def test_the_shift_is_the_median_of_all_differences_with_the_largest_variance():
     rng = np.random.default_rng(0)
-    means = [mean_of(rng.normal(5, 2, 4)) for _ in range(4000)]
-    held = np.mean([mean.low < 5 < mean.high for mean in means])
-    assert held == pytest.approx(0.95, abs=0.012)
+    a, b = rng.normal(1, 1, 12), rng.normal(0, 3, 9)
+    found = shift_of([(a, b)])
+    differences = [x - y for x in a for y in b]
+    assert found.value == np.median(differences)
+    assert found.low < found.value < found.high
+    u, sd = sum(d > 0 for d in differences), 12 * 9 / (2 * math.sqrt(9))
+    assert found.p == pytest.approx(2 * scipy_stats.norm.sf((abs(u - 54) - 0.5) / sd))
+    # the interval holds the shifts that the test does not refuse
+    for end, outwards in ((found.low, -1), (found.high, 1)):
+        assert shift_of([(a - end - 1e-9 * outwards, b)]).p <= 0.08
+        assert shift_of([(a - end + 1e-9 * outwards, b)]).p > 0.05
+        assert shift_of([(a - end - 1e-9 * outwards, b)]).p <= shift_of([(a - end, b)]).p
 
 
-def test_p_is_uniform_where_the_true_mean_is_0():
+def test_blocks_add_to_what_is_known_of_a_shift():
     rng = np.random.default_rng(1)
-    p = np.sort([mean_of(rng.normal(0, 3, 5)).p for _ in range(4000)])
-    # Kolmogorov's distance, whose 0.1 % point is 1.95 / sqrt(n)
-    assert np.abs(p - (np.arange(4000) + 0.5) / 4000).max() < 1.95 / math.sqrt(4000)
+    blocks = [(level + 1 + rng.normal(size=4), level + rng.normal(size=4)) for level in (0, 100, 200)]
+    assert math.isnan(shift_of(blocks[:1]).low)
+    together = shift_of(blocks)
+    assert together.low < 1 < together.high < 4
+    assert (shift_of([(np.ones(3), np.empty(0))]).n, together.n) == (0, 12)
+    equal = shift_of([(np.ones(9), np.ones(9))])
+    assert (equal.value, equal.low, equal.high, equal.p) == (0, 0, 0, 1)
 
 
-def test_p_does_not_round_to_0():
-    sure = mean_of(np.random.default_rng(0).normal(100, 1, 13))
-    assert 0 < sure.p < 1e-15
+def test_the_probability_of_improvement():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0, 1, 15), rng.normal(0.5, 2, 9)
+    p, low, high = improvement(a, b)
+    assert p == pytest.approx(np.mean([x < y for x in a for y in b]))
+    assert p == pytest.approx(1 - improvement(b, a)[0])
+    assert low < p < high
+    assert improvement(np.ones(3), np.ones(4))[0] == 0.5
+    p, low, high = improvement(np.zeros(3), np.ones(5))
+    assert (p, high) == (1, 1)
+    assert low == pytest.approx(scipy_stats.binomtest(3, 3).proportion_ci().low)
+    five = improvement(np.array([0.0, 0, 0, 2, 2]), np.ones(5))
+    assert five[1:] == pytest.approx(tuple(scipy_stats.binomtest(3, 5).proportion_ci()))
+    assert math.isnan(improvement(np.zeros(1), np.ones(1))[1])
+    assert math.isnan(improvement(np.empty(0), np.ones(1))[0])
 
 
-def test_what_cannot_be_known_is_nan():
-    assert math.isnan(mean_of([]).mean)
-    one = mean_of([3.0])
-    assert one.mean == 3
-    assert math.isnan(one.sd)
-    assert math.isnan(one.low)
-    assert math.isnan(one.p)
-    same = mean_of([0.0, 0.0, 0.0])
-    assert (same.low, same.high, same.p) == (0, 0, 1)
-    assert mean_of([2.0, 2.0]).p == 0
-    assert mean_of([0.1] * 3).sd == 0  # which np.std does not say
+def test_a_higher_probability_has_a_higher_interval():
+    ends = [improvement(np.r_[np.zeros(k), np.full(10 - k, 2.0)], np.ones(10)) for k in range(11)]
+    assert all(np.diff(column).min() >= 0 for column in np.transpose(ends))
+
+
+def test_the_probability_of_improvement_is_rliable_s():
+    # rliable 1.2.0 (Agarwal et al. 2021), its scores turned round: probability_of_improvement
+    a = np.array([42.69, 43.05, 42.71, 44.90, 42.33, 43.48, 42.95, 42.52])
+    c = np.array([43.61, 42.75, 44.10, 43.02, 43.99])
+    assert improvement(a, c)[0] == pytest.approx(0.75)
+    assert improvement(c, a)[0] == pytest.approx(0.25)
+    assert interquartile_mean(a) == pytest.approx(42.85)  # and its aggregate_iqm
+    assert interquartile_mean(c) == pytest.approx(43.54)
+
+
+def test_the_expected_best_is_the_mean_over_all_choices():
+    sample = np.random.default_rng(0).normal(size=7)
+    for tries in (1, 2, 3, 7):
+        every = [min(drawn) for drawn in itertools.combinations(sample, tries)]
+        assert expected_best(sample, tries) == pytest.approx(np.mean(every))
 
 
 def test_holm():

@@ -3,6 +3,7 @@
 import csv
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from nbrnn.cli.reports import MAX_LINES, print_first_lines
 from nbrnn.report.markdown import render_markdown
 from nbrnn.report.summary_text import answers
 from nbrnn.report.table_registry import TABLES
+from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.schemas import SweepRequest
+from nbrnn.storage.sweep_folder import SweepFolder
 
 EFFECTS = next(table for table in TABLES if table.name == "effects")
 SIGMA = Path(__file__).parents[2] / "results" / "sigma" / "7-epochs" / "runs.csv"
@@ -37,51 +41,96 @@ def test_the_answer_to_the_400_runs():
         for row in rows
     ]
     text = said(runs)
-    assert text[0].startswith(
-        "Best: sigma 0.03, epsilon 1: smooth loss of the best model 42.40 nats per window"
-    )
-    assert "interquartile mean" in text[0]
-    assert (
-        text[1]
-        == "Not significantly worse: sigma 0.01, epsilon 1 (43.09); sigma 0.1, epsilon 1 (43.66)."
-    )
-    assert text[2].startswith("Significantly worse: 5 of 8 configurations; the best of them is ")
-    assert (
-        "epsilon: averaged over the other settings, the loss is 1.2 lower at 1 than at 1e-08 "
-        "(95 % CI 0.82 to 1.7)."
-    ) in text
+    assert text[:3] == [
+        "Best: sigma 0.03, epsilon 1: median smooth loss of the best model 42.01 nats per window "
+        "(50 seeds; 95 % CI, as the best of 8: 41.13 to 43.13).",
+        "Not significantly worse: sigma 0.01, epsilon 1 (42.06).",
+        "Significantly worse: 6 of 8 configurations; the best of them is sigma 0.1, epsilon 1 (43.88).",
+    ]
+    assert "epsilon: the loss is lowest at 1, 1.0 (0.41 to 1.8) higher at 1e-08." in text
     (interaction,) = (line for line in text if line.startswith("epsilon and sigma interact"))
     assert interaction == (
         "epsilon and sigma interact: epsilon 1 instead of 1e-08 lowers the smooth loss of the best "
-        "model by 3.0 (2.1 to 3.8) at sigma 0.03, but raises it by 1.0 (0.41 to 1.6) at sigma 0.3."
+        "model by 3.2 (2.2 to 4.2) at sigma 0.03, but raises it by 0.65 (0.17 to 1.4) at sigma 0.3."
     )
-    assert any("With 5 runs, sigma 0.01, epsilon 1 is expected to reach" in line for line in text)
-    assert any("correlate by 0.02 (mean over 28 pairs): --paired gains nothing" in line for line in text)
+    assert "epsilon: the best value is the largest tried. Try --epsilon 10,100" in text
+    assert "With 5 runs, sigma 0.01, epsilon 1 is expected to reach 39.68." in text
+    assert not any("same seed" in line for line in text)  # they correlate by 0.02
 
 
 def test_one_is_best_and_settings_add_up():
     means = {(s, e): 40 + 5 * (s == 0.1) + 3 * (e == 0.1) for s in (0.1, 0.01) for e in (0.1, 0.05)}
     text = said(grid(means))
-    assert text[0].startswith("Best: eta 0.05, sigma 0.01: smooth loss of the best model ")
-    assert text[1].startswith(
-        "Significantly worse: all others; the best of them is eta 0.1, sigma 0.01 (4"
+    assert text[0].startswith("Best: eta 0.05, sigma 0.01: median smooth loss of the best model ")
+    assert text[1].startswith("Significantly worse: all others; the best of them is eta 0.1, sigma 0.01")
+    assert re.match(
+        r"sigma: the loss is lowest at 0.01, [45]\S* \(\S+ to \S+\) higher at 0.1\.", text[2]
     )
-    average = "averaged over the other settings, the loss is"
-    assert re.match(rf"sigma: {average} [45]\S* lower at 0.01 than at 0.1 \(95 % CI", text[2])
-    assert re.match(rf"eta: {average} [23]\S* lower at 0.05 than at 0.1 ", text[3])
-    assert not any("interact" in line or "more seed" in line for line in text)
+    assert re.match(r"eta: the loss is lowest at 0.05, [23]\S* \(\S+ to \S+\) higher at 0.1\.", text[3])
+    assert not any("interact" in line for line in text)
 
 
 def test_what_cannot_be_told_is_said():
     means = {(s, 0.1): 40 for s in (0.1, 0.01)}
     text = said(grid(means, seed=1))
     assert text[1].startswith("Not significantly worse: ")
-    assert re.match(r"About \d+ more seeds each would detect a difference of \S+ nats?", text[2])
-    assert said(grid(means, seeds=1))[1] == (
-        "One seed each gives no estimate of the variability between seeds: add seeds with --seeds 0:3."
+    assert re.fullmatch(
+        r"To detect a difference of 0\.40 nats \(1 % of the loss\) from the best with a power of 80 %, "
+        r"fix about \d+ seeds each beforehand\.",
+        text[2],
     )
+    few = "Too few seeds to judge which configurations are worse: use --seeds 0:3 or more."
+    assert said(grid(means, seeds=1))[1] == said(grid(means, seeds=3))[1] == few
     assert said([record(None, status="running")]) == ["No run has finished yet."]
     assert len(said(grid({(0.1, 0.1): 40}))) == 1
+
+
+def test_the_smallest_difference_of_interest_decides_how_many_seeds():
+    results = results_of(grid({(s, 0.1): 40 for s in (0.1, 0.01)}), [])
+    results.smallest_difference = 5.0
+    enough = "8 seeds each detect a difference of 5.0 nats from the best with a power of 80 %."
+    assert enough in answers(results)
+
+
+def test_repeated_reports_are_counted():
+    results = results_of(grid({(s, 0.1): 40 for s in (0.1, 0.01)}), [])
+    results.analyses = [3, 5, 8]
+    assert any(
+        re.match(r"Reported 3 times as seeds were added \(3, 5, 8\): .* in up to 1\d % of such", line)
+        for line in answers(results)
+    )
+    results.analyses = [8]
+    assert not any("Reported" in line for line in answers(results))
+
+
+def test_what_is_far_off_and_what_is_identical_is_named():
+    runs = grid({(s, e): 40 + 9 * s for s in (0.1, 0.3) for e in (0.1, 0.2)})
+    text = said(runs)
+    runs[0] = record(500.0, sigma=0.1, eta=0.1, seed=0)
+    far = said(runs)
+    assert (
+        "Far off the other runs: eta 0.1, sigma 0.1, seed 0 (500.00). Medians and ranks are used here."
+        in far
+    )
+    assert not any("Far off" in line for line in text)
+    twice = [replace(one, config=replace(one.config, eta=0.7)) for one in runs[:8]]
+    alike = "Bit-identical, counted as one: eta 0.1, sigma 0.1 = eta 0.7, sigma 0.1."
+    assert said([*runs, *twice])[0].endswith(alike)
+
+
+def test_the_command_beyond_an_edge_is_that_of_the_sweep(tmp_path):
+    command = ["nbrnn", "sweep", "a.txt", "--eta", "0.1,0.2,0.4", "--name", "x y"]
+    folder = SweepFolder(tmp_path)
+    parts = {"settings": {}, "seeds": [0], "random": None, "sweep_seed": None, "runs": []}
+    folder.write_requests([SweepRequest(corpus=record(1.0).corpus, command=command, **parts)])
+    runs = [
+        replace(one, folder=RunFolder(tmp_path / "runs" / "a"))
+        for one in grid({(0.1, eta): 40 - 20 * eta for eta in (0.1, 0.2, 0.4)})
+    ]
+    assert (
+        "eta: the best value is the largest tried. Try nbrnn sweep a.txt --eta 0.8,1.6 --name 'x y'"
+        in said(runs)
+    )
 
 
 def test_seeds_may_be_unequal_and_runs_fail():
@@ -108,10 +157,10 @@ def test_seeds_that_have_something_in_common():
         for n in range(8)
     ]
     assert said(runs)[1].startswith("Not significantly worse: ")
-    assert re.search(r"by 1\.00: --paired shortens intervals by \d\d%", said(runs)[-1])
+    assert said(runs)[-1] == "Runs with the same seed correlate by 1.00: try --paired."
     paired = said(runs, paired=True)
     assert paired[1].startswith("Significantly worse: sigma 0.3 (")
-    assert re.search(r": pairing by seed shortens intervals by \d", paired[-1])
+    assert paired[-1] == "Runs with the same seed correlate by 1.00."
 
 
 def test_a_dozen_lines_on_a_terminal(monkeypatch, capsys):
@@ -173,7 +222,7 @@ def test_of_a_random_search_a_forest_tells_shares():
 def test_without_scikit_learn_a_random_search_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
     shares, hint = rank_lines(search(20))
-    assert shares.startswith("Share of the variance of the ranks of configurations: eta ")
+    assert shares.startswith("Share of the variance of the ranks: eta ")
     assert hint == 'Interactions need fANOVA (pip install ".[importance]" in a clone of nbrnn).'
     assert not any("fANOVA" in line for line in said(search(8)))
 

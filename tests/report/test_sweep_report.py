@@ -66,7 +66,7 @@ def written(folder):
 
 
 def test_all_files_are_there(folder, written):
-    expected = [*TABLES, *pictures("loss", "best", "heat"), "index.html"]
+    expected = [*TABLES, *pictures("loss", "best", "heat"), "analyses.json", "index.html"]
     assert sorted(written.files) == sorted(expected)
     assert set(expected) <= {"index.html", *sweep_files()}  # which a report of one run deletes
     assert sorted(path.name for path in (folder / "report").iterdir()) == sorted([".lock", *expected])
@@ -323,7 +323,7 @@ def test_report_and_compare(nbrnn, folder, tmp_path):
     assert "index.html" in nbrnn("report", folder, "--out", "here").stdout
     done = nbrnn("compare", folder)
     assert done.stdout.splitlines()[1].startswith(
-        "Best: eta 0.1, sigma 0.1: smooth loss of the best model "
+        "Best: eta 0.1, sigma 0.1: median smooth loss of the best model "
     )
     assert "diverged with all 4 seeds" in done.stdout
     assert len(done.stdout.splitlines()) <= 12

@@ -1,0 +1,102 @@
+"""The guarantees of the statistics, by simulation: a few here, many in `tox -e simulations`."""
+
+import math
+
+import pytest
+
+from nbrnn.analysis.multiple_comparisons import false_claims
+from results.statistics import (
+    CELLS,
+    SHAPES,
+    best_covered,
+    claims_after,
+    coverage,
+    grid_claims,
+    nested,
+    pair_covered,
+    power,
+)
+
+PROMISED = 0.94  # of what is called 95 %
+MANY = 2000
+
+
+def few(held, simulations, promised=PROMISED):
+    """Return whether a share is not below what is promised by more than chance."""
+    return held >= promised - 3 * math.sqrt(promised * (1 - promised) / simulations)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("count", "seeds"), [(2, (5,)), (3, (3,)), (5, (10, 3)), (10, (5,))])
+def test_the_best_is_kept(shape, count, seeds):
+    for null in ("chances", "medians"):
+        held, _, unknown = coverage(shape, count, seeds, null, 150)
+        assert few(held, 150)
+        assert unknown == 0
+
+
+@pytest.mark.simulations
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("count", "seeds"), CELLS)
+def test_the_best_is_kept_in_every_cell(shape, count, seeds):
+    for null in ("chances", "medians") if max(seeds) < 50 else ("chances",):
+        held, error, unknown = coverage(shape, count, seeds, null, MANY // (4 if count == 100 else 1))
+        assert held >= PROMISED - 2 * error
+        assert unknown == 0 or min(seeds) < 5
+
+
+def test_too_few_seeds_are_called_too_few():
+    for count, seeds in ((2, 3), (5, 2), (100, 3)):
+        assert coverage("normal", count, (seeds,), "medians", 8) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_intervals_hold_the_truth(shape):
+    assert few(best_covered(shape, 20, 10, 100)[0], 100)
+    assert best_covered(shape, 100, 3, 5) == (1, 0)
+    for seeds in (5, 20):
+        assert all(few(held, 200) for held in pair_covered(shape, seeds, 200))
+
+
+@pytest.mark.simulations
+@pytest.mark.parametrize("shape", SHAPES)
+def test_intervals_hold_the_truth_in_many(shape):
+    for count, seeds in ((5, 10), (20, 6), (20, 10), (30, 50)):
+        assert few(best_covered(shape, count, seeds, MANY)[0], MANY)
+    for seeds in (5, 10, 50):
+        assert all(few(held, MANY) for held in pair_covered(shape, seeds, MANY))
+    for seeds in (3, 5, 10):
+        assert all(few(1 - claimed, MANY // 4) for claimed in grid_claims(shape, seeds, MANY // 4))
+
+
+def test_the_recommended_seeds_find_the_difference():
+    for count in (2, 5):
+        found, seeds = power("normal", count, 1.5, 60)
+        assert few(found, 60, 0.8)
+        assert seeds < 40
+
+
+@pytest.mark.simulations
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("count", [2, 5, 20])
+def test_the_recommended_seeds_find_the_difference_in_many(shape, count):
+    assert few(power(shape, count, 1.0, 400)[0], 400, 0.78)
+
+
+def test_repeated_looks_claim_no_more_than_is_told():
+    looks = (4, 8, 12, 16)
+    told = false_claims(3, looks)
+    assert 0.1 < told < 0.16
+    assert claims_after(looks, 3, 200) <= told + 0.03
+    assert false_claims(2, [3]) == pytest.approx(0.05, abs=0.015)
+
+
+def test_a_setting_without_effect_gets_none_from_the_one_that_decides_whether_it_is_there():
+    called, share = nested(12)
+    assert called <= 3 / 12
+    assert share < 0.35  # of a forest over the twenty that have it
+
+
+def test_no_effect_is_called_one():
+    for shape in ("exponential", "5 % of runs +20 sd"):
+        assert all(few(1 - claimed, 60) for claimed in grid_claims(shape, 5, 60))
