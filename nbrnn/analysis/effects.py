@@ -25,9 +25,9 @@ Losses = Mapping[tuple[Any, ...], Array]  # the runs of each combination of valu
 class Effect:
     """The effect of one setting.
 
-    `levels` are its values, best first, `means` the medians at each of them, averaged over the other
-    settings, `differences` the shifts from the best one (that of itself is 0), with `p_holm` corrected
-    for all pairs of levels. `p` is that of no effect, `share` the share of the variance of the ranks of
+    `levels` are its values, that of the lowest ranks first, `means` the medians at each of them,
+    averaged over the other settings, `differences` the shifts from the first (that of itself is 0),
+    with `p_holm` corrected for all pairs of levels. `p` is that of no effect, `share` the share of the variance of the ranks of
     configurations that it explains, with `fanova` of what a forest predicts of these. By ranks there are
     no means. `within` names the configurations that have the setting, where not all of them do.
     """
@@ -86,32 +86,25 @@ def effects_of(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) ->
     of one setting at a time, with shares by a random forest (`fanova`) where scikit-learn is installed
     and the forest predicts anything.
     """
-    every = {name: tuple(value is not None for value in column) for name, column in values.items()}
-    result: Effects | None = None
-    for present in sorted(set(every.values()), key=lambda rows: -sum(rows)):
-        rows = [i for i, has in enumerate(present) if has]
+    has = {name: tuple(value is not None for value in column) for name, column in values.items()}
+    whole: Effects | None = None
+    main, interactions = [], []
+    for present in sorted(set(has.values()), key=lambda rows: -sum(rows)):
+        rows = [i for i, is_there in enumerate(present) if is_there]
         inside = {
             name: [column[i] for i in rows]
             for name, column in values.items()
-            if all(every[name][i] for i in rows) and len({column[i] for i in rows}) > 1
+            if all(has[name][i] for i in rows) and len({column[i] for i in rows}) > 1
         }
-        own = [name for name in inside if every[name] == present]
-        if not own:
-            continue
-        branch = branch_effects(inside, [samples[i] for i in rows])
-        main = [one for one in branch.main if one.setting in own]
-        if len(rows) < len(samples):
-            words = f"{len(rows)} of {len(samples)}"
-            main = [replace(one, within=f"the {words} configurations that have it") for one in main]
-        result = replace(branch, main=main) if result is None else joined(result, branch, main)
-    return result or Effects("ranks")
-
-
-def joined(whole: Effects, branch: Effects, main: list[Effect]) -> Effects:
-    """Return effects with those of a branch."""
-    names = {one.setting for one in main}
-    more = [pair for pair in branch.interactions if names & {pair.setting, pair.by}]
-    return replace(whole, main=[*whole.main, *main], interactions=[*whole.interactions, *more])
+        own = {name for name in inside if has[name] == present}
+        if own:
+            branch = branch_effects(inside, [samples[i] for i in rows])
+            every = len(rows) == len(samples)
+            within = "" if every else f"the {len(rows)} of {len(samples)} configurations that have it"
+            main += [replace(one, within=within) for one in branch.main if one.setting in own]
+            interactions += [pair for pair in branch.interactions if own & {pair.setting, pair.by}]
+            whole = whole or branch
+    return replace(whole, main=main, interactions=interactions) if whole else Effects("ranks")
 
 
 def branch_effects(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) -> Effects:
@@ -124,9 +117,8 @@ def branch_effects(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]
         return ranked_effects(values, np.array([np.median(sample) for sample in samples]))
     losses = {row: np.concatenate(parts) for row, parts in runs.items()}
     main = [effect(place, levels, losses) for place in range(len(levels))]
-    contrasts = [
-        c for a, b in combinations(range(len(levels)), 2) for c in contrasts_of(a, b, levels, losses)
-    ]
+    pairs = combinations(range(len(levels)), 2)
+    contrasts = [one for a, b in pairs for one in contrasts_of(a, b, levels, losses)]
     p = holm([one.p for one in contrasts])
     corrected = [replace(one, p=q) for one, q in zip(contrasts, p, strict=True) if not math.isnan(q)]
     best: dict[tuple[str, str], Interaction] = {}
@@ -147,18 +139,17 @@ def effect(place: int, levels: Mapping[str, Sequence[Any]], losses: Losses) -> E
     others = list(product(*(of for i, of in enumerate(levels.values()) if i != place)))
     at = {v: [losses[(*rest[:place], v, *rest[place:])] for rest in others] for v in own}
     means = {v: float(np.mean([np.median(sample) for sample in at[v]])) for v in own}
-    first, *rest = sorted(own, key=lambda value: means[value])
+    within = [ranks([np.median(at[v][i]) for v in own]) for i in range(len(others))]
+    places = dict(zip(own, np.mean(within, axis=0), strict=True))
+    first, *rest = ranked = sorted(own, key=lambda value: (places[value], means[value]))
     shifts = [shift_of(list(zip(at[value], at[first], strict=True))) for value in rest]
     p = holm([one.p for one in shifts], math.comb(len(own), 2))
-    order = ranks([np.median(sample) for sample in losses.values()])
-    of_level = [
-        np.mean([r for r, row in zip(order, losses, strict=True) if row[place] == v]) for v in own
-    ]
-    share = float(np.var(of_level) / (np.var(order) or 1))
-    zero = Estimate(min(map(len, at[first])), 0.0, 0.0, 0.0, 1.0)
-    ranked = [first, *rest]
+    order = dict(zip(losses, ranks([np.median(runs) for runs in losses.values()]), strict=True))
+    averages = [np.mean([order[row] for row in order if row[place] == v]) for v in own]
+    share = float(np.var(averages) / (np.var(list(order.values())) or 1))
+    none = Estimate(min(map(len, at[first])), 0.0, 0.0, 0.0, 1.0)
     ordered = [means[value] for value in ranked]
-    return Effect(name, "grid", ranked, ordered, [zero, *shifts], [1.0, *p], min(p), share)
+    return Effect(name, "grid", ranked, ordered, [none, *shifts], [1.0, *p], min(p), share)
 
 
 def contrasts_of(

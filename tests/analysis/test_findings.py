@@ -144,8 +144,11 @@ def test_one_seed_each_is_enough_for_an_effect_in_many_combinations():
     rng = np.random.default_rng(0)
     rows = list(itertools.product((1, 2), range(10)))
     losses = [np.array([5.0 * (a == 2) + 10 * b + rng.normal()]) for a, b in rows]
-    found = effects_of({"a": [a for a, _ in rows], "b": [b for _, b in rows]}, losses)
-    assert found.main[0].p < 0.05
+    values = {"a": [a for a, _ in rows], "b": [b for _, b in rows]}
+    assert effects_of(values, losses).main[0].p < 0.05
+    losses[0] += 1e9  # one run far off, at the better value
+    a = effects_of(values, losses).main[0]
+    assert (a.levels, a.p < 0.05) == ([1, 2], True)
 
 
 def test_where_combinations_are_missing_only_ranks_are_tested(monkeypatch):
