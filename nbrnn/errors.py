@@ -11,7 +11,10 @@ INSTALLERS = {"pipx_metadata.json": "pipx install --force", "uv-receipt.toml": "
 
 
 OPTION = re.compile(r"(?<![\w-])(?<!install )--([a-z][a-z0-9-]*)")
-ARGUMENTS = {"out": "folder"}  # where an option has another name in Python
+ARGUMENTS = {
+    "out": "folder",
+    "replace-unknown": "replacement",
+}  # where an option has another name in Python
 
 
 class NbrnnError(Exception):
