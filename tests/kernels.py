@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from network.bit_digests import digests
+from bit_digests import digests
 
 from nbrnn.network import kernel_cache, optimizers, readout, sampling_kernels, training_kernels
 from nbrnn.network.optimizers import OPTIMIZERS
