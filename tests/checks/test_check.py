@@ -299,7 +299,7 @@ def test_what_cannot_be_checked():
     ]:
         with pytest.raises(CheckError, match=said):
             check({name: array for name, array in {**given, **changed}.items() if array is not None})
-    with pytest.raises(CheckError, match="hidden changes nothing"):
+    with pytest.raises(CheckError, match="--hidden changes nothing"):
         check(given, hidden=5)
     with pytest.raises(ConfigError):
         check(given, after=0)
