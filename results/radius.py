@@ -139,8 +139,8 @@ def read_runs() -> dict[Place, dict[str, float]]:
     """Return the runs that are done."""
     if not (HERE / "runs.csv").exists():
         return {}
-    with (HERE / "runs.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row[COLUMNS[-1]]]  # the last may be cut short
+    whole, _, _ = (HERE / "runs.csv").read_text().rpartition("\n")  # the last line may be cut short
+    rows = csv.DictReader(whole.splitlines())
     return {
         Place(row["arm"], int(row["hidden"]), float(row["eta"]), int(row["seed"])): {
             name: float(row[name]) for name in COLUMNS[4:]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from harness import made_up_text
 
-from nbrnn.config import RunConfig
+from nbrnn.config import SETTINGS, RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.runs.training_state import Training, prepare_kernels
 from results import facts, folds, radius, tuned, widths
@@ -109,6 +109,16 @@ def test_a_page_says_what_its_tables_do_and_these_what_the_runs_do(study):
         assert kept[fact] == (pytest.approx(value) if isinstance(value, float) else value), fact
 
 
+def test_a_study_that_was_killed_does_its_last_run_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(radius, "HERE", tmp_path)
+    done = [[*place, *range(len(radius.COLUMNS) - 4)] for place in list(radius.places())[:3]]
+    facts.write_rows(tmp_path / "runs.csv", radius.COLUMNS, done)
+    data = (tmp_path / "runs.csv").read_bytes()
+    assert list(radius.read_runs()) == list(radius.places())[:3]
+    (tmp_path / "runs.csv").write_bytes(data[:-1])
+    assert list(radius.read_runs()) == list(radius.places())[:2]
+
+
 def test_cells_show_measured_numbers_with_three_digits(tmp_path):
     facts.write_rows(tmp_path / "t.csv", ["a", "b"], [[0.000632455, 1.23456789], ["0.002", 12]])
     assert facts.table_of(tmp_path / "t.csv").splitlines()[2:] == [
@@ -174,15 +184,22 @@ PROSE = [
     "results/README.md",
     *(f"docs/tutorials/{n}.md" for n in ("students", "researchers", "texts")),
 ]
-AGGREGATED = re.compile(r"_(mean|median|min|max|ci_low|ci_high|sd)$|^value$|^mean_difference$")
+TABLES = ("settings.csv", "facts.csv")  # a differing digit would be found among all differences
+AGGREGATED = re.compile(
+    r"^(validation|test|smooth_loss)\w*_(mean|median|min|max|ci_low|ci_high)$|^value$"
+)
 TYPED = ("eta", "sigma", "epsilon", "beta1", "beta2")  # settings, which prose names
 
 
 def values_in(folders):
     """Return all aggregated numbers in the tables of some folders, and the settings of their runs."""
-    values = {0.999, *RunConfig().to_dict().values()}
+    values = {0.999, *RunConfig().to_dict().values(), *SETTINGS["eta"].default.values()}
     for file in (
-        file for folder in folders for file in folder.rglob("*.csv") if "sweeps" not in file.parts
+        file
+        for folder in folders
+        for name in TABLES
+        for file in folder.rglob(name)
+        if "sweeps" not in file.parts
     ):
         with file.open(newline="") as lines:
             for row in csv.DictReader(lines):
@@ -191,21 +208,30 @@ def values_in(folders):
     return np.unique([abs(value) for value in values if isinstance(value, int | float)])
 
 
-@pytest.mark.parametrize("page", PROSE)
-def test_the_numbers_of_the_prose_are_in_the_tables_that_its_section_links(page):
-    """A section without a link is held against all tables, which finds little: link what is claimed."""
+def linked_folders(text, page):
+    """Return the folders in results/ that a text links."""
+    base, results = (ROOT / page).parent, ROOT / "results"
+    targets = [(base / path).resolve() for path in re.findall(r"\]\(([^)#:]+)\)", text)]
+    parts = [target.relative_to(results).parts for target in targets if target.is_relative_to(results)]
+    return {results / names[0] for names in parts if len(names) > 1}
+
+
+def claims(page):
+    """Return each number of a page with three decimals or more, and the folders that it may be from.
+
+    They are those that its item of a list links, or else its section, or else all.
+    """
     for section in re.split(r"^#+ ", (ROOT / page).read_text(), flags=re.MULTILINE)[1:]:
-        plain = re.sub(r"`[^`]*`|\]\([^)]*\)", "", section)
-        numbers = re.findall(r"(?<![\w.])\d+\.\d{3,}(?![\w.])", plain)
-        base = (ROOT / page).parent
-        linked = {(base / path).resolve() for path in re.findall(r"\]\(([^)#:]+)\)", section)}
-        folders = {
-            ROOT / "results" / p.relative_to(ROOT / "results").parts[0]
-            for p in linked
-            if p.is_relative_to(ROOT / "results") and len(p.relative_to(ROOT / "results").parts) > 1
-        }
-        values = values_in(folders or {ROOT / "results"}) if numbers else ()
-        for number in numbers:
-            tolerance = 0.5 * 10.0 ** -len(number.partition(".")[2]) * (1 + 1e-9)
-            near = np.abs(values - float(number)).min()
-            assert near <= tolerance, f"{page}, {section.splitlines()[0]}: {number}"
+        for item in re.split(r"^(?=- )", section, flags=re.MULTILINE):
+            folders = linked_folders(item, page) or linked_folders(section, page) or {ROOT / "results"}
+            plain = re.sub(r"`[^`]*`|\]\([^)]*\)", "", item)
+            for number in re.findall(r"(?<![\w.])\d+\.\d{3,}(?![\w.])", plain):
+                yield number, frozenset(folders)
+
+
+@pytest.mark.parametrize("page", PROSE)
+def test_the_numbers_of_the_prose_are_in_the_tables_that_it_links(page):
+    values = {folders: values_in(folders) for _, folders in claims(page)}
+    for number, folders in claims(page):
+        tolerance = 0.5 * 10.0 ** -len(number.partition(".")[2]) * (1 + 1e-9)
+        assert np.abs(values[folders] - float(number)).min() <= tolerance, f"{page}: {number}"

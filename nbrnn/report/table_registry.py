@@ -152,11 +152,9 @@ def configurations(results: Results) -> list[Section]:
 
 def over(results: Results) -> str:
     """Return what the figures of a configuration are means over."""
-    return (
-        "parts of the text, each the mean of its finished seeds"
-        if results.folds > 1
-        else "finished seeds"
-    )
+    if results.folds > 1:
+        return "parts of the text, each the mean of its finished seeds"
+    return "finished seeds"
 
 
 def runs(results: Results) -> list[Section]:
@@ -280,7 +278,7 @@ def note_on_parts(results: Results) -> str:
     """Return how runs on several parts of the text are counted; nothing if there is one part."""
     if results.folds == 1:
         return ""
-    return f"{METHODS['parts']} Losses here are of {results.folds} parts of the text."
+    return f"The runs are on {results.folds} parts of the text. {METHODS['parts']}"
 
 
 def comparison_notes(results: Results) -> list[str]:
@@ -307,7 +305,13 @@ def units_in_words(results: Results) -> str:
     """Return the units of losses."""
     measures = results.known_measures
     others = {results.unit_of(measure) for measure in measures} - {results.unit}
-    which = "scores" if SCORE in measures else "held-out ones"
+    which = (
+        "scores"
+        if SCORE in measures
+        else "held-out and test ones"
+        if TEST[0] in measures
+        else "held-out ones"
+    )
     return f"losses in {results.unit}" + "".join(f", {which} in {unit}" for unit in others)
 
 

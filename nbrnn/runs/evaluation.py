@@ -64,10 +64,8 @@ def mean_over(stretches: Sequence[Array], loss: Callable[[Array], float]) -> flo
     """Return the mean loss of a part of a text, by the function that returns that of a stretch (N,)."""
     if len(stretches) == 1:
         return loss(stretches[0])
-    predicted = [codes.size - 1 for codes in stretches]
-    return math.fsum(n * loss(codes) for n, codes in zip(predicted, stretches, strict=True)) / sum(
-        predicted
-    )
+    counts = [codes.size - 1 for codes in stretches]
+    return math.fsum(n * loss(codes) for n, codes in zip(counts, stretches, strict=True)) / sum(counts)
 
 
 def probabilities(model: Checkpoint, codes: Array) -> Array:
