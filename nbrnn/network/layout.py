@@ -99,6 +99,16 @@ class Layout:
         return {**matrices, **V, **shapes, "c": (K,)}
 
     @property
+    def size(self) -> int:
+        """The number of parameters."""
+        return sum(map(math.prod, self.shapes.values()))
+
+    @property
+    def multiply_adds(self) -> int:
+        """Those of one character forward, with a one-hot x; back it is twice as many."""
+        return sum(math.prod(shape) for shape in self.shapes.values() if len(shape) == 2)
+
+    @property
     def state_names(self) -> list[str]:
         """The names in files of the states before a window, layer by layer."""
         return [

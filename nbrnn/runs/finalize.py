@@ -71,8 +71,7 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
     The smooth loss is of a model that was still learning, from the state that training had left.
     """
     trained = summary.updates * last.config.seq_length * last.config.batch
-    m, K = last.theta["U"].shape
-    least = min(MIN_SCORED, MAX_MULTIPLICATIONS // (m * (m + 2 * K)) + 1)
+    least = min(MIN_SCORED, MAX_MULTIPLICATIONS // last.layout.multiply_adds + 1)
     length = min(MAX_SCORED, max(least, int(SCORED_SHARE * trained)))
     trained_on = best.config.trained_on(len(corpus))
     codes, ngrams = corpus.codes[: min(length + 1, trained_on)], corpus.counts(trained_on)

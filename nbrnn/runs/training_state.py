@@ -13,6 +13,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.network import kernel_cache, sampling_kernels, training_kernels
 from nbrnn.network.buffers import (
     Carry,
+    Dropout,
     History,
     Plan,
     Sampling,
@@ -38,9 +39,9 @@ LOG_EVERY = (
 def prepare_kernels(config: RunConfig) -> None:
     """Compile or load all kernels that a run needs."""
     layout = layout_of(config, 1)
-    kernel_cache.ready_for(
-        "train_batch" if config.batch > 1 else "train_window", layout, config.optimizer
-    )
+    train = "train_batch" if config.batch > 1 else "train_window"
+    options = {"dropout": config.dropout > 0, "norm": config.clip_norm != NONE}
+    kernel_cache.ready_for(train, layout, config.optimizer, **options)
     for kernel in ("sample", "evaluate") if config.validation else ("sample",):
         kernel_cache.ready_for(kernel, layout)
 
@@ -61,12 +62,14 @@ class Training:
         # an optimizer's numbers are the settings of the same names
         self.optimizer = optimizer(*(real(getattr(config, name)) for name in optimizer._fields))
         self.clip = real(math.inf if config.clip == NONE else config.clip)
+        self.norm = None if config.clip_norm == NONE else real(config.clip_norm)
         summed = config.characters_in_loss / config.seq_length
         self.scale = real(summed / config.batch)
         self.memory_names = RULES[optimizer].memory
         theta = self.layout.initial(generator(config.seed, "start"), config.sigma, config.init)
         size = config.seq_length, len(self.memory_names), config.batch
-        self.buffers = training_buffers(self.layout, theta, *size)
+        dropout = Dropout.of(config.dropout, config.seed, self.layout.dtype) if config.dropout else None
+        self.buffers = training_buffers(self.layout, theta, *size, dropout)
         self.rng = generator(config.seed, "samples")
         self.carry = Carry()
         self.validation = HeldOutLosses() if self.held_out.size else None
@@ -122,7 +125,7 @@ class Training:
         plan = Plan(*self.order.windows(first, updates), rates.astype(self.layout.dtype))
         numbers = self.optimizer, self.clip, self.scale
         self.carry = training_kernels.train(
-            self.buffers, *numbers, self.codes, plan, self.carry, history
+            self.buffers, *numbers, self.codes, plan, self.carry, history, self.norm
         )
         done = self.update - first
         self.diverged = done < updates
