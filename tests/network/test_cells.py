@@ -26,10 +26,17 @@ from nbrnn.network.layout import Layout, generator
 from nbrnn.network.optimizers import SGD
 
 T = 4
+# What is slow is compiled for these tests alone; all of it is run without compilation, too.
+SLOW = pytest.mark.slow
 NETWORKS = pytest.mark.parametrize(
-    ("cell", "layers"), [("vanilla", 2), ("gru", 1), ("gru", 2), ("lstm", 1), ("lstm", 2)]
+    ("cell", "layers"),
+    [
+        *(pytest.param(*network, marks=SLOW) for network in (("vanilla", 2), ("gru", 1), ("lstm", 2))),
+        *(("gru", 2), ("lstm", 1)),
+    ],
 )
 BATCHES = pytest.mark.parametrize("B", [1, 3])
+ONE_OF_BATCHES = pytest.mark.parametrize("B", [pytest.param(1, marks=SLOW), 3])
 
 
 class Network:
@@ -101,7 +108,7 @@ def test_loss_gradient_and_states_are_those_of_the_naive_program(cell, layers, B
         assert np.abs(layout.named(gradient)[name] - expected).max() < 1e-9
 
 
-@BATCHES
+@ONE_OF_BATCHES
 def test_dropout_is_the_same_for_the_same_update_and_has_the_naive_gradient(B):
     seed, p, update = 2**40 + 5, 0.3, 2**33 + 7
     network = Network("gru", 2, B, dropout=Dropout.of(p, seed, np.dtype(float)))
@@ -162,6 +169,7 @@ def test_evaluation_reading_and_samples_are_those_of_the_naive_program(cell, lay
     assert text.tolist() == [*pieces[0], *pieces[1]]
 
 
+@SLOW
 @BATCHES
 def test_the_norm_of_the_gradient_is_limited_before_its_elements(B):
     network = Network("lstm", 1, B)

@@ -42,7 +42,7 @@ def test_twenty_kills_at_random_moments_change_nothing(corpus, text_file, tmp_pa
 HELD_OUT = (*SERIES, "validation.csv")
 
 
-@pytest.mark.parametrize("kind", ["held out", "scheduled"])
+@pytest.mark.parametrize("kind", ["held out", "scheduled", pytest.param("deep", marks=pytest.mark.slow)])
 def test_kills_change_nothing_of_other_kinds_of_runs(corpus, text_file, tmp_path, fork, kind):
     rng, folder = random.Random(1), tmp_path / "killed"
     config = RunConfig(updates=6000, **KINDS[kind])  # 2000 checkpoints: no child comes to the end
