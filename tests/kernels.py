@@ -18,6 +18,7 @@ GROUPS = [
     ("float32", True, ["adam"]),
     ("float32", False, ["adagrad", "adam", "sgd"]),
 ]
+DEEP = [("gru", 2), ("lstm", 1)]  # other networks: cell, layers
 # What tests call that Python otherwise does not.
 PARTS = [
     *(exp_tanh.exp, exp_tanh.tanh, sampling_kernels.draw, optimizers.update_parameters),
@@ -42,7 +43,12 @@ def keep(group):
         for optimizer in optimizers:
             for kernel in kernel_cache.ENTRY_POINTS:
                 if ("batch" in kernel) == batch:
-                    kernel_cache.call(kernel, dtype, optimizer, "vanilla", 1)
+                    kernel_cache.call(kernel, dtype, optimizer)
+        for network in DEEP if dtype == "float64" else ():
+            for kernel in (
+                ["batch_gradient"] if batch else ["window_gradient", "evaluate", "read", "sample"]
+            ):
+                kernel_cache.call(kernel, dtype, "sgd", *network)
 
 
 if __name__ == "__main__":

@@ -160,6 +160,11 @@ def test_evaluation_reading_and_samples_are_those_of_the_naive_program(cell, lay
     expected, _ = naive.deep_loss(network.arrays, cell, codes[:-1], codes[1:], zero)
     work = window_work(layout, T)
     assert sampling_kernels.evaluate(network.theta, work, codes) == pytest.approx(expected, rel=1e-13)
+    work = window_work(layout, T)
+    sampling_kernels.read(network.theta, work, codes[:T])
+    expected, _ = naive.deep_loss(network.arrays, cell, codes[:T], codes[1 : T + 1], zero)
+    losses = np.log(np.exp(work.p).sum(axis=1)) - work.p[np.arange(T), codes[1 : T + 1]]
+    assert losses.sum() == pytest.approx(expected, rel=1e-13)
     work, text = window_work(layout, 1), np.empty(20, np.int32)
     uniforms = np.random.default_rng(0).random(20)
     sampling_kernels.sample(network.theta, work, codes[:3], uniforms, Sampling(), text)
