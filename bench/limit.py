@@ -113,7 +113,7 @@ def repeat_forward(n, layer, work, x):
 def repeat_logits(n, theta, y, h, p, losses, scale):
     """The logits, their softmax and the loss, n times."""
     for _ in range(n):
-        logits(theta, h, 1, p)
+        logits(theta, h, p)
         softmax_loss(p, y, losses, scale)
 
 
@@ -156,7 +156,7 @@ def measure(problem: Problem) -> dict[str, Any]:
     x, y = codes[:T], codes[1 : T + 1]
     gradient.rows[:] = x
     layer, own, of_layer = theta.layers[0], work.layers[0], gradient.layers[0]
-    h, p = own.s[0], work.p
+    p = work.p
     dense = theta.flat.size - layer.U.size + np.unique(x).size * M
     optimizer = AdaGrad(real(problem.eta), real(problem.epsilon))
     clip, scale = real(problem.clip), real(problem.scale)
@@ -167,7 +167,7 @@ def measure(problem: Problem) -> dict[str, Any]:
     exp_flops, tanh_flops = EXP_FLOPS[problem.dtype], TANH_FLOPS[problem.dtype]
     phases = {
         "forward recurrence": lambda: repeat_forward(n, layer, own, x),
-        "logits and softmax": lambda: repeat_logits(n, theta, y, h, p, work.losses, scale),
+        "logits and softmax": lambda: repeat_logits(n, theta, y, own.x, p, work.losses, scale),
         "backward recurrence": lambda: repeat_backward(n, theta, layer, own, p),
         "weight gradients": lambda: repeat_gradients(n, gradient, layer, own, of_layer, p, x),
         "AdaGrad": lambda: repeat_update(n, optimizer, clip, theta, memory, gradient, work.touched),

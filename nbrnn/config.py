@@ -18,6 +18,7 @@ SCHEMA = 1  # of the files of a run; part of a run's id
 DEFAULT_EPOCHS = 7
 MAX_SHOWN = 60  # characters of a value in a message
 
+Cell = Literal["vanilla", "gru", "lstm"]
 Precision = Literal["float32", "float64"]
 Optimizer = Literal["adagrad", "rmsprop", "adam", "sgd"]
 Loss = Literal["sum", "mean"]
@@ -127,7 +128,9 @@ class RunConfig:
     epochs: int | None = setting(int, None, "Passes through the training text.", 1, 10**9)
     updates: int | None = setting(
         int, None, "Updates, instead of epochs (0: only write the initial weights).", 0, 10**15)
-    hidden: int = setting(int, 100, "Hidden units m.", 1, 10_000)
+    cell: Cell = choice(Cell, "Recurrent cell of each layer.", added="0.7")
+    layers: int = setting(int, 1, "Layers; each reads the states of the one below.", 1, 10, added="0.7")
+    hidden: int = setting(int, 100, "Hidden units m in each layer.", 1, 10_000)
     seq_length: int = setting(int, 25, "Characters T in a window.", 1, 10_000)
     batch: int = setting(int, 1, "Windows B in a batch.", 1, 10_000, added="0.3")
     order: Order = choice(
@@ -158,6 +161,12 @@ class RunConfig:
     clip: float | str = setting(
         float, 5.0, "Clip each element of the gradient to [-clip, clip], or none.",
         0, FLOAT32_MAX, exclusive=True, or_none=True)
+    clip_norm: float | str = setting(
+        float, NONE, "Scale the whole gradient down to this norm, before --clip, or none.",
+        0, FLOAT32_MAX, exclusive=True, or_none=True, added="0.7")
+    dropout: float = setting(
+        float, 0.0, "Probability with which the layer above, or the readout, does not see a state.",
+        0, 0.9, added="0.7")
     loss: Loss = choice(Loss, "Loss of a window: sum or mean over its characters.", added="0.3")
     schedule: Schedule = choice(
         Schedule, "Schedule of the learning rate: linear and cosine fall to 0.", added="0.3")

@@ -47,6 +47,11 @@ KINDS = {
         **SMALL, "dtype": "float64", "optimizer": "rmsprop", "order": "random", "validation": 0.3,
         "validate_every": 11, "schedule": "cosine",
     },
+    "deep": {
+        "hidden": 10, "cell": "gru", "layers": 2, "dropout": 0.3, "clip_norm": 1, "batch": 3,
+        "seq_length": 10, "dtype": "float64", "optimizer": "adam", "sample_every": 50,
+        "sample_length": 30,
+    },
 }  # fmt: skip
 
 kernel_cache.ready("train_window", "float32", "adagrad")

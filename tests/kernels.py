@@ -24,6 +24,7 @@ GROUPS = [
     ("float32", True, ["adam"]),
     ("float32", False, list(OPTIMIZERS)),
 ]
+DEEP = [("gru", 2), ("lstm", 1)]  # other networks: cell, layers
 # What tests call that Python otherwise does not.
 PARTS = [
     *(exp_tanh.exp, exp_tanh.tanh, sampling_kernels.draw, optimizers.update_parameters),
@@ -57,7 +58,12 @@ def keep(group):
         for kernel in kernel_cache.ENTRY_POINTS:
             if ("batch" in kernel) == several:
                 for optimizer in names if "train" in kernel else names[:1]:
-                    kernel_cache.call(kernel, dtype, optimizer, "vanilla", 1)
+                    kernel_cache.call(kernel, dtype, optimizer)
+        for network in DEEP if dtype == "float64" else ():
+            for kernel in (
+                ["batch_gradient"] if several else ["window_gradient", "evaluate", "read", "sample"]
+            ):
+                kernel_cache.call(kernel, dtype, "sgd", *network)
     file = digests_file(group)
     if not file.exists():
         file.write_text(json.dumps(digests(dtype, 4 if several else 1, names)))

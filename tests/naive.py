@@ -50,6 +50,83 @@ def loss_per_character(theta, codes):
     return loss / (len(codes) - 1)
 
 
+# ---------------------------------------------------------------- cells and layers
+# theta: W.1, U.1, b.1, [d.1,] W.2 ... by layer, V, c. states: for each layer the rows of its state, h
+# first. masks: for each layer (T, m) what its h_t is multiplied by before it is read. np may be JAX's.
+
+
+def sigmoid(a, np=np):
+    return 1 / (1 + np.exp(-a))
+
+
+def vanilla_step(W, U_x, b, d, state, np):
+    (h,) = state
+    return (np.tanh(W @ h + U_x + b),)
+
+
+def gru_step(W, U_x, b, d, state, np):
+    (h,) = state
+    m = len(h)
+    (W_r, W_z, W_n), (u_r, u_z, u_n), (b_r, b_z, b_n) = (
+        (a[:m], a[m : 2 * m], a[2 * m :]) for a in (W, U_x, b)
+    )
+    r = sigmoid(W_r @ h + u_r + b_r, np)
+    z = sigmoid(W_z @ h + u_z + b_z, np)
+    n = np.tanh(u_n + b_n + r * (W_n @ h + d))
+    return ((1 - z) * n + z * h,)
+
+
+def lstm_step(W, U_x, b, d, state, np):
+    h, c = state
+    m = len(h)
+    a = W @ h + U_x + b
+    i, f, g, o = (a[gate * m : (gate + 1) * m] for gate in range(4))
+    c = sigmoid(f, np) * c + sigmoid(i, np) * np.tanh(g)
+    return sigmoid(o, np) * np.tanh(c), c
+
+
+STEPS = {"vanilla": vanilla_step, "gru": gru_step, "lstm": lstm_step}
+
+
+def deep_loss(theta, cell, x, y, states, masks=None, np=np):
+    """Return the loss of a window, and the states after it."""
+    loss, states = 0.0, list(states)
+    for t in range(len(x)):
+        below = None
+        for layer in range(len(states)):
+            W, U, b = (theta[f"{name}.{layer + 1}"] for name in "WUb")
+            U_x = U[:, x[t]] if below is None else U @ below
+            d = theta.get(f"d.{layer + 1}")
+            states[layer] = STEPS[cell](W, U_x, b, d, states[layer], np)
+            below = states[layer][0] * (1 if masks is None else masks[layer][t])
+        o = theta["V"] @ below + theta["c"]
+        loss += np.log(np.exp(o - o.max()).sum()) + o.max() - o[y[t]]
+    return loss, states
+
+
+# ---------------------------------------------------------------- dropout
+
+
+def philox(counter, key):
+    """Return the four numbers of Philox 4x32-10 (Salmon et al., 2011), in Python's own integers."""
+    a, b, c, d = counter
+    k, l = key
+    for _ in range(10):
+        first, second = 0xD2511F53 * a, 0xCD9E8D57 * c
+        a, b, c, d = (second >> 32) ^ b ^ k, second % 2**32, (first >> 32) ^ d ^ l, first % 2**32
+        k, l = (k + 0x9E3779B9) % 2**32, (l + 0xBB67AE85) % 2**32
+    return a, b, c, d
+
+
+def mask(p, seed, update, layer, size):
+    """Return what `size` states, padding included, are multiplied by."""
+    quarter, numbers = size // 4, []
+    for i in range(quarter):
+        counter = i, layer, update % 2**32, update >> 32
+        numbers.append(philox(counter, (seed % 2**32, seed >> 32)))
+    return np.where(np.array(numbers).T.ravel() < p * 2**32, 0, 1 / (1 - p))
+
+
 # ---------------------------------------------------------------- optimizers
 
 

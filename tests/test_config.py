@@ -94,7 +94,8 @@ HELD_OUT = {"validation": 0.1}
 CHANGES = [
     {}, {"epochs": 8}, {"updates": 8}, {"hidden": 99}, {"seq_length": 24}, {"eta": 0.2},
     {"sigma": 0.2}, {"epsilon": 1e-7}, {"clip": 4}, {"clip": "none"}, {"seed": 1}, {"dtype": "float64"},
-    {"sample_every": 9}, {"sample_length": 9}, {"batch": 2}, {"order": "random"}, {"order": "chunks"},
+    {"sample_every": 9}, {"sample_length": 9}, {"batch": 2}, {"cell": "gru"}, {"cell": "lstm"},
+    {"layers": 2}, {"dropout": 0.1}, {"clip_norm": 5}, {"order": "random"}, {"order": "chunks"},
     {"order": "chunks", "chunks": 9}, {"optimizer": "sgd"}, {"optimizer": "rmsprop"},
     {"optimizer": "rmsprop", "beta2": 0.8}, {"optimizer": "adam"}, {"optimizer": "adam", "beta1": 0.8},
     {"optimizer": "adam", "beta2": 0.8}, {"loss": "mean"}, {"schedule": "linear"},

@@ -43,7 +43,7 @@ def export(
     if as_json:
         print(json.dumps({"file": str(file), "checkpoint": checkpoint, "update": model.update}))
     else:
-        m, K = model.theta["U"].shape
+        m, K = model.config.hidden, len(model.alphabet)
         what = f"the {checkpoint} model of {folder}, of update {model.update:,}"
         print_wrapped(f"{file}: {what}: m = {m} hidden units, K = {K} characters")
 

@@ -130,11 +130,12 @@ def with_weights_of(
     """Return settings for a run that starts from the best model of another, and that model."""
     if old is not None:
         raise ConfigError("--init-from starts a new run: leave out --resume and --from")
-    from nbrnn.runs.initial_weights import weights_sha256
+    from nbrnn.runs.initial_weights import NETWORK, weights_sha256
 
     model = existing_run(Path(settings["init_from"])).read_model("best")
     weights = {"init_from": weights_sha256(model)}
-    return {"hidden": model.config.hidden, **settings, **weights}, model
+    network = {name: getattr(model.config, name) for name in NETWORK}
+    return {**network, **settings, **weights}, model
 
 
 def alphabet_message(old: str, new: str) -> str:

@@ -32,6 +32,12 @@ def export(model: Checkpoint, path: Path, layout: Orientation | None = None) -> 
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ConfigError(f"{path}: give a file that ends in {', '.join(SUFFIXES)}")
+    config = model.config
+    if (config.cell, config.layers) != ("vanilla", 1):
+        raise ConfigError(
+            f"only a vanilla network with one layer can be exported (this is --cell {config.cell} "
+            f"--layers {config.layers})"
+        )
     if path.name in RUN_FILES and RunFolder(path.parent).is_run():
         raise ConfigError(f"{path} is a file of a run: give another name")
     if suffix in WRITERS:

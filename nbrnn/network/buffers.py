@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,24 @@ class LayerWork(NamedTuple):
     z: Array  # (planes, T B, M): what goes into each gate, then the gate
     dh: Array  # (T B, M): the gradient of h_t
     dz: Array  # (planes, T B, M): the gradient of what goes into each gate
+    x: Array  # (T B, M): what is read of the states: the states themselves, or some of them
+    mask: Array  # (T B, M): with dropout, what the states are multiplied by
     WT: Array  # (gates, m, M): the transpose of each gate's W; only for several windows
     UT: Array  # (gates, m, M): the transpose of each gate's U; only above the first layer
+
+
+class Dropout(NamedTuple):
+    """Which states are dropped: those whose random number, below 2**32, is below a threshold."""
+
+    threshold: np.uint64
+    kept: Any  # what all others are multiplied by, 1 / (1 - p), in the parameters' precision
+    seed: Array  # (2,) uint64: its lower and its upper 32 bits
+
+    @classmethod
+    def of(cls, p: float, seed: int, dtype: np.dtype[Any]) -> Dropout:
+        """Return the one with probability p."""
+        halves = np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint64)
+        return cls(np.uint64(round(p * 2**32)), dtype.type(1 / (1 - p)), halves)
 
 
 class Work(NamedTuple):
@@ -33,6 +49,8 @@ class Work(NamedTuple):
     p: Array  # (T, K): logits, then probabilities, then their loss's gradient
     losses: Array  # (T,) float64
     touched: Array  # (K,) bool: which rows of U an update has been at; False between two updates
+    update: Array  # (1,) int64: the updates done, for dropout
+    dropout: Dropout | None
 
 
 class BatchWork(NamedTuple):
@@ -45,6 +63,8 @@ class BatchWork(NamedTuple):
     p: Array  # (T B, P): logits, then probabilities, then their loss's gradient
     losses: Array  # (T B,) float64
     touched: Array  # (K,) bool, as in Work
+    update: Array  # (1,) int64
+    dropout: Dropout | None
     x: Array  # (T B,) int32: the characters
     y: Array  # (T B,) int32: their successors
     VT: Array  # (m, P): the transpose of V
@@ -107,7 +127,9 @@ class Sampling(NamedTuple):
     top_p: float = 1.0
 
 
-def layer_work(layout: Layout, layer: int, T: int, B: int, *, batch: bool) -> LayerWork:
+def layer_work(
+    layout: Layout, layer: int, T: int, B: int, *, batch: bool, dropout: Dropout | None
+) -> LayerWork:
     """Return what a layer of the layout's cell writes on; `batch`: by products of matrices."""
     cell, M, dtype = layout.kind, layout.M, layout.dtype
     transposed, planes = (cell.gates, layout.m, M), (cell.planes, T * B, M)
@@ -117,32 +139,42 @@ def layer_work(layout: Layout, layer: int, T: int, B: int, *, batch: bool) -> La
         z=zeros(planes, dtype) if cell.planes else s[:, B:],
         dh=dh,
         dz=zeros(planes, dtype) if cell.planes else dh[None],
+        x=zeros(dh.shape, dtype) if dropout else s[0, B:],
+        mask=zeros(dh.shape if dropout else (0, 0), dtype),
         WT=zeros(transposed if batch else (0, 0, 0), dtype),
         UT=zeros(transposed if batch and layer else (0, 0, 0), dtype),
     )
 
 
-def window_work(layout: Layout, T: int) -> Work:
+def window_work(layout: Layout, T: int, dropout: Dropout | None = None) -> Work:
     """Return what the kernels need to work on windows of up to T characters."""
     return Work(
-        layers=tuple(layer_work(layout, n, T, 1, batch=False) for n in range(layout.layers)),
+        layers=tuple(
+            layer_work(layout, n, T, 1, batch=False, dropout=dropout) for n in range(layout.layers)
+        ),
         p=zeros((T, layout.K), layout.dtype),
         losses=np.zeros(T),
         touched=np.zeros(layout.K, np.bool_),
+        update=np.zeros(1, np.int64),
+        dropout=dropout,
     )
 
 
-def batch_work(layout: Layout, T: int, B: int) -> BatchWork:
+def batch_work(layout: Layout, T: int, B: int, dropout: Dropout | None = None) -> BatchWork:
     """Return what the kernels need to work on B windows of T characters at once."""
     K, P, dtype = layout.K, layout.padded_length(layout.K), layout.dtype
     c, inside = zeros((P,), dtype), zeros((P,), dtype)
     c[K:] = np.finfo(dtype).min / 2
     inside[:K] = 1
     return BatchWork(
-        layers=tuple(layer_work(layout, n, T, B, batch=True) for n in range(layout.layers)),
+        layers=tuple(
+            layer_work(layout, n, T, B, batch=True, dropout=dropout) for n in range(layout.layers)
+        ),
         p=zeros((T * B, P), dtype),
         losses=np.zeros(T * B),
         touched=np.zeros(K, np.bool_),
+        update=np.zeros(1, np.int64),
+        dropout=dropout,
         x=np.zeros(T * B, np.int32),
         y=np.zeros(T * B, np.int32),
         VT=zeros((layout.m, P), dtype),
@@ -153,9 +185,16 @@ def batch_work(layout: Layout, T: int, B: int) -> BatchWork:
     )
 
 
-def training_buffers(layout: Layout, theta: Parameters, T: int, memory: int, B: int = 1) -> Buffers:
+def training_buffers(
+    layout: Layout,
+    theta: Parameters,
+    T: int,
+    memory: int,
+    B: int = 1,
+    dropout: Dropout | None = None,
+) -> Buffers:
     """Return what it takes to train theta, with so many zeroed buffers of memory; best is theta."""
-    work = window_work(layout, T) if B == 1 else batch_work(layout, T, B)
+    work = window_work(layout, T, dropout) if B == 1 else batch_work(layout, T, B, dropout)
     return Buffers(
         theta=theta,
         memory=tuple(layout.flat() for _ in range(memory)),

@@ -71,17 +71,18 @@ def gradcheck(
 ) -> list[Difference]:
     """Compare the gradient that training computes with numerical differences, for every weight.
 
-    That of the loss of a batch, at the start of a run with this config, in float64. Three cases: from
-    h_0 = 0, from random h_0 in (-1, 1) (with h_0 = 0 a wrong dW of the first step would go unseen), and
-    in the second of two windows of each stream, from the state that the first left. `progress` is told,
-    by several threads, how many derivatives are taken, and of how many. Raises CorpusError for a text
-    shorter than two batches of windows.
+    That of the loss of a batch, at the start of a run with this config, in float64, without dropout.
+    Three cases: from h_0 = 0, from random h_0 in (-1, 1) (with h_0 = 0 a wrong dW of the first step
+    would go unseen), and in the second of two windows of each stream, from the state that the first
+    left. `progress` is told, by several threads, how many derivatives are taken, and of how many. Raises
+    CorpusError for a text shorter than two batches of windows.
     """
     T, B = config.seq_length, config.batch
     if len(corpus) < 2 * T * B + 1:
         two = "two windows" if B == 1 else f"two windows in each of {B} streams"
         raise CorpusError(f"{corpus.name}: {two} need at least {2 * T * B + 1} characters")
-    layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(np.float64))
+    K, float64 = len(corpus.alphabet), np.dtype(np.float64)
+    layout = Layout(config.hidden, K, float64, config.cell, config.layers)
     for kernel in ("evaluate", "numerical_gradient", "batch_gradient" if B > 1 else "window_gradient"):
         kernel_cache.ready_for(kernel, layout)
     total = len(CASES) * sum(indices.size for indices in flat_indices(layout).values())

@@ -31,7 +31,15 @@ from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
 from nbrnn.network import sampling_kernels, suffix_automaton, training_kernels
-from nbrnn.network.buffers import Carry, History, Plan, Sampling, training_buffers, window_work
+from nbrnn.network.buffers import (
+    Carry,
+    Dropout,
+    History,
+    Plan,
+    Sampling,
+    training_buffers,
+    window_work,
+)
 from nbrnn.network.layout import Layout
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
 
@@ -136,19 +144,25 @@ def keep_on_disk(kernel: Any) -> None:
             kernel._cache = KernelCache(kernel.py_func)
 
 
-def ready_for(kernel: str, layout: Layout, optimizer: str = "adagrad") -> None:
+def ready_for(kernel: str, layout: Layout, optimizer: str = "adagrad", **options: bool) -> None:
     """Have a kernel ready for networks of this precision, cell and number of layers."""
-    ready(kernel, layout.dtype.name, optimizer, layout.cell, layout.layers)
+    ready(kernel, layout.dtype.name, optimizer, layout.cell, layout.layers, **options)
 
 
 @cache
 def ready(
-    kernel: str, dtype: str, optimizer: str = "adagrad", cell: str = "vanilla", layers: int = 1
+    kernel: str,
+    dtype: str,
+    optimizer: str = "adagrad",
+    cell: str = "vanilla",
+    layers: int = 1,
+    dropout: bool = False,
+    norm: bool = False,
 ) -> None:
     """Compile a kernel, or load it from disk, by calling it on next to nothing."""
     keep_all_on_disk()
     with no_collections(), event.install_listener("numba:compile", Announcement()):
-        call(kernel, dtype, optimizer, cell, layers)
+        call(kernel, dtype, optimizer, cell, layers, dropout, norm)
 
 
 @cache
@@ -190,18 +204,27 @@ def announce_compilation() -> None:
     log.info("compiling the kernels, which takes some seconds and is kept for the next time")
 
 
-def call(kernel: str, dtype: str, optimizer: str, cell: str, layers: int) -> None:
+def call(
+    kernel: str,
+    dtype: str,
+    optimizer: str,
+    cell: str = "vanilla",
+    layers: int = 1,
+    dropout: bool = False,
+    norm: bool = False,
+) -> None:
     """Call a kernel for its compilation only: on one hidden unit, two characters, and no update."""
     layout = Layout(1, 2, np.dtype(dtype), cell, layers)
     number, B = layout.dtype.type(1), 2 if "batch" in kernel else 1
     kind = OPTIMIZERS[optimizer]
     memory = len(RULES[kind].memory)
-    buffers = training_buffers(layout, layout.parameters(), T=1, memory=memory, B=B)
+    drops = Dropout.of(0.5, 0, layout.dtype) if dropout else None
+    buffers = training_buffers(layout, layout.parameters(), 1, memory, B, drops)
     theta, work = buffers.theta, window_work(layout, 1)
     x, nothing, index = np.zeros(1, np.int32), np.empty(0), np.empty(0, np.int64)
     plan = Plan(np.zeros((0, B), np.int64), np.zeros((0, B), np.bool_), np.zeros(0, dtype))
     numbers = kind(*(number for _ in kind._fields)), number, number
-    training = buffers, *numbers, x, plan, Carry(), History.empty(0)
+    training = buffers, *numbers, x, plan, Carry(), History.empty(0), number if norm else None
     starts = np.zeros(B, np.int64)
     gradient = theta, buffers.gradient, buffers.work, np.zeros(2, np.int32), starts, number
     arguments: dict[str, tuple[Any, ...]] = {

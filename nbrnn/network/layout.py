@@ -14,7 +14,7 @@ from nbrnn.typing import Array
 
 CACHE_LINE = 64  # bytes; rows are padded to whole ones, and begin on one
 
-Stream = Literal["start", "samples", "text", "gradcheck", "order"]
+Stream = Literal["start", "samples", "text", "gradcheck", "order", "dropout"]
 
 
 class Parameters(NamedTuple):
@@ -97,6 +97,16 @@ class Layout:
                 shapes[self.in_file(name, layer)] = shape
         matrices = {name: shape for name, shape in shapes.items() if len(shape) == 2}
         return {**matrices, **V, **shapes, "c": (K,)}
+
+    @property
+    def size(self) -> int:
+        """The number of parameters."""
+        return sum(map(math.prod, self.shapes.values()))
+
+    @property
+    def multiply_adds(self) -> int:
+        """Those of one character forward, with a one-hot x; back it is twice as many."""
+        return sum(math.prod(shape) for shape in self.shapes.values() if len(shape) == 2)
 
     @property
     def state_names(self) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
 
 from nbrnn.network.simd.jit import jit_expand, jit_inline, overload_inline
 from nbrnn.network.simd.vector_ops import (
@@ -179,6 +180,28 @@ def is_sparse(optimizer):
 def _is_sparse(optimizer):  # pragma: no cover (only the compiler calls it)
     sparse = RULES[optimizer.instance_class].sparse
     return lambda optimizer: sparse
+
+
+def limit_norm(norm, gradient):
+    """Scale a flat gradient to the norm where its own is larger; None: never."""
+    if norm is not None:
+        scale_down(norm, gradient)
+
+
+def scale_down(norm, gradient):
+    """Scale a flat gradient to the norm where its own is larger."""
+    total = 0.0
+    for i in range(gradient.size):
+        total += np.float64(gradient[i]) * np.float64(gradient[i])
+    if total > np.float64(norm) * np.float64(norm):
+        factor = gradient.dtype.type(np.float64(norm) / np.sqrt(total))
+        for i in range(gradient.size):
+            gradient[i] *= factor
+
+
+@overload_inline(limit_norm)
+def _limit_norm(norm, gradient):  # pragma: no cover (only the compiler calls it)
+    return scale_down if isinstance(norm, types.Float) else lambda norm, gradient: None
 
 
 @jit_inline

@@ -6,6 +6,7 @@ that of `scale` times the loss. Work, BatchWork and LayerWork are those of `buff
 """
 
 from nbrnn.network.cells.dispatch import BATCH, WINDOW
+from nbrnn.network.dropout import drop, drop_back
 from nbrnn.network.readout import (
     add_up_rows,
     batch_logits,
@@ -14,7 +15,6 @@ from nbrnn.network.readout import (
     logits,
     readout_backward,
     softmax_loss,
-    sum_of_rows,
 )
 from nbrnn.network.simd.exp_tanh import clear, copy
 from nbrnn.network.simd.jit import jit_expand, overload_inline
@@ -24,6 +24,7 @@ from nbrnn.network.simd.matmul import (
     add_matvecs,
     add_outer_products,
     matmul,
+    sum_of_rows,
     transpose,
 )
 from nbrnn.network.simd.vector_ops import lanes, load, store
@@ -92,7 +93,8 @@ def forward(theta, work, x):
             if n == 0:
                 read_character(layer, own, x[t], t)
             step(layer, own, t)
-    logits(theta, work.layers[-1].s[0], 1, work.p[: x.size])
+        drop(work.dropout, own, n, work.update[0])
+    logits(theta, work.layers[-1].x, work.p[: x.size])
 
 
 @jit_expand
@@ -106,13 +108,13 @@ def read_character(layer, work, character, t):
 
 @above_the_first
 def read_states(layers, work, n, T):
-    """Fill z of layer n with U h_t + b, for T states h[1:] of the layer below."""
+    """Fill z of layer n with U x_t + b, for T steps x of the layer below."""
     if n == 0:
         return
-    layer, own, h = layers[n], work.layers[n], work.layers[n - 1].s[0]
+    layer, own, x = layers[n], work.layers[n], work.layers[n - 1].x
     for gate in range(layer.b.shape[0]):
         U, b = layer.U[gate], layer.b[gate]
-        matmul(own.z[gate, :T], h[1 : T + 1, : U.shape[0]], U)
+        matmul(own.z[gate, :T], x[:T, : U.shape[0]], U)
         for t in range(T):
             a = own.z[gate, t]
             for j in range(a.size):
@@ -136,9 +138,10 @@ def window_backward(theta, gradient, work, codes, starts):
     """Fill gradient by back-propagation through the window."""
     start, T = starts[0], work.p.shape[0]
     top = work.layers[-1]
-    readout_backward(theta, gradient, work.p, top.s[0][1:], top.dh)
+    readout_backward(theta, gradient, work.p, top.x, top.dh)
     for n in range(len(theta.layers) - 1, -1, -1):
         layer, own, of_layer = theta.layers[n], work.layers[n], gradient.layers[n]
+        drop_back(work.dropout, own, n, work.update[0])
         for t in range(T - 1, -1, -1):
             step_back(layer, own, t)
         recurrent_gradients(layer, own, of_layer)
@@ -170,14 +173,14 @@ def character_gradients(gradient, work, rows, x):
 
 @above_the_first
 def state_gradients(layers, work, n, gradient):
-    """Fill db, dU with the sum over t of dz_t h_t^T, and dh of the layer below with U^T dz_t."""
+    """Fill db, dU with the sum over t of dz_t x_t^T, and dh of the layer below with U^T dz_t."""
     if n == 0:
         return
     own, below = work.layers[n], work.layers[n - 1]
     clear(below.dh.ravel())
     for gate in range(gradient.b.shape[0]):
         dU, db, dz = gradient.U[gate], gradient.b[gate], own.dz[gate]
-        matmul(dU, below.s[0, 1:, : dU.shape[0]].T, dz)
+        matmul(dU, below.x[:, : dU.shape[0]].T, dz)
         add_up_rows(db, dz)
         add_matvecs(below.dh, 0, layers[n].U[gate], dz, 0, dz.shape[0], True)
 
@@ -207,18 +210,18 @@ def batch_read_characters(layer, work, x, first, B):
 
 
 @above_the_first
-def batch_read_states(layers, work, n, B):
-    """Fill z of layer n with U h_t + b, for the states of the layer below."""
+def batch_read_states(layers, work, n, T):
+    """Fill z of layer n with U x_t + b, for all steps x of the layer below."""
     if n == 0:
         return
-    layer, own, h = layers[n], work.layers[n], work.layers[n - 1].s[0]
+    layer, own, x = layers[n], work.layers[n], work.layers[n - 1].x
     for gate in range(layer.b.shape[0]):
         b, z = layer.b[gate], own.z[gate]
         for j in range(0, b.size, lanes(b)):
             bias = load(b, 0, j, 1, 1)
             for row in range(z.shape[0]):
                 store(bias, z, row, j)
-        add_matmul(z, FIRST, h, B, z.shape[0], layer.U[gate])
+        add_matmul(z, FIRST, x, FIRST, z.shape[0], layer.U[gate])
 
 
 @jit_expand
@@ -230,12 +233,13 @@ def batch_windows_loss(theta, work, codes, starts, scale):
         layer, own = theta.layers[n], work.layers[n]
         for gate in range(layer.W.shape[0]):
             transpose(own.WT[gate], layer.W[gate])
-        batch_read_states(theta.layers, work, n, B)
+        batch_read_states(theta.layers, work, n, work.x.size // B)
         for t in range(work.x.size // B):
             if n == 0:
                 batch_read_characters(layer, own, work.x, t * B, B)
             batch_step(layer, own, t)
-    batch_logits(theta, work, work.layers[-1].s[0], B)
+        drop(work.dropout, own, n, work.update[0])
+    batch_logits(theta, work, work.layers[-1].x)
     return batch_loss(work, scale)
 
 
@@ -244,9 +248,10 @@ def batch_windows_backward(theta, gradient, work, codes, starts):
     """Fill gradient by back-propagation through all windows."""
     B = starts.size
     top = work.layers[-1]
-    batch_readout_backward(theta, gradient, work, top.s[0], B, top.dh)
+    batch_readout_backward(theta, gradient, work, top.x, top.dh)
     for n in range(len(theta.layers) - 1, -1, -1):
         layer, own, of_layer = theta.layers[n], work.layers[n], gradient.layers[n]
+        drop_back(work.dropout, own, n, work.update[0])
         for t in range(work.x.size // B - 1, -1, -1):
             batch_step_back(layer, own, t)
         batch_recurrent_gradients(layer, own, of_layer)
@@ -277,12 +282,11 @@ def batch_state_gradients(layers, work, n, gradient):
     if n == 0:
         return
     layer, own, below = layers[n], work.layers[n], work.layers[n - 1]
-    h, B = below.s[0], below.s.shape[1] - below.dh.shape[0]
     clear(below.dh.ravel())
     clear(gradient.U.ravel())
     for gate in range(gradient.b.shape[0]):
         dz = own.dz[gate]
-        add_outer_products(gradient.U[gate], h, B, dz, FIRST, dz.shape[0])
+        add_outer_products(gradient.U[gate], below.x, FIRST, dz, FIRST, dz.shape[0])
         sum_of_rows(gradient.b[gate], dz)
         transpose(own.UT[gate], layer.U[gate])
         add_matmul(below.dh, FIRST, dz, FIRST, dz.shape[0], own.UT[gate])

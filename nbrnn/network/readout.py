@@ -1,7 +1,7 @@
 """The readout and the loss, which all cells share: o_t = V h_t + c, p_t = softmax(o_t), -log p_t[y_t].
 
-First over one window, then over B windows at once. h holds the states of the top layer, padded as
-`layout` says.
+First over one window, then over B windows at once. h holds the states of the top layer, step by step,
+padded as `layout` says.
 """
 
 import numpy as np
@@ -14,6 +14,7 @@ from nbrnn.network.simd.matmul import (
     add_matvecs,
     add_outer_products,
     matmul,
+    sum_of_rows,
     transpose,
 )
 from nbrnn.network.simd.vector_ops import (
@@ -24,7 +25,6 @@ from nbrnn.network.simd.vector_ops import (
     maximum,
     reduce_max,
     store,
-    sum_rows,
     zeros,
 )
 
@@ -32,11 +32,11 @@ from nbrnn.network.simd.vector_ops import (
 
 
 @jit_expand
-def logits(theta, h, row, o):
-    """Fill o (T, K) with o_t = V h_t + c, for the states h[row:]."""
+def logits(theta, h, o):
+    """Fill o (T, K) with o_t = V h_t + c, for the states h (>= T, M)."""
     for t in range(o.shape[0]):
         copy(theta.c, o[t])
-    add_matvecs(o, 0, theta.V, h, row, o.shape[0], True)
+    add_matvecs(o, 0, theta.V, h, 0, o.shape[0], True)
 
 
 @jit_expand
@@ -103,8 +103,8 @@ def add_up_rows(out, A):
 
 
 @jit_expand
-def batch_logits(theta, work, h, row):
-    """Fill work.p with O_t = H_t V^T + c, for the states h[row:]."""
+def batch_logits(theta, work, h):
+    """Fill work.p with O_t = H_t V^T + c."""
     o, L = work.p, lanes(work.p)
     transpose(work.VT, theta.V)
     copy(theta.c, work.c)
@@ -112,7 +112,7 @@ def batch_logits(theta, work, h, row):
         bias = load(work.c, 0, k, 1, 1)
         for n in range(o.shape[0]):
             store(bias, o, n, k)
-    add_matmul(o, FIRST, h, row, o.shape[0], work.VT)
+    add_matmul(o, FIRST, h, FIRST, o.shape[0], work.VT)
 
 
 @jit_expand
@@ -156,26 +156,12 @@ def batch_loss(work, scale):
 
 
 @jit_expand
-def batch_readout_backward(theta, gradient, work, h, row, dh):
-    """Fill dh with dO_t V, dV with the sum over t of dO_t^T H_t, for the states h[row:], and dc."""
+def batch_readout_backward(theta, gradient, work, h, dh):
+    """Fill dh with dO_t V, dV with the sum over t of dO_t^T H_t, and dc."""
     dV, do = gradient.V, work.p
     clear(dh.ravel())
     add_matmul(dh, FIRST, do, FIRST, do.shape[0], theta.V)
     clear(dV.ravel())
-    add_outer_products(dV, do, FIRST, h, row, do.shape[0])
+    add_outer_products(dV, do, FIRST, h, FIRST, do.shape[0])
     sum_of_rows(work.dc, do)
     copy(work.dc[: gradient.c.size], gradient.c)
-
-
-@jit_expand
-def sum_of_rows(out, A):
-    """Fill out (J,) with the sum of the rows of A (I, J), with J padded."""
-    (I, J), L = A.shape, lanes(A)
-    whole = I // 8 * 8
-    for j in range(0, J, L):
-        s = zeros(A, 1, 1)
-        for i in range(0, whole, 8):
-            s += sum_rows(load(A, i, j, 8, 1))
-        for i in range(whole, I):
-            s += load(A, i, j, 1, 1)
-        store(s, out, 0, j)

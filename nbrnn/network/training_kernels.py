@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nbrnn.network.buffers import BatchWork, Carry
-from nbrnn.network.optimizers import at, update_parameters
+from nbrnn.network.optimizers import at, limit_norm, update_parameters
 from nbrnn.network.propagation import (
     batch_windows_backward,
     batch_windows_loss,
@@ -28,12 +28,21 @@ SMOOTHING = 0.999  # of the smooth loss, an exponential average over updates
 
 
 def train(
-    buffers: Any, optimizer: Any, clip: Any, scale: Any, codes: Any, plan: Any, carry: Any, history: Any
+    buffers: Any,
+    optimizer: Any,
+    clip: Any,
+    scale: Any,
+    codes: Any,
+    plan: Any,
+    carry: Any,
+    history: Any,
+    norm: Any = None,
 ) -> Any:
     """Train for as many updates as history holds, or until the loss diverges; return the carry.
 
     codes (N,) is the text, of which plan says what each update reads. The loss of an update is `scale`
-    times the sum of its characters' losses. optimizer, clip and scale are numbers in theta's precision.
+    times the sum of its characters' losses. optimizer, clip and scale are numbers in theta's precision,
+    and so is norm, which the norm of the whole gradient is scaled to where it is larger, before `clip`.
     work holds the states to start from, and in the end those to continue from. best and best_state are
     overwritten with theta and these states whenever an evaluation finds a lower smooth loss.
 
@@ -41,25 +50,25 @@ def train(
     a difference of one nat in their precision.
     """
     kernel = train_batch if isinstance(buffers.work, BatchWork) else train_window
-    return kernel(buffers, optimizer, clip, scale, codes, plan, carry, history)
+    return kernel(buffers, optimizer, clip, scale, codes, plan, carry, history, norm)
 
 
 @jit
-def train_window(buffers, optimizer, clip, scale, codes, plan, carry, history):
+def train_window(buffers, optimizer, clip, scale, codes, plan, carry, history, norm):
     """Do what `train` says, with one window an update."""
     loss_of, backward = window_loss, window_backward
-    return updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, carry, history)
+    return updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, carry, history, norm)
 
 
 @jit
-def train_batch(buffers, optimizer, clip, scale, codes, plan, carry, history):
+def train_batch(buffers, optimizer, clip, scale, codes, plan, carry, history, norm):
     """Do what `train` says, with several windows an update."""
     loss_of, backward = batch_windows_loss, batch_windows_backward
-    return updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, carry, history)
+    return updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, carry, history, norm)
 
 
 @jit_expand
-def updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, carry, history):
+def updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, carry, history, norm):
     """Do what `train` says, by these functions, which are written out here, too."""
     theta, memory, gradient, work = buffers.theta, buffers.memory, buffers.gradient, buffers.work
     losses, smooths, evaluations = history.losses, history.smooths, history.evaluations
@@ -70,12 +79,14 @@ def updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, car
     best_smooth, best_update = carry.best_smooth, carry.best_update
     for n in range(losses.size):
         starts = plan.starts[n]
+        work.update[0] = update
         reset_states(work, plan.reset[n])
         loss = loss_of(theta, work, codes, starts, scale)
         if not loss <= max_loss:
             break
         backward(theta, gradient, work, codes, starts)
         carry_states_over(work, T, B)
+        limit_norm(norm, gradient.flat)
         now = at(optimizer, plan.eta[n], update + 1, real)
         update_parameters(now, clip, theta, memory, gradient, work.touched)
         loss *= scale

@@ -74,8 +74,7 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
     The smooth loss is of a model that was still learning, from the state that training had left.
     """
     trained = summary.updates * last.config.seq_length * last.config.batch
-    m, K = last.theta["U"].shape
-    least = min(MIN_SCORED, MAX_MULTIPLICATIONS // (m * (m + 2 * K)) + 1)
+    least = min(MIN_SCORED, MAX_MULTIPLICATIONS // last.layout.multiply_adds + 1)
     length = min(MAX_SCORED, max(least, int(SCORED_SHARE * trained)))
     parts = best.config.parts(len(corpus))
     codes, ngrams = corpus.stretches(parts.training)[0][: length + 1], corpus.counts(parts.training)

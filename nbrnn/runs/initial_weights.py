@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from nbrnn.config import RunConfig
+from nbrnn.config import RunConfig, option_name
 from nbrnn.errors import ConfigError
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.typing import Array
 
 # The axis of the characters; arrays that are not named here do not depend on the alphabet.
 CHARACTER_AXIS = {"U": 1, "U.1": 1, "V": 0, "c": 0}
+NETWORK = ("cell", "layers", "hidden")  # the settings that the shapes of weights depend on
 
 
 class AlphabetChange(NamedTuple):
@@ -38,11 +39,13 @@ def check_weights(model: Checkpoint | None, config: RunConfig) -> None:
         return
     if model is None or config.init_from != weights_sha256(model):
         raise ConfigError("a run with init_from starts from these weights: give them")
-    if config.hidden != model.config.hidden:
-        raise ConfigError(
-            f"--hidden {config.hidden}: the network of --init-from has {model.config.hidden} hidden "
-            "units: leave --hidden out"
-        )
+    for name in NETWORK:
+        ours, theirs = getattr(config, name), getattr(model.config, name)
+        if ours != theirs:
+            raise ConfigError(
+                f"{option_name(name)} {ours}: the network of --init-from has {theirs}: "
+                f"leave {option_name(name)} out"
+            )
 
 
 def alphabet_change(old: str, new: str) -> AlphabetChange:

@@ -13,6 +13,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.network import kernel_cache, sampling_kernels, training_kernels
 from nbrnn.network.buffers import (
     Carry,
+    Dropout,
     History,
     Plan,
     Sampling,
@@ -39,9 +40,9 @@ LOG_EVERY = (
 def prepare_kernels(config: RunConfig) -> None:
     """Compile or load all kernels that a run needs."""
     layout = layout_of(config, 1)
-    kernel_cache.ready_for(
-        "train_batch" if config.batch > 1 else "train_window", layout, config.optimizer
-    )
+    train = "train_batch" if config.batch > 1 else "train_window"
+    options = {"dropout": config.dropout > 0, "norm": config.clip_norm != NONE}
+    kernel_cache.ready_for(train, layout, config.optimizer, **options)
     for kernel in ("sample", "evaluate") if config.validation else ("sample",):
         kernel_cache.ready_for(kernel, layout)
 
@@ -65,6 +66,7 @@ class Training:
         # an optimizer's numbers are the settings of the same names
         self.optimizer = optimizer(*(real(getattr(config, name)) for name in optimizer._fields))
         self.clip = real(math.inf if config.clip == NONE else config.clip)
+        self.norm = None if config.clip_norm == NONE else real(config.clip_norm)
         summed = config.characters_in_loss / config.seq_length
         self.scale = real(summed / config.batch)
         self.memory_names = RULES[optimizer].memory
@@ -73,7 +75,11 @@ class Training:
         if initial is not None:
             theta = self.layout.pack(with_weights(self.copy_arrays(theta), corpus.alphabet, initial))
         size = config.seq_length, len(self.memory_names), config.batch
-        self.buffers = training_buffers(self.layout, theta, *size)
+        dropout = None
+        if config.dropout:
+            key = int(generator(config.seed, "dropout", *config.replicate).integers(2**63))
+            dropout = Dropout.of(config.dropout, key, self.layout.dtype)
+        self.buffers = training_buffers(self.layout, theta, *size, dropout)
         for sums in self.buffers.memory if config.adagrad_start else ():
             sums[:] = config.adagrad_start
         self.rng = generator(config.seed, "samples", *config.replicate)
@@ -130,7 +136,9 @@ class Training:
         rates = learning_rates(self.config, first, updates, self.updates)
         plan = Plan(*self.order.windows(first, updates), rates.astype(self.layout.dtype))
         numbers = self.optimizer, self.clip, self.scale
-        carry = training_kernels.train(self.buffers, *numbers, self.codes, plan, self.carry, history)
+        carry = training_kernels.train(
+            self.buffers, *numbers, self.codes, plan, self.carry, history, self.norm
+        )
         update, smooth, best_smooth, best_update = carry  # with NUMBA_DISABLE_JIT numbers of NumPy
         self.carry = Carry(int(update), float(smooth), float(best_smooth), int(best_update))
         done = self.update - first

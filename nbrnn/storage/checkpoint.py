@@ -147,7 +147,7 @@ class Checkpoint:
 
 def layout_of(config: RunConfig, K: int) -> Layout:
     """Return the layout of the network with these settings for K characters."""
-    return Layout(config.hidden, K, np.dtype(config.dtype))
+    return Layout(config.hidden, K, np.dtype(config.dtype), config.cell, config.layers)
 
 
 class Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

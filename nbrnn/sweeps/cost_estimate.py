@@ -12,6 +12,7 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
 from nbrnn.runs.training_state import LOG_EVERY, Training, prepare_kernels
+from nbrnn.storage.checkpoint import layout_of
 from nbrnn.sweeps.job import Job
 from nbrnn.text_parts import size
 
@@ -46,8 +47,8 @@ def estimate(jobs: Sequence[Job], corpus: Corpus, parallel: int) -> tuple[float,
 
 def update_work(config: RunConfig, corpus: Corpus) -> float:
     """Return what the time of an update grows with: its multiply-adds, times the bytes of a number."""
-    m, K = config.hidden, len(corpus.alphabet)
-    return float(config.seq_length * config.batch * m * (m + 2 * K) * np.dtype(config.dtype).itemsize)
+    layout = layout_of(config, len(corpus.alphabet))
+    return float(config.seq_length * config.batch * layout.multiply_adds * layout.dtype.itemsize)
 
 
 def update_seconds(config: RunConfig, corpus: Corpus) -> float:
@@ -80,10 +81,10 @@ def updates_with_reading(config: RunConfig, characters: int) -> float:
 def folder_bytes(config: RunConfig, corpus: Corpus) -> int:
     """Return the size of a run's folder."""
     updates, every = config.length(len(corpus)), config.sample_every
-    m, K = config.hidden, len(corpus.alphabet)
+    layout = layout_of(config, len(corpus.alphabet))
     copies = MODELS + len(RULES[OPTIMIZERS[config.optimizer]].memory)
     return (
-        copies * (m * (m + 2 * K + 1) + K) * np.dtype(config.dtype).itemsize
+        copies * layout.size * layout.dtype.itemsize
         + updates // LOG_EVERY * METRICS_BYTES
         + evaluations(config, len(corpus)) * VALIDATION_BYTES
         + (1 + updates // every if every else 0) * (config.sample_length + SAMPLE_BYTES)

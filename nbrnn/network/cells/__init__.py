@@ -1,8 +1,8 @@
 """Which cells are there, and what are their parameters?
 
-vanilla     its arithmetic, as Passes
-passes      what the file of a cell provides
-dispatch    the passes of the cell that a layer's type belongs to
+vanilla, gru, lstm   the arithmetic of each cell, as Passes
+passes               what the file of a cell provides
+dispatch             the passes of the cell that a layer's type belongs to
 
 To add one: the class of its parameters and its line in CELLS, and a file of the same name. What is here
 imports no compiler, so that files can be read without one.
@@ -19,6 +19,23 @@ class Vanilla(NamedTuple):
     U: Any  # (1, inputs, M): transposed, so that an input is a row
     W: Any  # (1, m, M)
     b: Any  # (1, M)
+
+
+class GRU(NamedTuple):
+    """The same for gates r, z, n, as torch has them; d is added to W h in gate n."""
+
+    U: Any  # (3, inputs, M)
+    W: Any  # (3, m, M)
+    b: Any  # (3, M)
+    d: Any  # (1, M)
+
+
+class LSTM(NamedTuple):
+    """The same for gates i, f, g, o, as torch has them."""
+
+    U: Any  # (4, inputs, M)
+    W: Any  # (4, m, M)
+    b: Any  # (4, M)
 
 
 class Cell(NamedTuple):
@@ -40,4 +57,6 @@ class Cell(NamedTuple):
 
 CELLS = {
     "vanilla": Cell(Vanilla, 1, ("h",), planes=0, scaled_bias=(0.0,), torch="RNN"),
+    "gru": Cell(GRU, 3, ("h",), planes=4, scaled_bias=(0.0, 0.0, 0.0), torch="GRU"),
+    "lstm": Cell(LSTM, 4, ("h", "c"), planes=5, scaled_bias=(0.0, 1.0, 0.0, 0.0), torch="LSTM"),
 }

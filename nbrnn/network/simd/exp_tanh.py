@@ -1,4 +1,4 @@
-"""tanh and exp of whole arrays, to the last few bits; and to copy and to clear one.
+"""tanh, sigmoid and exp of whole arrays, to the last few bits; and to copy and to clear one.
 
 exp(x) = 2^k (1 + q) with k = round(x / ln 2), r = x - k ln 2 and q = exp(r) - 1, a polynomial.
 Without branches, so that a loop over an array becomes vector instructions. ln 2 is taken off in
@@ -77,6 +77,20 @@ def tanh(a):
         scale, q = exp_reduced(x + x, real)
         e = scale * q + (scale - real(1))
         a[i] = e / (e + real(2))
+
+
+@jit_in_order
+def sigmoid(a):
+    """Replace each a by 1 / (1 + exp(-a)) = 1/2 + tanh(a/2) / 2 = e / (e + 1) with e = exp(a)."""
+    real = a.dtype.type
+    lowest = np.log(np.finfo(a.dtype).tiny)
+    for i in range(a.size):
+        x = a[i]  # sigmoid is 1 to the last bit of float64 from 40 on
+        x = real(40) if x > real(40) else x
+        x = lowest if x < lowest else x
+        scale, q = exp_reduced(x, real)
+        e = scale + scale * q
+        a[i] = e / (e + real(1))
 
 
 @jit

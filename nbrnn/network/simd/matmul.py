@@ -180,6 +180,20 @@ def add_outer_block(rows, columns, out, i, A, a, B, b, n, j):
     store(s, out, i, j)
 
 
+@jit_expand
+def sum_of_rows(out, A):
+    """Fill out (J,) with the sum of the rows of A (I, J), with J padded."""
+    (I, J), L = A.shape, lanes(A)
+    whole = I // 8 * 8
+    for j in range(0, J, L):
+        s = zeros(A, 1, 1)
+        for i in range(0, whole, 8):
+            s += sum_rows(load(A, i, j, 8, 1))
+        for i in range(whole, I):
+            s += load(A, i, j, 1, 1)
+        store(s, out, 0, j)
+
+
 @jit
 def transpose(out, A):
     """out = A^T, its columns beyond A's rows left as they are. A (I, >= J), out (J, >= I).
