@@ -66,9 +66,9 @@ def main() -> None:
         "",
         table(HERE / "7-epochs", "Smooth loss of the best model"),
         "",
-        "Differences of the mean best smooth loss, in nats per window of 25 characters. The intervals "
-        "are Welch's, each for its pair alone; differences called not significant are so after "
-        "correction for all 28 pairs ([all pairs](7-epochs/comparison.md)).",
+        "Shifts of the best smooth loss, in nats per window of 25 characters. The intervals hold each "
+        "for its pair alone; shifts called not significant are so after correction for all 28 pairs "
+        "([all pairs](7-epochs/comparison.md)).",
         "",
         *part("7-epochs"),
         "",

@@ -15,7 +15,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, TOOL = PYPROJECT["project"], PYPROJECT["tool"]
 OURS = {"nbrnn", "tests", "bench", "results"}
 CALLED = {"sklearn": "scikit-learn"}  # where it is not installed
-BY_HAND = {"torch"}  # of `tox -e interop`, and for benchmarks
+BY_HAND = {"torch", "optuna"}  # of `tox -e interop`, and for benchmarks
 
 
 def canonical(requirement):

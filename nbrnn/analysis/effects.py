@@ -27,9 +27,10 @@ class Effect:
 
     `levels` are its values, that of the lowest ranks first, `means` the medians at each of them,
     averaged over the other settings, `differences` the shifts from the first (that of itself is 0),
-    with `p_holm` corrected for all pairs of levels. `p` is that of no effect, `share` the share of the variance of the ranks of
-    configurations that it explains, with `fanova` of what a forest predicts of these. By ranks there are
-    no means. `within` names the configurations that have the setting, where not all of them do.
+    with `p_holm` corrected for all pairs of levels. `p` is that of no effect, `share` the share of the
+    variance of the ranks of configurations that it explains, with `fanova` of what a forest predicts of
+    these. By ranks there are no means. `within` names the configurations that have the setting, where
+    not all of them do.
     """
 
     setting: str
