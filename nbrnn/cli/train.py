@@ -14,6 +14,7 @@ import typer
 
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.minutes import Minutes, check_alone, plan_run, print_outcome
 from nbrnn.cli.options import (
     CorpusNames,
     Encoding,
@@ -47,6 +48,7 @@ def train(
     settings: dict[str, Any],
     corpus: CorpusNames = None,
     preset: PresetName = None,
+    minutes: Minutes = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.  [default: results/RUN_ID]")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Resume the run in this folder.", autocompletion=folders)
@@ -70,14 +72,25 @@ def train(
         raise ConfigError("--resume names the folder: leave out --out and --force")
     if source is not None and (resume is not None or force):
         raise ConfigError("--from starts a new folder: leave out --resume and --force")
+    check_alone(
+        minutes,
+        preset,
+        {"--resume": resume, "--from": source, "--init-from": settings.get("init_from")},
+    )
     with Signals() as signals:
         path = resume or source
         old = None if path is None else existing_run(path)
+        plan = None
+        if minutes is not None:
+            plan = plan_run(minutes, settings, load(corpus, encoding), out, force)
+            out = plan.folder.path
         settings = with_preset(preset, settings)
         initial = None
         if "init_from" in settings:
             settings, initial = with_weights_of(settings, old)
-        if old is None:
+        if plan is not None:
+            config, text = plan.config, plan.text
+        elif old is None:
             config, text = RunConfig(**settings), load(corpus, encoding)
         else:
             option = f"--resume {old}" if resume else f"--from {old}"
@@ -103,13 +116,17 @@ def train(
                     stop=signals.waiting,
                     force=force,
                     initial=initial,
+                    command=None if plan is None else plan.command,
                 )
             except StoreError:
                 if is_copy:  # of a run that was damaged, or changed meanwhile
                     folder.clear()
                 raise
     with surviving_closed_stdout():
-        print_result(folder, summary, as_json, quiet)
+        if plan is not None and summary.validation_best is not None and not (as_json or quiet):
+            print_outcome(plan, summary)
+        else:
+            print_result(folder, summary, as_json, quiet)
     if not display.has_started:
         display.say(nothing_to_do(folder, text, summary))
     if summary.is_lost_from_zero and not quiet:

@@ -1,0 +1,173 @@
+"""Which settings suit a text and a time? `nbrnn train TEXT --minutes 10`.
+
+Cell, layers, optimizer and so on are those of the preset `good`. The rest follows from
+
+    N   characters to learn from
+    C   characters that can be learnt from in the time, by a network of one multiply-add a character
+
+    network      P = min(sqrt(C / 40), that of 10 N^(1/4) units)  multiply-adds a character
+    length       D = min(C / P, 60 N)                             characters, in D / N epochs
+    eta          1.2 / m                                          with m units in each layer
+    dropout      0.1 log2(D / 2.5 N)                              from 0.05 to 0.5
+
+A network with P multiply-adds learns fastest from about 40 P characters. A larger one than the text can
+fill, or more epochs, only overfit. results/minutes tells what this was measured on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from nbrnn.config import RunConfig, check_range
+from nbrnn.corpus import Corpus
+from nbrnn.errors import ConfigError, CorpusError
+from nbrnn.presets import PRESETS, with_preset
+from nbrnn.runs.finalize import MAX_SCORED
+from nbrnn.runs.run import check_length
+from nbrnn.runs.timing import reading_seconds, update_seconds
+from nbrnn.storage.checkpoint import layout_of
+from nbrnn.text_parts import size
+
+GOOD = "good"  # the preset
+CHOSEN = ("hidden", "eta", "dropout", "validation")  # what follows from text and time, of its settings
+READ_PER_PARAMETER = 40  # characters that a network learns from, for each of its multiply-adds
+UNITS = 10.0  # in each layer, for N^(1/4)
+MAX_EPOCHS = 60
+RATE = 1.2  # learning rate, times the units in a layer
+MIN_DROPOUT, MAX_DROPOUT = 0.05, 0.5
+MIN_UNITS, MAX_UNITS, STEP = 32, 512, 16  # of hidden units in a layer
+WARMUP = 1 / 20  # share of the updates
+MAX_WARMUP = 200
+HELD_OUT = 120_000  # characters at most: a tenth of the text, where it is not longer
+EVALUATED = 0.1  # share of the time for validation losses
+MIN_EVALUATIONS, MAX_EVALUATIONS = 4, 25
+MIN_CHARACTERS = 2_000
+MIN_UPDATES = 20
+MAX_MINUTES = 10_000
+SECONDS_BESIDE = 2.0  # for files, the picture and a sample
+TRIAL_UNITS, TRIAL_SECONDS = 96, 0.3  # of the first measurement
+FINAL_SECONDS = 0.7  # of the measurement of the network that was chosen
+
+
+class Choice(NamedTuple):
+    """The settings of a run, and three lines on what was chosen and why."""
+
+    config: RunConfig
+    reasons: tuple[str, str, str]
+
+
+def choose(corpus: Corpus, minutes: float, given: Mapping[str, Any]) -> Choice:
+    """Return settings with which a run takes these minutes on this machine; some may be given.
+
+    Networks are trained for about a second, after their kernels are compiled.
+    Raises ConfigError for settings that contradict them, CorpusError for too short a text.
+    """
+    check_minutes(minutes, given)
+    if len(corpus) < MIN_CHARACTERS:
+        raise CorpusError(
+            f"{corpus.name}: {len(corpus):,} characters are too few to choose settings by: at least "
+            f"{MIN_CHARACTERS:,} are needed; without --minutes a network can be trained on fewer"
+        )
+    seconds = 60 * minutes
+    share = min(float(PRESETS[GOOD].settings["validation"]), HELD_OUT / len(corpus))
+    base = {**with_preset(GOOD, given), "updates": 1, "epochs": None}
+    base["validation"] = given.get("validation", float(f"{share:.2g}"))
+    trial = RunConfig(**{**base, "hidden": given.get("hidden", TRIAL_UNITS)})
+    check_length(trial, corpus)
+    work = multiply_adds(trial, corpus) * trial.batch * trial.seq_length
+    trial_seconds = TRIAL_SECONDS * min(1.0, minutes)
+    affordable = seconds / (update_seconds(trial, corpus, trial_seconds) / work)
+    hidden = given.get("hidden", units(trial, corpus, affordable))
+    sized = replace(trial, hidden=hidden)
+    update = update_seconds(sized, corpus, FINAL_SECONDS * min(1.0, minutes))
+    reading = reading_seconds(sized, corpus) if sized.validation else 0.0
+    config = with_length(sized, corpus, seconds, update, reading, given)
+    return Choice(config, reasons(config, corpus, minutes, update))
+
+
+def is_chosen(config: RunConfig, given: Mapping[str, Any]) -> bool:
+    """Return whether a config may have been chosen beside these settings."""
+    fixed = {name: v for name, v in PRESETS[GOOD].settings.items() if name not in CHOSEN}
+    return all(getattr(config, name) == value for name, value in {**fixed, **given}.items())
+
+
+def check_minutes(minutes: float, given: Mapping[str, Any]) -> None:
+    """Raise ConfigError for minutes that are none, or beside a length."""
+    check_range("--minutes", minutes, 0, MAX_MINUTES, exclusive=True)
+    for name in ("epochs", "updates"):
+        if name in given:
+            raise ConfigError(f"--minutes sets the length of the run: leave out --{name}")
+
+
+def multiply_adds(config: RunConfig, corpus: Corpus) -> int:
+    """Return the multiply-adds of a network for a character."""
+    return layout_of(config, len(corpus.alphabet)).multiply_adds
+
+
+def units(config: RunConfig, corpus: Corpus, affordable: float) -> int:
+    """Return the hidden units in each layer for a text and the multiply-adds that the time affords."""
+    most = math.sqrt(affordable / READ_PER_PARAMETER)
+    of_text = UNITS * config.trained_on(len(corpus)) ** 0.25
+    hidden = MIN_UNITS
+    while hidden + STEP <= min(MAX_UNITS, of_text):
+        if multiply_adds(replace(config, hidden=hidden + STEP), corpus) > most:
+            break
+        hidden += STEP
+    return hidden
+
+
+def with_length(
+    config: RunConfig,
+    corpus: Corpus,
+    seconds: float,
+    update: float,
+    reading: float,
+    given: Mapping[str, Any],
+) -> RunConfig:
+    """Return the config with its length and what follows from that.
+
+    `update` and `reading` are the seconds of an update and of a character of held-out text.
+    """
+    held_out = reading * size(config.parts(len(corpus)).validation)
+    evaluations = MAX_EVALUATIONS
+    if held_out:
+        affordable = int(EVALUATED * seconds / held_out)
+        evaluations = min(MAX_EVALUATIONS, max(MIN_EVALUATIONS, affordable))
+    beside = evaluations * held_out + min(MAX_SCORED, len(corpus)) * reading + SECONDS_BESIDE
+    per_epoch = config.updates_per_epoch(len(corpus))
+    updates = min((seconds - beside) / update, MAX_EPOCHS * per_epoch)
+    every = max(1, int(max(MIN_UPDATES, updates) / evaluations))
+    values: dict[str, Any] = {"updates": every * evaluations}
+    values["warmup"] = min(MAX_WARMUP, int(WARMUP * values["updates"]))
+    if config.validation:
+        values["validate_every"] = every
+    epochs = values["updates"] / per_epoch
+    dropout = min(MAX_DROPOUT, max(MIN_DROPOUT, 0.1 * math.log2(max(1.0, epochs / 2.5))))
+    values["dropout"] = round(20 * dropout) / 20
+    if config.optimizer == PRESETS[GOOD].settings["optimizer"]:
+        values["eta"] = float(f"{RATE / config.hidden:.2g}")
+    return replace(config, **{name: v for name, v in values.items() if name not in given})
+
+
+def reasons(config: RunConfig, corpus: Corpus, minutes: float, update: float) -> tuple[str, str, str]:
+    """Return in three lines what was chosen and why; an update takes so many seconds."""
+    layout, characters = layout_of(config, len(corpus.alphabet)), config.trained_on(len(corpus))
+    time = f"{minutes:g} minute{'s' * (minutes != 1)}"
+    fills = config.hidden + STEP > min(MAX_UNITS, UNITS * characters**0.25)
+    by = f"{characters:,} characters can fill" if fills else f"{time} can train"
+    length, per_epoch = config.length(len(corpus)), config.updates_per_epoch(len(corpus))
+    ends = length >= (MAX_EPOCHS - 1) * per_epoch
+    until = "more would overfit" if ends else f"what {time} allow{'s' * (minutes == 1)}"
+    held_out = size(config.parts(len(corpus)).validation)
+    layers = f"{config.layers} layer{'s' * (config.layers != 1)} of {config.hidden} units"
+    return (
+        f"network: {config.cell}, {layers}, {layout.size:,} parameters: as many as {by}",
+        f"length: {length:,} updates, {length / per_epoch:.3g} epochs, about "
+        f"{timedelta(seconds=round(length * update))} (h:mm:ss) at the measured speed: {until}",
+        f"learning rate {config.eta:g}, falling to 0; dropout {config.dropout:g} against overfitting in "
+        f"so many epochs; the best model is the best on {held_out:,} characters held out",
+    )
