@@ -189,9 +189,9 @@ def test_a_run_on_several_files_resumes(nbrnn, tmp_path):
     assert RunFolder(tmp_path / "run").read_config()[1].characters == 902
     (tmp_path / "1.txt").write_text("another text")
     line = one_line_error(nbrnn("train", "--resume", "run", "--updates", "40", code=2))
-    assert "has changed since run was trained on it: put the former text back, or train" in line
+    assert "has changed since run was trained on it: put the former text back, or start" in line
     line = one_line_error(nbrnn("train", "1.txt", "--resume", "run", "--updates", "40", code=2))
-    assert "1.txt is not the text of run, which has 902 characters: leave it out, or train" in line
+    assert "1.txt is not the text of run, which has 902 characters: leave it out, or start a new" in line
     line = one_line_error(nbrnn("train", "0.txt", "1.txt", "2.txt", *SMALL, "--out", "run", code=2))
     assert "this text before it changed" in line
     line = one_line_error(nbrnn("train", "run", code=2))

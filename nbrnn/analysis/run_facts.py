@@ -150,9 +150,10 @@ def losses_of_model(
     """Return the losses on the beginning of the training text, and on the held-out text."""
     trained_on = model.config.trained_on(len(corpus))
     length = summary.score_characters or MAX_READ
-    texts = {BEGINNING: corpus.codes[: min(length + 1, trained_on)]}
+    training, held_out = corpus.split(trained_on)
+    texts = {BEGINNING: training[: length + 1]}
     if model.config.validation:
-        texts[HELD_OUT] = corpus.codes[trained_on:]
+        texts[HELD_OUT] = held_out
     rows = []
     for name, codes in texts.items():
         if codes.size < 2:

@@ -46,12 +46,17 @@ def score(
 ) -> None:
     """Print a model's loss on a text, beside n-gram baselines."""
     from nbrnn.corpus import encode, read_text
+    from nbrnn.documents import delimited_again, split_documents
     from nbrnn.runs.evaluation import score
 
     folder = existing_run(run)
     ngrams = folder.read_ngrams()
     model = model_of(folder, checkpoint)
     text = read_text(file, encoding_of(file, encoding))
+    described = folder.read_config()[1]
+    if described.documents:
+        documents = split_documents(text, described.documents, file)
+        text = delimited_again(described.separator.join(documents), described.separator)
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = len(text) - sum(map(text.count, model.alphabet))
     losses = score(model, codes, ngrams, state=state)

@@ -16,6 +16,7 @@ from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.options import (
     CorpusNames,
+    Documents,
     Encoding,
     Json,
     PresetName,
@@ -57,6 +58,7 @@ def train(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is there.")] = False,
     encoding: Encoding = None,
+    documents: Documents = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -66,10 +68,7 @@ def train(
     --epochs N makes a run longer; --from FOLDER does so with a copy. --init-from RUN starts a new run
     from its weights, on any text.
     """
-    if resume is not None and (out is not None or force):
-        raise ConfigError("--resume names the folder: leave out --out and --force")
-    if source is not None and (resume is not None or force):
-        raise ConfigError("--from starts a new folder: leave out --resume and --force")
+    check_together(resume, source, out, force, documents)
     with Signals() as signals:
         path = resume or source
         old = None if path is None else existing_run(path)
@@ -78,7 +77,7 @@ def train(
         if "init_from" in settings:
             settings, initial = with_weights_of(settings, old)
         if old is None:
-            config, text = RunConfig(**settings), load(corpus, encoding)
+            config, text = RunConfig(**settings), load(corpus, encoding, documents)
         else:
             option = f"--resume {old}" if resume else f"--from {old}"
             config, text = config_and_corpus_of(old, settings, corpus, encoding, option)
@@ -122,6 +121,18 @@ def train(
     if summary.status == "diverged":
         print_error(f"diverged: {summary.reason}")
         raise typer.Exit(1)
+
+
+def check_together(
+    resume: Path | None, source: Path | None, out: Path | None, force: bool, documents: str | None
+) -> None:
+    """Raise ConfigError for options that contradict each other."""
+    if resume is not None and (out is not None or force):
+        raise ConfigError("--resume names the folder: leave out --out and --force")
+    if source is not None and (resume is not None or force):
+        raise ConfigError("--from starts a new folder: leave out --resume and --force")
+    if (resume or source) is not None and documents is not None:
+        raise ConfigError("--documents is that of the run: leave it out")
 
 
 def with_weights_of(
@@ -227,7 +238,7 @@ def text_of(
             raise StoreError(
                 f"no such file: {missing[0]}; if the text has moved: nbrnn train NEWPATH {option}"
             )
-    text = load(named or sources, encoding or described.encoding)
+    text = load(named or sources, encoding or described.encoding, described.documents)
     if text.sha256 == described.sha256:
         return text
     is_changed = named is None or sources == [text.source, *text.more_sources]

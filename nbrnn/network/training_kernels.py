@@ -14,7 +14,13 @@ from nbrnn.network.optimizers import at, update_parameters
 from nbrnn.network.rnn import forward, softmax_loss
 from nbrnn.network.simd.exp_tanh import copy, exp
 from nbrnn.network.simd.jit import jit
-from nbrnn.network.windows import backward_of_one, copy_states, loss_of_one, loss_of_several
+from nbrnn.network.windows import (
+    backward_of_one,
+    copy_states,
+    loss_of_one,
+    loss_of_several,
+    uncount_padding,
+)
 
 SMOOTHING = 0.999  # of the smooth loss, an exponential average over updates
 
@@ -63,6 +69,8 @@ def train_windows(buffers, optimizer, clip, scale, codes, plan, carry, history, 
             loss = loss_of_several(theta, work, codes, starts, fresh, scale)
         if not loss <= max_loss:
             break
+        if plan.end >= 0:
+            loss -= uncount_padding(work, codes, starts, plan.end)
         if one is not None:
             backward_of_one(theta, gradient, work, codes, starts)
             copy(work.h[-1], work.h[0])

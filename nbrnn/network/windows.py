@@ -44,6 +44,21 @@ def loss_of_several(theta, work, codes, starts, fresh, scale):
 
 
 @jit_expand
+def uncount_padding(work, codes, starts, end):
+    """Take away the gradient of the padding after documents, in work.p; return its loss, unscaled.
+
+    There the characters `end` follow one another.
+    """
+    B, loss = starts.size, 0.0
+    for row in range(work.losses.size):
+        place = starts[row % B] + row // B
+        if codes[place] == end and codes[place + 1] == end:
+            loss += work.losses[row]
+            clear(work.p[row])
+    return loss
+
+
+@jit_expand
 def copy_states(source, target):
     """Copy the states of several windows, (B, M)."""
     for b in range(source.shape[0]):

@@ -75,7 +75,8 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
     least = min(MIN_SCORED, MAX_MULTIPLICATIONS // (m * (m + 2 * K)) + 1)
     length = min(MAX_SCORED, max(least, int(SCORED_SHARE * trained)))
     trained_on = best.config.trained_on(len(corpus))
-    codes, ngrams = corpus.codes[: min(length + 1, trained_on)], corpus.counts(trained_on)
+    codes, held_out = corpus.split(trained_on)
+    codes, ngrams = codes[: length + 1], corpus.counts(trained_on)
     score_best = mean_loss(best, codes)
     summary = structs.replace(
         summary,
@@ -84,7 +85,6 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
         score_final=score_best if last.update == best.update else mean_loss(last, codes),
         score_unigram=unigram_loss(codes, ngrams),
     )
-    held_out = corpus.codes[trained_on:]
     if held_out.size == 0:
         return summary
     return structs.replace(

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
@@ -79,7 +81,8 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
     refuse_imported(folder)
     there, corpus_there = folder.read_config()
     if corpus_there.sha256 != corpus.sha256:
-        kind = "another text" if corpus_there.source != corpus.source else "this text before it changed"
+        is_same = corpus.source and corpus_there.source == corpus.source
+        kind = "this text before it changed" if is_same else "another text"
         raise StoreError(
             f"{folder} holds a run on {kind} ({corpus_there.name}): give another --out, or --force"
         )
@@ -147,6 +150,8 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
         )
     if config.chunks is not None and config.chunks > windows:
         raise CorpusError(f"{corpus.name}: --chunks {config.chunks} are more than its {windows} windows")
+    if corpus.end is not None:
+        check_documents(config, corpus)
     updates = config.length(len(corpus))
     if config.warmup > updates > 0:
         raise CorpusError(
@@ -154,6 +159,21 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
         )
     if updates / config.updates_per_epoch(len(corpus)) > MAX_EPOCHS:
         raise CorpusError(f"{corpus.name}: {updates:,} updates are more than {MAX_EPOCHS:,} epochs")
+
+
+def check_documents(config: RunConfig, corpus: Corpus) -> None:
+    """Raise CorpusError for documents that are too few for these settings, or an order of a text."""
+    codes, held_out = corpus.split(config.trained_on(len(corpus)))
+    if config.order == "chunks":
+        raise CorpusError("--order chunks cuts a text: with --documents give sequential or random")
+    if config.validation and not held_out.size:
+        raise CorpusError(f"{corpus.name}: --validation {config.validation} holds out no whole document")
+    ends = np.flatnonzero(codes == corpus.end)
+    windows = int((-(-np.diff(ends) // config.seq_length)).sum())
+    if windows < config.batch:
+        raise CorpusError(
+            f"{corpus.name}: its documents have {windows} windows: --batch must be at most {windows}"
+        )
 
 
 def done_summary(folder: RunFolder, config: RunConfig, *, longer_too: bool = False) -> Summary | None:

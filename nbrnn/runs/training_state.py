@@ -15,8 +15,9 @@ from nbrnn.network.layout import Carry, History, Layout, Parameters, Plan, Sampl
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
 from nbrnn.runs.evaluation import loss_from
 from nbrnn.runs.initial_weights import with_weights
+from nbrnn.runs.sampling import draw_codes
 from nbrnn.runs.schedules import learning_rates
-from nbrnn.runs.window_order import WindowOrder
+from nbrnn.runs.window_order import DocumentOrder, WindowOrder
 from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, TrainingState
 from nbrnn.storage.schemas import MetricsRow, Sample, ValidationRow, finite
 from nbrnn.typing import Array
@@ -42,8 +43,11 @@ class Training:
     def __init__(self, config: RunConfig, corpus: Corpus, initial: Checkpoint | None = None) -> None:
         self.config, self.corpus = config, corpus
         trained_on = config.trained_on(len(corpus))
-        self.codes, self.held_out = corpus.codes[:trained_on], corpus.codes[trained_on:]
-        self.order = WindowOrder(config, trained_on)
+        self.codes, self.held_out = corpus.split(trained_on)
+        self.order: WindowOrder | DocumentOrder = WindowOrder(config, trained_on)
+        if corpus.end is not None:
+            self.order = DocumentOrder(config, self.codes, corpus.end, self.order.per_epoch)
+            self.codes = self.order.codes
         self.updates_per_epoch = self.order.per_epoch
         self.updates = config.length(len(corpus))
         self.layout = Layout(config.hidden, len(corpus.alphabet), np.dtype(config.dtype))
@@ -53,7 +57,8 @@ class Training:
         self.optimizer = optimizer(*(real(getattr(config, name)) for name in optimizer._fields))
         self.clip = real(math.inf if config.clip == NONE else config.clip)
         summed = config.characters_in_loss / config.seq_length
-        self.scale = real(summed / config.batch)
+        filled = 1.0 if isinstance(self.order, WindowOrder) else self.order.filled
+        self.scale = real(summed / config.batch / filled)
         self.memory_names = RULES[optimizer].memory
         theta = self.layout.initial(generator(config.seed, "start"), config.sigma, config.init)
         if initial is not None:
@@ -112,7 +117,8 @@ class Training:
         candidates = logged_updates(first, first + updates) if self.validation is None else []
         history = History.empty(updates, candidates)
         rates = learning_rates(self.config, first, updates, self.updates)
-        plan = Plan(*self.order.windows(first, updates), rates.astype(self.layout.dtype))
+        end = -1 if self.corpus.end is None else self.corpus.end
+        plan = Plan(*self.order.windows(first, updates), rates.astype(self.layout.dtype), end)
         numbers = self.optimizer, self.clip, self.scale
         self.carry = training_kernels.train(
             self.buffers, *numbers, self.codes, plan, self.carry, history
@@ -146,8 +152,7 @@ class Training:
         calls diverged.
         """
         assert self.validation is not None
-        theta = self.buffers.theta
-        loss = loss_from(0, self.layout, theta, self.held_out, self.config.seq_length)
+        theta, loss = self.buffers.theta, self.evaluate()
         self.held_out_diverged = not loss <= 1 / np.finfo(self.layout.dtype).eps
         if self.held_out_diverged:
             return None
@@ -164,7 +169,12 @@ class Training:
             return None
         if self.validation.update == self.update > 0:
             return self.validation.last
-        return loss_from(0, self.layout, self.buffers.theta, self.held_out, self.config.seq_length)
+        return self.evaluate()
+
+    def evaluate(self) -> float:
+        """Return the loss of the model as it is now on the held-out text, read from h = 0."""
+        layout, theta, T = self.layout, self.buffers.theta, self.config.seq_length
+        return loss_from(0, layout, theta, self.held_out, T, self.corpus.end)
 
     def is_better_than_best(self, held_out_loss: float | None) -> bool:
         """Return whether the model as it is now is better than the best candidate before."""
@@ -179,15 +189,17 @@ class Training:
         return bool(patience and self.validation and self.validation.since_best >= patience)
 
     def sample(self) -> Sample:
-        """Draw a sample from the current state, for B > 1 that of the first window."""
+        """Draw a sample from the current state, for B > 1 that of the first window; or a document."""
         length = self.config.sample_length
         h = np.zeros((2, self.layout.M), self.layout.dtype)
         starts, is_reset = self.order.windows(self.update, 1)
-        if not is_reset[0, 0]:
+        end = self.corpus.end
+        if not is_reset[0, 0] and end is None:
             h[0] = self.buffers.work.h[0].reshape(-1, self.layout.M)[0]
-        first = self.codes[starts[0, 0] :][:1]
-        text = np.empty(length, np.int32)
-        training_kernels.sample(self.buffers.theta, h, first, self.rng.random(length), Sampling(), text)
+        first = self.codes[0 if end is not None else starts[0, 0] :][:1]
+        numbers = self.rng.random(length)
+        pieces = draw_codes(self.buffers.theta, h, first, numbers, Sampling(), length, end)
+        text = np.concatenate(list(pieces))
         return Sample(
             update=self.update,
             epoch=self.update // self.updates_per_epoch,
@@ -214,6 +226,7 @@ class Training:
             smooth_loss=finite(smooth_loss),
             theta=self.copy_arrays(theta),
             next_character=self.corpus.alphabet[self.codes[position]],
+            separator=self.corpus.separator or None,
             h_prev=h[..., : self.config.hidden].copy(),
         )
 
