@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from rich import progress as bars
@@ -118,7 +118,7 @@ class ProgressDisplay:
 
 
 class RunDisplay(ProgressDisplay, Observer):
-    """Progress and samples of one run; `note` is said when it starts."""
+    """Progress and samples of one run; `notes` are said when it starts."""
 
     def __init__(
         self,
@@ -127,10 +127,10 @@ class RunDisplay(ProgressDisplay, Observer):
         corpus: Corpus,
         quiet: bool,
         on_start: Callable[[], None] = do_nothing,
-        note: str = "",
+        notes: Iterable[str] = (),
     ) -> None:
         super().__init__(quiet, on_start)
-        self.folder, self.note = folder, note
+        self.folder, self.notes = folder, notes
         self.updates_per_epoch = config.updates_per_epoch(len(corpus))
         # Beside a validation loss the smooth loss is shown in the same unit.
         self.unit = PER_CHARACTER if config.validation else unit_of(config)
@@ -149,8 +149,8 @@ class RunDisplay(ProgressDisplay, Observer):
         self.next_time = time.monotonic() + LOG_SECONDS
         verb = f"Resuming after update {update:,}" if update else "Training"
         self.say(f"{verb} in {self.folder}: {updates:,} updates.")
-        if self.note and not update:
-            self.say(self.note)
+        for note in self.notes if update == 0 else ():
+            self.say(note)
         self.task = self.bars.add_task("", total=updates, completed=update)
 
     def progressed(self, progress: Progress) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,8 +23,9 @@ from nbrnn.cli.options import (
     existing_run,
     model_of,
 )
-from nbrnn.cli.train import loss_lines
+from nbrnn.cli.train import loss_lines, print_warnings
 from nbrnn.config import option_name
+from nbrnn.errors import StoreError
 from nbrnn.escaping import visible
 from nbrnn.naming import RESULTS, unit_of
 
@@ -128,3 +130,5 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     if last:
         print(f"sample at update {last.update:,}:\n\n{visible(last.text)}\n")
     print_wrapped("files: " + ", ".join(folder.file_names()))
+    with suppress(StoreError):  # of a damaged file, which matters where it is used
+        print_warnings(folder, summary)

@@ -6,7 +6,9 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,6 +86,7 @@ def train(
 
         from nbrnn.progress_bars import RunDisplay
         from nbrnn.runs.run import copy_run, run
+        from nbrnn.runs.run_warnings import text_warnings
         from nbrnn.storage.run_folder import RunFolder
 
         new = RunFolder(out or RESULTS / run_id(config, text.name, text.sha256))
@@ -91,8 +94,10 @@ def train(
         is_copy = old is not None and folder is new and copy_run(old, new, config)
         if source is None and not force and not {"epochs", "updates"} & set(settings):
             config = with_length_of(folder, config)
-        note = "" if initial is None else alphabet_message(initial.alphabet, text.alphabet)
-        with RunDisplay(str(folder), config, text, quiet, signals.defer, note) as display:
+        notes: Iterator[str] = (f"warning: {warning}" for warning in text_warnings(config, text))
+        if initial is not None:
+            notes = chain([alphabet_message(initial.alphabet, text.alphabet)], notes)
+        with RunDisplay(str(folder), config, text, quiet, signals.defer, notes) as display:
             try:
                 summary = run(
                     config,
@@ -111,15 +116,15 @@ def train(
         print_result(folder, summary, as_json, quiet)
     if not display.has_started:
         display.say(nothing_to_do(folder, text, summary))
-    if summary.is_lost_from_zero and not quiet:
-        print_error(zero_state_warning(summary))
+    if not quiet:
+        print_warnings(folder, summary)
     if summary.status == "interrupted":
         message = (
             f"interrupted after update {summary.updates:,}; to resume: {resume_command(folder, text)}"
         )
         raise signals.error(message)
     if summary.status == "diverged":
-        print_error(f"diverged: {summary.reason}")
+        print_error(f"diverged: {summary.reason}; try a smaller --eta (it was {config.eta:g})")
         raise typer.Exit(1)
 
 
@@ -182,6 +187,16 @@ def with_length_of(folder: RunFolder, config: RunConfig) -> RunConfig:
         if old.same_but_length(config):
             return old
     return config
+
+
+def print_warnings(folder: RunFolder, summary: Summary) -> None:
+    """Print on stderr what is to be warned of in a run, a line each."""
+    from nbrnn.runs.run_warnings import run_warning
+
+    if warning := run_warning(folder):
+        print_error(f"warning: {warning}")
+    if summary.is_lost_from_zero:
+        print_error(zero_state_warning(summary))
 
 
 def zero_state_warning(summary: Summary) -> str:
