@@ -12,6 +12,7 @@ import typer
 from nbrnn.cli.completion import folders, texts
 from nbrnn.cli.console import formatted, print_table, print_wrapped
 from nbrnn.cli.listing import show_listing
+from nbrnn.cli.losses import loss_lines
 from nbrnn.cli.options import (
     Encoding,
     Json,
@@ -23,11 +24,11 @@ from nbrnn.cli.options import (
     existing_run,
     model_of,
 )
-from nbrnn.cli.train import loss_lines, print_warnings
+from nbrnn.cli.train import print_warnings
 from nbrnn.config import option_name
 from nbrnn.errors import StoreError
 from nbrnn.escaping import visible
-from nbrnn.naming import RESULTS, unit_of
+from nbrnn.naming import RESULTS
 
 if TYPE_CHECKING:
     from nbrnn.storage.run_folder import RunFolder
@@ -125,8 +126,8 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     names = ("hidden", "dtype") if summary.status == "imported" else tuple(values)
     settings = {option_name(name): values[name] for name in names if values[name] is not None}
     print_wrapped("settings: " + " ".join(f"{name} {value}" for name, value in settings.items()))
-    for line in loss_lines(summary, unit_of(config)):
-        print(line)
+    for line in loss_lines(summary, config, corpus):
+        print_wrapped(line)
     if last:
         print(f"sample at update {last.update:,}:\n\n{visible(last.text)}\n")
     print_wrapped("files: " + ", ".join(folder.file_names()))

@@ -16,6 +16,7 @@ import typer
 
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.losses import loss_lines
 from nbrnn.cli.options import (
     CorpusNames,
     Documents,
@@ -31,7 +32,7 @@ from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import SETTINGS, RunConfig, option_name
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.escaping import visible
-from nbrnn.naming import RESULTS, run_id, unit_of
+from nbrnn.naming import RESULTS, run_id
 from nbrnn.presets import with_preset
 from nbrnn.signals import Signals
 
@@ -279,36 +280,5 @@ def print_result(folder: RunFolder, summary: Summary, as_json: bool, quiet: bool
         print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
         if summary.status == "finished" and summary.reason:
             print_wrapped(summary.reason)
-        for line in loss_lines(summary, unit_of(folder.read_config()[0])):
-            print(line)
-
-
-def loss_lines(summary: Summary, unit: str) -> list[str]:
-    """Return the figures of a run, whose losses are in this unit, as lines for a terminal."""
-
-    def value(name: str) -> str:
-        return formatted(getattr(summary, name))
-
-    lines = []
-    for which, update in (("best", "best_update"), ("final", "updates")):
-        smooth, nats, bits, perplexity = (
-            value(f"{measure}_{which}")
-            for measure in ("smooth_loss", "nats_per_character", "bits_per_character", "perplexity")
-        )
-        if smooth != "-":
-            lines.append(f"smooth loss, {which}: {smooth} {unit}, at update {value(update)}")
-            lines.append(f"  per character: {nats} nats, {bits} bits, perplexity {perplexity}")
-    if summary.validation_final is not None:
-        best, last = value("validation_best"), value("validation_final")
-        lines.append(f"validation loss of the best model: {best} nats per character, of the last {last}")
-    if summary.validation_unigram is not None:
-        unigram, bigram = value("validation_unigram"), value("validation_bigram")
-        lines.append(f"  of a unigram model {unigram}, of a bigram model {bigram}")
-    if summary.score_best is not None:
-        final, unigram = value("score_final"), value("score_unigram")
-        lines.append(f"loss of the best model from h = 0: {value('score_best')} nats per character")
-        lines.append(f"  of the last model {final}, of a unigram model {unigram}")
-    if summary.updates_per_second:
-        speed = f"{summary.updates_per_second:,.0f} updates/s"
-        lines.append(f"training time: {summary.seconds:.1f} s, {speed}")
-    return lines
+        for line in loss_lines(summary, *folder.read_config()):
+            print_wrapped(line)

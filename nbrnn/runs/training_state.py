@@ -188,7 +188,11 @@ class Training:
         patience = self.config.patience
         return bool(patience and self.validation and self.validation.since_best >= patience)
 
-    def sample(self) -> Sample:
+    def preview(self) -> Sample:
+        """Draw a sample that is not kept, without a number of the stream for those that are."""
+        return self.sample(generator(self.config.seed, "text", self.update))
+
+    def sample(self, rng: np.random.Generator | None = None) -> Sample:
         """Draw a sample from the current state, for B > 1 that of the first window; or a document."""
         length = self.config.sample_length
         h = np.zeros((2, self.layout.M), self.layout.dtype)
@@ -197,7 +201,7 @@ class Training:
         if not is_reset[0, 0] and end is None:
             h[0] = self.buffers.work.h[0].reshape(-1, self.layout.M)[0]
         first = self.codes[0 if end is not None else starts[0, 0] :][:1]
-        numbers = self.rng.random(length)
+        numbers = (rng or self.rng).random(length)
         pieces = draw_codes(self.buffers.theta, h, first, numbers, Sampling(), length, end)
         text = np.concatenate(list(pieces))
         return Sample(
