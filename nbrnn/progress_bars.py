@@ -161,7 +161,7 @@ class RunDisplay(ProgressDisplay, Observer):
         self.next_sample = time.monotonic() + SAMPLE_SECONDS
         verb = f"Resuming after update {update:,}" if update else "Training"
         self.say(f"{verb} in {self.folder}: {updates:,} updates.")
-        for note in self.notes if update == 0 else ():
+        for note in () if update or self.quiet else self.notes:
             self.say(note)
         self.task = self.bars.add_task("", total=updates, completed=update)
 

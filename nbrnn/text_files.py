@@ -110,7 +110,7 @@ def read_file(source: str, encoding: str = "utf-8", known: Iterable[str] = ()) -
     if not source:
         raise CorpusError("the name of the text is empty: give a text file")
     try:
-        if os.path.isdir(source):
+        if source != STDIN and os.path.isdir(source):
             texts = [decoded(path, read_bytes(path), encoding) for path in files_in(source)]
             return Decoded(SEPARATOR.join(text for text, _ in texts), encoding)
         return decoded(source, read_bytes(source), encoding)

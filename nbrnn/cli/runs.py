@@ -51,6 +51,7 @@ def score(
     from nbrnn.corpus import encode, read_text
     from nbrnn.documents import delimited_again, split_documents
     from nbrnn.runs.evaluation import score
+    from nbrnn.text_files import label_of
 
     folder = existing_run(run)
     ngrams = folder.read_ngrams()
@@ -58,7 +59,7 @@ def score(
     text = read_text(file, encoding_of(file, encoding))
     described = folder.read_config()[1]
     if described.documents:
-        documents = split_documents(text, described.documents, file)
+        documents = split_documents(text, described.documents, label_of(file))
         text = delimited_again(described.separator.join(documents), described.separator)
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = len(text) - sum(map(text.count, model.alphabet))
@@ -68,7 +69,7 @@ def score(
     else:
         units = ["nats/char", "bits/char", "perplexity", f"nats per {model.config.seq_length}"]
         rows = [[name, *(formatted(value) for value in loss.values())] for name, loss in losses.items()]
-        title = f"{codes.size:,} characters of {file}, {unknown:,} of them replaced"
+        title = f"{codes.size:,} characters of {label_of(file)}, {unknown:,} of them replaced"
         print_table(title, ["", *units], rows)
 
 
@@ -118,7 +119,9 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
         return
     print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
     distinct = len(corpus.alphabet)
-    print(f"text: {visible(corpus.name)}, {corpus.characters:,} characters, {distinct} distinct")
+    documents = f", documents: {corpus.documents}" if corpus.documents else ""
+    size = f"{corpus.characters:,} characters, {distinct} distinct{documents}"
+    print_wrapped(f"text: {corpus.name}, {size}")
     if summary.status == "imported":
         print_wrapped(summary.reason or "")
     values = config.to_dict()

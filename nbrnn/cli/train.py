@@ -8,7 +8,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,7 +86,6 @@ def train(
 
         from nbrnn.progress_bars import RunDisplay
         from nbrnn.runs.run import copy_run, run
-        from nbrnn.runs.run_warnings import text_warnings
         from nbrnn.storage.run_folder import RunFolder
 
         new = RunFolder(out or RESULTS / run_id(config, text.name, text.sha256))
@@ -95,9 +93,7 @@ def train(
         is_copy = old is not None and folder is new and copy_run(old, new, config)
         if source is None and not force and not {"epochs", "updates"} & set(settings):
             config = with_length_of(folder, config)
-        notes: Iterator[str] = (f"warning: {warning}" for warning in text_warnings(config, text))
-        if initial is not None:
-            notes = chain([alphabet_message(initial.alphabet, text.alphabet)], notes)
+        notes = notes_of(config, text, initial)
         with RunDisplay(str(folder), config, text, quiet, signals.defer, notes) as display:
             try:
                 summary = run(
@@ -152,6 +148,29 @@ def with_weights_of(
     model = existing_run(Path(settings["init_from"])).read_model("best")
     weights = {"init_from": weights_sha256(model)}
     return {"hidden": model.config.hidden, **settings, **weights}, model
+
+
+def notes_of(config: RunConfig, text: Corpus, initial: Checkpoint | None) -> Iterator[str]:
+    """Yield lines on the text of a run that starts: its characters, its documents, warnings."""
+    from nbrnn.runs.run_warnings import text_warnings
+
+    if initial is not None:
+        yield alphabet_message(initial.alphabet, text.alphabet)
+    if text.end is not None:
+        yield document_message(config, text)
+    for warning in text_warnings(config, text):
+        yield f"warning: {warning}"
+
+
+def document_message(config: RunConfig, text: Corpus) -> str:
+    """Return in one line how many documents there are, and how long it takes to read all of them."""
+    from nbrnn.runs.window_order import document_windows
+
+    lengths, counts = document_windows(config, text.split(config.trained_on(len(text)))[0], text.end)
+    updates = int(counts.sum()) // config.batch
+    epochs = updates / config.updates_per_epoch(len(text))
+    number = f"{lengths.size:,} document{'s' * (lengths.size != 1)} to learn from"
+    return f"{number}; all are read once in {updates:,} updates, {epochs:.2g} epochs"
 
 
 def alphabet_message(old: str, new: str) -> str:

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
@@ -17,6 +15,7 @@ from nbrnn.runs.finalize import draw_loss, write_text
 from nbrnn.runs.initial_weights import check_weights
 from nbrnn.runs.observer import Observer
 from nbrnn.runs.run_loop import CHECKPOINT_SECONDS, RunLoop, refuse_shorter
+from nbrnn.runs.window_order import document_windows
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import SUMMARY, RunFolder
 from nbrnn.storage.schemas import DONE, Summary
@@ -168,8 +167,7 @@ def check_documents(config: RunConfig, corpus: Corpus) -> None:
         raise CorpusError("--order chunks cuts a text: with --documents give sequential or random")
     if config.validation and not held_out.size:
         raise CorpusError(f"{corpus.name}: --validation {config.validation} holds out no whole document")
-    ends = np.flatnonzero(codes == corpus.end)
-    windows = int((-(-np.diff(ends) // config.seq_length)).sum())
+    windows = int(document_windows(config, codes, corpus.end)[1].sum())
     if windows < config.batch:
         raise CorpusError(
             f"{corpus.name}: its documents have {windows} windows: --batch must be at most {windows}"

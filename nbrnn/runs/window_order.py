@@ -69,6 +69,12 @@ class WindowOrder:
         return int(self.windows(update - 1, 1)[0][0, 0]) + self.T
 
 
+def document_windows(config: RunConfig, codes: Array, end: int | None) -> tuple[Array, Array]:
+    """Return the length of each document, with its first separator, and the number of its windows."""
+    lengths = np.diff(np.flatnonzero(codes == end))
+    return lengths, -(-lengths // config.seq_length)
+
+
 class DocumentOrder:
     """The windows of a run's updates, on documents to train on.
 
@@ -90,8 +96,7 @@ class DocumentOrder:
         self.config, self.per_epoch = config, per_epoch
         self.T, self.B = config.seq_length, config.batch
         ends = np.flatnonzero(codes == end)
-        lengths = np.diff(ends)  # with the separator before
-        self.counts = -(-lengths // self.T)  # windows of each document
+        lengths, self.counts = document_windows(config, codes, end)
         self.firsts = np.cumsum(self.counts) - self.counts  # the first of them
         windows = int(self.counts.sum())
         self.codes = np.full(windows * self.T + 1, end, codes.dtype)

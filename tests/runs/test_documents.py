@@ -156,7 +156,12 @@ def test_a_sample_starts_each_document_from_zero(names, tmp_path):
 
 def test_on_the_command_line(nbrnn, names_file, tmp_path):
     train = ["train", names_file, "--documents", "lines", "--hidden", "5", "--seq-length", "8", "-q"]
-    nbrnn(*train, "--updates", "300", "--out", "whole")
+    said = nbrnn(*train[:-1], "--updates", "300", "--out", "whole").stderr
+    windows = sum(-(-(len(name) + 1) // 8) for name in NAMES)
+    epoch = (sum(map(len, NAMES)) + len(NAMES)) // 8
+    assert f"48 documents to learn from; all are read once in {windows} updates" in said
+    assert f" {windows / epoch:.2g} epochs\n" in said
+    assert "documents: lines" in nbrnn("show", "whole").stdout
     nbrnn(*train, "--updates", "100", "--out", "run")
     nbrnn("train", "--resume", "run", "--updates", "300", "-q")
     assert bits(tmp_path / "run") == bits(tmp_path / "whole")
