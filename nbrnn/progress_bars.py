@@ -31,10 +31,6 @@ FIGURES_WIDTH = 12  # columns beside a bar and its text: the percentage, the tim
 SAMPLE_SECONDS = 60.0  # between two samples on a terminal, at most
 
 
-def do_nothing() -> None:
-    """Do nothing."""
-
-
 def stderr_console() -> Console:
     """Return the console for messages and progress."""
     return Console(stderr=True, highlight=False)
@@ -74,7 +70,7 @@ class ProgressDisplay:
 
     bar_width = 3
 
-    def __init__(self, quiet: bool, on_start: Callable[[], None] = do_nothing) -> None:
+    def __init__(self, quiet: bool, on_start: Callable[[], object] = lambda: None) -> None:
         self.quiet, self.on_start = quiet, on_start
         self.console = stderr_console()
         self.steps: dict[str, bars.TaskID] = {}
@@ -131,7 +127,7 @@ class RunDisplay(ProgressDisplay, Observer):
         config: RunConfig,
         corpus: Corpus,
         quiet: bool,
-        on_start: Callable[[], None] = do_nothing,
+        on_start: Callable[[], object] = lambda: None,
         notes: Iterable[str] = (),
     ) -> None:
         super().__init__(quiet, on_start)
@@ -141,6 +137,7 @@ class RunDisplay(ProgressDisplay, Observer):
         self.unit = PER_CHARACTER if config.validation else unit_of(config)
         self.characters = config.characters_in_loss if config.validation else 1
         self.task: bars.TaskID | None = None
+        self.shows_samples = sys.stderr.isatty() and not quiet
         self.next_time, self.next_update, self.next_sample = 0.0, 0.0, 0.0
 
     @property
@@ -184,17 +181,12 @@ class RunDisplay(ProgressDisplay, Observer):
 
     def wants_sample(self) -> bool:
         """Return whether nobody has seen a sample for a minute."""
-        return self.is_watched and time.monotonic() >= self.next_sample
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether samples are shown."""
-        return sys.stderr.isatty() and not self.quiet
+        return self.shows_samples and time.monotonic() >= self.next_sample
 
     def sampled(self, sample: Sample) -> None:
         """Show a sample, on a terminal."""
         self.next_sample = time.monotonic() + SAMPLE_SECONDS
-        if self.is_watched:
+        if self.shows_samples:
             smooth = sample.smooth_loss
             loss = "" if smooth is None else f", smooth loss {loss_text(smooth)}"
             title = Text(f"update {sample.update:,}{loss}", style="bold")
@@ -211,7 +203,7 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
     """Progress of a sweep: a bar for the whole, with the best loss, and one for each run in progress."""
 
     def __init__(
-        self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], None] = do_nothing
+        self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], object] = lambda: None
     ) -> None:
         super().__init__(quiet, on_start)
         self.folder, self.corpus = folder, corpus

@@ -39,10 +39,24 @@ BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that o
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-GUESSED = ("cp1252", "latin-1", "mac-roman")
-# Beside small letters what these encodings are used for: quotation marks, dashes, dots, some signs.
-TYPOGRAPHIC = "\u201c\u201d\u2018\u2019\u201e\xab\xbb\u2013\u2014\u2026\xb0\xa3\u20ac\xa7"
-
+# What is frequent beyond ASCII in texts in an encoding, and which share of it at least.
+WESTERN = "\u201c\u201d\u2018\u2019\u201e\xab\xbb\u2013\u2014\u2026\xb0\xa3éèêëàáâäåæçíîïñóôöøùúûüß"
+FREQUENT = {
+    "cp1252": (WESTERN, 0.6),
+    "latin-1": (WESTERN, 0.6),
+    "mac-roman": (WESTERN, 0.6),
+    "cp1250": ("ąćęłńóśźżáčďéěíňřšťúůýžőűäöüß", 0.6),
+    "cp1251": ("оеаинтсрвлкмдпу", 0.6),
+    "koi8-r": ("оеаинтсрвлкмдпу", 0.6),
+    "cp1253": ("αοιετσνηυρπκμλς", 0.6),
+    "shift_jis": ("のにはをがたでてとしれさいるな", 0.15),
+    "euc_jp": ("のにはをがたでてとしれさいるな", 0.15),
+    "euc_kr": ("이다는가을에의하고를은지도한로", 0.1),
+    "gb18030": ("的一是不了在有人我他这个们来上\uff0c。", 0.05),
+    "big5": ("的一是不了在有人我他這個們來上\uff0c。", 0.05),
+}  # fmt: skip
+LATIN = ("cp1252", "latin-1", "mac-roman", "cp1250")
+MAX_BEYOND = 0.3  # share of a text in Latin letters that is beyond ASCII
 PACKINGS: dict[str, tuple[bytes, Callable[..., Any]]] = {  # how the data begin, and what unpacks them
     "gzip": (b"\x1f\x8b", gzip.open),
     "bzip2": (b"BZh", bz2.open),
@@ -280,12 +294,14 @@ def encoding_hint(data: bytes) -> str:
     }
     for encoding, share in wide.items():
         if share > 0.5 and is_text(data[: len(data) // 4 * 4].decode(encoding, "replace")):
-            return f"{encoding} fits: add --encoding {encoding}"
-    scores = {encoding: western_score(data, encoding) for encoding in GUESSED}
+            return f"{encoding} may fit: add --encoding {encoding}"
+    scores = {encoding: fit(data, encoding) for encoding in FREQUENT}
     best = max(scores, key=lambda encoding: scores[encoding])
-    if not is_text(data.decode(best, "replace")):
+    if not is_text(data.decode("cp1252", "replace")):
         return "it is binary data: give a text file"
-    return f"{best} fits: add --encoding {best}"
+    if scores[best] < 1:
+        return "name its encoding: --encoding NAME"
+    return f"{best} may fit: add --encoding {best}"
 
 
 def is_text(text: str) -> bool:
@@ -294,10 +310,15 @@ def is_text(text: str) -> bool:
     return controls <= MAX_CONTROLS * len(text)
 
 
-def western_score(data: bytes, encoding: str) -> float:
-    """Return how many characters beyond ASCII are small letters or typographic; -1 if none can be."""
+def fit(data: bytes, encoding: str) -> float:
+    """Return how well an encoding fits: 1 or more if enough of its frequent characters are there."""
     try:
         text = data.decode(encoding)
-    except UnicodeDecodeError:
-        return -1
-    return sum(c in TYPOGRAPHIC or (c.islower() and c not in "ªºµƒ") for c in text if not c.isascii())
+    except UnicodeDecodeError as error:
+        if error.start < len(data) - 4:  # else the examined part ends within a character
+            return 0.0
+        text = data[: error.start].decode(encoding)
+    beyond, (frequent, share) = [c for c in text if not c.isascii()], FREQUENT[encoding]
+    if encoding in LATIN and len(beyond) > MAX_BEYOND * len(text):
+        return 0.0
+    return sum(c in frequent for c in beyond) / max(1, len(beyond)) / share
