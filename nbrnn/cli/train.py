@@ -183,7 +183,8 @@ def alphabet_message(old: str, new: str) -> str:
         if characters:
             more = " ..." if len(characters) > MAX_NAMED else ""
             named = " ".join(map(repr, characters[:MAX_NAMED])) + more
-            parts.append(f"{len(characters)} are {what}: {named}")
+            verb = "is" if len(characters) == 1 else "are"
+            parts.append(f"{len(characters)} {verb} {what}: {named}")
     return "; ".join(parts)
 
 

@@ -18,6 +18,7 @@ from nbrnn.typing import Array
 MIN_EVALUATIONS = 5  # without a better loss
 PATIENCES = (5, 10, 20, 50, 100)
 LATE = 0.5  # share of the run that must lie after the best model
+MIN_UPDATES = 2_000  # of a run whose smooth loss is judged
 RISE = 1.02  # by which the smooth loss must have risen
 MIN_ROWS = 20  # of the metrics, by whose second half a learning rate is judged
 PASSAGE_BITS = 6
@@ -121,7 +122,7 @@ def end_with(patience: int, losses: Sequence[float] | Array) -> int:
 def rise_warning(summary: Summary) -> str:
     """Return a warning if the smooth loss was lowest long before the end, and is higher now."""
     best, last = summary.nats_per_character_best, summary.nats_per_character_final
-    if best is None or last is None or summary.best_update is None:
+    if best is None or last is None or summary.best_update is None or summary.updates < MIN_UPDATES:
         return ""
     if summary.best_update > (1 - LATE) * summary.updates or last < RISE * best:
         return ""

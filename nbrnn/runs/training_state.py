@@ -22,6 +22,7 @@ from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, TrainingState
 from nbrnn.storage.schemas import MetricsRow, Sample, ValidationRow, finite
 from nbrnn.typing import Array
 
+SETTLED = 1000  # updates in which the smooth loss of a run from trained weights forgets the first one
 LOG_EVERY = (
     100  # updates between two rows of the metrics; also between two candidates for the best model
 )
@@ -115,6 +116,8 @@ class Training:
         first, epoch = self.update, self.update // self.updates_per_epoch
         # where text is held out, its loss decides which model is the best
         candidates = logged_updates(first, first + updates) if self.validation is None else []
+        if self.config.init_from is not None:
+            candidates = [update for update in candidates if update >= SETTLED]
         history = History.empty(updates, candidates)
         rates = learning_rates(self.config, first, updates, self.updates)
         end = -1 if self.corpus.end is None else self.corpus.end

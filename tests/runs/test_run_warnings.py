@@ -77,14 +77,16 @@ def test_a_loss_above_uniform_guessing():
 
 
 def test_a_smooth_loss_that_rises():
-    fields = {"status": "finished", "updates": 1000, "nats_per_character_best": 2.0}
-    late = Summary(**fields, best_update=400, nats_per_character_final=2.1)
+    fields = {"status": "finished", "updates": 2000, "nats_per_character_best": 2.0}
+    late = Summary(**fields, best_update=800, nats_per_character_final=2.1)
     assert rise_warning(late) == (
-        "the smooth loss was lowest at update 400 of 1,000 (2.0000; at the end 2.1000 nats per "
+        "the smooth loss was lowest at update 800 of 2,000 (2.0000; at the end 2.1000 nats per "
         "character): try a smaller --eta, or --schedule linear"
     )
-    assert rise_warning(Summary(**fields, best_update=600, nats_per_character_final=2.1)) == ""
-    assert rise_warning(Summary(**fields, best_update=400, nats_per_character_final=2.01)) == ""
+    assert rise_warning(Summary(**fields, best_update=1200, nats_per_character_final=2.1)) == ""
+    assert rise_warning(Summary(**fields, best_update=800, nats_per_character_final=2.01)) == ""
+    short = Summary(**{**fields, "updates": 1900}, best_update=800, nats_per_character_final=2.1)
+    assert rise_warning(short) == ""
 
 
 def test_a_text_too_small_for_the_network():
