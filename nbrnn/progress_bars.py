@@ -105,8 +105,9 @@ class ProgressDisplay:
         if len(text) <= width:
             return text
         # the last end of a part, else of a word, that leaves room for " …"
-        end = max(text.rfind(" · ", 0, width + 1), text.rfind(", ", 0, width))
-        return f"{text[: end if end > 0 else text.rfind(' ', 0, width - 1)]} …"
+        part = max(text.rfind(" · ", 0, width + 1), text.rfind(", ", 0, width))
+        ends = part, text.rfind(" ", 0, width - 1)
+        return f"{text[: next((end for end in ends if end > 0), width - 2)]} …"
 
     def step(self, what: str, done: int, total: int) -> None:
         """Show how much of one part of the work is done, on a bar of its own."""

@@ -60,6 +60,14 @@ def test_a_line_about_a_run_is_whole(terminal):
     assert len(line) <= 80
 
 
+def test_a_text_leaves_twenty_columns_to_the_bar(terminal):
+    display = display_of(1000)
+    assert display.fitted("x" * 48) == "x" * 48
+    assert display.fitted("x" * 49) == "x" * 46 + " …"
+    assert display.fitted(f"{'x' * 46} · y · z") == "x" * 46 + " …"
+    assert display.fitted(f"xy, {'x' * 20} {'y' * 40}") == "xy …"
+
+
 def test_the_bar_moves_while_kernels_are_prepared(terminal):
     display = display_of(27_888)
     display.bars.disable = False
