@@ -45,54 +45,59 @@ def score(
 def mean_loss(model: Checkpoint, codes: Array, *, state: State = "zero") -> float:
     """Return the model's mean loss on codes (N,), in nats for each of the N - 1 that it predicts."""
     theta, start = model.layout.pack(model.theta), initial_state(model, state)
-    return loss_from(start, model.layout, theta, codes, model.config.seq_length, model.end)
+    return loss_on(start, model.layout, theta, codes, model.config.seq_length, model.end)
 
 
-def loss_from(
-    start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int, end: int | None = None
+def loss_on(
+    start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int, end: int | None
 ) -> float:
-    """Return the mean loss on codes (N,), read once from a state (m,), T characters at a time.
+    """Return the mean loss on codes (N,), read once from a state, T characters at a time.
 
     Of documents, whose separator has the code `end`, each but the first is read from h = 0.
     """
-    work = layout.work(T)
-    work.h[0, : layout.m] = start
-    kernel_cache.ready("evaluate", layout.dtype.name)
+    if end is None:
+        return loss_from(start, layout, theta, codes, T)
+    edges = [0, *(np.flatnonzero(codes[1:-1] == end) + 1).tolist(), codes.size - 1]
     total = 0.0
-    for document in documents_in(codes, end):
-        total += float(training_kernels.evaluate(theta, work, document))
-        work.h[0] = 0
+    for first, last in pairwise(edges):
+        before = start if first == 0 else 0
+        total += loss_from(before, layout, theta, codes[first : last + 1], T) * (last - first)
     return total / (codes.size - 1)
 
 
-def documents_in(codes: Array, end: int | None) -> list[Array]:
-    """Return the documents in codes (N,), each from its separator to the next; all as one without."""
-    if end is None:
-        return [codes]
-    inner = np.flatnonzero(codes[1:-1] == end) + 1
-    edges = [0, *inner.tolist(), codes.size - 1]
-    return [codes[first : last + 1] for first, last in pairwise(edges)]
+def loss_from(start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int) -> float:
+    """Return the mean loss on codes (N,), read once from a state (m,), T characters at a time."""
+    work = layout.work(T)
+    work.h[0, : layout.m] = start
+    kernel_cache.ready("evaluate", layout.dtype.name)
+    return float(training_kernels.evaluate(theta, work, codes)) / (codes.size - 1)
 
 
 def probabilities(model: Checkpoint, codes: Array) -> Array:
     """Return p_t (N, K), the probability of each next character, after each of codes (N,).
 
-    The model reads them from h_0 = 0, each document anew. The logits are in its precision, their softmax
-    in float64.
+    The model reads them from h_0 = 0, each document anew.
+    """
+    if model.end is None:
+        return probabilities_from_zero(model, codes)
+    documents = np.split(codes, np.flatnonzero(codes == model.end))
+    return np.concatenate([probabilities_from_zero(model, document) for document in documents])
+
+
+def probabilities_from_zero(model: Checkpoint, codes: Array) -> Array:
+    """Return the same for a text that the model reads as one.
+
+    The logits are in its precision, their softmax in float64.
     """
     config, layout = model.config, model.layout
     theta, work = layout.pack(model.theta), layout.work(config.seq_length)
     kernel_cache.ready("forward", config.dtype)
     o = np.empty((codes.size, layout.K))
-    resets = [] if model.end is None else np.flatnonzero(codes == model.end).tolist()
-    edges = sorted({*range(0, codes.size, config.seq_length), *resets, codes.size})
-    for start, stop in pairwise(edges):
-        x = codes[start:stop]
+    for start in range(0, codes.size, config.seq_length):
+        x = codes[start : start + config.seq_length]
         h, p = work.h[: x.size + 1], work.p[: x.size]
-        if x[0] == model.end:
-            h[0] = 0
         rnn.forward(theta, x, h, p)  # which leaves the logits in p
-        o[start:stop] = p
+        o[start : start + x.size] = p
         h[0] = h[-1]
     weights = np.exp(o - o.max(axis=1, keepdims=True))
     result: Array = weights / weights.sum(axis=1, keepdims=True)

@@ -13,7 +13,7 @@ from nbrnn.corpus import Corpus
 from nbrnn.network import kernel_cache, training_kernels
 from nbrnn.network.layout import Carry, History, Layout, Parameters, Plan, Sampling, generator
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
-from nbrnn.runs.evaluation import loss_from
+from nbrnn.runs.evaluation import loss_on
 from nbrnn.runs.initial_weights import with_weights
 from nbrnn.runs.sampling import draw_codes
 from nbrnn.runs.schedules import learning_rates
@@ -177,7 +177,7 @@ class Training:
     def evaluate(self) -> float:
         """Return the loss of the model as it is now on the held-out text, read from h = 0."""
         layout, theta, T = self.layout, self.buffers.theta, self.config.seq_length
-        return loss_from(0, layout, theta, self.held_out, T, self.corpus.end)
+        return loss_on(0, layout, theta, self.held_out, T, self.corpus.end)
 
     def is_better_than_best(self, held_out_loss: float | None) -> bool:
         """Return whether the model as it is now is better than the best candidate before."""

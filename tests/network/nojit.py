@@ -55,9 +55,7 @@ def test_training_is_that_of_the_naive_program(layout):
 
 @pytest.mark.parametrize("B", [1, 2])
 def test_the_padding_of_a_document_counts_nothing(layout, B):
-    codes = np.array(
-        [0, 2, 0, 0, 1, 3, 0], np.int32
-    )  # two documents: 2, padded by one character, and 1 3
+    codes = np.array([0, 2, 0, 0, 1, 3, 0], np.int32)  # two documents: 2, which is padded, and 1 3
     theta, real = layout.initial(np.random.default_rng(0), 0.1), layout.dtype.type
     expected, history = named(layout, theta), History.empty(1)
     windows = [(0, 2), (3, 6)][:B]
