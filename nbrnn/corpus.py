@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nbrnn.config import shortened
 from nbrnn.documents import delimited, split_documents
 from nbrnn.errors import CorpusError, install_command
-from nbrnn.text_files import SEPARATOR, STDIN, Decoded, label_of, read_file
+from nbrnn.text_files import STDIN, Decoded, joined, label_of, read_file
 
 DEFAULT = "shakespeare"
 
@@ -236,7 +236,7 @@ def load(sources: Sources, encoding: str = "utf-8", documents: str = "") -> Corp
     elif STDIN in names:
         raise CorpusError("standard input cannot be one of several texts: give files")
     else:
-        text = SEPARATOR.join(read_text(name, encoding) for name in names)
+        text = joined(read_text(name, encoding) for name in names)
     where = [name if name == STDIN or name in KNOWN else os.path.abspath(name) for name in names]
     name = short_name(names[0]) + (f" and {len(names) - 1} more" if len(names) > 1 else "")
     separator = ""

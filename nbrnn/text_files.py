@@ -14,12 +14,12 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from nbrnn import available_memory, portable
-from nbrnn.config import nearest
 from nbrnn.errors import CorpusError
 
 CHUNK_SIZE = 2**20  # bytes that are read at once
@@ -125,8 +125,8 @@ def read_file(source: str, encoding: str = "utf-8", known: Iterable[str] = ()) -
         raise CorpusError("the name of the text is empty: give a text file")
     try:
         if source != STDIN and os.path.isdir(source):
-            texts = [decoded(path, read_bytes(path), encoding) for path in files_in(source)]
-            return Decoded(SEPARATOR.join(text for text, _ in texts), encoding)
+            texts = (decoded(path, read_bytes(path), encoding).text for path in files_in(source))
+            return Decoded(joined(texts), encoding)
         return decoded(source, read_bytes(source), encoding)
     except FileNotFoundError:
         raise CorpusError(no_such_file(source, known)) from None
@@ -134,6 +134,23 @@ def read_file(source: str, encoding: str = "utf-8", known: Iterable[str] = ()) -
         raise CorpusError(f"cannot read {source}: {error.strerror}") from None
     except ValueError:  # a zero byte
         raise CorpusError(f"{source!r} cannot be the name of a file") from None
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Return several texts as one. Raises CorpusError if memory is short."""
+    parts: list[str] = []
+    most, length = affordable_bytes(), 0
+    for text in texts:
+        parts.append(text)
+        length += len(text)
+        if length > most:
+            raise CorpusError(f"not enough memory for texts of more than {most:,.0f} characters in all")
+    return SEPARATOR.join(parts)
+
+
+def affordable_bytes() -> float:
+    """Return how many bytes a text may have at most."""
+    return available_memory.available() / MEMORY_PER_BYTE
 
 
 def no_such_file(source: str, known: Iterable[str] = ()) -> str:
@@ -145,10 +162,9 @@ def no_such_file(source: str, known: Iterable[str] = ()) -> str:
         there = []
     by_lower_case = {entry.lower(): os.path.join(folder, entry) for entry in sorted(there)}
     by_lower_case |= {} if folder else {entry: entry for entry in known}
-    hint = nearest(name, by_lower_case)
-    if hint:
-        similar = by_lower_case[hint.removeprefix("; did you mean ").removesuffix("?")]
-        return f"{source}: no such file; did you mean {similar}?"
+    near = get_close_matches(name.lower(), by_lower_case, 1)
+    if near:
+        return f"{source}: no such file; did you mean {by_lower_case[near[0]]}?"
     return f"{source}: no such file" + (f", nor a known corpus ({', '.join(known)})" if known else "")
 
 
@@ -204,15 +220,15 @@ def read_all(file: IO[bytes], source: str, size: int = 0, most: float = float("i
 
     Raises CorpusError if it has more, or if memory is short.
     """
-    affordable = available_memory.available() / MEMORY_PER_BYTE
-    data = bytearray()
+    affordable, data = affordable_bytes(), bytearray()
     while max(size, len(data)) <= min(affordable, most):
         piece = file.read(CHUNK_SIZE)
         if not piece:
             return data
         data += piece
     if most < affordable:
-        raise CorpusError(f"{label_of(source)}: unpacked it has more than {most:,.0f} bytes: unpack it")
+        length = f"unpacked it has more than {most:,.0f} bytes"
+        raise CorpusError(f"{label_of(source)}: {length}: unpack it and give that")
     limit = f"a text of more than {affordable:,.0f} bytes"
     raise CorpusError(f"{label_of(source)}: not enough memory for {limit}")
 

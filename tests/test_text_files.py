@@ -180,6 +180,16 @@ def test_several_files_and_folders_are_one_text(tmp_path):
         load(["-", tmp_path / "one.txt"])
 
 
+def test_several_files_may_be_too_long_together(tmp_path, monkeypatch):
+    for name in "ab":
+        (tmp_path / name).write_text("ab" * 300)
+    monkeypatch.setattr("nbrnn.available_memory.available", lambda: 20_000)
+    assert len(load(tmp_path / "a")) == 600
+    for sources in (tmp_path, [tmp_path / "a", tmp_path / "b"]):
+        with pytest.raises(CorpusError, match="not enough memory for texts of more than 1,000 char"):
+            load(sources)
+
+
 def test_standard_input_is_named(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
     with pytest.raises(CorpusError, match=r"^standard input: the text is empty"):
