@@ -57,7 +57,9 @@ def repeated_share(codes: Array) -> float:
     hashes = rng.integers(2**64, size=int(codes.max()) + 1, dtype=np.uint64)[codes]
     for step in range(PASSAGE_BITS):  # from passages of one length to those of twice the length
         factor = rng.integers(2**64, dtype=np.uint64) | np.uint64(1)
-        hashes = hashes[: -(2**step)] * factor + hashes[2**step :]
+        following = hashes[2**step :]
+        hashes = hashes[: -(2**step)] * factor
+        hashes += following
     sampled = hashes[hashes < SAMPLED * 2**64]
     return 1 - np.unique(sampled).size / max(1, sampled.size)
 
