@@ -28,6 +28,8 @@ def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
     default = default_config()
     parts = [
         folder_part(corpus_name),
+        config.cell if config.cell != default.cell else "",
+        f"L{config.layers}" if config.layers != default.layers else "",
         f"m{config.hidden}",
         f"B{config.batch}" if config.batch != default.batch else "",
         config.optimizer if config.optimizer != default.optimizer else "",
@@ -47,9 +49,11 @@ def default_config() -> RunConfig:
     return RunConfig()
 
 
-def train_command(config: RunConfig, sources: Sequence[str], encoding: str) -> list[str]:
+def train_command(
+    config: RunConfig, sources: Sequence[str], encoding: str, documents: str = ""
+) -> list[str]:
     """Return the words of the command that trains with these settings, RUN where it names one."""
-    words = ["nbrnn", "train", *text_words(sources, encoding)]
+    words = ["nbrnn", "train", *text_words(sources, encoding, documents)]
     values = config.to_dict()
     for name, setting in SETTINGS.items():
         if values[name] != setting.default_in(values):
@@ -57,10 +61,11 @@ def train_command(config: RunConfig, sources: Sequence[str], encoding: str) -> l
     return words
 
 
-def text_words(sources: Sequence[str], encoding: str) -> list[str]:
+def text_words(sources: Sequence[str], encoding: str, documents: str) -> list[str]:
     """Return the words of a command that name a text."""
     is_recognized = encoding in ("utf-8", "utf-16", "utf-32")
-    return [*sources] if is_recognized else [*sources, "--encoding", encoding]
+    words = [*sources] if is_recognized else [*sources, "--encoding", encoding]
+    return [*words, "--documents", documents] if documents else words
 
 
 def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
@@ -99,6 +104,10 @@ def unit_of(*configs: RunConfig) -> str:
 def title(config: RunConfig, corpus_name: str) -> str:
     """Return the title of the picture of a run."""
     sizes = [f"m = {config.hidden}", f"T = {config.seq_length}"]
+    if config.layers > 1:
+        sizes.insert(0, f"{config.layers} layers")
+    if config.cell != default_config().cell:
+        sizes.insert(0, config.cell)
     if config.batch > 1:
         sizes.append(f"B = {config.batch}")
     optimizer = [] if config.optimizer == default_config().optimizer else [config.optimizer]

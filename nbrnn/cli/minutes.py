@@ -41,7 +41,7 @@ class Plan(NamedTuple):
     config: RunConfig
     folder: RunFolder
     command: list[str]
-    notes: tuple[str, ...] = ()
+    notes: list[str]
 
     def folder_of(self, minutes: float) -> Path:
         """Return the folder of the run of another length, unless another is given."""
@@ -71,17 +71,18 @@ def plan_run(
 
     check_minutes(minutes, given)
     folder = RunFolder(out or default_folder(minutes, given, text))
-    config, notes = None, ()
+    config, notes = None, list[str]()
     if folder.is_run() and not force:
         there, described = folder.read_config()
         if described.sha256 == text.sha256 and is_chosen(there, given):
             config = there
     if config is None:
         config, reasons = choose(text, minutes, given)
-        notes = reasons
-    command = [*train_command(config, sources_of(text), text.encoding), "--out", str(folder)]
+        notes += reasons
+    source = sources_of(text), text.encoding, text.documents
+    command = [*train_command(config, *source), "--out", str(folder)]
     if notes:
-        notes = (*notes, f"the same run again, on any machine of this kind: {shlex.join(command)}")
+        notes.append(f"the same run again: {shlex.join(command)}")
     return Plan(minutes, given, text, config, folder, command, notes)
 
 
@@ -114,7 +115,8 @@ def print_outcome(plan: Plan, summary: Summary) -> None:
 def next_commands(plan: Plan) -> list[str]:
     """Return the commands that write, train longer, and compare both runs."""
     longer = 2 * plan.minutes
-    folder, words = str(plan.folder), text_words(sources_of(plan.text), plan.text.encoding)
+    text, folder = plan.text, str(plan.folder)
+    words = text_words(sources_of(text), text.encoding, text.documents)
     for name, value in plan.given.items():
         words += [option_name(name), str(value)]
     return [

@@ -290,3 +290,21 @@ def batch_state_gradients(layers, work, n, gradient):
         sum_of_rows(gradient.b[gate], dz)
         transpose(own.UT[gate], layer.U[gate])
         add_matmul(below.dh, FIRST, dz, FIRST, dz.shape[0], own.UT[gate])
+
+
+# ---------------------------------------------------------------- documents
+
+
+@jit_expand
+def uncount_padding(work, codes, starts, end):
+    """Take away the gradient of the padding after documents, in work.p; return its loss, unscaled.
+
+    There the characters `end` follow one another.
+    """
+    B, loss = starts.size, 0.0
+    for row in range(work.losses.size):
+        place = starts[row % B] + row // B
+        if codes[place] == end and codes[place + 1] == end:
+            loss += work.losses[row]
+            clear(work.p[row])
+    return loss
