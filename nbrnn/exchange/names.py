@@ -49,8 +49,12 @@ ANSWERS = {
     "O": "o os logit logits score scores",
     "H": "h hs state states hidden hiddenstate hiddenstates hall allh",
     "h_last": "hlast hfinal hend ht hn hnext lasth",
+    "dO": "do dos dlogits dlogit dscores dy dys",
+    "dH": "dh dhs dhidden dstates dstate",
+    "dA": "da das dz dpre dpreact dhraw",
 }
 SERIES = {
+    "updates": "update updates iteration iterations iter iters",
     "losses": "losses losshistory lossseries losslist trainloss trainlosses alllosses",
     "smooth": "smooth smoothloss smoothlosses smoothlosshistory smoothed smoothedloss losssmooth",
 }
