@@ -181,12 +181,11 @@ class Submission:
             report.notes.append(f"not checked, since their names are unknown: {unknown}")
         if report.findings or any(row.is_right is not None for row in report.rows):
             return
-        raise CheckError(
-            reasons[-1]
-            if reasons
-            else "there is nothing to check: no loss, P, H, gradients (grads_W or dW), parameters after a "
-            f"step (W_after) or losses; unknown names: {unknown or 'none'}"
+        nothing = (
+            "there is nothing to check: no loss, P, H, gradients (grads_W or dW), parameters after a step "
+            f"(W_after) or losses; unknown names: {unknown or 'none'}"
         )
+        raise CheckError(reasons[-1] if reasons else nothing)
 
 
 def with_case(rung: str, given: Arrays, case: Arrays) -> SortedArrays:

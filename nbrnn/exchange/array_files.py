@@ -75,7 +75,7 @@ def read(path: Path) -> Contents:
     if suffix in HOW_TO_SAVE:
         raise ConfigError(f"{path} may be a pickle, which is not read; save with {HOW_TO_SAVE[suffix]}")
     if suffix == ".npy":
-        raise ConfigError(f"{path} holds one array; save all in one file with {SAVE_NUMPY}")
+        raise ConfigError(f"{path} holds one array, or a pickle; save all in one file with {SAVE_NUMPY}")
     if suffix not in READERS:
         raise ConfigError(f"{path}: give a file that ends in {', '.join(READERS)}")
     data = read_bytes(path, MAX_BYTES)
