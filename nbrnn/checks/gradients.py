@@ -48,7 +48,7 @@ def report_of(choice: Choice) -> Report:
             report.rows.append(
                 row_of(each, attempt.rung, "follows from the above" if follows else each.verdict)
             )
-            if each.is_right and each.verdict.startswith("right, with"):
+            if each.is_right and each.verdict.startswith(("right, with", "right, as")):
                 report.notes.append(f"{each.name}: {each.verdict}")
             if each.is_right is None:
                 of_rung = f" of {TITLES[attempt.rung]}" if attempt.rung else ""
@@ -104,7 +104,7 @@ def findings_of(choice: Choice, first: int) -> Iterator[Finding]:
         cause = causes[0] if len(causes) == 1 else None
         arrays = tuple(each.key[1:] if each.key in GRADIENTS else each.key for each in group)
         yield Finding(cause, sentence, arrays, number > 0 and (is_forward or not causes), attempt.rung)
-        is_forward = is_forward or group[0].key in FORWARD[:-1]
+        is_forward = is_forward or group[0].key in FORWARD
     later = {
         key: (each, other.rung)
         for other, answers in zip(choice.attempts[first + 1 :], choice.judged[first + 1 :], strict=True)

@@ -182,8 +182,8 @@ class Submission:
         if report.findings or any(row.is_right is not None for row in report.rows):
             return
         nothing = (
-            "there is nothing to check: no loss, P, H, gradients (grads_W or dW), parameters after a step "
-            f"(W_after) or losses; unknown names: {unknown or 'none'}"
+            "there is nothing to check: no loss, P, H, gradients (grads_W or dW), parameters after "
+            f"a step (W_after) or losses; unknown names: {unknown or 'none'}"
         )
         raise CheckError(reasons[-1] if reasons else nothing)
 
