@@ -220,8 +220,7 @@ def planted() -> list[str]:
     parts = dict.fromkeys(part for part, _ in tally)
     rows = [(part, *(tally[part, outcome] for outcome in outcomes)) for part in parts]
     text += ["", "## Planted faults in one exercise", ""]
-    text += ["m = 5, 10 and 100, both layouts, with all answers and with gradients alone. All are called wrong "
-             "but clipped gradients, which are right."]  # fmt: skip
+    text += ["m = 5, 10 and 100, both layouts, with all answers and with gradients alone."]
     return text + table("part", *outcomes, rows=rows)
 
 

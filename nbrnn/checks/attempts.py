@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 
@@ -37,19 +37,21 @@ class Convention:
 
 @dataclass
 class Judged:
-    """An answer beside what it should be.
+    """An answer beside what it should be, both for a loss that is a sum.
 
-    `is_right` is None where rounding alone makes so much that nothing can be said.
+    `found` is as it came, `scale` times smaller; or of another shape. `is_right` is None where rounding
+    alone makes so much that nothing can be said.
     """
 
     key: str
     name: str
     shape: tuple[int, ...]
-    found: Array  # as it came, if it has another shape
+    found: Array
     right: Array
     tolerance: float
     is_right: bool | None
     verdict: str
+    scale: float = 1.0
 
     @property
     def has_shape(self) -> bool:
@@ -86,19 +88,14 @@ class Attempt:
         rounded = any(is_single(array) and (array != np.round(array)).any() for array in arrays)
         return "float32" if self.is_single or rounded else "float64"
 
-    def nearest(self, key: str, factor: float) -> tuple[Array, Array]:
-        """Return the likeliest way to understand an answer, and what it should be."""
-        right = self.tolerances.right[key] * (factor if key in SCALED else 1)
-        factors = [factor]
-        if key in BACKWARD:  # a program may divide by T or B later
-            T, B, *_ = self.e.sizes
-            factors = [factor, 1.0, 1 / T, 1 / B, 1 / (T * B)]
-        pairs = [
-            (way, right * (each / factor) if key in SCALED else right)
-            for way in self.ways[key]
-            for each in factors
-        ]
-        return min(pairs, key=lambda pair: distance(*pair), default=(self.answers[key][1], right))
+    def nearest(self, key: str, factor: float) -> tuple[Array, float]:
+        """Return an answer as it is likeliest meant, for a loss that is a sum, and its scale."""
+        T, B, *_ = self.e.sizes
+        scales = [factor if key in SCALED else 1.0]
+        scales += [1.0, 1 / T, 1 / B, 1 / (T * B)] * (key in BACKWARD)  # it may be divided later
+        pairs = [(way / scale, scale) for way in self.ways[key] for scale in scales]
+        right = self.tolerances.right[key]
+        return min(pairs, key=lambda pair: distance(pair[0], right), default=(self.answers[key][1], 1.0))
 
     def judge(self, convention: Convention, clip: float | str) -> dict[str, Judged]:
         """Return the verdict on each answer."""
@@ -110,82 +107,59 @@ class Attempt:
     def judge_one(self, key: str, factor: float) -> Judged:
         """Return the verdict on one answer, by its largest entry."""
         name, array = self.answers[key]
-        found, right = self.nearest(key, factor)
-        scale = (
-            (largest(right) / max(largest(self.tolerances.right[key]), 1e-300)) if key in SCALED else 1
-        )
-        off = distance(found, right)
-        ill = False
-        for precision in ("float64", "float32") if self.precision == "float32" else ("float64",):
-            tolerance = scale * self.tolerances.of(key, precision)
-            ill = self.tolerances.is_ill(key, precision)
-            if off <= tolerance and not ill:
+        (found, scale), right = self.nearest(key, factor), self.tolerances.right[key]
+        judged = Judged(key, name, array.shape, found, right, 0.0, False, "wrong", scale)
+        for precision in ("float64", "float32")[: 1 + (self.precision == "float32")]:
+            judged.tolerance = self.tolerances.of(key, precision)
+            is_ill = self.tolerances.is_ill(key, precision)
+            if distance(found, right) <= judged.tolerance and not is_ill:
                 words = "right" if precision == "float64" else "right, in float32"
-                return Judged(key, name, array.shape, found, right, tolerance, True, words)
-        if ill and found.shape == right.shape:
-            words = f"not judged: rounding in {self.precision} alone may change it so much"
-            return Judged(key, name, array.shape, found, right, tolerance, None, words)
-        return Judged(key, name, array.shape, found, right, tolerance, False, "wrong")
+                return replace(judged, is_right=True, verdict=words)
+        if is_ill and judged.has_shape:
+            return replace(judged, is_right=None, verdict="not judged: ill-conditioned")
+        return judged
 
-    def excuse(self, each: Judged, factor: float) -> str | None:
+    def excuse(self, each: Judged) -> str | None:
         """Return why an answer that differs is no fault, None if it is one."""
-        key, found, right = each.key, each.found, each.right
-        if not each.has_shape:
-            return None
-        if key == "loss":
-            p = self.tolerances.right["P"][self.e.Y == 1]
+        if each.key == "loss" and each.has_shape:
+            p, right = self.tolerances.right["P"][self.e.Y == 1], float(each.right)
             for added in INSIDE_LOG:
-                other = -factor * np.log(p + added).sum()
-                if abs(float(found) - other) <= 1e-2 * abs(other - float(right)):
+                other = -np.log(p + added).sum()
+                if abs(float(each.found) - other) <= 1e-2 * abs(other - right):
                     return f"right, with {added:.2g} added to p"
-        if key in GRADIENTS and self.precision == "float64":
-            return as_differences(found, right)
+        if each.key in GRADIENTS and each.has_shape and self.precision == "float64":
+            return as_differences(each.found, each.right)
         return None
 
     def accept_clipping(self, judged: dict[str, Judged], clip: float | str) -> None:
         """Take gradients for right that are the right ones, each entry clipped to the same bounds."""
         given = [each for key, each in judged.items() if key in GRADIENTS and each.has_shape]
         bound = max((largest(each.found) for each in given), default=0.0)
-        at_bound = sum(np.count_nonzero(np.abs(each.found) == bound) for each in given)
-        if not (at_bound > 1 or (clip != NONE and bound == clip)):
-            return
-        for each in given:
+        at_bound = sum(np.count_nonzero(np.abs(each.found) >= bound * (1 - 1e-12)) for each in given)
+        words = f"{bound * given[0].scale:g}" if given else ""
+        for each in given if at_bound > 1 or (clip != NONE and words == f"{clip:g}") else ():
             clipped = np.clip(each.right, -bound, bound)
             if each.is_right is False and distance(each.found, clipped) <= each.tolerance:
-                each.is_right, each.verdict = True, f"right, clipped to {bound:g}"
+                each.is_right, each.verdict = True, f"right, clipped to {words}"
 
     @cached_property
     def own(self) -> Arrays:
         """The program's own arrays before its gradients, for a loss that is a sum."""
-        found = {}
-        for key in ("H", "O", "P", *BACKWARD):
-            if key in self.answers:
-                way, right = self.nearest(key, 1.0)
-                if way.shape == right.shape and np.isfinite(way).all():
-                    ratio = largest(right) / max(largest(self.tolerances.right[key]), 1e-300)
-                    found[key] = way / ratio if key in BACKWARD else way
-        return found
+        keys = [key for key in ("H", "O", "P", *BACKWARD) if self.ways.get(key)]
+        found = {key: self.nearest(key, 1.0)[0] for key in keys}
+        return {key: array for key, array in found.items() if np.isfinite(array).all()}
 
     @cached_property
     def following(self) -> Tolerances:
         """What follows from the program's own arrays."""
         return Tolerances(self.e, self.own)
 
-    def follows(self, each: Judged, factor: float) -> bool:
+    def follows(self, each: Judged) -> bool:
         """Return whether an answer follows from the program's own arrays before it."""
-        if not each.has_shape or self.following.is_ill(each.key, self.precision):
+        if self.following.is_ill(each.key, self.precision):
             return False
-        right, scale = self.expected(each.key, factor)
-        return distance(each.found, right) <= scale * self.following.of(each.key, self.precision)
-
-    def expected(self, key: str, factor: float) -> tuple[Array, float]:
-        """Return what follows from the program's own arrays, and its factor."""
-        scale = 1.0
-        if key in SCALED:
-            _, right = self.nearest(key, factor)
-            whole = self.tolerances.right[key]
-            scale = largest(right) / max(largest(whole), 1e-300) if key in BACKWARD else factor
-        return self.following.right[key] * scale, scale
+        right, tolerance = self.following.right[each.key], self.following.of(each.key, self.precision)
+        return distance(each.found, right) <= tolerance
 
 
 def distance(found: Array, right: Array) -> float:
@@ -249,9 +223,8 @@ def choose(exercises: Sequence[list[Attempt]], config: RunConfig, loss: str | No
     accept_clipping_by_norm(choice, config.clip)
     for attempt, judged in zip(choice.attempts, choice.judged, strict=True):
         for each in judged.values():
-            if each.is_right is False and (
-                words := attempt.excuse(each, choice.convention.factor(attempt.e))
-            ):
+            words = attempt.excuse(each) if each.is_right is False else None
+            if words:
                 each.is_right, each.verdict = True, words
     return choice
 
@@ -274,10 +247,13 @@ def accept_clipping_by_norm(choice: Choice, clip: float | str) -> None:
             continue
         if len(given) < len(GRADIENTS) or not all(each.has_shape for each in given):
             return
-        found = np.concatenate([np.ravel(each.found) for each in given])
-        right = np.concatenate([np.ravel(each.right) for each in given])
+        found = np.concatenate([np.ravel(each.found * each.scale) for each in given])
+        right = np.concatenate([np.ravel(each.right * each.scale) for each in given])
         norm, full = float(np.linalg.norm(found)), float(np.linalg.norm(right))
-        whole, share = float(f"{norm:.2g}"), max(each.tolerance for each in given) / largest(right)
+        whole, share = (
+            float(f"{norm:.2g}"),
+            max(each.tolerance * each.scale for each in given) / largest(right),
+        )
         is_exact = share < 1e-5 and distance(found / norm, right / full) <= share
         if not (is_exact and norm < full and abs(norm / whole - 1) < max(1e-7, share)):
             return

@@ -13,7 +13,7 @@ import numpy as np
 
 from nbrnn.checks.answers import transposed, ways_of, where
 from nbrnn.checks.attempts import BACKWARD, Attempt, Choice, Judged, distance
-from nbrnn.checks.equations import FORWARD, GRADIENTS, LINES, SCALED, Lines, compute
+from nbrnn.checks.equations import FORWARD, GRADIENTS, LINES, Lines, compute
 from nbrnn.checks.ladder import ISOLATES, TITLES
 from nbrnn.checks.mistakes import FACTORS, MISTAKES
 from nbrnn.checks.report import Finding, Report, Row
@@ -44,7 +44,7 @@ def report_of(choice: Choice) -> Report:
     for attempt, judged in zip(choice.attempts, choice.judged, strict=True):
         wrong = [judged[key] for key in LINES if key in judged and judged[key].is_right is False]
         for each in judged.values():
-            follows = each in wrong[1:] and attempt.follows(each, choice.convention.factor(attempt.e))
+            follows = each in wrong[1:] and attempt.follows(each)
             report.rows.append(
                 row_of(each, attempt.rung, "follows from the above" if follows else each.verdict)
             )
@@ -71,8 +71,8 @@ def row_of(each: Judged, rung: str, verdict: str, kind: str = "") -> Row:
 def numerical_rows(attempt: Attempt, factor: float, report: Report) -> Iterator[Row]:
     """Yield the rows of gradients that the program made by numerical differences."""
     for key, (name, array) in attempt.numerical.items():
-        right = attempt.tolerances.right[key] * factor
-        found = next(iter(ways_of(key, array, attempt.e, attempt.reading.layout)), array)
+        right = attempt.tolerances.right[key]
+        found = next(iter(ways_of(key, array, attempt.e, attempt.reading.layout)), array) / factor
         is_right = distance(found, right) <= 1e-4 * largest(right)
         verdict = "right" if is_right else "wrong"
         each = Judged(key, name, array.shape, found, right, 0.0, is_right, verdict)
@@ -91,9 +91,8 @@ def findings_of(choice: Choice, first: int) -> Iterator[Finding]:
     Raises CheckError for states of ReLU, whose gradients are other equations.
     """
     attempt, judged = choice.attempts[first], choice.judged[first]
-    factor = choice.convention.factor(attempt.e)
     wrong = [judged[key] for key in LINES if key in judged and judged[key].is_right is False]
-    faults = [each for n, each in enumerate(wrong) if n == 0 or not attempt.follows(each, factor)]
+    faults = [each for n, each in enumerate(wrong) if n == 0 or not attempt.follows(each)]
     is_forward = False
     for number, (causes, group) in enumerate(grouped(faults, choice)):
         if causes == ["relu"] and group[0].key == "H":
@@ -164,9 +163,10 @@ def sentence_of(
     if not first.has_shape:
         shape = attempt.e.theta[first.key[1:]].shape if first.key in GRADIENTS else first.right.shape
         return f"{first.name} has the shape {first.shape}, it should be {shape}"
-    right = attempt.expected(first.key, choice.convention.factor(attempt.e))[0]
+    right = attempt.following.right[first.key]
     right = right if np.isfinite(right).all() else first.right
-    place = where(first.key, first.found, right, first.tolerance)
+    scale = first.scale
+    place = where(first.key, first.found * scale, right * scale, first.tolerance * scale)
     verb = "differs" if len(group) == 1 else f"differ, {first.name}"
     lines = "; ".join(LINES[key] for key in suspects(first.key, attempt, judged))
     return (
@@ -197,42 +197,39 @@ def words_of(cause: str) -> str:
 def explanation(key: str, choice: Choice) -> list[str]:
     """Return the known mistakes that give every number of an array on every exercise it is given for."""
     pairs = [
-        (attempt, judged[key], choice.convention.factor(attempt.e))
+        (attempt, judged[key])
         for attempt, judged in zip(choice.attempts, choice.judged, strict=True)
         if key in judged and judged[key].is_right is not None
     ]
-    if not all(each.has_shape for _, each, _ in pairs):
-        is_transposed = all(transposed(key, a.answers[key][1], a.e, a.reading.layout) for a, *_ in pairs)
+    if not all(each.has_shape for _, each in pairs):
+        is_transposed = all(transposed(key, a.answers[key][1], a.e, a.reading.layout) for a, _ in pairs)
         return ["transposed"] * is_transposed
-    if all(not each.found.any() for _, each, _ in pairs):
+    if all(not each.found.any() for _, each in pairs):
         return ["zero"]
     found = [
         name
         for name, (_, ratio) in FACTORS.items()
-        if all(matches(a, each, each.right * ratio(*a.e.sizes[:3])) for a, each, _ in pairs)
+        if all(matches(a, each, each.right * ratio(*a.e.sizes[:3])) for a, each in pairs)
     ]
     found += [
         name
         for name, (_, lines) in MISTAKES.items()
-        if all(given_by(lines, attempt, each, factor) for attempt, each, factor in pairs)
+        if all(given_by(lines, attempt, each) for attempt, each in pairs)
     ]
-    if key == "dW" and all(matches(a, each, each.right.T) for a, each, _ in pairs):
+    if key == "dW" and all(matches(a, each, each.right.T) for a, each in pairs):
         found.append("transposed")
-    if key == "H" and not found and all(only_first_differs(a, each) for a, each, _ in pairs):
+    if key == "H" and not found and all(only_first_differs(a, each) for a, each in pairs):
         found.append("another h_0")
     return found
 
 
-def given_by(lines: Lines, attempt: Attempt, each: Judged, factor: float) -> bool:
+def given_by(lines: Lines, attempt: Attempt, each: Judged) -> bool:
     """Return whether a mistake gives every number, from the program's own arrays or from right ones."""
-    scale = factor if each.key in SCALED else 1.0
-    if each.key in BACKWARD:
-        scale = attempt.expected(each.key, factor)[1]
     of_forward = {"state", "start", "logits", "softmax"} & vars(type(lines)).keys()
     before = {k: a for k, a in attempt.own.items() if list(LINES).index(k) < list(LINES).index(each.key)}
     states = {k: a for k, a in before.items() if k in ("H", "O", "P")}
     for own in [{}] if of_forward else [attempt.own, states, {}]:
-        result = compute(attempt.e, lines, own)[each.key] * scale
+        result = compute(attempt.e, lines, own)[each.key]
         if each.key == "H" and np.array_equal(each.found[0], attempt.e.h0):
             result[0] = attempt.e.h0  # which we put in front of the program's states
         if matches(attempt, each, result):
@@ -249,7 +246,7 @@ def matches(attempt: Attempt, each: Judged, result: Array) -> bool:
 
 def only_first_differs(attempt: Attempt, each: Judged) -> bool:
     """Return whether all states but h_1 follow from those before them."""
-    right, tolerance = attempt.expected("H", 1.0)[0], attempt.following.of("H", attempt.precision)
+    right, tolerance = attempt.following.right["H"], attempt.following.of("H", attempt.precision)
     if len(right) < 3:
         return False
     return distance(each.found[2:], right[2:]) <= tolerance < distance(each.found[:2], right[:2])
