@@ -156,7 +156,7 @@ def sentence_of(
     names, first = ", ".join(each.name for each in group), group[0]
     if causes:
         words = ", or ".join(words_of(cause) for cause in causes[:3])
-        if first.key == "loss" and causes[0].startswith("factor"):
+        if first.key == "loss" and causes[0] in ("factor T", "factor 1/T"):
             kind = "mean" if choice.convention.of_characters else "sum"
             words += f", while the gradients are those of the {kind}"
         return f"{names}: {words}"

@@ -22,7 +22,10 @@ STARTS = {
 LATE = "the smooth loss lags by one update: it is recorded before it takes in the loss"
 EXCHANGED = "the weights are exchanged: it is 0.999 smooth + 0.001 L"
 ELSEWHERE = "the smooth loss starts at another number than the first loss"
-EVERY = "the losses between those that are recorded are not in the file: save every update to check it"
+EVERY = (
+    "it does not follow from these losses alone, as where only every n-th update is recorded: "
+    "save every update to check it"
+)
 
 
 def judge_series(found: SortedArrays, T: int | None, rung: str = "", K: int | None = None) -> Report:
@@ -51,13 +54,8 @@ def judge_series(found: SortedArrays, T: int | None, rung: str = "", K: int | No
     elif cause := explain(losses, smooth, T, K):
         report.findings.append(Finding(cause[0], cause[1], ("smooth",), rung=rung))
     elif is_sparse(losses, smooth, updates):
-        starts = math.isclose(smooth[0], losses[0], rel_tol=1e-5) or (
-            updates is not None and updates[0] > 1
-        )
-        verdict, is_right = (
-            "not judged but for its start: recorded every n-th update",
-            True if starts else None,
-        )
+        is_told = updates is not None and math.isclose(smooth[0], losses[0], rel_tol=1e-5)
+        verdict, is_right = "not judged but for its start", True if is_told else None
         report.not_checked.append(f"{name}: {EVERY}")
     else:
         at = int(np.argmax(~(np.abs(smooth - right) <= 1e-5 * np.abs(right))))
