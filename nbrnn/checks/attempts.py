@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +70,7 @@ class Attempt:
     answers: dict[str, tuple[str, Array]]
     numerical: dict[str, tuple[str, Array]] = field(default_factory=dict)
     is_single: bool = False  # of float32, as far as the parameters tell
+    supposed: dict[Any, Arrays] = field(default_factory=dict)  # the arrays of known mistakes
 
     @cached_property
     def tolerances(self) -> Tolerances:
@@ -267,7 +269,7 @@ def accept_clipping_by_norm(choice: Choice, clip: float | str) -> None:
 
 def as_differences(found: Array, right: Array) -> str | None:
     """Return in words that a gradient is one by numerical differences: it is off everywhere a little."""
-    error = np.abs(found - right)[right != 0]
-    if error.size and error.max() <= 1e-4 * largest(right) and np.median(error) > 0.02 * error.max():
-        return f"right, as numerical differences are: to {error.max() / largest(right):.0e}"
+    error, most = np.abs(found - right), largest(found - right)
+    if most <= 1e-4 * largest(right) and np.median(error[right != 0]) > 0.02 * most:
+        return f"right, as numerical differences are: to {most / largest(right):.0e}"
     return None

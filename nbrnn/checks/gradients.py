@@ -13,7 +13,7 @@ import numpy as np
 
 from nbrnn.checks.answers import transposed, ways_of, where
 from nbrnn.checks.attempts import BACKWARD, Attempt, Choice, Judged, distance
-from nbrnn.checks.equations import FORWARD, GRADIENTS, LINES, Lines, compute
+from nbrnn.checks.equations import FORWARD, GRADIENTS, LINES, compute
 from nbrnn.checks.ladder import ISOLATES, TITLES
 from nbrnn.checks.mistakes import FACTORS, MISTAKES
 from nbrnn.checks.report import Finding, Report, Row
@@ -26,6 +26,8 @@ WHAT |= {key: f"gradient of {key[1].lower()}_t" for key in BACKWARD}
 WHAT |= {key: f"gradient of {key[1]}" for key in GRADIENTS}
 BEFORE = {"h_last": "H", "O": "H", "P": "O", "loss": "P", "dO": "P", "dH": "dO", "dA": "dH"}
 BEFORE |= {"dV": "dO", "dc": "dO", "dW": "dA", "dU": "dA", "db": "dA"}
+FIRST = {"state", "start", "logits", "softmax"}  # lines whose mistakes the arrays after them have, too
+OWN = ((), ("H", "O", "P"), ("H", "O", "P", *BACKWARD))  # of the program, from which a mistake may start
 ILL_CONDITIONED = (
     "the exercise is ill-conditioned: rounding in {} alone may change it more than a mistake would; use "
     "float64, smaller weights or fewer steps"
@@ -211,11 +213,7 @@ def explanation(key: str, choice: Choice) -> list[str]:
         for name, (_, ratio) in FACTORS.items()
         if all(matches(a, each, each.right * ratio(*a.e.sizes[:3])) for a, each in pairs)
     ]
-    found += [
-        name
-        for name, (_, lines) in MISTAKES.items()
-        if all(given_by(lines, attempt, each) for attempt, each in pairs)
-    ]
+    found += [name for name in MISTAKES if all(given_by(name, attempt, each) for attempt, each in pairs)]
     if key == "dW" and all(matches(a, each, each.right.T) for a, each in pairs):
         found.append("transposed")
     if key == "H" and not found and all(only_first_differs(a, each) for a, each in pairs):
@@ -223,15 +221,15 @@ def explanation(key: str, choice: Choice) -> list[str]:
     return found
 
 
-def given_by(lines: Lines, attempt: Attempt, each: Judged) -> bool:
+def given_by(name: str, attempt: Attempt, each: Judged) -> bool:
     """Return whether a mistake gives every number, from the program's own arrays or from right ones."""
-    of_forward = {"state", "start", "logits", "softmax"} & vars(type(lines)).keys()
-    before = {k: a for k, a in attempt.own.items() if list(LINES).index(k) < list(LINES).index(each.key)}
-    states = {k: a for k, a in before.items() if k in ("H", "O", "P")}
-    for own in [{}] if of_forward else [attempt.own, states, {}]:
-        result = compute(attempt.e, lines, own)[each.key]
+    for own in OWN[:1] if FIRST & vars(type(MISTAKES[name][1])).keys() else OWN:
+        if (name, own) not in attempt.supposed:
+            arrays = {key: array for key, array in attempt.own.items() if key in own}
+            attempt.supposed[name, own] = compute(attempt.e, MISTAKES[name][1], arrays)
+        result = attempt.supposed[name, own][each.key]
         if each.key == "H" and np.array_equal(each.found[0], attempt.e.h0):
-            result[0] = attempt.e.h0  # which we put in front of the program's states
+            result = np.concatenate([each.found[:1], result[1:]])  # h_0 was put in front by us
         if matches(attempt, each, result):
             return True
     return False
@@ -247,6 +245,6 @@ def matches(attempt: Attempt, each: Judged, result: Array) -> bool:
 def only_first_differs(attempt: Attempt, each: Judged) -> bool:
     """Return whether all states but h_1 follow from those before them."""
     right, tolerance = attempt.following.right["H"], attempt.following.of("H", attempt.precision)
-    if len(right) < 3:
+    if len(right) < 4:  # the last may be one that we computed
         return False
     return distance(each.found[2:], right[2:]) <= tolerance < distance(each.found[:2], right[:2])

@@ -310,3 +310,17 @@ def test_spellings(parameter, gradient):
     report = check(given)
     assert report.is_right
     assert gradient in [row.name for row in report.rows]
+
+
+def test_a_raised_zero_is_wrong():
+    """Columns of dU of characters that do not occur are 0: numerical differences leave them so."""
+    given = arrays(K=15)
+    absent = int(np.flatnonzero(~given["grads_U"].any(0))[0])
+    given["grads_U"][2, absent] = 1e-3
+    assert not check(given).is_right
+
+
+def test_one_wrong_state_is_not_another_h_0():
+    given = arrays(T=2, m=10)
+    given["H"][6, 1] += 3
+    assert check(given).causes == [None]
