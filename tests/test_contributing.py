@@ -141,6 +141,58 @@ def test_a_command(package):
     assert re.search(r"greet +Say hello\.", help_)
 
 
+LINEAR = """
+from nbrnn.network.cells.passes import Passes, windows
+from nbrnn.network.cells.vanilla import batch_gradients, gradients
+from nbrnn.network.simd.matmul import add_matmul, add_matvecs, add_vecmat
+
+
+def step(layer, work, t):
+    add_matvecs(work.z[0], t, layer.W[0], work.s[0], t, 1, True)
+
+
+def step_back(layer, work, t):
+    dz = work.dz[0]
+    if t + 1 < dz.shape[0]:
+        add_vecmat(dz, t, dz, t + 1, layer.W[0], True)
+
+
+def batch_step(layer, work, t):
+    B = windows(work)
+    add_matmul(work.z[0], t * B, work.s[0], t * B, B, work.WT[0])
+
+
+def batch_step_back(layer, work, t):
+    dz, B = work.dz[0], windows(work)
+    if (t + 1) * B < dz.shape[0]:
+        add_matmul(dz, t * B, dz, (t + 1) * B, B, layer.W[0])
+
+
+WINDOW = Passes(step, step_back, gradients)
+BATCH = Passes(batch_step, batch_step_back, batch_gradients)
+"""
+
+
+@pytest.mark.slow
+def test_a_cell(package):
+    root, program = package
+    declared, file, settings = places("Add a cell")
+    (root / file.replace("NAME", "linear")).write_text(LINEAR)
+    kind = "class Linear(NamedTuple):\n    U: Any\n    W: Any\n    b: Any\n\n\nclass Cell("
+    change(root / declared, "class Cell(", kind)
+    line = 'CELLS = {\n    "linear": Cell(Linear, 1, ("h",), 0, (0.0,), ""),\n'
+    change(root / declared, "CELLS = {\n", line)
+    change(root / settings, '"gru", "lstm"]', '"gru", "lstm", "linear"]')
+    network = ["--cell", "linear", "--layers", 2, "--seq-length", 4]
+    check = ["gradcheck", TEXT, *network, "--hidden", 3, "--json"]
+    train = ["train", TEXT, *network, "--hidden", 3, "--batch", 2, "--updates", 5, "-q", "--out", "run"]
+    *checked, _, scored = program(check, [*check, "--batch", 2], train, ["score", "run", TEXT, "--json"])
+    assert [json.loads(each)["passed"] for each in checked] == [True, True]
+    assert json.loads(scored)["model"]["nats_per_character"] > 0
+    found = load_file(root / "run" / "last.safetensors")
+    assert {"W.1", "U.2", "b.2", "h_prev.1", "h_prev.2"} < set(found)
+
+
 MOMENTUM = """
 class Momentum(NamedTuple):
     eta: Any
