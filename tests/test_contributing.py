@@ -142,34 +142,42 @@ def test_a_command(package):
 
 
 LINEAR = """
-from nbrnn.network.cells.passes import Passes, windows
+from nbrnn.network.cells.passes import Passes, read_character, read_characters, windows
 from nbrnn.network.cells.vanilla import batch_gradients, gradients
 from nbrnn.network.simd.matmul import add_matmul, add_matvecs, add_vecmat
 
 
-def step(layer, work, t):
-    add_matvecs(work.z[0], t, layer.W[0], work.s[0], t, 1, True)
+def forward(layer, work, read):
+    x, is_first = read
+    for t in range(x.size):
+        if is_first:
+            read_character(layer.U[0], layer.b[0], x[t], work.z[0], t)
+        add_matvecs(work.z[0], t, layer.W[0], work.s[0], t, 1, True)
 
 
-def step_back(layer, work, t):
+def backward(layer, work, T):
     dz = work.dz[0]
-    if t + 1 < dz.shape[0]:
+    for t in range(T - 2, -1, -1):
         add_vecmat(dz, t, dz, t + 1, layer.W[0], True)
 
 
-def batch_step(layer, work, t):
+def batch_forward(layer, work, read):
+    x, is_first = read
     B = windows(work)
-    add_matmul(work.z[0], t * B, work.s[0], t * B, B, work.WT[0])
+    for row in range(0, x.size, B):
+        if is_first:
+            read_characters(layer.U[0], layer.b[0], x, work.z[0], row, B)
+        add_matmul(work.z[0], row, work.s[0], row, B, work.WT[0])
 
 
-def batch_step_back(layer, work, t):
+def batch_backward(layer, work, T):
     dz, B = work.dz[0], windows(work)
-    if (t + 1) * B < dz.shape[0]:
-        add_matmul(dz, t * B, dz, (t + 1) * B, B, layer.W[0])
+    for row in range((T - 2) * B, -1, -B):
+        add_matmul(dz, row, dz, row + B, B, layer.W[0])
 
 
-WINDOW = Passes(step, step_back, gradients)
-BATCH = Passes(batch_step, batch_step_back, batch_gradients)
+WINDOW = Passes(forward, backward, gradients)
+BATCH = Passes(batch_forward, batch_backward, batch_gradients)
 """
 
 
