@@ -67,9 +67,7 @@ def explanations(summary: Summary, config: RunConfig, corpus: Description) -> li
     if summary.best_update is not None and best is not None:
         units, which = in_units(best), "validation" if is_validated else "smooth"
         size = f"{formatted(units.bits_per_character)} bits, perplexity {formatted(units.perplexity)}"
-        lines.append(
-            f"best model: update {summary.best_update:,}, by its {which} loss ({size} per character)"
-        )
+        lines.append(f"best model: update {summary.best_update:,}, by {which} loss ({size})")
     if is_validated:
         number = f"{summary.validation_characters:,} " if summary.validation_characters else ""
         lines.append(f"validation: {number}characters of {name}, never trained on")

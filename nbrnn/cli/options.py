@@ -32,7 +32,7 @@ Number = TypeVar("Number", int, float)
 CorpusNames = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[CORPUS]...",
+        metavar="CORPUS",
         help="Text files or folders, joined; - for standard input; or a known corpus.  "
         "[default: shakespeare]",
         show_default=False,
