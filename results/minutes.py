@@ -30,6 +30,7 @@ DRAWN = {
     "eta": "0.002,0.004,0.008,0.016",
     "batch": "8,16,32",
 }
+SHOWN = ("characters", "hidden", "dropout", "eta")  # in the table, of what was chosen
 TESTED = ("--test", "0.1", "--sample-every", "0")
 
 
@@ -55,7 +56,8 @@ def choose(name: str, file: Path) -> dict[str, Any]:
 def search(name: str, file: Path, chosen: dict[str, Any]) -> dict[str, str]:
     """Train random settings on as many epochs, or what is left of them; return the best run."""
     drawn = [word for setting, values in DRAWN.items() for word in (f"--{setting}", values)]
-    length = ["--epochs", f"{max(1, round(chosen['epochs']))}", "--validation", str(chosen["validation"])]
+    epochs = max(1, round(chosen["epochs"]))
+    length = ["--epochs", f"{epochs}", "--validation", f"{chosen['validation']}"]
     random = ["--random", str(DRAWS), "--sweep-seed", "1", "--seeds", "0"]
     options = ["--preset", "good", *length, *drawn, *random, *TESTED]
     report = swept("minutes", str(file), options, name=name, reveal_test=True)
@@ -72,13 +74,12 @@ def main() -> None:
         best = search(name, file, chosen)
         loss, least = chosen["test_best"], float(best["test_best"])
         excess[name] = 100 * (loss / least - 1)
-        settings = [chosen[s] for s in DRAWN]
-        lines.append(
-            [name, chosen["characters"], *settings, f"{chosen['epochs']:.0f}", f"{chosen['seconds']:.0f}"]
-            + [chosen["test_unigram"], chosen["test_bigram"], loss, least, f"{excess[name]:.1f} %"]
-        )
-    head = ["text", "characters", *DRAWN, "epochs", "seconds", "unigram", "bigram", "chosen", "best drawn"]
-    write_rows(HERE / "losses.csv", [*head, "difference"], lines)
+        settings = {**{s: chosen[s] for s in SHOWN}, "epochs": f"{chosen['epochs']:.0f}"}
+        losses = chosen["test_unigram"], chosen["test_bigram"], loss, least, f"{excess[name]:.1f} %"
+        lines.append([name, *settings.values(), f"{chosen['seconds']:.0f}", *losses])
+    baselines = "unigram", "bigram"
+    head = ["text", *SHOWN, "epochs", "seconds", *baselines, "chosen", "best drawn", "difference"]
+    write_rows(HERE / "losses.csv", head, lines)
     worst = max(excess, key=excess.__getitem__)
     facts: dict[str, Fact] = {"minutes": MINUTES, "draws": DRAWS, "texts": len(TEXTS), "worst": worst}
     facts["excess"] = f"{excess[worst]:.1f}"

@@ -5,10 +5,10 @@ Cell, layers, optimizer and so on are those of the preset `good`. The rest follo
     N   characters to learn from
     C   characters that can be learnt from in the time, by a network of one multiply-add a character
 
-    network      P = min(sqrt(C / 40), that of 10 N^(1/4) units)  multiply-adds a character
-    length       D = min(C / P, 60 N)                             characters, in D / N epochs
-    eta          1.2 / m                                          with m units in each layer
-    dropout      0.1 log2(D / 2.5 N)                              from 0.05 to 0.5
+    network      P = min(sqrt(C / 40), that of 5 N^0.3 units)  multiply-adds a character
+    length       D = min(C / P, 25 N)                          characters, in D / N epochs
+    eta          1.2 / m                                       with m units in each layer
+    dropout      0.1 log2(D / 2.5 N)                           from 0.05 to 0.5
 
 A network with P multiply-adds learns fastest from about 40 P characters. A larger one than the text can
 fill, or more epochs, only overfit. results/minutes tells what this was measured on.
@@ -35,8 +35,8 @@ from nbrnn.text_parts import size
 GOOD = "good"  # the preset
 CHOSEN = ("hidden", "eta", "dropout", "validation")  # what follows from text and time, of its settings
 READ_PER_PARAMETER = 40  # characters that a network learns from, for each of its multiply-adds
-UNITS = 10.0  # in each layer, for N^(1/4)
-MAX_EPOCHS = 60
+UNITS, POWER = 5.0, 0.3  # hidden units in each layer: 5 N^0.3
+MAX_EPOCHS = 25
 RATE = 1.2  # learning rate, times the units in a layer
 MIN_DROPOUT, MAX_DROPOUT = 0.05, 0.5
 MIN_UNITS, MAX_UNITS, STEP = 32, 512, 16  # of hidden units in a layer
@@ -111,7 +111,7 @@ def multiply_adds(config: RunConfig, corpus: Corpus) -> int:
 def units(config: RunConfig, corpus: Corpus, affordable: float) -> int:
     """Return the hidden units in each layer for a text and the multiply-adds that the time affords."""
     most = math.sqrt(affordable / READ_PER_PARAMETER)
-    of_text = UNITS * config.trained_on(len(corpus)) ** 0.25
+    of_text = UNITS * config.trained_on(len(corpus)) ** POWER
     hidden = MIN_UNITS
     while hidden + STEP <= min(MAX_UNITS, of_text):
         if multiply_adds(replace(config, hidden=hidden + STEP), corpus) > most:
@@ -157,7 +157,7 @@ def reasons(config: RunConfig, corpus: Corpus, minutes: float, update: float) ->
     """Return in three lines what was chosen and why; an update takes so many seconds."""
     layout, characters = layout_of(config, len(corpus.alphabet)), config.trained_on(len(corpus))
     time = f"{minutes:g} minute{'s' * (minutes != 1)}"
-    fills = config.hidden + STEP > min(MAX_UNITS, UNITS * characters**0.25)
+    fills = config.hidden + STEP > min(MAX_UNITS, UNITS * characters**POWER)
     by = f"{characters:,} characters can fill" if fills else f"{time} can train"
     length, per_epoch = config.length(len(corpus)), config.updates_per_epoch(len(corpus))
     ends = length >= (MAX_EPOCHS - 1) * per_epoch
