@@ -48,10 +48,17 @@ class Plan(NamedTuple):
         return default_folder(minutes, self.given, self.text)
 
 
-def check_alone(minutes: float | None, preset: str | None, others: Mapping[str, Any]) -> None:
-    """Raise ConfigError for options that contradict --minutes; `others` are those that name a run."""
+def check_alone(
+    minutes: float | None,
+    preset: str | None,
+    resume: Path | None,
+    source: Path | None,
+    settings: Mapping[str, Any],
+) -> None:
+    """Raise ConfigError for options that contradict --minutes; `source` is what --from names."""
     if minutes is None:
         return
+    others = {"--resume": resume, "--from": source, "--init-from": settings.get("init_from")}
     for option, value in others.items():
         if value is not None:
             raise ConfigError(f"--minutes chooses a new run, {option} names one: leave out one of them")

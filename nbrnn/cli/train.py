@@ -74,9 +74,7 @@ def train(
     from its weights, on any text.
     """
     check_together(resume, source, out, force, documents)
-    check_alone(
-        minutes, preset, {"--resume": resume, "--from": source, "--init-from": settings.get("init_from")}
-    )
+    check_alone(minutes, preset, resume, source, settings)
     with Signals() as signals:
         path = resume or source
         old = None if path is None else existing_run(path)
@@ -85,9 +83,9 @@ def train(
             plan = plan_run(minutes, settings, load(corpus, encoding, documents), out, force)
             config, text, out = plan.config, plan.text, plan.folder.path
         else:
-            settings = with_preset(preset, settings)
             if "init_from" in settings:
                 settings, initial = with_weights_of(settings, old)
+            settings = with_preset(preset, settings)
             if old is None:
                 config, text = RunConfig(**settings), load(corpus, encoding, documents)
             else:
@@ -126,14 +124,7 @@ def train(
         display.say(nothing_to_do(folder, text, summary))
     if not quiet:
         print_warnings(folder, summary)
-    if summary.status == "interrupted":
-        message = (
-            f"interrupted after update {summary.updates:,}; to resume: {resume_command(folder, text)}"
-        )
-        raise signals.error(message)
-    if summary.status == "diverged":
-        print_error(f"diverged: {summary.reason}; try a smaller --eta (it was {config.eta:g})")
-        raise typer.Exit(1)
+    raise_failure(summary, config, resume_command(folder, text), signals)
 
 
 def check_together(
@@ -199,6 +190,16 @@ def alphabet_message(old: str, new: str) -> str:
             verb = "is" if len(characters) == 1 else "are"
             parts.append(f"{len(characters)} {verb} {what}: {named}")
     return "; ".join(parts)
+
+
+def raise_failure(summary: Summary, config: RunConfig, resuming: str, signals: Signals) -> None:
+    """End the program if a run has not finished, and say what to do."""
+    if summary.status == "interrupted":
+        message = f"interrupted after update {summary.updates:,}; to resume: {resuming}"
+        raise signals.error(message)
+    if summary.status == "diverged":
+        print_error(f"diverged: {summary.reason}; try a smaller --eta (it was {config.eta:g})")
+        raise typer.Exit(1)
 
 
 def resume_command(folder: RunFolder, text: Corpus) -> str:
