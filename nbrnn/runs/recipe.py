@@ -47,6 +47,7 @@ EVALUATED = 0.1  # share of the time for validation losses
 MIN_EVALUATIONS, MAX_EVALUATIONS = 4, 25
 MIN_CHARACTERS = 2_000
 MIN_UPDATES = 20
+LONG = 10**9  # updates of a run whose length is not known yet
 MAX_MINUTES = 10_000
 SECONDS_BESIDE = 2.0  # for files, the picture and a sample
 TRIAL_UNITS, TRIAL_SECONDS = 96, 0.3  # of the first measurement
@@ -74,7 +75,7 @@ def choose(corpus: Corpus, minutes: float, given: Mapping[str, Any]) -> Choice:
         )
     seconds = 60 * minutes
     share = min(float(PRESETS[GOOD].settings["validation"]), HELD_OUT / len(corpus))
-    base = {**with_preset(GOOD, given), "updates": 1, "epochs": None}
+    base = {**with_preset(GOOD, given), "updates": LONG, "epochs": None}
     base["validation"] = given.get("validation", float(f"{share:.2g}"))
     trial = RunConfig(**{**base, "hidden": given.get("hidden", TRIAL_UNITS)})
     check_length(trial, corpus)
@@ -86,7 +87,7 @@ def choose(corpus: Corpus, minutes: float, given: Mapping[str, Any]) -> Choice:
     update = update_seconds(sized, corpus, FINAL_SECONDS * min(1.0, minutes))
     reading = reading_seconds(sized, corpus) if sized.validation else 0.0
     config = with_length(sized, corpus, seconds, update, reading, given)
-    return Choice(config, reasons(config, corpus, minutes, update))
+    return Choice(config, reasons(config, corpus, minutes, update, given))
 
 
 def is_chosen(config: RunConfig, given: Mapping[str, Any]) -> bool:
@@ -153,21 +154,28 @@ def with_length(
     return replace(config, **{name: v for name, v in values.items() if name not in given})
 
 
-def reasons(config: RunConfig, corpus: Corpus, minutes: float, update: float) -> tuple[str, str, str]:
+def reasons(
+    config: RunConfig, corpus: Corpus, minutes: float, update: float, given: Mapping[str, Any]
+) -> tuple[str, str, str]:
     """Return in three lines what was chosen and why; an update takes so many seconds."""
     layout, characters = layout_of(config, len(corpus.alphabet)), config.trained_on(len(corpus))
     time = f"{minutes:g} minute{'s' * (minutes != 1)}"
-    fills = config.hidden + STEP > min(MAX_UNITS, UNITS * characters**POWER)
-    by = f"{characters:,} characters can fill" if fills else f"{time} can train"
+    if "hidden" in given:
+        why = "as given"
+    elif config.hidden + STEP > min(MAX_UNITS, UNITS * characters**POWER):
+        why = f"a larger one would overfit {characters:,} characters"
+    else:
+        why = f"a larger one would need more than {time}"
     length, per_epoch = config.length(len(corpus)), config.updates_per_epoch(len(corpus))
-    ends = length >= (MAX_EPOCHS - 1) * per_epoch
-    until = "more would overfit" if ends else f"what {time} allow{'s' * (minutes == 1)}"
+    is_whole = length > (MAX_EPOCHS - 1) * per_epoch
+    until = "more would overfit" if is_whole else f"what {time} allow{'s' * (minutes == 1)}"
+    duration = timedelta(seconds=round(length * update))
     held_out = size(config.parts(len(corpus)).validation)
     layers = f"{config.layers} layer{'s' * (config.layers != 1)} of {config.hidden} units"
     return (
-        f"network: {config.cell}, {layers}, {layout.size:,} parameters: as many as {by}",
-        f"length: {length:,} updates, {length / per_epoch:.3g} epochs, about "
-        f"{timedelta(seconds=round(length * update))} (h:mm:ss) at the measured speed: {until}",
-        f"learning rate {config.eta:g}, falling to 0; dropout {config.dropout:g} against overfitting in "
-        f"so many epochs; the best model is the best on {held_out:,} characters held out",
+        f"network: {config.cell}, {layers}, {layout.size:,} parameters: {why}",
+        f"length: {length:,} updates, {length / per_epoch:.3g} epochs, about {duration} (h:mm:ss) by the "
+        f"speed of this machine: {until}",
+        f"learning rate {config.eta:g}, falling to 0, and dropout {config.dropout:g}, by network and "
+        f"length; {held_out:,} characters are held out to choose the best model by",
     )

@@ -61,7 +61,7 @@ def test_more_time_buys_a_larger_network_and_more_epochs_until_the_text_is_fille
 
 def test_what_is_given_is_kept_and_the_rest_follows(machine, long_text):
     machine(1e-10)
-    given = {"hidden": 40, "batch": 8, "dropout": 0.0, "seed": 3, "validation": 0.2}
+    given = {"hidden": 40, "batch": 8, "dropout": 0.0, "seed": 3, "validation": 0.2, "warmup": 50}
     config = choose(long_text, 1, given).config
     assert {name: getattr(config, name) for name in given} == given
     assert config.eta == pytest.approx(recipe.RATE / 40, rel=0.05)
