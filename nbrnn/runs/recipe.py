@@ -47,7 +47,6 @@ EVALUATED = 0.1  # share of the time for validation losses
 MIN_EVALUATIONS, MAX_EVALUATIONS = 4, 25
 MIN_CHARACTERS = 2_000
 MIN_UPDATES = 20
-LONG = 10**9  # updates of a run whose length is not known yet
 MAX_MINUTES = 10_000
 SECONDS_BESIDE = 2.0  # for files, the picture and a sample
 TRIAL_UNITS, TRIAL_SECONDS = 96, 0.3  # of the first measurement
@@ -75,7 +74,7 @@ def choose(corpus: Corpus, minutes: float, given: Mapping[str, Any]) -> Choice:
         )
     seconds = 60 * minutes
     share = min(float(PRESETS[GOOD].settings["validation"]), HELD_OUT / len(corpus))
-    base = {**with_preset(GOOD, given), "updates": LONG, "epochs": None}
+    base = {**with_preset(GOOD, given), "epochs": MAX_EPOCHS}
     base["validation"] = given.get("validation", float(f"{share:.2g}"))
     trial = RunConfig(**{**base, "hidden": given.get("hidden", TRIAL_UNITS)})
     check_length(trial, corpus)
@@ -142,7 +141,7 @@ def with_length(
     per_epoch = config.updates_per_epoch(len(corpus))
     updates = min((seconds - beside) / update, MAX_EPOCHS * per_epoch)
     every = max(1, int(max(MIN_UPDATES, updates) / evaluations))
-    values: dict[str, Any] = {"updates": every * evaluations}
+    values: dict[str, Any] = {"updates": every * evaluations, "epochs": None}
     values["warmup"] = min(MAX_WARMUP, int(WARMUP * values["updates"]))
     if config.validation:
         values["validate_every"] = every
@@ -174,8 +173,8 @@ def reasons(
     layers = f"{config.layers} layer{'s' * (config.layers != 1)} of {config.hidden} units"
     return (
         f"network: {config.cell}, {layers}, {layout.size:,} parameters: {why}",
-        f"length: {length:,} updates, {length / per_epoch:.3g} epochs, about {duration} (h:mm:ss) by the "
-        f"speed of this machine: {until}",
+        f"length: {length:,} updates, {length / per_epoch:.3g} epochs, about {duration} "
+        f"(h:mm:ss): {until}",
         f"learning rate {config.eta:g}, falling to 0, and dropout {config.dropout:g}, by network and "
         f"length; {held_out:,} characters are held out to choose the best model by",
     )
