@@ -5,13 +5,14 @@ Cell, layers, optimizer and so on are those of the preset `good`. The rest follo
     N   characters to learn from
     C   characters that can be learnt from in the time, by a network of one multiply-add a character
 
-    network      P = min(sqrt(C / 40), that of 5 N^0.3 units)  multiply-adds a character
-    length       D = min(C / P, 25 N)                          characters, in D / N epochs
-    eta          1.2 / m                                       with m units in each layer
-    dropout      0.1 log2(D / 2.5 N)                           from 0.05 to 0.5
+    network      P, as large as C / P >= min(40 P, 15 N) allows, but at most that of 5 N^0.3 units
+    length       D = min(C / P, 15 N)      characters, in E = D / N epochs
+    eta          1.2 / m                   with m units in each layer
+    dropout      0.1 log2(E / 2)           from 0.05 to 0.5
 
-A network with P multiply-adds learns fastest from about 40 P characters. A larger one than the text can
-fill, or more epochs, only overfit. results/minutes tells what this was measured on.
+P are the multiply-adds of a network for a character. Where the time is short, a network learns best from
+about 40 P characters: of a larger one it could not make use. Where it is long, more units or epochs only
+overfit. results/minutes tells what this was measured on.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ from nbrnn.text_parts import size
 
 GOOD = "good"  # the preset
 CHOSEN = ("hidden", "eta", "dropout", "validation")  # what follows from text and time, of its settings
-READ_PER_PARAMETER = 40  # characters that a network learns from, for each of its multiply-adds
+CHARACTERS = 40  # that a network is to learn from at least, for each of its multiply-adds
 UNITS, POWER = 5.0, 0.3  # hidden units in each layer: 5 N^0.3
-MAX_EPOCHS = 25
+MAX_EPOCHS = 15
 RATE = 1.2  # learning rate, times the units in a layer
 MIN_DROPOUT, MAX_DROPOUT = 0.05, 0.5
 MIN_UNITS, MAX_UNITS, STEP = 32, 512, 16  # of hidden units in a layer
@@ -110,14 +111,18 @@ def multiply_adds(config: RunConfig, corpus: Corpus) -> int:
 
 def units(config: RunConfig, corpus: Corpus, affordable: float) -> int:
     """Return the hidden units in each layer for a text and the multiply-adds that the time affords."""
-    most = math.sqrt(affordable / READ_PER_PARAMETER)
-    of_text = UNITS * config.trained_on(len(corpus)) ** POWER
-    hidden = MIN_UNITS
-    while hidden + STEP <= min(MAX_UNITS, of_text):
-        if multiply_adds(replace(config, hidden=hidden + STEP), corpus) > most:
+    characters, hidden = config.trained_on(len(corpus)), MIN_UNITS
+    while hidden + STEP <= units_of_text(characters):
+        P = multiply_adds(replace(config, hidden=hidden + STEP), corpus)
+        if affordable / P < min(CHARACTERS * P, MAX_EPOCHS * characters):
             break
         hidden += STEP
     return hidden
+
+
+def units_of_text(characters: int) -> float:
+    """Return the hidden units in each layer above which a network would overfit so many characters."""
+    return min(MAX_UNITS, UNITS * characters**POWER)
 
 
 def with_length(
@@ -146,7 +151,7 @@ def with_length(
     if config.validation:
         values["validate_every"] = every
     epochs = values["updates"] / per_epoch
-    dropout = min(MAX_DROPOUT, max(MIN_DROPOUT, 0.1 * math.log2(max(1.0, epochs / 2.5))))
+    dropout = min(MAX_DROPOUT, max(MIN_DROPOUT, 0.1 * math.log2(max(1.0, epochs / 2))))
     values["dropout"] = round(20 * dropout) / 20
     if config.optimizer == PRESETS[GOOD].settings["optimizer"]:
         values["eta"] = float(f"{RATE / config.hidden:.2g}")
@@ -161,7 +166,7 @@ def reasons(
     time = f"{minutes:g} minute{'s' * (minutes != 1)}"
     if "hidden" in given:
         why = "as given"
-    elif config.hidden + STEP > min(MAX_UNITS, UNITS * characters**POWER):
+    elif config.hidden + STEP > units_of_text(characters):
         why = f"a larger one would overfit {characters:,} characters"
     else:
         why = f"a larger one would need more than {time}"
