@@ -43,10 +43,6 @@ class Plan(NamedTuple):
     command: list[str]
     notes: list[str]
 
-    def folder_of(self, minutes: float) -> Path:
-        """Return the folder of the run of another length, unless another is given."""
-        return default_folder(minutes, self.given, self.text)
-
 
 def check_alone(
     minutes: float | None,
@@ -120,14 +116,22 @@ def print_outcome(plan: Plan, summary: Summary) -> None:
 
 
 def next_commands(plan: Plan) -> list[str]:
-    """Return the commands that write, train longer, and compare both runs."""
-    longer = 2 * plan.minutes
-    text, folder = plan.text, str(plan.folder)
+    """Return the commands that write, train longer or with another seed, and compare both runs."""
+    from nbrnn.runs.recipe import is_limited_by_text
+
+    text, minutes = plan.text, plan.minutes
+    given: dict[str, Any] = dict(plan.given)
+    if is_limited_by_text(plan.config, text, given):
+        given["seed"] = plan.config.seed + 1
+    else:
+        minutes *= 2
+    folder, other = str(plan.folder), str(default_folder(minutes, given, text))
     words = text_words(sources_of(text), text.encoding, text.documents)
-    for name, value in plan.given.items():
+    words += ["--minutes", f"{minutes:g}"]
+    for name, value in given.items():
         words += [option_name(name), str(value)]
     return [
         shlex.join(["nbrnn", "sample", folder, "--length", "1000", "--temperature", "0.7"]),
-        shlex.join(["nbrnn", "train", *words, "--minutes", f"{longer:g}"]),
-        shlex.join(["nbrnn", "compare", folder, str(plan.folder_of(longer))]),
+        shlex.join(["nbrnn", "train", *words]),
+        shlex.join(["nbrnn", "compare", folder, other]),
     ]

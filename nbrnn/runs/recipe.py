@@ -5,7 +5,7 @@ Cell, layers, optimizer and so on are those of the preset `good`. The rest follo
     N   characters to learn from
     C   characters that can be learnt from in the time, by a network of one multiply-add a character
 
-    network      P, as large as C / P >= min(40 P, 15 N) allows, but at most that of 5 N^0.3 units
+    network      P, as large as C / P >= min(40 P, 15 N) allows, but at most that of 5.3 N^0.3 units
     length       D = min(C / P, 15 N)      characters, in E = D / N epochs
     eta          1.2 / m                   with m units in each layer
     dropout      0.1 log2(E / 2)           from 0.05 to 0.5
@@ -36,7 +36,7 @@ from nbrnn.text_parts import size
 GOOD = "good"  # the preset
 CHOSEN = ("hidden", "eta", "dropout", "validation")  # what follows from text and time, of its settings
 CHARACTERS = 40  # that a network is to learn from at least, for each of its multiply-adds
-UNITS, POWER = 5.0, 0.3  # hidden units in each layer: 5 N^0.3
+UNITS, POWER = 5.3, 0.3  # hidden units in each layer: 5.3 N^0.3
 MAX_EPOCHS = 15
 RATE = 1.2  # learning rate, times the units in a layer
 MIN_DROPOUT, MAX_DROPOUT = 0.05, 0.5
@@ -122,7 +122,7 @@ def units(config: RunConfig, corpus: Corpus, affordable: float) -> int:
 
 def units_of_text(characters: int) -> float:
     """Return the hidden units in each layer above which a network would overfit so many characters."""
-    return min(MAX_UNITS, UNITS * characters**POWER)
+    return min(MAX_UNITS, UNITS * math.pow(characters, POWER))
 
 
 def with_length(
@@ -158,6 +158,22 @@ def with_length(
     return replace(config, **{name: v for name, v in values.items() if name not in given})
 
 
+def is_limited_by_text(config: RunConfig, corpus: Corpus, given: Mapping[str, Any]) -> bool:
+    """Return whether more minutes would choose the same network and length beside given settings."""
+    is_largest = "hidden" in given or has_text_size(config, config.trained_on(len(corpus)))
+    return is_largest and has_all_epochs(config, len(corpus))
+
+
+def has_text_size(config: RunConfig, characters: int) -> bool:
+    """Return whether a larger network would overfit so many characters."""
+    return config.hidden + STEP > units_of_text(characters)
+
+
+def has_all_epochs(config: RunConfig, characters: int) -> bool:
+    """Return whether more epochs of a text of so many characters would overfit it."""
+    return config.length(characters) > (MAX_EPOCHS - 1) * config.updates_per_epoch(characters)
+
+
 def reasons(
     config: RunConfig, corpus: Corpus, minutes: float, update: float, given: Mapping[str, Any]
 ) -> tuple[str, str, str]:
@@ -166,13 +182,14 @@ def reasons(
     time = f"{minutes:g} minute{'s' * (minutes != 1)}"
     if "hidden" in given:
         why = "as given"
-    elif config.hidden + STEP > units_of_text(characters):
+    elif has_text_size(config, characters):
         why = f"a larger one would overfit {characters:,} characters"
     else:
         why = f"a larger one would need more than {time}"
     length, per_epoch = config.length(len(corpus)), config.updates_per_epoch(len(corpus))
-    is_whole = length > (MAX_EPOCHS - 1) * per_epoch
-    until = "more would overfit" if is_whole else f"what {time} allow{'s' * (minutes == 1)}"
+    until = f"what {time} allow{'s' * (minutes == 1)}"
+    if has_all_epochs(config, len(corpus)):
+        until = "more would overfit"
     duration = timedelta(seconds=round(length * update))
     held_out = size(config.parts(len(corpus)).validation)
     layers = f"{config.layers} layer{'s' * (config.layers != 1)} of {config.hidden} units"

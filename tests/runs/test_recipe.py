@@ -6,7 +6,7 @@ from harness import made_up_text
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, CorpusError
 from nbrnn.runs import recipe
-from nbrnn.runs.recipe import choose
+from nbrnn.runs.recipe import choose, is_limited_by_text
 from nbrnn.storage.checkpoint import layout_of
 
 
@@ -54,6 +54,8 @@ def test_more_time_buys_a_larger_network_and_more_epochs_until_the_text_is_fille
     assert lengths == sorted(lengths)
     assert sizes[0] < sizes[1] < sizes[2]
     assert sizes[-2] == sizes[-1]
+    limited = [is_limited_by_text(config, long_text, {}) for config in configs]
+    assert limited == [False] * 4 + [True] * 2
     etas, dropouts = [c.eta for c in configs], [c.dropout for c in configs]
     assert etas == sorted(etas, reverse=True)
     assert dropouts == sorted(dropouts)
