@@ -69,9 +69,10 @@ def train(
 ) -> None:
     """Train a network on a text, and keep everything in a folder.
 
-    The same command again resumes an interrupted run and leaves a finished one as it is. --resume FOLDER
-    --epochs N makes a run longer; --from FOLDER does so with a copy. --init-from RUN starts a new run
-    from its weights, on any text.
+    --minutes N chooses network, settings and length by the text and the speed of this machine. The same
+    command again resumes an interrupted run and leaves a finished one as it is. --resume FOLDER --epochs
+    N makes a run longer; --from FOLDER does so with a copy. --init-from RUN starts a new run from its
+    weights, on any text.
     """
     check_together(resume, source, out, force, documents)
     check_alone(minutes, preset, resume, source, settings)
