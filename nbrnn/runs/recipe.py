@@ -197,6 +197,7 @@ def reasons(
         f"network: {config.cell}, {layers}, {layout.size:,} parameters: {why}",
         f"length: {length:,} updates, {length / per_epoch:.3g} epochs, about {duration} "
         f"(h:mm:ss): {until}",
-        f"learning rate {config.eta:g}, falling to 0, and dropout {config.dropout:g}, by network and "
-        f"length; {held_out:,} characters are held out to choose the best model by",
+        f"learning rate {config.eta:g} after a warm-up of {config.warmup:,} updates, falling to 0, and "
+        f"dropout {config.dropout:g}, by size and length; {held_out:,} characters are held out to choose "
+        "the best model by",
     )
