@@ -23,7 +23,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from nbrnn.config import RunConfig, check_range
+from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, CorpusError
 from nbrnn.presets import PRESETS, with_preset
@@ -32,6 +32,7 @@ from nbrnn.runs.run import check_length
 from nbrnn.runs.timing import reading_seconds, update_seconds
 from nbrnn.storage.checkpoint import layout_of
 from nbrnn.text_parts import size
+from nbrnn.values import check_range
 
 GOOD = "good"  # the preset
 CHOSEN = ("hidden", "eta", "dropout", "validation")  # what follows from text and time, of its settings
