@@ -12,7 +12,7 @@ Cell, layers, optimizer and so on are those of the preset `good`. The rest follo
 
 P are the multiply-adds of a network for a character. In a short time a smaller network learns more; in a
 long one more units or epochs would only overfit. The 15, 5.3, 1.2 and the dropout are from trials on
-texts of 20 and 100 kB (results/minutes/trials.csv), the 40 is an estimate.
+texts of 20 and 100 kB (results/minutes/trials.csv); the 40 is an estimate.
 """
 
 from __future__ import annotations
