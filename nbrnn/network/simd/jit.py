@@ -71,5 +71,11 @@ jit_expand = kernel(inline="always")
 # arrays that it takes from a tuple, `gradient.rows[t] = u`, as if nobody read them.
 overload_inline = partial(
     overload,
-    jit_options={"nogil": True, "error_model": "numpy", "fastmath": FAST, "forceinline": True},
+    jit_options={
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": FAST,
+        "forceinline": True,
+        "pipeline_class": KernelCompiler,
+    },
 )
