@@ -58,9 +58,20 @@ FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 # nogil: a sweep's threads run side by side. error_model: a check for zero before each division would
 # keep loops from becoming vector instructions.
-kernel = partial(njit, nogil=True, error_model="numpy", pipeline_class=KernelCompiler)
+# _nrt: kernels allocate nothing. Code that counts references to the arrays of every tuple would be three
+# times as long, and take a third longer to compile. no_cfunc_wrapper: no C program calls a kernel.
+kernel = partial(
+    njit,
+    nogil=True,
+    error_model="numpy",
+    pipeline_class=KernelCompiler,
+    _nrt=False,
+    no_cfunc_wrapper=True,
+)
 # forceinline: what is not given here, Numba takes over from the function that calls.
 jit = kernel(fastmath=FAST, forceinline=False)
+# For a kernel that allocates an array.
+jit_allocating = kernel(fastmath=FAST, forceinline=False, _nrt=True)
 # For short loops that are called often: to hand over arrays takes as long as such a loop.
 jit_inline = kernel(fastmath=FAST, forceinline=True)
 # For tanh and exp, without reassoc: it would undo the reduction in two steps.
@@ -71,5 +82,13 @@ jit_expand = kernel(inline="always")
 # arrays that it takes from a tuple, `gradient.rows[t] = u`, as if nobody read them.
 overload_inline = partial(
     overload,
-    jit_options={"nogil": True, "error_model": "numpy", "fastmath": FAST, "forceinline": True},
+    jit_options={
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": FAST,
+        "forceinline": True,
+        "_nrt": False,
+        "no_cfunc_wrapper": True,
+        "no_cpython_wrapper": True,
+    },
 )
