@@ -43,12 +43,43 @@ class KernelLibrary(JITCodeLibrary):
 class KernelCompiler(Compiler):
     """Numba's compiler, with a KernelLibrary for each function."""
 
+    library_class = KernelLibrary
+
     def define_pipelines(self):
         """Return Numba's passes, which fill the library that they find."""
         codegen, name = self.state.targetctx.codegen(), self.state.func_id.func_qualname
-        self.state.library = KernelLibrary(codegen, name)
+        self.state.library = self.library_class(codegen, name)
         self.state.library.enable_object_caching()
         return super().define_pipelines()
+
+
+class PartLibrary(KernelLibrary):
+    """The code of a function that is only ever inlined: LLVM has it optimized where it is inlined."""
+
+    def _optimize_final_module(self):
+        """Leave the code as it is."""
+
+    def _finalize_final_module(self):
+        """Make no machine code."""
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class PartCompiler(KernelCompiler):
+    """The compiler of a function that Python does not call: compiling takes a tenth less time so."""
+
+    library_class = PartLibrary
+
+    def define_pipelines(self):
+        """Return Numba's passes, without the one that makes the function callable."""
+        self.state.flags.no_compile = True
+        return super().define_pipelines()
+
+    def compile_extra(self, func):
+        """Return the code; Numba knows it by a built-in function of its own, which is never called."""
+        result, name = super().compile_extra(func), [].append
+        self.state.targetctx.insert_user_function(name, result.fndesc, [result.library])
+        return result._replace(entry_point=name)
 
 
 # What the compiler may do to arithmetic: round a b + c once, add in another order (so that a sum becomes
@@ -87,6 +118,7 @@ overload_inline = partial(
         "error_model": "numpy",
         "fastmath": FAST,
         "forceinline": True,
+        "pipeline_class": PartCompiler,
         "_nrt": False,
         "no_cfunc_wrapper": True,
         "no_cpython_wrapper": True,
