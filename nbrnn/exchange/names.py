@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -83,6 +83,14 @@ MATRICES = ("W", "U", "V")
 # The matrix of an embedding that stands before the recurrent layer, in torch and in Keras.
 EMBEDDING = re.compile(r"(?:^|[./])(?:\w*emb\w*|wte)[./](?:weight|embeddings)(?::\d+)?$", re.IGNORECASE)
 
+# Layers are counted from 0 by torch, and from 1 in files of nbrnn: W.1, in MATLAB W1.
+TORCH_LAYER = re.compile(r"(?:.*[./])?(weight_ih|weight_hh|bias_ih|bias_hh)_l([1-9]\d?)")
+OWN_LAYER = re.compile(r"(.*[./])?([WUbd])\.?([1-9]\d?)")
+REFUSED = {  # endings of torch's names that no network of ours has
+    r"_l\d+_reverse": "a bidirectional network cannot predict the next character",
+    r"weight_hr_l\d+": "an LSTM with projections (proj_size) is not read",
+}
+
 Table = Mapping[str, str]  # what each spelling stands for
 
 
@@ -156,12 +164,14 @@ class Named(NamedTuple):
 class SortedArrays:
     """The arrays of a program by their roles, and the unknown names.
 
-    `layout` is that of torch (column) or Keras (row), where the names are theirs.
+    `layout` is that of torch (column) or Keras (row), where the names are theirs. `numbered` are the
+    parameters of the layers above the first, and d of the first: by layer, counted from 0, and key.
     """
 
     by_role: dict[Role, list[Named]] = field(default_factory=lambda: defaultdict(list))
     unknown: list[str] = field(default_factory=list)
     layout: Orientation | None = None
+    numbered: dict[int, dict[str, Named]] = field(default_factory=dict)
 
     def of(self, kind: str) -> dict[str, Named]:
         """Return the arrays of one kind by key. Raises CheckError where two differ.
@@ -203,9 +213,69 @@ class SortedArrays:
             )
         return self.of("parameter")
 
+    def layers(self) -> list[dict[str, Named]]:
+        """Return the parameters of each recurrent layer by key: W, U, b, b_hh, d.
+
+        Raises CheckError if a matrix is missing.
+        """
+        first = {key: self.by_role.get(Role("parameter", key)) for key in ("W", "U", "b", "b_hh")}
+        layers = dict(self.numbered)
+        layers[0] = {key: named[0] for key, named in first.items() if named} | layers.get(0, {})
+        for number in range(max(layers) + 1):
+            lacks = [key for key in ("W", "U") if key not in layers.get(number, {})]
+            if lacks:
+                raise CheckError(f"layer {number + 1} has no {' and no '.join(lacks)}")
+        return [layers[number] for number in sorted(layers)]
+
+
+def without_numbers(
+    arrays: Mapping[str, Array],
+) -> tuple[dict[str, Array], dict[int, dict[str, Named]]]:
+    """Return arrays in which the first layer is called like an only one, and those of other layers.
+
+    The latter by layer, counted from 0, and key. Raises CheckError for networks of other kinds.
+    """
+    rest, numbered = {}, defaultdict[int, dict[str, Named]](dict)
+    own = own_layers(arrays)
+    for name, array in arrays.items():
+        for ending, reason in REFUSED.items():
+            if re.search(f"{ending}$", name):
+                raise CheckError(f"{name}: {reason}")
+        torch = TORCH_LAYER.fullmatch(name)
+        if torch:
+            numbered[int(torch[2])][RECURRENT[torch[1]]] = Named(name, array)
+        elif name not in own:
+            rest[name] = array
+        elif own[name][3] == "1" and own[name][2] != "d":
+            rest[(own[name][1] or "") + own[name][2]] = array
+        else:
+            numbered[int(own[name][3]) - 1][own[name][2]] = Named(name, array)
+    return rest, dict(numbered)
+
+
+def own_layers(arrays: Iterable[str]) -> dict[str, re.Match[str]]:
+    """Return the names like W.1, if W and U of a first layer are there, each with its parts.
+
+    Raises CheckError if there are several such groups, as of best.W.1 and last.W.1.
+    """
+    groups: dict[str, dict[str, re.Match[str]]] = defaultdict(dict)
+    for name in arrays:
+        match = OWN_LAYER.fullmatch(name)
+        if match:
+            groups[match[1] or ""][name] = match
+    whole = {
+        group: names
+        for group, names in groups.items()
+        if {"W1", "U1"} <= {match[2] + match[3] for match in names.values()}
+    }
+    if len(whole) > 1 and "" not in whole:
+        raise CheckError(f"there are several sets of weights ({', '.join(whole)}): save one alone")
+    return whole.get("") or next(iter(whole.values()), {})
+
 
 def sort_arrays(arrays: Mapping[str, Array]) -> SortedArrays:
     """Return arrays by their roles; texts have none. Raises CheckError for several networks."""
+    arrays, numbered = without_numbers(arrays)
     numbers = {name: array for name, array in arrays.items() if array.dtype.kind not in "US"}
     embeddings = [name for name in numbers if EMBEDDING.search(name)]
     if len(embeddings) == 1:
@@ -213,7 +283,8 @@ def sort_arrays(arrays: Mapping[str, Array]) -> SortedArrays:
         embeddings = [name for name in embeddings if name not in numbers]
     of_modules, layout = names_by_module(numbers)
     parameters = {**TABLES["parameter"], **of_modules}
-    found = SortedArrays(unknown=[name for name in arrays if name not in numbers], layout=layout)
+    texts = [name for name in arrays if name not in numbers]
+    found = SortedArrays(unknown=texts, layout=layout, numbered=numbered)
     for name, array in numbers.items():
         role = role_of(name, parameters)
         if role is None:
