@@ -50,7 +50,7 @@ def weights_in(path: Path, contents: Contents, wanted: Orientation | None = None
         if is_vanilla_layer(arrays):
             found = {
                 orientation: (Layout(m, K, dtype_of(parameters.values())), theta)
-                for orientation, theta in layouts_in(parameters, arrays.layout).items()
+                for orientation, theta in layouts_in(arrays).items()
                 for m, K in [theta["U"].shape]
             }
         else:
@@ -168,26 +168,20 @@ def in_order_of_torch(array: Array, m: int) -> Array:
 # ---------------------------------------------------------------- one vanilla layer
 
 
-def layouts_in(
-    parameters: Mapping[str, Named], known: Orientation | None = None
-) -> dict[Orientation, dict[str, Array]]:
+def layouts_in(found: SortedArrays) -> dict[Orientation, dict[str, Array]]:
     """Return W (m, m), U (m, K), V (K, m), b (m,), c (K,) in each layout that their shapes allow.
 
-    `known` is the layout if it follows from the names. Absent biases are zero. Raises CheckError if no
-    network has these shapes, and for numbers that are not finite.
+    Absent biases are zero. Raises CheckError if the network is not a vanilla one with one layer, if none
+    has these shapes, and for numbers that are not finite.
     """
+    parameters, known = found.parameters(), found.layout
     W = parameters["W"].array
+    cell, layers = gates_of(W.shape), len(found.layers())
+    if cell or layers > 1:
+        what = f"{layers} {cell or 'vanilla'} layer{'s' * (layers > 1)}"
+        raise CheckError(f"the network has {what}: only one vanilla layer is checked")
     square = [n for n in W.shape if n != 1]
     if W.size == 0 or len(square) not in (0, 2) or len(set(square)) > 1:
-        gates = (
-            {3: "a GRU", 4: "an LSTM"}.get(max(square) // min(square))
-            if len(square) == 2 and W.size
-            else None
-        )
-        if gates and max(square) % min(square) == 0:
-            raise CheckError(
-                f"W is {W.shape}, that of {gates}: only a vanilla RNN of one layer is checked"
-            )
         raise CheckError(f"W is {W.shape} and not square")
     m = square[0] if square else 1
     K = parameters["U"].array.size // m
