@@ -16,6 +16,7 @@ from nbrnn.progress_bars import RunDisplay, SweepDisplay, describe_failures
 from nbrnn.runs.initial_weights import weights_sha256
 from nbrnn.runs.model import Model
 from nbrnn.runs.run import run as train
+from nbrnn.runs.run_warnings import run_warning, text_warnings
 from nbrnn.signals import DeferredInterrupt
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -53,12 +54,15 @@ def run(
         initial = Model(init_from).checkpoint
         config = replace(config, init_from=weights_sha256(initial))
     path = folder_path(RESULTS / run_id(config, text.name, text.sha256) if folder is None else folder)
-    display = RunDisplay(str(path), config, text, quiet)
+    notes = (f"warning: {warning}" for warning in text_warnings(config, text))
+    display = RunDisplay(str(path), config, text, quiet, notes=notes)
     with DeferredInterrupt() as interrupt, display:
         options: dict[str, Any] = {"observer": display, "stop": interrupt.waiting, "force": force}
         summary = train(config, text, path, initial=initial, **options)
     if summary.status == "diverged":
         warnings.warn(f"diverged: {summary.reason}", stacklevel=2)
+    if warning := run_warning(RunFolder(path)):
+        warnings.warn(warning, stacklevel=2)
     return Model(path)
 
 

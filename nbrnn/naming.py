@@ -28,6 +28,8 @@ def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
     default = default_config()
     parts = [
         folder_part(corpus_name),
+        config.cell if config.cell != default.cell else "",
+        f"L{config.layers}" if config.layers != default.layers else "",
         f"m{config.hidden}",
         f"B{config.batch}" if config.batch != default.batch else "",
         config.optimizer if config.optimizer != default.optimizer else "",
@@ -95,6 +97,10 @@ def unit_of(*configs: RunConfig) -> str:
 def title(config: RunConfig, corpus_name: str) -> str:
     """Return the title of the picture of a run."""
     sizes = [f"m = {config.hidden}", f"T = {config.seq_length}"]
+    if config.layers > 1:
+        sizes.insert(0, f"{config.layers} layers")
+    if config.cell != default_config().cell:
+        sizes.insert(0, config.cell)
     if config.batch > 1:
         sizes.append(f"B = {config.batch}")
     optimizer = [] if config.optimizer == default_config().optimizer else [config.optimizer]

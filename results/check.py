@@ -150,7 +150,7 @@ def random_programs() -> list[str]:
         f"{PROGRAMS:,} right programs: m 5 to 200, K 4 to 49, T 1 to 29, 1 or 3 windows, W of spectral "
         "radius 0.1 to 6, float32 and float64, sums and means over characters and windows, columns and "
         "rows, indices and one-hot. Each once as it is, and once with one entry of an answer raised by "
-        "1e-6 to 10 times the largest. An array is not judged where rounding alone may change it by 1 %.",
+        "1e-6 to 10 times the largest. An array is not judged if rounding alone may change it by 1 %.",
     ]
     for title, tally in (("a right program", right), ("an entry is raised", raised)):
         words = sorted({word for word, _ in tally})

@@ -62,6 +62,7 @@ def users_folder(tmp_path):
     """Return a folder with the texts that the pages' commands and code name."""
     for seed, name in enumerate(("my-text.txt", "other-text.txt")):
         (tmp_path / name).write_text(f"{made_up_text(12_000, seed)} ROMEO: I moor\n")
+    (tmp_path / "names.txt").write_text(made_up_text(2000).replace(" ", "\n"))
     return tmp_path
 
 

@@ -16,11 +16,12 @@ from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import StoreError
 from nbrnn.network.gradcheck import Difference, gradcheck, worst
 from nbrnn.storage.atomic_files import read_json
+from nbrnn.storage.checkpoint import layout_of
 
 TOLERANCE = 1e-6
 SMALL, LARGE = 5, 100  # hidden units that are checked
 MAX_LENGTH, MAX_WINDOWS = 25, 2
-CHECKED_SETTINGS = ("seq_length", "batch", "loss", "init", "sigma", "seed")
+CHECKED_SETTINGS = ("cell", "layers", "seq_length", "batch", "loss", "init", "sigma", "seed")
 MAX_WORK = 2.5e10  # multiplications a difference, which take half a minute of one core
 
 
@@ -29,6 +30,8 @@ class GradientCheck(Struct, frozen=True, kw_only=True):
 
     nbrnn: str
     corpus_sha256: str
+    cell: str = "vanilla"
+    layers: int = 1
     hidden: list[int]
     seq_length: int
     batch: int
@@ -81,7 +84,7 @@ def configs_of(config: RunConfig, K: int) -> list[RunConfig]:
     """Return the settings of the networks to check for a run over K characters."""
     T, B = min(config.seq_length, MAX_LENGTH), min(config.batch, MAX_WINDOWS)
     small, m = min(SMALL, config.hidden), min(LARGE, config.hidden)
-    while m > small and T * B * (m * m + 2 * m * K) ** 2 > MAX_WORK:
+    while m > small and T * B * layout_of(replace(config, hidden=m), K).multiply_adds ** 2 > MAX_WORK:
         m -= 1
     return [replace(config, hidden=size, seq_length=T, batch=B) for size in dict.fromkeys((small, m))]
 

@@ -175,11 +175,16 @@ def attempts_of(rung: str, found: SortedArrays, readings: Sequence[Reading]) -> 
     numerical = {f"d{k}": (n.name, np.asarray(n.array)) for k, n in found.of("numerical").items()}
     parameters = [named.array for named in found.of("parameter").values()]
     single = bool(parameters) and all(a.dtype in (np.float16, np.float32) for a in parameters)
-    return [
-        Attempt(rung, reading, reading.exercise, answers, numerical, single)
-        for reading in readings
-        if reading.exercise is not None
-    ]
+    attempts = []
+    for reading in readings:
+        if (e := reading.exercise) is not None:
+            kept = {  # what is left of a loop, as dh of its last step, is no array of all steps
+                key: (name, array)
+                for key, (name, array) in answers.items()
+                if key not in BACKWARD or ways_of(key, array, e, reading.layout)
+            }
+            attempts.append(Attempt(rung, reading, e, kept, numerical, single))
+    return attempts
 
 
 @dataclass

@@ -48,7 +48,7 @@ FORMS = [Form(a, b, c) for a in ("column", "row") for b in (True, False) for c i
 
 @dataclass
 class Functions:
-    """The functions of a program; `calls` fills in what they answer, as the arrays of a ladder file."""
+    """The functions of a program, which answer the ladder as a file of arrays does."""
 
     loss_and_gradients: Callable[..., Any] | None
     step: Callable[..., Any] | None

@@ -11,32 +11,31 @@ from nbrnn.checks.answers import apart
 from nbrnn.checks.equations import Arrays, compute, noise, softmax
 from nbrnn.checks.ladder import of_codes
 from nbrnn.checks.report import Finding, Report, Row
-from nbrnn.checks.tolerances import EPS, SAFETY, is_single
+from nbrnn.checks.tolerances import EPS, SAFETY, TRIALS, is_single
 from nbrnn.checks.updates import Steps
 from nbrnn.typing import Array
 
+RESETS = (
+    ("window", "state not carried over", "each window starts from h = 0: h is not carried over"),
+    ("never", "state not reset", "h is carried over from the end of an epoch to the start of the next"),
+)
 SURELY = 1e-6  # a right sampler is called wrong so often
 
 
 def training_losses(
-    theta: Arrays,
-    codes: Array,
-    T: int,
-    n: int,
-    steps: Steps,
-    mean: bool,
-    *,
-    carried: bool = True,
-    is_reset: bool = True,
+    theta: Arrays, codes: Array, T: int, n: int, steps: Steps, mean: bool, reset: str = "epoch"
 ) -> Array:
-    """Return the loss of n updates: windows in order, h carried over, and 0 at each epoch's start."""
+    """Return the loss of n updates: windows in order, h carried over, and 0 at each epoch's start.
+
+    `reset` says when h is 0: at an "epoch", or by mistake at each "window" or "never" again.
+    """
     h, windows = np.zeros((1, len(theta["b"]))), (len(codes) - 1) // T
     losses: list[float] = []
 
     def gradient(now: Arrays, t: int) -> Arrays:
         nonlocal h
         place = (t - 1) % windows * T
-        if not carried or (place == 0 and is_reset):
+        if reset == "window" or (place == 0 and reset == "epoch"):
             h = np.zeros_like(h)
         found = compute(of_codes(now, codes[place : place + T + 1, np.newaxis], h))
         factor = 1 / T if mean else 1.0
@@ -52,46 +51,36 @@ def judge_training(
     theta: Arrays, codes: Array, T: int, losses: Array, steps: Steps, loss: str | None
 ) -> Report:
     """Return the verdict on the losses of a training."""
-    name, report, n = "losses", Report(), losses.size
-    losses = np.asarray(losses, float).ravel()
-    precision = "float32" if is_single(losses) else "float64"
-    rights = {
-        mean: training_losses(theta, codes, T, n, steps, mean)
-        for mean in ([loss == "mean"] if loss else (False, True))
-    }
-    mean = min(rights, key=lambda each: abs(rights[each][0] - losses[0]))
-    right, rng = rights[mean], np.random.default_rng(0)
-    moved = np.zeros(n)
-    for _ in range(3):
-        other = {k: a * noise(a, EPS[precision], rng) for k, a in theta.items()}
-        moved = np.maximum(moved, np.abs(training_losses(other, codes, T, n, steps, mean) - right))
+    report, losses = Report(), np.asarray(losses, float).ravel()
+    given = codes, T, losses.size, steps
+    eps, rng = EPS["float32" if is_single(losses) else "float64"], np.random.default_rng(0)
+    means = [loss == "mean"] if loss else [False, True]
+    mean = min(means, key=lambda each: abs(training_losses(theta, *given, each)[0] - losses[0]))
+    right = training_losses(theta, *given, mean)
+    moved = np.zeros(losses.size)
+    for _ in range(TRIALS):
+        other = {name: a * noise(a, eps, rng) for name, a in theta.items()}
+        moved = np.maximum(moved, np.abs(training_losses(other, *given, mean) - right))
     tolerance = SAFETY * np.maximum.accumulate(moved) + 1e-11 * right
 
-    def fits(**changes: bool) -> bool:
-        return bool(
-            (
-                np.abs(losses - training_losses(theta, codes, T, n, steps, mean, **changes)) <= tolerance
-            ).all()
-        )
+    def fits(series: Array) -> Array:
+        return np.asarray(np.abs(losses - series) <= tolerance)
 
-    is_right = bool((np.abs(losses - right) <= tolerance).all())
-    report.rows.append(Row.of(name, "losses of a training", losses, right, is_right, rung="train"))
+    is_right = bool(fits(right).all())
+    report.rows.append(Row.of("losses", "losses of a training", losses, right, is_right, rung="train"))
     if is_right:
         return report
-    windows = (len(codes) - 1) // T
-    at = int(np.argmax(~(np.abs(losses - right) <= tolerance)))
-    what = ("the loss of the first window, from h = 0" if at == 0 else
-            "the start of an epoch, where h is 0 again" if at % windows == 0 else
-            "the step, or the state carried over from the window before")  # fmt: skip
-    cause = None
-    if fits(carried=False):
-        cause, what = "state not carried over", "each window starts from h = 0: h is not carried over"
-    elif fits(is_reset=False):
-        cause, what = (
-            "state not reset",
-            "h is carried over from the end of an epoch to the start of the next",
-        )
-    sentence = f"{name}: right up to update {at}, then {apart(losses[at], right[at])}: {what}"
+    at, cause = int(np.argmin(fits(right))), None
+    what = f"the step of {steps.optimizer} (eta {steps.eta:g}), or the state carried over"
+    if at == 0:
+        what = "the loss of the first window, from h = 0"
+    elif at % ((len(codes) - 1) // T) == 0:
+        what = "the start of an epoch, where h is 0 again"
+    for reset, mistake, words in RESETS:
+        if fits(training_losses(theta, *given, mean, reset)).all():
+            cause, what = mistake, words
+    numbers = apart(losses[at], right[at])
+    sentence = f"losses: right up to update {at}, then {numbers}: {what}"
     report.findings.append(Finding(cause, sentence, ("losses",), rung="train"))
     return report
 
@@ -132,15 +121,15 @@ def judge_sample(theta: Arrays, h0: Array, x0: int, sample: Array, first: int = 
         freedom += K - 1
     probability = float(chdtrc(freedom, statistic)) if freedom else 1.0
     is_right = probability > SURELY
-    report.rows.append(Row(name, "sampled characters", sample.shape, None, None,
-                           "right" if is_right else "wrong",
-                           is_right, "sampling"))  # fmt: skip
-    if not is_right:
-        always = bool((sample == p.argmax(1)).all())
-        what = ("each is the most likely character instead of one drawn from p_t" if always else
-                f"their frequencies are not those of p_t: chi-square {statistic:.0f}, {freedom} degrees "
-                f"of freedom, p = {probability:.1g}")  # fmt: skip
-        report.findings.append(
-            Finding("argmax" if always else None, f"{name}: {what}", ("sample",), rung="sampling")
-        )
+    verdict = "right" if is_right else "wrong"
+    report.rows.append(
+        Row(name, "sampled characters", sample.shape, None, None, verdict, is_right, "sampling")
+    )
+    if is_right:
+        return report
+    cause, what = None, f"their frequencies are not those of p_t: chi-square {statistic:.0f} with "
+    what += f"{freedom} degrees of freedom, p = {probability:.1g}"
+    if (sample == p.argmax(1)).all():
+        cause, what = "argmax", "each is the most likely character instead of one drawn from p_t"
+    report.findings.append(Finding(cause, f"{name}: {what}", ("sample",), rung="sampling"))
     return report

@@ -155,11 +155,10 @@ def judge_updates(updates: Sequence[Update], steps: Steps, said: Mapping[str, ob
 
 def mistake_in(updates: Sequence[Update], first: Update, steps: Steps) -> Finding:
     """Return what is wrong with the first wrong step: a known mistake only if it gives them all."""
-    errors, place = first.errors(steps), ""
-    if first.rung:
-        place = f"in '{TITLES[first.rung]}' "
-        if updates[0] is not first:
-            place = f"Right up to '{TITLES[updates[updates.index(first) - 1].rung]}'; {place}"
+    errors, place = first.errors(steps), f"In '{TITLES[first.rung]}' " if first.rung else ""
+    if updates[0] is not first:
+        before = TITLES[updates[updates.index(first) - 1].rung]
+        place = f"Right up to '{before}'; in '{TITLES[first.rung]}' "
     off = [name for name, error in errors.items() if error > 1]
     names = place + ", ".join(first.after[name][0] for name in off)
     still = [name for name in off if name in first.unchanged()]

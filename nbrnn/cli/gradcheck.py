@@ -23,7 +23,7 @@ from nbrnn.config import RunConfig, check_range
 from nbrnn.presets import with_preset
 
 
-@setting_options("seq_length", "batch", "loss", "init", "sigma", "seed")
+@setting_options("cell", "layers", "seq_length", "batch", "loss", "init", "sigma", "seed")
 def gradcheck(
     settings: dict[str, Any],
     corpus: CorpusNames = None,

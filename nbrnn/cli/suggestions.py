@@ -19,6 +19,8 @@ CORPORA = ("shakespeare", "brontes", "federalist")
 # Our options, and what other programs call them.
 OTHER_NAMES = {
     "--eta": "lr learning-rate alpha",
+    "--cell": "rnn-type model",
+    "--layers": "num-layers n-layers",
     "--hidden": "n-hidden num-hidden hidden-size hidden-dim units",
     "--seq-length": "seq-len sequence-length window",
     "--epochs": "n-epochs num-epochs",
@@ -26,6 +28,7 @@ OTHER_NAMES = {
     "--sigma": "std",
     "--epsilon": "eps",
     "--clip": "grad-clip clip-grad",
+    "--clip-norm": "max-grad-norm",
     "--dtype": "precision",
     "--batch": "batch-size",
     "--seed": "random-seed",

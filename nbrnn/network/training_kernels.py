@@ -17,6 +17,7 @@ from nbrnn.network.propagation import (
     copy_states,
     forward,
     reset_states,
+    uncount_padding,
     window_backward,
     window_loss,
 )
@@ -84,6 +85,8 @@ def updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, car
         loss = loss_of(theta, work, codes, starts, scale)
         if not loss <= max_loss:
             break
+        if plan.end >= 0:
+            loss -= uncount_padding(work, codes, starts, plan.end)
         backward(theta, gradient, work, codes, starts)
         carry_states_over(work, T, B)
         limit_norm(norm, gradient.flat)

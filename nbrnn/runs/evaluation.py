@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,24 @@ def score(
 def mean_loss(model: Checkpoint, codes: Array, *, state: State = "zero") -> float:
     """Return the model's mean loss on codes (N,), in nats for each of the N - 1 that it predicts."""
     theta, start = model.layout.pack(model.theta), initial_state(model, state)
-    return loss_from(start, model.layout, theta, codes, model.config.seq_length)
+    return loss_on(start, model.layout, theta, codes, model.config.seq_length, model.end)
+
+
+def loss_on(
+    start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int, end: int | None
+) -> float:
+    """Return the mean loss on codes (N,), read once from a state, T characters at a time.
+
+    Of documents, whose separator has the code `end`, each but the first is read from h = 0.
+    """
+    if end is None:
+        return loss_from(start, layout, theta, codes, T)
+    edges = [0, *(np.flatnonzero(codes[1:-1] == end) + 1).tolist(), codes.size - 1]
+    total = 0.0
+    for first, last in pairwise(edges):
+        before = start if first == 0 else 0
+        total += loss_from(before, layout, theta, codes[first : last + 1], T) * (last - first)
+    return total / (codes.size - 1)
 
 
 def loss_from(start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int) -> float:
@@ -71,7 +89,18 @@ def mean_over(stretches: Sequence[Array], loss: Callable[[Array], float]) -> flo
 def probabilities(model: Checkpoint, codes: Array) -> Array:
     """Return p_t (N, K), the probability of each next character, after each of codes (N,).
 
-    The model reads them from h_0 = 0. The logits are in its precision, their softmax in float64.
+    The model reads them from h_0 = 0, each document anew.
+    """
+    if model.end is None:
+        return probabilities_from_zero(model, codes)
+    documents = np.split(codes, np.flatnonzero(codes == model.end))
+    return np.concatenate([probabilities_from_zero(model, document) for document in documents])
+
+
+def probabilities_from_zero(model: Checkpoint, codes: Array) -> Array:
+    """Return the same for a text that the model reads as one.
+
+    The logits are in its precision, their softmax in float64.
     """
     config, layout = model.config, model.layout
     theta, work = layout.pack(model.theta), window_work(layout, config.seq_length)

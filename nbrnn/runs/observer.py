@@ -22,11 +22,18 @@ class Progress:
 class Observer:
     """The interface through which a run reports its progress; does nothing."""
 
+    def preparing(self) -> None:
+        """Learn that the kernels are compiled or loaded."""
+
     def started(self, update: int, updates: int) -> None:
         """Learn that the run starts, or resumes after `update` updates."""
 
     def progressed(self, progress: Progress) -> None:
         """Learn that another chunk of updates is done."""
+
+    def wants_sample(self) -> bool:
+        """Return whether it wants to see a sample now, which is not kept and changes nothing."""
+        return False
 
     def sampled(self, sample: Sample) -> None:
         """Learn of a sample."""

@@ -68,6 +68,7 @@ class RunLoop:
         if from_checkpoint:
             self.restore()
             self.seconds = self.folder.read_summary().seconds
+        self.observer.preparing()
         prepare_kernels(self.config)
         self.observer.started(self.training.update, self.training.updates)
         if from_checkpoint:
@@ -157,6 +158,8 @@ class RunLoop:
                     / (self.seconds - seconds_before),
                 )
             )
+            if self.observer.wants_sample():
+                self.observer.sampled(training.preview())
             with self.resumable():
                 self.writer.check()
                 if time.monotonic() - last_commit > self.checkpoint_seconds:

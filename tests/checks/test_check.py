@@ -151,6 +151,7 @@ def test_the_first_line_that_does_not_follow_is_the_fault():
     assert check({**arrays(), **own}).is_right
     assert check({**arrays(), **{name: array[:, ::-1] for name, array in own.items()}}).is_right
     assert check({**arrays(), "dO": own["dO"] / 10}).is_right  # divided by T here, and not later
+    assert check({**arrays(), "dh": own["dH"][:, 0], "dy": own["dO"][:, :1]}).is_right  # left of a loop
     wrong = {**own, "dA": own["dA"] * np.linspace(1, 2, 5)[:, None]}
     report = check({**arrays(grads=False), **wrong, "grads_W": wrong["dA"] @ H[:, :-1].T})
     assert report.findings[0].arrays == ("dA",)
