@@ -199,7 +199,7 @@ def table(text: str, best: dict[Place, float], runs: list[Row]) -> list[list[obj
 
 def drawn(runs_of: dict[str, list[Row]]) -> None:
     """Draw the test loss over the seconds of one core: a line from size to size and length to length."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 6), layout="constrained")
     for axes, (text, runs) in zip(figure.subplots(1, len(runs_of)), runs_of.items(), strict=True):
         networks = places(len(load(text).alphabet))
         for colour, cell in zip(COLOURS, CELLS, strict=False):
@@ -217,7 +217,9 @@ def drawn(runs_of: dict[str, list[Row]]) -> None:
                     )
         axes.set(xscale="log", xlabel="seconds of one core", title=text.capitalize())
         axes.set_ylabel("test loss (nats per character)")
-        axes.legend(fontsize="x-small")
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, fontsize="x-small", handlelength=4
+        )
         plain(axes)
     with (HERE / "cells.png").open("wb") as picture:
         save(figure, picture, "png")
