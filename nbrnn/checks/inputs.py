@@ -10,7 +10,8 @@ import numpy as np
 
 from nbrnn.checks.equations import Exercise
 from nbrnn.errors import CheckError
-from nbrnn.exchange.names import Named, Role, SortedArrays
+from nbrnn.exchange.layer_names import Named
+from nbrnn.exchange.names import Role, SortedArrays
 from nbrnn.exchange.weights import layouts_in
 from nbrnn.typing import Array
 
