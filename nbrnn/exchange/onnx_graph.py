@@ -20,7 +20,6 @@ OPSET, IR_VERSION = 14, 8  # old enough for runtimes of the last years
 GATES = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}  # which gate of torch's stands where
 ACTIVATIONS = {"RNN": ["tanh"], "GRU": ["sigmoid", "tanh"], "LSTM": ["sigmoid", "tanh", "tanh"]}
 STATES = {"RNN": "h", "GRU": "h", "LSTM": "hc"}
-MAX_DIMENSIONS = 2  # of the weights of a readout or an embedding
 # What a graph may have besides: nothing of it changes a number, but for the softmax of the logits.
 OTHERS = {
     *("OneHot", "Gather", "MatMul", "Gemm", "Add", "Softmax", "LogSoftmax", "Identity", "Constant"),
@@ -228,4 +227,4 @@ def readout_of(onnx: Any, graph: Any, constants: Mapping[str, Array]) -> tuple[A
 def is_lookup(node: Any, constants: Mapping[str, Array]) -> bool:
     """Return whether a node looks rows up in a matrix: an embedding."""
     table = constants.get(node.input[0]) if node.op_type == "Gather" else None
-    return table is not None and table.ndim == MAX_DIMENSIONS and table.dtype.kind == "f"
+    return table is not None and table.ndim == 2 and table.dtype.kind == "f"

@@ -82,7 +82,7 @@ def is_vanilla_layer(arrays: SortedArrays) -> bool:
 
 def gates_of(shape: tuple[int, ...]) -> str | None:
     """Return the cell whose stacked gates W has, None for one gate and for other shapes."""
-    if len(shape) != len(("rows", "columns")) or 0 in shape:
+    if len(shape) != 2 or 0 in shape:
         return None
     rows = {cell.gates * min(shape): name for name, cell in CELLS.items() if cell.gates > 1}
     return rows.get(max(shape))
@@ -101,9 +101,14 @@ def deep_layouts_in(arrays: SortedArrays) -> dict[Orientation, tuple[Layout, dic
     everything = [*(each for layer in layers for each in layer.values()), readout["V"]]
     everything += [readout["c"]] if "c" in readout else []
     dtype = dtype_of(everything)
+    matrices = [readout["V"], *(layer[key] for layer in layers for key in ("W", "U"))]
+    for name, array in matrices:
+        if array.ndim != 2 or array.size == 0:
+            raise CheckError(f"{name} {array.shape} is not a matrix")
     for name, array in everything:
-        if not np.isfinite(array).all():
-            raise CheckError(f"{name} holds numbers that are not finite")
+        with np.errstate(over="ignore"):  # of 80 bits
+            if not np.isfinite(array.astype(dtype)).all():
+                raise CheckError(f"{name} holds numbers that are not finite")
     found = {}
     for orientation in [arrays.layout] if arrays.layout else get_args(Orientation):
         is_keras = orientation == arrays.layout == "row"

@@ -151,6 +151,24 @@ def test_other_graphs_are_one_line(tmp_path):
             assert str(path) in str(error)
 
 
+def test_arrays_that_are_no_network_are_one_line(tmp_path):
+    theta = {name.replace(".", ""): a for name, a in made_up_model("gru", 2).theta.items()}
+    for name, array, message in [
+        ("V", np.float64(1), r"V \(\) is not a matrix"),
+        ("W1", np.ones((0, 0)), r"W1? \(0, 0\) is not a matrix"),
+        ("b2", np.full(3 * m, np.longdouble("1e4000")), "b2 holds numbers that are not finite"),
+        ("d2", np.ones(m + 1), "no network of gates or layers has parameters of these shapes"),
+        ("W3", np.ones((3 * m, m)), "layer 3 has no U"),
+        ("best.W1", theta["W1"], None),
+    ]:
+        contents = Contents({**theta, name: np.asarray(array)})
+        if message is None:
+            assert len(weights_in(tmp_path, contents)) == 1
+        else:
+            with pytest.raises(NbrnnError, match=message):
+                weights_in(tmp_path, contents)
+
+
 @pytest.mark.parametrize(("cell", "kind"), [("gru", "gru"), ("lstm", "lstm")])
 def test_keras(cell, kind, tmp_path):
     """Gates z r h and two biases in a GRU; i f c o in an LSTM, as ours; all matrices transposed."""
