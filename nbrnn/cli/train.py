@@ -55,6 +55,12 @@ def train(
         Path | None,
         typer.Option("--from", help="Continue a copy of this run.", autocompletion=folders),
     ] = None,
+    snapshot_every: Annotated[
+        int, typer.Option(help="Updates between copies of the weights, in snapshots/ (0: none).")
+    ] = 0,
+    track: Annotated[
+        bool, typer.Option("--track", help="Write norms, spectral radii and sharpness to dynamics.csv.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is there.")] = False,
     encoding: Encoding = None,
     as_json: Json = False,
@@ -103,6 +109,8 @@ def train(
                     stop=signals.waiting,
                     force=force,
                     initial=initial,
+                    snapshot_every=snapshot_every,
+                    track=track,
                 )
             except StoreError:
                 if is_copy:  # of a run that was damaged, or changed meanwhile

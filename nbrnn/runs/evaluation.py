@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nbrnn.errors import CorpusError
-from nbrnn.network import kernel_cache, sampling_kernels
+from nbrnn.network import kernel_cache, sampling_kernels, training_kernels
 from nbrnn.network.buffers import set_states_before, window_work
 from nbrnn.network.layout import Layout, Parameters
 from nbrnn.storage.checkpoint import Checkpoint, State, initial_state
@@ -68,20 +68,51 @@ def mean_over(stretches: Sequence[Array], loss: Callable[[Array], float]) -> flo
     return math.fsum(n * loss(codes) for n, codes in zip(counts, stretches, strict=True)) / sum(counts)
 
 
-def probabilities(model: Checkpoint, codes: Array) -> Array:
-    """Return p_t (N, K), the probability of each next character, after each of codes (N,).
+class Reading(NamedTuple):
+    """What a network computes while it reads N characters from h_0 = 0."""
 
-    The model reads them from h_0 = 0. The logits are in its precision, their softmax in float64.
-    """
+    logits: Array  # (N, K): o_t, after each character
+    states: Array  # (layers, states of a cell, N, m): after each character
+
+
+def read(model: Checkpoint, codes: Array) -> Reading:
+    """Return the logits and states of the model after each of codes (N,), in its precision."""
     config, layout = model.config, model.layout
     theta, work = layout.pack(model.theta), window_work(layout, config.seq_length)
     kernel_cache.ready_for("read", layout)
-    o = np.empty((codes.size, layout.K))
+    logits = np.empty((codes.size, layout.K), layout.dtype)
+    shape = layout.layers, len(layout.kind.states), codes.size, layout.m
+    states = np.empty(shape, layout.dtype)
     for start in range(0, codes.size, config.seq_length):
         x = codes[start : start + config.seq_length]
         sampling_kernels.read(theta, work, x)
-        o[start : start + x.size] = work.p[: x.size]
-    weights = np.exp(o - o.max(axis=1, keepdims=True))
+        logits[start : start + x.size] = work.p[: x.size]
+        for own, layer in zip(states, work.layers, strict=True):
+            own[:, start : start + x.size] = layer.s[:, 1 : 1 + x.size, : layout.m]
+    return Reading(logits, states)
+
+
+def gradients(model: Checkpoint, codes: Array) -> dict[str, Array]:
+    """Return the gradient of the loss of codes (N,), read as one window from h_0 = 0, without clipping.
+
+    The loss is the sum of the N - 1 losses, or their mean, as in the model's training. Raises
+    CorpusError for a text of fewer than two characters.
+    """
+    if codes.size < 2:
+        raise CorpusError("a text to differentiate needs at least two characters")
+    layout, N = model.layout, codes.size - 1
+    gradient, scale = layout.gradient(N), 1 if model.config.loss == "sum" else 1 / N
+    theta, work = layout.pack(model.theta), window_work(layout, N)
+    kernel_cache.ready_for("window_gradient", layout)
+    starts = np.zeros(1, np.int64)
+    training_kernels.loss_gradient(theta, gradient, work, codes, starts, layout.dtype.type(scale))
+    return {name: np.array(array, order="C") for name, array in layout.named(gradient).items()}
+
+
+def softmax(logits: Array) -> Array:
+    """Return p_t (N, K) of logits (N, K), in float64."""
+    logits = logits.astype(np.float64)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     result: Array = weights / weights.sum(axis=1, keepdims=True)
     return result
 
