@@ -1,5 +1,6 @@
 
 // The text of `nbrnn explain`: each character is coloured by a unit's state, its loss or its probability.
+{  // whose names are not those of page.js, which stands before it
 const data = JSON.parse(document.getElementById("data").textContent);
 const states = Uint8Array.from(atob(data.states), character => character.charCodeAt(0));
 const characters = [...data.text], N = characters.length;
@@ -77,3 +78,4 @@ place.onkeydown = event => {
 };
 choose(0);
 showUnit(unitOf(rows()[0]));
+}

@@ -99,7 +99,7 @@ def unit_table(found: Following, labels: list[str]) -> Table:
     rows = []
     for unit in order:
         feature, r = best[unit], found.correlations[best[unit], unit]
-        words = f"{'not ' * (r < 0)}{found.features[feature]}" if excess[feature, unit] > 1 else "-"
+        words = ("not " if r < 0 else "") + found.features[feature] if excess[feature, unit] > 1 else "-"
         rows.append([labels[unit], words, *(f"{size:.2f}" for size in sizes[:, unit])])
     columns = ["unit", "follows", *found.features]
     return Table("units", CAPTION, columns, rows, is_sortable=True, max_rows=len(rows))

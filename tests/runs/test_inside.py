@@ -84,7 +84,7 @@ def test_a_model_gives_plain_arrays(run_folder):
 def test_what_a_model_does_not_have_is_named(run_folder):
     model = nbrnn.Model(run_folder)
     assert np.array_equal(model.states("the moor", layer=1), model.states("the moor"))
-    with pytest.raises(ConfigError, match="layer must be from 1 to 1"):
+    with pytest.raises(ConfigError, match="layer must be at most 1"):
         model.states("the moor", layer=2)
     with pytest.raises(ConfigError, match="state must be h"):
         model.states("the moor", state="c")
