@@ -30,16 +30,17 @@ def position_in_line(text: str) -> Array:
 def inside(text: str, pairs: dict[str, str], both: str = "") -> Array:
     """Return 1 at characters between an opening and its closing one, 0 elsewhere.
 
-    `both` opens and closes. A paragraph's end closes all.
+    `both` opens and closes. A blank line closes all.
     """
     closing: list[str] = []
-    result = np.zeros(len(text))
+    result, line_ends = np.zeros(len(text)), 0
     for n, character in enumerate(text):
+        line_ends = line_ends + (character == "\n") if character.isspace() else 0
         if closing and character == closing[-1]:
             closing.pop()
         elif character in pairs or character == both:
             closing.append(pairs.get(character, both))
-        elif character == "\n" and text[n - 1 : n] == "\n":
+        elif line_ends > 1:
             closing.clear()
         result[n] = bool(closing)
     return result

@@ -83,6 +83,8 @@ def answer(found: Following, labels: list[str]) -> list[str]:
                 f"{feature.capitalize()}: unit {labels[unit]} follows most closely, with a correlation "
                 f"of {r:.2f} (by chance up to {chance:.2f})."
             )
+        elif not found.correlations[n].any():
+            sentences.append(f"{feature.capitalize()}: there are none, or nothing else, in this text.")
         else:
             sentences.append(f"{feature.capitalize()}: no unit follows more than by chance.")
     return sentences
