@@ -21,11 +21,10 @@ from nbrnn.network.buffers import Carry, History, Plan, training_buffers
 from nbrnn.network.layout import Layout, zeros
 from nbrnn.network.optimizers import AdaGrad, update_parameters
 from nbrnn.network.propagation import (
+    back_through_time,
     character_gradients,
-    read_character,
     recurrent_gradients,
-    step,
-    step_back,
+    through_time,
 )
 from nbrnn.network.readout import add_up_rows, logits, softmax_loss
 from nbrnn.network.simd.jit import jit
@@ -104,9 +103,7 @@ def peaks(layout: Layout, touched: int) -> dict[str, Peak]:
 def repeat_forward(n, layer, work, x):
     """The recurrence forward, n times."""
     for _ in range(n):
-        for t in range(x.size):
-            read_character(layer, work, x[t], t)
-            step(layer, work, t)
+        through_time(layer, work, (x, True))
 
 
 @jit
@@ -123,8 +120,7 @@ def repeat_backward(n, theta, layer, work, do):
     K = theta.c.size
     for _ in range(n):
         matmul(work.dh, do[:, :K], theta.V)
-        for t in range(do.shape[0] - 1, -1, -1):
-            step_back(layer, work, t)
+        back_through_time(layer, work, do.shape[0])
 
 
 @jit

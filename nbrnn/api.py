@@ -17,6 +17,7 @@ from nbrnn.runs.initial_weights import weights_sha256
 from nbrnn.runs.model import Model
 from nbrnn.runs.observer import Observer, Observers
 from nbrnn.runs.run import run as train
+from nbrnn.runs.run_warnings import run_warning, text_warnings
 from nbrnn.signals import DeferredInterrupt
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -59,7 +60,8 @@ def run(
         initial = Model(init_from).checkpoint
         config = replace(config, init_from=weights_sha256(initial))
     path = folder_path(RESULTS / run_id(config, text.name, text.sha256) if folder is None else folder)
-    display = RunDisplay(str(path), config, text, quiet)
+    notes = (f"warning: {warning}" for warning in text_warnings(config, text))
+    display = RunDisplay(str(path), config, text, quiet, notes=notes)
     with DeferredInterrupt() as interrupt, display:
         observers = Observers(display) if observer is None else Observers(display, observer)
         options: dict[str, Any] = {"observer": observers, "stop": interrupt.waiting, "force": force}
@@ -67,6 +69,8 @@ def run(
         summary = train(config, text, path, initial=initial, **options)
     if summary.status == "diverged":
         warnings.warn(f"diverged: {summary.reason}", stacklevel=2)
+    if warning := run_warning(RunFolder(path)):
+        warnings.warn(warning, stacklevel=2)
     return Model(path)
 
 

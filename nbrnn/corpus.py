@@ -16,8 +16,9 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from nbrnn.config import shortened
+from nbrnn.documents import delimited, split_documents
 from nbrnn.errors import CorpusError, install_command
-from nbrnn.text_files import SEPARATOR, STDIN, Decoded, label_of, read_file
+from nbrnn.text_files import STDIN, Decoded, joined, label_of, read_file
 from nbrnn.text_parts import Part, predicted
 
 DEFAULT = "shakespeare"
@@ -51,12 +52,17 @@ KNOWN = {
 MAX_PATH = 4096  # characters
 CHUNK_SIZE = 2**20  # characters that are processed at once
 CODE_POINTS = 0x110000  # of Unicode
+NO_CHARACTER = b"\xff"  # a byte that UTF-8 never has
 Source = str | os.PathLike[str]
 Sources = Source | Sequence[Source]  # names, paths of files or folders, or - for standard input
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the files of a run say of its corpus; `more_sources` are there if it came from several."""
+    """What the files of a run say of its corpus.
+
+    `more_sources` are there if it came from several files, `documents` and `separator` if it is a list
+    of documents: how they were read, and the character before, between and after them.
+    """
 
     name: str
     source: str
@@ -65,6 +71,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     characters: Annotated[int, Meta(ge=2, le=2**63 - 1)]
     alphabet: Annotated[str, Meta(min_length=1)]
     more_sources: tuple[str, ...] = ()
+    documents: str = ""
+    separator: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +81,8 @@ class Corpus:
 
     `codes` (N,) int32 are indices into `alphabet`, the text's distinct characters in the order of
     their code points; `sha256` is that of the text in UTF-8; `source` is where it was read from, with
-    `more_sources` if it came from several files.
+    `more_sources` if it came from several files. A list of `documents` has a `separator` before, between
+    and after them, and a sha256 of its own.
     """
 
     name: str
@@ -83,6 +92,8 @@ class Corpus:
     alphabet: str
     codes: NDArray[np.int32]
     more_sources: tuple[str, ...] = ()
+    documents: str = ""
+    separator: str = ""
     counted: dict[Part, dict[str, NDArray[Any]]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
@@ -93,6 +104,8 @@ class Corpus:
         source: str = "",
         encoding: str = "utf-8",
         more_sources: tuple[str, ...] = (),
+        documents: str = "",
+        separator: str = "",
     ) -> Corpus:
         """Return the corpus of a text. Raises CorpusError if there is nothing to learn from it."""
         label = label_of(source or name)
@@ -111,15 +124,27 @@ class Corpus:
         alphabet = "".join(map(chr, np.flatnonzero(occurs)))
         if len(alphabet) == 1:
             raise CorpusError(f"{label}: the text repeats one character, {alphabet!r}, only")
+        if separator:
+            sha256.update(NO_CHARACTER + b"documents")
         codes = encode(text, alphabet)
-        return cls(name, source, encoding, sha256.hexdigest(), alphabet, codes, more_sources)
+        read = more_sources, documents, separator
+        return cls(name, source, encoding, sha256.hexdigest(), alphabet, codes, *read)
 
     def __len__(self) -> int:
         return self.codes.size
 
     def stretches(self, part: Part) -> list[NDArray[np.int32]]:
-        """Return views of the stretches of a part that have a character to predict."""
-        return [self.codes[start:end] for start, end in part if end - start > 1]
+        """Return views of the stretches of a part that have a character to predict.
+
+        Of documents a part has all that begin in it, whole: it ends with the separator that another part
+        begins with.
+        """
+        pieces = [self.codes[start:end] for start, end in part]
+        if self.end is not None:
+            ends = np.flatnonzero(self.codes == self.end)
+            places = np.minimum(np.searchsorted(ends, np.array(part) - 1), ends.size - 1)
+            pieces = [self.codes[first : last + 1] for first, last in ends[places]]
+        return [codes for codes in pieces if codes.size > 1]
 
     def counts(self, part: Part) -> dict[str, NDArray[Any]]:
         """Return how often each character (K,) and each pair (n, 2) of those that occur does so.
@@ -157,7 +182,14 @@ class Corpus:
             characters=len(self),
             alphabet=self.alphabet,
             more_sources=self.more_sources,
+            documents=self.documents,
+            separator=self.separator,
         )
+
+    @property
+    def end(self) -> int | None:
+        """The code of the separator of documents, None for a text that is no list of them."""
+        return self.alphabet.index(self.separator) if self.separator else None
 
 
 def encode(text: str, alphabet: str, replacement: str | None = None) -> NDArray[np.int32]:
@@ -195,10 +227,11 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def load(sources: Sources, encoding: str = "utf-8") -> Corpus:
+def load(sources: Sources, encoding: str = "utf-8", documents: str = "") -> Corpus:
     """Return the corpus in a text file or a folder, on standard input (`-`), or of a known name.
 
-    Several are one text, joined in the order given. Raises CorpusError.
+    Several are one text, joined in the order given. `documents` are `lines`, or `csv:COLUMN`: the cells
+    of a column of a table with a header. Raises CorpusError.
     """
     several = [sources] if isinstance(sources, str | os.PathLike) else sources
     if not isinstance(several, Sequence) or len(several) == 0:
@@ -209,15 +242,19 @@ def load(sources: Sources, encoding: str = "utf-8") -> Corpus:
     elif STDIN in names:
         raise CorpusError("standard input cannot be one of several texts: give files")
     else:
-        text = SEPARATOR.join(read_text(name, encoding) for name in names)
+        text = joined(read_text(name, encoding) for name in names)
     where = [name if name == STDIN or name in KNOWN else os.path.abspath(name) for name in names]
     name = short_name(names[0]) + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-    return Corpus.from_text(text, name, where[0], encoding, tuple(where[1:]))
+    separator = ""
+    if documents:
+        text, separator = delimited(split_documents(text, documents, label_of(names[0])))
+    return Corpus.from_text(text, name, where[0], encoding, tuple(where[1:]), documents, separator)
 
 
 def load_described(described: Description, encoding: str | None = None) -> Corpus:
     """Return the text of a run, from where it was. Raises CorpusError."""
-    return load([described.source, *described.more_sources], encoding or described.encoding)
+    sources = [described.source, *described.more_sources]
+    return load(sources, encoding or described.encoding, described.documents)
 
 
 def path_text(source: str | os.PathLike[str]) -> str:

@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from rich import progress as bars
@@ -27,11 +27,8 @@ REDRAW_SECONDS = 0.25  # between two pictures of the bars in a notebook
 LOG_SECONDS = 10.0  # between two lines about a run where there is no bar
 MAX_LOG_LINES = 100  # about one run
 MAX_NAMED = 3  # failed runs that are named in one line
-BAR_WIDTH = 15  # columns beside a bar's text: the bar itself, the percentage, the time left
-
-
-def do_nothing() -> None:
-    """Do nothing."""
+FIGURES_WIDTH = 12  # columns beside a bar and its text: the percentage, the time left
+SAMPLE_SECONDS = 60.0  # between two samples on a terminal, at most
 
 
 def stderr_console() -> Console:
@@ -68,10 +65,12 @@ class NotebookBars(bars.Progress):
 class ProgressDisplay:
     """Messages on stderr and, on a terminal or in a notebook, bars below them, within a context.
 
-    `on_start` is called as soon as there is something to save.
+    A bar has at least `bar_width` columns. `on_start` is called as soon as there is something to save.
     """
 
-    def __init__(self, quiet: bool, on_start: Callable[[], None] = do_nothing) -> None:
+    bar_width = 3
+
+    def __init__(self, quiet: bool, on_start: Callable[[], object] = lambda: None) -> None:
         self.quiet, self.on_start = quiet, on_start
         self.console = stderr_console()
         self.steps: dict[str, bars.TaskID] = {}
@@ -102,12 +101,13 @@ class ProgressDisplay:
 
     def fitted(self, text: str) -> str:
         """Return a bar's text, cut after a whole part or word where it is too long."""
-        width = self.console.width - BAR_WIDTH
+        width = self.console.width - FIGURES_WIDTH - self.bar_width
         if len(text) <= width:
             return text
-        start = text[: width - 2]
-        end = max(start.rfind(" · "), start.rfind(", "))
-        return f"{start[: end if end > 0 else start.rfind(' ')]} …"
+        # the last end of a part, else of a word, that leaves room for " …"
+        part = max(text.rfind(" · ", 0, width + 1), text.rfind(", ", 0, width))
+        ends = part, text.rfind(" ", 0, width - 1)
+        return f"{text[: next((end for end in ends if end > 0), width - 2)]} …"
 
     def step(self, what: str, done: int, total: int) -> None:
         """Show how much of one part of the work is done, on a bar of its own."""
@@ -118,7 +118,9 @@ class ProgressDisplay:
 
 
 class RunDisplay(ProgressDisplay, Observer):
-    """Progress and samples of one run; `note` is said when it starts."""
+    """Progress and samples of one run; `notes` are said when it starts."""
+
+    bar_width = 20
 
     def __init__(
         self,
@@ -126,31 +128,39 @@ class RunDisplay(ProgressDisplay, Observer):
         config: RunConfig,
         corpus: Corpus,
         quiet: bool,
-        on_start: Callable[[], None] = do_nothing,
-        note: str = "",
+        on_start: Callable[[], object] = lambda: None,
+        notes: Iterable[str] = (),
     ) -> None:
         super().__init__(quiet, on_start)
-        self.folder, self.note = folder, note
+        self.folder, self.notes = folder, notes
         self.updates_per_epoch = config.updates_per_epoch(len(corpus))
         # Beside a validation loss the smooth loss is shown in the same unit.
         self.unit = PER_CHARACTER if config.validation else unit_of(config)
         self.characters = config.characters_in_loss if config.validation else 1
         self.task: bars.TaskID | None = None
-        self.next_time, self.next_update = 0.0, 0.0
+        self.shows_samples = sys.stderr.isatty() and not quiet
+        self.next_time, self.next_update, self.next_sample = 0.0, 0.0, 0.0
 
     @property
     def has_started(self) -> bool:
         """Whether there was anything to do."""
         return self.task is not None
 
+    def preparing(self) -> None:
+        """Show a moving bar while the kernels are compiled or loaded."""
+        self.steps["kernels"] = self.bars.add_task("preparing the kernels", total=None)
+
     def started(self, update: int, updates: int) -> None:
         """Say where the run is kept, and at which update it resumes."""
         self.on_start()
+        if "kernels" in self.steps:
+            self.bars.remove_task(self.steps.pop("kernels"))
         self.next_time = time.monotonic() + LOG_SECONDS
+        self.next_sample = time.monotonic() + SAMPLE_SECONDS
         verb = f"Resuming after update {update:,}" if update else "Training"
         self.say(f"{verb} in {self.folder}: {updates:,} updates.")
-        if self.note and not update:
-            self.say(self.note)
+        for note in () if update or self.quiet else self.notes:
+            self.say(note)
         self.task = self.bars.add_task("", total=updates, completed=update)
 
     def progressed(self, progress: Progress) -> None:
@@ -170,9 +180,14 @@ class RunDisplay(ProgressDisplay, Observer):
             self.next_time = time.monotonic() + LOG_SECONDS
             self.next_update = progress.update + progress.updates / MAX_LOG_LINES
 
+    def wants_sample(self) -> bool:
+        """Return whether nobody has seen a sample for a minute."""
+        return self.shows_samples and time.monotonic() >= self.next_sample
+
     def sampled(self, sample: Sample) -> None:
         """Show a sample, on a terminal."""
-        if sys.stderr.isatty() and not self.quiet:
+        self.next_sample = time.monotonic() + SAMPLE_SECONDS
+        if self.shows_samples:
             smooth = sample.smooth_loss
             loss = "" if smooth is None else f", smooth loss {loss_text(smooth)}"
             title = Text(f"update {sample.update:,}{loss}", style="bold")
@@ -189,7 +204,7 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
     """Progress of a sweep: a bar for the whole, with the best loss, and one for each run in progress."""
 
     def __init__(
-        self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], None] = do_nothing
+        self, folder: str, corpus: Corpus, quiet: bool, on_start: Callable[[], object] = lambda: None
     ) -> None:
         super().__init__(quiet, on_start)
         self.folder, self.corpus = folder, corpus

@@ -10,17 +10,17 @@ import lzma
 import os
 import stat
 import sys
-import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from nbrnn import available_memory, portable
-from nbrnn.config import nearest
 from nbrnn.errors import CorpusError
+from nbrnn.file_kinds import check_kind, encoding_hint
 
 CHUNK_SIZE = 2**20  # bytes that are read at once
 PIPE_TIMEOUT = 10.0  # seconds to wait for somebody who writes into a pipe
@@ -29,8 +29,6 @@ MAX_UNPACKED = 2**30  # bytes of a compressed text
 MAX_FILES = 100_000  # in a folder
 SEPARATOR = "\n"  # between the texts of several files
 STDIN = "-"
-EXAMINED = 2**16  # bytes by which an encoding is guessed
-MAX_CONTROLS = 0.1  # share of control characters in a text
 MAX_ZEROS = 0.2  # share of zero bytes in UTF-8
 
 BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that of UTF-16
@@ -39,10 +37,6 @@ BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that o
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-GUESSED = ("cp1252", "latin-1", "mac-roman")
-# Beside small letters what these encodings are used for: quotation marks, dashes, dots, some signs.
-TYPOGRAPHIC = "\u201c\u201d\u2018\u2019\u201e\xab\xbb\u2013\u2014\u2026\xb0\xa3\u20ac\xa7"
-
 PACKINGS: dict[str, tuple[bytes, Callable[..., Any]]] = {  # how the data begin, and what unpacks them
     "gzip": (b"\x1f\x8b", gzip.open),
     "bzip2": (b"BZh", bz2.open),
@@ -50,42 +44,6 @@ PACKINGS: dict[str, tuple[bytes, Callable[..., Any]]] = {  # how the data begin,
 }
 BZIP2_MAGIC, BZIP2_PLACE = b"1AY&SY", slice(4, 10)  # which tells it from a text that begins with BZh
 UNPACKING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError)
-
-
-class Kind(NamedTuple):
-    """A kind of file that is no text: how it begins, what it is called, what to do."""
-
-    begins: bytes
-    name: str
-    advice: str
-    contains: bytes = b""
-
-
-UNPACK = "unpack it and give the text files"
-SAVE = "save it as plain text and give that"
-NO_TEXT = "give a text file"
-ZERO = b"\x00"  # in no text
-ZIP, OPEN_DOCUMENT = b"PK\x03\x04", b"application/vnd.oasis.opendocument"
-KINDS = (  # the first that fits
-    Kind(ZIP, "an EPUB book", "convert it: ebook-convert BOOK.epub BOOK.txt", b"application/epub"),
-    Kind(ZIP, "a Word document", SAVE, b"word/document.xml"),
-    Kind(ZIP, "an OpenDocument text", SAVE, OPEN_DOCUMENT),
-    Kind(ZIP, "a zip archive", UNPACK),
-    Kind(b"%PDF-", "a PDF document", "convert it: pdftotext FILE.pdf FILE.txt"),
-    Kind(b"{\\rtf", "an RTF document", SAVE),
-    Kind(b"\xd0\xcf\x11\xe0", "an old Office document", SAVE),
-    Kind(b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
-    Kind(b"Rar!\x1a", "a RAR archive", UNPACK),
-    Kind(b"\x28\xb5\x2f\xfd", "a Zstandard file", UNPACK),
-    Kind(b"\x89PNG", "a PNG picture", NO_TEXT),
-    Kind(b"\xff\xd8\xff", "a JPEG picture", NO_TEXT),
-    Kind(b"GIF8", "a GIF picture", NO_TEXT, ZERO),
-    Kind(b"\x7fELF", "a program", NO_TEXT),
-    Kind(b"SQLite format 3\x00", "an SQLite database", "export its text first"),
-    Kind(b"PAR1", "a Parquet table", "export its text first", ZERO),
-    Kind(b"\x93NUMPY", "a NumPy array", NO_TEXT),
-)
-TAR_MAGIC, TAR_PLACE = b"ustar", slice(257, 262)
 
 
 class Decoded(NamedTuple):
@@ -110,9 +68,9 @@ def read_file(source: str, encoding: str = "utf-8", known: Iterable[str] = ()) -
     if not source:
         raise CorpusError("the name of the text is empty: give a text file")
     try:
-        if os.path.isdir(source):
-            texts = [decoded(path, read_bytes(path), encoding) for path in files_in(source)]
-            return Decoded(SEPARATOR.join(text for text, _ in texts), encoding)
+        if source != STDIN and os.path.isdir(source):
+            texts = (decoded(path, read_bytes(path), encoding).text for path in files_in(source))
+            return Decoded(joined(texts), encoding)
         return decoded(source, read_bytes(source), encoding)
     except FileNotFoundError:
         raise CorpusError(no_such_file(source, known)) from None
@@ -120,6 +78,23 @@ def read_file(source: str, encoding: str = "utf-8", known: Iterable[str] = ()) -
         raise CorpusError(f"cannot read {source}: {error.strerror}") from None
     except ValueError:  # a zero byte
         raise CorpusError(f"{source!r} cannot be the name of a file") from None
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Return several texts as one. Raises CorpusError if memory is short."""
+    parts: list[str] = []
+    most, length = affordable_bytes(), 0
+    for text in texts:
+        parts.append(text)
+        length += len(text)
+        if length > most:
+            raise CorpusError(f"not enough memory for texts of more than {most:,.0f} characters in all")
+    return SEPARATOR.join(parts)
+
+
+def affordable_bytes() -> float:
+    """Return how many bytes a text may have at most."""
+    return available_memory.available() / MEMORY_PER_BYTE
 
 
 def no_such_file(source: str, known: Iterable[str] = ()) -> str:
@@ -131,10 +106,9 @@ def no_such_file(source: str, known: Iterable[str] = ()) -> str:
         there = []
     by_lower_case = {entry.lower(): os.path.join(folder, entry) for entry in sorted(there)}
     by_lower_case |= {} if folder else {entry: entry for entry in known}
-    hint = nearest(name, by_lower_case)
-    if hint:
-        similar = by_lower_case[hint.removeprefix("; did you mean ").removesuffix("?")]
-        return f"{source}: no such file; did you mean {similar}?"
+    near = get_close_matches(name.lower(), by_lower_case, 1)
+    if near:
+        return f"{source}: no such file; did you mean {by_lower_case[near[0]]}?"
     return f"{source}: no such file" + (f", nor a known corpus ({', '.join(known)})" if known else "")
 
 
@@ -190,15 +164,15 @@ def read_all(file: IO[bytes], source: str, size: int = 0, most: float = float("i
 
     Raises CorpusError if it has more, or if memory is short.
     """
-    affordable = available_memory.available() / MEMORY_PER_BYTE
-    data = bytearray()
+    affordable, data = affordable_bytes(), bytearray()
     while max(size, len(data)) <= min(affordable, most):
         piece = file.read(CHUNK_SIZE)
         if not piece:
             return data
         data += piece
     if most < affordable:
-        raise CorpusError(f"{label_of(source)}: unpacked it has more than {most:,.0f} bytes: unpack it")
+        length = f"unpacked it has more than {most:,.0f} bytes"
+        raise CorpusError(f"{label_of(source)}: {length}: unpack it and give that")
     limit = f"a text of more than {affordable:,.0f} bytes"
     raise CorpusError(f"{label_of(source)}: not enough memory for {limit}")
 
@@ -257,47 +231,3 @@ def is_utf8(encoding: str) -> bool:
         return codecs.lookup(encoding).name == "utf-8"
     except (LookupError, ValueError, TypeError):
         return False
-
-
-def check_kind(label: str, data: bytes | bytearray) -> None:
-    """Raise CorpusError if data begin like a file that is no text."""
-    for kind in KINDS:
-        if data.startswith(kind.begins) and kind.contains in data:
-            raise CorpusError(f"{label} is {kind.name}: {kind.advice}")
-    if data[TAR_PLACE] == TAR_MAGIC and ZERO in data:
-        raise CorpusError(f"{label} is a tar archive: {UNPACK}")
-
-
-def encoding_hint(data: bytes) -> str:
-    """Return what to do with data that are not UTF-8: give an encoding that fits, or another file."""
-    data = data[:EXAMINED]
-    zeros = [data[offset::4].count(0) / max(1, len(data[offset::4])) for offset in range(4)]
-    wide = {
-        "utf-32-le": min(zeros[2], zeros[3]),
-        "utf-32-be": min(zeros[0], zeros[1]),
-        "utf-16-le": min(zeros[1], zeros[3]),
-        "utf-16-be": min(zeros[0], zeros[2]),
-    }
-    for encoding, share in wide.items():
-        if share > 0.5 and is_text(data[: len(data) // 4 * 4].decode(encoding, "replace")):
-            return f"{encoding} fits: add --encoding {encoding}"
-    scores = {encoding: western_score(data, encoding) for encoding in GUESSED}
-    best = max(scores, key=lambda encoding: scores[encoding])
-    if not is_text(data.decode(best, "replace")):
-        return "it is binary data: give a text file"
-    return f"{best} fits: add --encoding {best}"
-
-
-def is_text(text: str) -> bool:
-    """Return whether few characters of a text are control characters."""
-    controls = sum(unicodedata.category(c) == "Cc" and c not in "\t\n\r\f" for c in text)
-    return controls <= MAX_CONTROLS * len(text)
-
-
-def western_score(data: bytes, encoding: str) -> float:
-    """Return how many characters beyond ASCII are small letters or typographic; -1 if none can be."""
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        return -1
-    return sum(c in TYPOGRAPHIC or (c.islower() and c not in "ªºµƒ") for c in text if not c.isascii())

@@ -144,6 +144,66 @@ def test_a_command(package):
     assert re.search(r"greet +Say hello\.", help_)
 
 
+LINEAR = """
+from nbrnn.network.cells.passes import Passes, read_character, read_characters, windows
+from nbrnn.network.cells.vanilla import batch_gradients, gradients
+from nbrnn.network.simd.matmul import add_matmul, add_matvecs, add_vecmat
+
+
+def forward(layer, work, read):
+    x, is_first = read
+    for t in range(x.size):
+        if is_first:
+            read_character(layer.U[0], layer.b[0], x[t], work.z[0], t)
+        add_matvecs(work.z[0], t, layer.W[0], work.s[0], t, 1, True)
+
+
+def backward(layer, work, T):
+    dz = work.dz[0]
+    for t in range(T - 2, -1, -1):
+        add_vecmat(dz, t, dz, t + 1, layer.W[0], True)
+
+
+def batch_forward(layer, work, read):
+    x, is_first = read
+    B = windows(work)
+    for row in range(0, x.size, B):
+        if is_first:
+            read_characters(layer.U[0], layer.b[0], x, work.z[0], row, B)
+        add_matmul(work.z[0], row, work.s[0], row, B, work.WT[0])
+
+
+def batch_backward(layer, work, T):
+    dz, B = work.dz[0], windows(work)
+    for row in range((T - 2) * B, -1, -B):
+        add_matmul(dz, row, dz, row + B, B, layer.W[0])
+
+
+WINDOW = Passes(forward, backward, gradients)
+BATCH = Passes(batch_forward, batch_backward, batch_gradients)
+"""
+
+
+@pytest.mark.slow
+def test_a_cell(package):
+    root, program = package
+    declared, file, settings = places("Add a cell")
+    (root / file.replace("NAME", "linear")).write_text(LINEAR)
+    kind = "class Linear(NamedTuple):\n    U: Any\n    W: Any\n    b: Any\n\n\nclass Cell("
+    change(root / declared, "class Cell(", kind)
+    line = 'CELLS = {\n    "linear": Cell(Linear, ("h",), ("h",), 0, (0.0,), ""),\n'
+    change(root / declared, "CELLS = {\n", line)
+    change(root / settings, '"gru", "lstm"]', '"gru", "lstm", "linear"]')
+    network = ["--cell", "linear", "--layers", 2, "--seq-length", 4]
+    check = ["gradcheck", TEXT, *network, "--hidden", 3, "--json"]
+    train = ["train", TEXT, *network, "--hidden", 3, "--batch", 2, "--updates", 5, "-q", "--out", "run"]
+    *checked, _, scored = program(check, [*check, "--batch", 2], train, ["score", "run", TEXT, "--json"])
+    assert [json.loads(each)["passed"] for each in checked] == [True, True]
+    assert json.loads(scored)["model"]["nats_per_character"] > 0
+    found = load_file(root / "run" / "last.safetensors")
+    assert {"W.1", "U.2", "b.2", "h_prev.1", "h_prev.2"} < set(found)
+
+
 MOMENTUM = """
 class Momentum(NamedTuple):
     eta: Any

@@ -83,8 +83,37 @@ def test_an_encoding_that_fits_is_named(written, encoding):
     with pytest.raises(CorpusError) as error:
         load(path)
     assert str(error.value).startswith(f"{path} is ")
-    assert f"{encoding} fits: add --encoding {encoding}" in str(error.value)
+    assert f"{encoding} may fit: add --encoding {encoding}" in str(error.value)
     assert text_of(load(path, encoding)) == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        (
+            "cp1250",
+            "Ty jesteś jak zdrowie; ile cię trzeba cenić, ten tylko się dowie.",
+        ),
+        ("cp1251", "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива."),
+        ("koi8-r", "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива."),
+        ("cp1253", "Όταν ξυπνήσει ο άνθρωπος, βλέπει τον ήλιο και τη θάλασσα."),
+        ("shift_jis", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"),
+        ("euc_jp", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"),
+        ("euc_kr", "나는 고양이다. 이름은 아직 없다. 어디서 났는지 도무지 짐작이 가지 않는다."),
+        ("gb18030", "列位看官：你道此书从何而来？说起根由虽近荒唐，细按则深有趣味。他是一个人在这里。"),
+        ("big5", "列位看官：你道此書從何而來？說起根由雖近荒唐，細按則深有趣味。他是一個人在這裡。"),
+    ],
+)
+def test_an_encoding_of_another_script_is_named(written, encoding, text):
+    path = written(text.encode(encoding))
+    with pytest.raises(CorpusError, match=f"; {encoding} may fit: add --encoding {encoding}$"):
+        load(path)
+    assert text_of(load(path, encoding)) == text
+
+
+def test_an_encoding_that_is_not_known_is_asked_for(written):
+    with pytest.raises(CorpusError, match=r"; name its encoding: --encoding NAME$"):
+        load(written("กาลครั้งหนึ่งนานมาแล้ว มีกระต่ายกับเต่าอาศัยอยู่ในป่า".encode("cp874")))
 
 
 def test_binary_data_are_no_text(written):
@@ -151,6 +180,16 @@ def test_several_files_and_folders_are_one_text(tmp_path):
         load(["-", tmp_path / "one.txt"])
 
 
+def test_several_files_may_be_too_long_together(tmp_path, monkeypatch):
+    for name in "ab":
+        (tmp_path / name).write_text("ab" * 300)
+    monkeypatch.setattr("nbrnn.available_memory.available", lambda: 20_000)
+    assert len(load(tmp_path / "a")) == 600
+    for sources in (tmp_path, [tmp_path / "a", tmp_path / "b"]):
+        with pytest.raises(CorpusError, match="not enough memory for texts of more than 1,000 char"):
+            load(sources)
+
+
 def test_standard_input_is_named(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
     with pytest.raises(CorpusError, match=r"^standard input: the text is empty"):
@@ -189,9 +228,9 @@ def test_a_run_on_several_files_resumes(nbrnn, tmp_path):
     assert RunFolder(tmp_path / "run").read_config()[1].characters == 902
     (tmp_path / "1.txt").write_text("another text")
     line = one_line_error(nbrnn("train", "--resume", "run", "--updates", "40", code=2))
-    assert "has changed since run was trained on it: put the former text back, or train" in line
+    assert "has changed since run was trained on it: put the former text back, or start" in line
     line = one_line_error(nbrnn("train", "1.txt", "--resume", "run", "--updates", "40", code=2))
-    assert "1.txt is not the text of run, which has 902 characters: leave it out, or train" in line
+    assert "1.txt is not the text of run, which has 902 characters: leave it out, or start a new" in line
     line = one_line_error(nbrnn("train", "0.txt", "1.txt", "2.txt", *SMALL, "--out", "run", code=2))
     assert "this text before it changed" in line
     line = one_line_error(nbrnn("train", "run", code=2))

@@ -18,6 +18,7 @@ from nbrnn.typing import Array
 Method = Literal["grid", "fanova", "ranks"]
 RANK_METHODS: tuple[Method, ...] = ("ranks", "fanova")  # of the ranks of medians alone
 THIRDS = ("low", "middle", "high")
+MAX_CONTRASTED = 8  # values of a setting, for interactions
 Losses = Mapping[tuple[Any, ...], Array]  # the runs of each combination of values
 
 
@@ -160,6 +161,7 @@ def contrasts_of(
     if len(list(levels.values())[a]) > len(list(levels.values())[b]):
         a, b = b, a  # the setting with fewer values is the one that changes
     (name, own), (by, of_by) = list(levels.items())[a], list(levels.items())[b]
+    own, of_by = (values[:: -(-len(values) // MAX_CONTRASTED)] for values in (own, of_by))
     contrasts = []
     for base, other in combinations(own, 2):
         shifts = {}

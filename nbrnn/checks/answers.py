@@ -1,140 +1,96 @@
-"""The answers of a program in the shapes of the equations, and where they begin to differ."""
+"""The arrays that a program answers with, brought into the shapes of the equations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 
-from nbrnn.checks.problem import Reading, arranged
-from nbrnn.checks.tolerances import error
-from nbrnn.exchange.names import Named, SortedArrays
+from nbrnn.checks.equations import GRADIENTS, LINES, RIGHT, Exercise
+from nbrnn.checks.inputs import arranged
+from nbrnn.exchange.names import SortedArrays
 from nbrnn.exchange.weights import oriented
-from nbrnn.network.layout import NAMES
 from nbrnn.typing import Array
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An array of the program, and `ways`: what it may be in the equations, by its shape.
+def answers_of(found: SortedArrays) -> dict[str, tuple[str, Array]]:
+    """Return the name and the array of each answer by its key, in the order of the equations."""
+    given = dict(found.of("answer"))
+    given |= {f"d{key}": named for key, named in found.of("gradient").items()}
+    return {key: (given[key].name, np.asarray(given[key].array)) for key in LINES if key in given}
 
-    `is_transposed`: a gradient has the shape of the transposed parameter.
+
+def ways_of(key: str, array: Array, e: Exercise, layout: str) -> list[Array]:
+    """Return what an array may be in the equations, by its shape: none if it has another.
+
+    States become h_0 to h_T: a program may leave out h_0 or h_T, or keep h_0 last.
     """
-
-    name: str
-    array: Array
-    ways: tuple[Array, ...]
-    is_transposed: bool = False
-
-    def error(self, right: Array, floor: float = 0.0) -> float:
-        """Return the smallest error of all ways."""
-        return min((error(way, part, floor) for way, part in self.beside(right)), default=np.inf)
-
-    def beside(self, right: Array) -> Iterator[tuple[Array, Array]]:
-        """Yield each way with what it should be.
-
-        T states are h_1 to h_T, or h_0 to h_{T-1}; T + 1 are all, or h_1 to h_T if the last is zero.
-        """
-        for way in self.ways:
-            if way.shape == right.shape:
-                yield way, right
-                if right.ndim == 3 and len(way) > 1 and not way[-1].any():
-                    yield way[:-1], right[1:]
-            elif right.ndim == 3 and len(way) == len(right) - 1:
-                yield way, right[1:]
-                yield way, right[:-1]
-
-    def nearest(self, right: Array) -> tuple[Array, Array] | None:
-        """Return the nearest way with what it should be, None if no shape fits."""
-        return min(self.beside(right), key=lambda pair: error(*pair), default=None)
-
-
-def forward_answers(found: SortedArrays, reading: Reading) -> dict[str, Answer]:
-    """Return states, logits, probabilities and loss."""
-    if reading.problem is None:
-        return {}
-    T, B, K = reading.problem.X.shape
-    m = reading.problem.h0.shape[1]
-    shapes: dict[str, list[tuple[int, ...]]] = {
-        "H": [(T + 1, B, m), (T, B, m)],
-        "O": [(T, B, K)],
-        "P": [(T, B, K)],
-        "h_last": [(B, m)],
-        "loss": [()],
-    }
-    given = found.of("answer")
-    answers = {}
-    for key, possible in shapes.items():
-        if key in given:
-            array = np.asarray(given[key].array, float)
-            ways = [way for shape in possible for way in arranged(array, shape)]
-            answers[key] = Answer(given[key].name, array, tuple(ways))
-    return answers
-
-
-def parameter_answers(given: Mapping[str, Named], reading: Reading) -> dict[str, Answer]:
-    """Return gradients, or parameters after steps, in the order of the parameters."""
-    m, K = reading.theta["U"].shape
-    answers = {}
-    for name in NAMES:
-        if name in given:
-            array = np.asarray(given[name].array, float)
-            right = oriented(name, array, reading.layout, m, K)
-            other = oriented(name, array, "row" if reading.layout == "column" else "column", m, K)
-            nearest = other if right is None else right
-            ways = (array.squeeze() if nearest is None else nearest,)
-            is_transposed = right is None and other is not None
-            answers[name] = Answer(given[name].name, array, ways, is_transposed)
-    return answers
-
-
-UNITS = {"H": "unit", "h_last": "unit", "O": "character", "P": "character"}
-
-
-def where_answer_differs(key: str, answer: Answer, expected: Array, tolerance: float) -> str:
-    """Return in words where an answer of the forward pass begins to differ."""
-    pair = answer.nearest(expected)
-    if pair is None:
-        return f"{answer.name} has the shape {answer.array.shape}, here it should be {expected.shape}"
-    found, right = pair
+    T, B, K, m = e.sizes
+    array = np.asarray(array, float)
+    if key in GRADIENTS:
+        way = oriented(key[1:], array, layout, m, K)
+        return [] if way is None else [way]
     if key == "loss":
-        return f"{answer.name} is {apart(float(found), float(right))}"
-    if found.ndim == 2:
-        return f"{answer.name} differs, {where_array_differs(found, right, tolerance)}"
-    t, b, unit = first_difference(found, right, tolerance)
-    step = t + (key != "H" or len(right) < len(expected))
-    window = f" of window {b + 1}" if right.shape[1] > 1 else ""
-    numbers = apart(found[t, b, unit], right[t, b, unit])
-    return f"{answer.name} differs from step {step} on{window}: {UNITS[key]} {unit + 1} is {numbers}"
+        return [array.reshape(())] if array.size == 1 else []
+    if key == "h_last":
+        return list(arranged(array, (B, m)))
+    if key == "H":
+        return list(states(array, e))
+    series = list(arranged(array, (T, B, K if key in ("O", "P", "dO") else m)))
+    backwards = [way[::-1] for way in series] if key in ("dO", "dH", "dA") else []
+    return series + backwards
 
 
-def first_difference(found: Array, right: Array, tolerance: float) -> Sequence[int]:
-    """Return the index of the first element, by the first axis, that is off; of these the furthest."""
+def states(array: Array, e: Exercise) -> Iterator[Array]:
+    """Yield an array of states as h_0 to h_T in each way that its shape allows."""
+    T, B, _, m = e.sizes
+    first = e.h0[np.newaxis]
+    for way in arranged(array, (T + 1, B, m)):
+        yield way
+        if np.allclose(way[-1], e.h0, rtol=1e-6):  # at index -1
+            yield np.roll(way, 1, 0)
+        if not way[-1].any():
+            yield np.concatenate([first, way[:-1]])
+    for way in arranged(array, (T, B, m)):
+        yield np.concatenate([first, way])
+        if np.allclose(way[0], e.h0, rtol=1e-6):
+            yield np.concatenate([way, RIGHT.state(e, T, way)[np.newaxis]])
+
+
+def transposed(key: str, array: Array, e: Exercise, layout: str) -> bool:
+    """Return whether a gradient has the shape of its transpose."""
+    other = "row" if layout == "column" else "column"
+    return key in GRADIENTS and oriented(key[1:], np.asarray(array), other, *e.sizes[:1:-1]) is not None
+
+
+UNITS = {"H": "unit", "dH": "unit", "dA": "unit", "O": "character", "P": "character", "dO": "character"}
+
+
+def where(key: str, found: Array, right: Array, tolerance: float) -> str:
+    """Return in words where an array differs, and by how much."""
+    if found.ndim == 0:
+        return apart(float(found), float(right))
     off = np.abs(found - right)
     off[~np.isfinite(off)] = np.inf
-    limit = max(tolerance * float(np.abs(right).max()), 1e-300)
-    steps = np.flatnonzero((off.reshape(len(off), -1) > limit).any(1))
-    t = int(steps[0]) if steps.size else int(np.argmax(off.reshape(len(off), -1).max(1)))
-    rest = np.unravel_index(int(np.argmax(off[t])), off.shape[1:])
-    return [t, *(int(index) for index in rest)]
-
-
-def where_array_differs(found: Array, right: Array, tolerance: float) -> str:
-    """Return in words where a matrix or a vector differs, and by how much."""
-    off = np.abs(found - right)
-    off[~np.isfinite(off)] = np.inf
-    wrong = off > tolerance * max(float(np.abs(right).max()), 1e-300)
+    if found.ndim == 3:
+        steps = np.flatnonzero((off > tolerance).any((1, 2)))
+        t = int(steps[0]) if steps.size else int(np.argmax(off.max((1, 2))))
+        b, unit = np.unravel_index(int(np.argmax(off[t])), off.shape[1:])
+        which = f" of window {b + 1}" if found.shape[1] > 1 else ""
+        only = " alone" if steps.size == 1 and len(found) > 1 else ""
+        step = t + (key != "H")
+        numbers = apart(float(found[t, b, unit]), float(right[t, b, unit]))
+        return f"first at step {step}{only}{which}: {UNITS[key]} {unit + 1} is {numbers}"
     place = np.unravel_index(int(np.argmax(off)), off.shape)
-    index = ", ".join(str(int(i) + 1) for i in place)
-    largest = f"most at ({index}): {apart(float(found[place]), float(right[place]))}"
-    if right.ndim == 2:
-        for axis, word in ((1, "row"), (0, "column")):
-            lines = np.flatnonzero(wrong.any(axis)) + 1
-            if 0 < lines.size <= max(1, wrong.shape[1 - axis] // 4):
-                listed = ", ".join(map(str, lines[:5])) + (", ..." if lines.size > 5 else "")
-                return f"only in {word}{'s' * (lines.size > 1)} {listed}; {largest}"
-    return largest
+    numbers = apart(float(found[place]), float(right[place]))
+    most = f"most at ({', '.join(str(int(i) + 1) for i in place)}): {numbers}"
+    wrong = off > tolerance
+    for axis, word in ((1, "row"), (0, "column")) if found.ndim == 2 else ():
+        lines = np.flatnonzero(wrong.any(axis)) + 1
+        if 0 < lines.size <= max(1, wrong.shape[1 - axis] // 4):
+            listed = ", ".join(map(str, lines[:5])) + (", ..." if lines.size > 5 else "")
+            return f"only in {word}{'s' * (lines.size > 1)} {listed}; {most}"
+    return most
 
 
 def apart(found: float, right: float) -> str:

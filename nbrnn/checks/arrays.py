@@ -20,6 +20,9 @@ def read(path: Path) -> dict[str, Array]:
     """Return the arrays of a file by name; those of a MATLAB struct S as S.FIELD. Raises CheckError."""
     contents = array_files.read(path)
     for name, what in contents.unread.items():
+        if path.suffix.lower() == ".mat":
+            how = "save matrices, or a struct of matrices instead: save('FILE.mat', 'W', ..., '-v7')"
+            raise CheckError(f"{path}: {name} is {what}, which is not read; {how}")
         raise unreadable(f"{path}: {name}", name, what)
     if not contents.arrays:
         raise CheckError(f"{path} holds no arrays")

@@ -1,32 +1,36 @@
-"""The answer of a check: what is right, what is wrong, and why."""
+"""The report of a check: what is right, what is wrong, where, and what was not checked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
+
+from nbrnn.typing import Array
 
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """One thing that is wrong: the cause's name, None if none is known, and a sentence.
+    """One thing that is wrong.
 
-    `arrays` are those that show it; `follows`: it may come of the findings before it.
+    `cause` is the name of a known mistake, None unless it explains every number. `arrays` are those
+    that show it; `follows`: it may come of the findings before it. `rung` is that which fails first.
     """
 
     cause: str | None
     sentence: str
     arrays: tuple[str, ...]
     follows: bool = False
+    rung: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
     """One array beside what it should be.
 
-    largest: the largest difference, as a share of the largest number there should be. norm: the norm of
-    the difference as a share of the norm. Both are None where there is nothing to compare with, as for
-    a wrong shape. `findings` are those that make it wrong, or that it follows from.
+    largest: the largest difference as a share of the largest right number; norm: that of the norms.
+    Both are None where there is nothing to compare with. `is_right` is None where it was not judged.
     """
 
     name: str
@@ -35,24 +39,41 @@ class Row:
     largest: float | None
     norm: float | None
     verdict: str
-    is_right: bool = True
-    findings: tuple[Finding, ...] = ()
+    is_right: bool | None = True
+    rung: str = ""
 
-    def numbered(self, findings: Sequence[Finding]) -> Row:
-        """Return the row with a verdict that names its findings by their numbers among these."""
-        if self.is_right or not self.findings:
-            return self
-        numbers = ", ".join(str(findings.index(finding) + 1) for finding in self.findings)
-        return replace(self, verdict=f"{self.verdict} {numbers}")
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        what: str,
+        found: Array,
+        right: Array,
+        is_right: bool | None,
+        verdict: str = "",
+        rung: str = "",
+    ) -> Row:
+        """Return the row of an array that may have another shape than the right one."""
+        share = norm = None
+        if found.shape == right.shape:
+            off = found - right
+            sizes = float(np.abs(right).max(initial=0)), float(np.linalg.norm(right))
+            errors = float(np.abs(off).max(initial=0)), float(np.linalg.norm(off))
+            shares = zip(errors, sizes, strict=True)
+            share, norm = (e / max(s, 1e-300) if np.isfinite(e) else None for e, s in shares)
+        verdict = verdict or ("right" if is_right else "wrong")
+        return cls(name, what, found.shape, share, norm, verdict, is_right, rung)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Report:
-    """The answer of a check."""
+    """The report of a check."""
 
-    rows: tuple[Row, ...]
-    findings: tuple[Finding, ...]
-    notes: tuple[str, ...] = ()  # how the arrays were understood
+    rows: list[Row] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # how the arrays were understood
+    not_checked: list[str] = field(default_factory=list)
+    titles: dict[str, str] = field(default_factory=dict)  # of rungs, in their order
 
     @property
     def is_right(self) -> bool:
@@ -64,6 +85,24 @@ class Report:
         """The names of the causes, the most basic first."""
         return [finding.cause for finding in self.findings]
 
+    @property
+    def points(self) -> dict[str, int]:
+        """1 for each rung that is right and 0 for each that is not; what was not judged has none."""
+        judged: dict[str, list[bool]] = {}
+        for row in self.rows:
+            if row.is_right is not None:
+                judged.setdefault(row.rung or row.name, []).append(row.is_right)
+        for finding in self.findings:
+            if finding.rung and not any(row.rung == finding.rung for row in self.rows):
+                judged[finding.rung] = [False]
+        return {name: int(all(rows)) for name, rows in judged.items()}
+
+    def add(self, other: Report) -> None:
+        """Take in the report of another part of the program."""
+        for name in ("rows", "findings", "notes", "not_checked"):
+            getattr(self, name).extend(getattr(other, name))
+        self.titles |= other.titles
+
     def sentences(self) -> list[str]:
         """Return what is wrong, numbered, the most basic first."""
         return [
@@ -73,26 +112,49 @@ class Report:
 
     def verdict(self) -> str:
         """Return the answer in a sentence."""
-        arrays = counted(len(self.rows), "array")
+        judged = [row for row in self.rows if row.is_right is not None]
+        wrong = sum(not row.is_right for row in judged)
+        rungs = {row.rung for row in judged if row.rung}
+        where = f" of {counted(len(rungs), 'exercise')}" if rungs else ""
         if self.is_right:
-            return f"right: {arrays} {'agrees' if len(self.rows) == 1 else 'agree'}"
-        wrong = sum(not row.is_right for row in self.rows)
-        order = ", the most basic first" if len(self.findings) > 1 else ""
-        return f"WRONG: {counted(len(self.findings), 'fault')}{order}, seen in {wrong} of {arrays}"
+            agree = "agrees" if len(judged) == 1 else "agree"
+            return f"right: {counted(len(judged), 'array')}{where} {agree}"
+        return f"WRONG: {wrong} of {counted(len(judged), 'array')}{where}"
+
+    def caveat(self) -> str:
+        """Return what was not checked, in a sentence."""
+        return "Not checked: " + ("; ".join(self.not_checked) or "nothing that nbrnn knows of")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
-        plain = {"right": self.is_right, **asdict(self)}
-        for row in plain["rows"]:
-            del row["is_right"], row["findings"]
-        return plain
+        rows = [{k: v for k, v in asdict(row).items() if k != "is_right"} for row in self.rows]
+        return {
+            "right": self.is_right,
+            "verdict": self.verdict(),
+            "points": self.points,
+            "rows": rows,
+            "findings": [asdict(finding) for finding in self.findings],
+            "notes": list(self.notes),
+            "not_checked": list(self.not_checked),
+        }
+
+    def lines(self) -> list[str]:
+        """Return a line for each rung, or for each array of a single exercise."""
+        if not self.titles:
+            width = max((len(row.name) for row in self.rows), default=0)
+            return [f"{row.name:{width}}  {row.what}: {row.verdict}" for row in self.rows]
+        points = self.points
+        lines = []
+        for name, title in self.titles.items():
+            words = {1: "right", 0: "WRONG", None: "not checked"}[points.get(name)]
+            wrong = [row.name for row in self.rows if row.rung == name and row.is_right is False]
+            lines.append(f"{title:32}  {words}{': ' * bool(wrong)}{', '.join(wrong)}")
+        return lines
 
     def __repr__(self) -> str:
-        width = max(len(row.name) for row in self.rows)
-        lines = [f"{row.name:{width}}  {row.what}: {row.verdict}" for row in self.rows]
-        return "\n".join([*lines, self.verdict(), *self.sentences()])
+        return "\n".join([*self.lines(), self.verdict(), *self.sentences(), *self.notes, self.caveat()])
 
 
 def counted(number: int, word: str) -> str:
     """Return a number with its noun."""
-    return f"{number} {word}{'s' * (number != 1)}"
+    return f"{number:,} {word}{'s' * (number != 1)}"

@@ -1,72 +1,69 @@
-"""How near two arrays are, and what the rounding of float32 alone would make of them."""
+"""How far two right programs may differ: by the rounding of their arithmetic, and how it grows.
+
+Rounding is measured by Monte Carlo arithmetic: the right computation is repeated with each parameter and
+each line's result changed at random by the precision's relative error. The tolerance of an array is that
+of its largest entry. A hypothesis about the program has no part in it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 
 import numpy as np
 
-from nbrnn.checks.problem import Problem
-from nbrnn.checks.reference import forward, gradient, signals
-from nbrnn.network.layout import NAMES
+from nbrnn.checks.equations import Arrays, Exercise, compute, noise
 from nbrnn.typing import Array
 
-FLOAT32 = 2.0**-24  # the relative error of rounding to float32, and to float64
-FLOAT64 = 2.0**-53
-SAFETY = 20  # times the rounding that we see: another program sums in another order
-MIN_ERROR = 2e-6  # what float32 is granted anyway
+EPS = {"float64": 2.0**-53, "float32": 2.0**-24}
+FLOOR = {"float64": 1e-11, "float32": 2e-6}  # of the largest entry: what no program is blamed for
+SAFETY = 30  # times the rounding that is seen: another program sums in another order
+TRIALS = 3
+ILL = 1e-2  # a tolerance above this share of the largest entry tells nothing
 
 
-def norm(array: Array) -> float:
-    """Return the Euclidean norm of all elements."""
-    return float(np.linalg.norm(array.ravel()))
+class Tolerances:
+    """The largest differences that rounding explains, by precision and array, for a sum of losses."""
+
+    def __init__(self, e: Exercise, own: Mapping[str, Array] | None = None) -> None:
+        self.right = compute(e, own=own)
+        self.parts = e, own
+        self.known: dict[str, dict[str, float]] = {}
+
+    def of(self, name: str, precision: str) -> float:
+        """Return the tolerance of an array."""
+        if precision not in self.known:
+            seen = spread(*self.parts, self.right, EPS[precision])
+            self.known[precision] = {
+                key: SAFETY * seen[key] + FLOOR[precision] * largest(array)
+                for key, array in self.right.items()
+            }
+        return self.known[precision][name]
+
+    def is_ill(self, name: str, precision: str) -> bool:
+        """Return whether rounding alone may change an array so much that it cannot be judged."""
+        return not self.of(name, precision) <= ILL * largest(self.right[name]) < np.inf
 
 
-def error(found: Array, right: Array, floor: float = 0.0) -> float:
-    """Return ||found - right|| / ||right||; infinite where a number is not finite."""
-    difference = norm(found - right)
-    if not np.isfinite(difference):
-        return np.inf
-    return 0.0 if difference == 0 else difference / max(norm(right), floor, 1e-300)
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How far arrays may be from what is right: by the rounding of float32, and of float64."""
-
-    single: float
-    double: float
-
-    @classmethod
-    def of(cls, seen: float) -> Tolerance:
-        """Return that for an array which float32 is seen to change by so much."""
-        single = max(MIN_ERROR, SAFETY * seen)
-        return cls(single, max(1e-11, single * FLOAT64 / FLOAT32 * 10))
-
-
-def tolerances(problem: Problem) -> dict[str, Tolerance]:
-    """Return what rounding does to each answer, and to each gradient.
-
-    By what the computation gives in float32, and with parameters that are a little off.
-    """
-    right = right_arrays(problem)
+def spread(e: Exercise, own: Mapping[str, Array] | None, right: Arrays, eps: float) -> dict[str, float]:
+    """Return how far rounding by `eps` moves an entry of each array at most."""
     rng = np.random.default_rng(0)
-    others = [right_arrays(problem.astype(np.float32))]
-    for _ in range(2):
-        theta = {
-            name: array * (1 + 2 * FLOAT32 * rng.standard_normal(array.shape))
-            for name, array in problem.theta.items()
-        }
-        others.append(right_arrays(replace(problem, theta=theta)))
-    total = norm(np.array([norm(right[name]) for name in NAMES]))
-    floors = {name: total * 1e-3 if name in NAMES else 0.0 for name in right}
-    seen = {name: [error(each[name], right[name], floors[name]) for each in others] for name in right}
-    return {name: Tolerance.of(max(filter(np.isfinite, seen[name]), default=0.0)) for name in right}
+    found = dict.fromkeys(right, 0.0)
+    for _ in range(TRIALS):
+        each = compute(e.perturbed(eps, rng), own=own, rounded=lambda a: a * noise(a, eps, rng))
+        for name, array in each.items():
+            found[name] = max(found[name], largest(array - right[name]))
+    return found
 
 
-def right_arrays(problem: Problem) -> dict[str, Array]:
-    """Return all answers and gradients by name."""
-    at = forward(problem)
-    back = signals(problem, at)
-    gradients = {name: gradient(name, problem, at, back) for name in NAMES}
-    return at.answers | {name: array for name, array in gradients.items() if array is not None}
+def largest(array: Array) -> float:
+    """Return the largest absolute value; infinite where one is not a number."""
+    most = float(np.abs(array).max(initial=0.0))
+    return most if np.isfinite(most) else np.inf
+
+
+def is_single(array: Array) -> bool:
+    """Return whether all numbers are those of float32, so that they were rounded to it."""
+    if array.dtype in (np.float16, np.float32):
+        return True
+    with np.errstate(over="ignore"):
+        return array.dtype.kind == "f" and bool((array == array.astype(np.float32)).all())

@@ -18,11 +18,16 @@ EXERCISE = ("seq_length", "batch", "optimizer", "eta", "clip", "loss", "init", "
 
 @setting_options("optimizer", "eta", "beta1", "beta2", "epsilon", "clip")
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Arrays: .npz, .mat or .safetensors.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Arrays: .npz, .mat or .safetensors.")
+    ],
     case: Annotated[
         Path | None, typer.Option(help="The exercise, if FILE has only the answers.")
     ] = None,
     after: Annotated[int, typer.Option(help="Number of steps on the window before W_after ...")] = 1,
+    table: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Write the points of each FILE by exercise.")
+    ] = None,
     preset: PresetName = None,
     loss: Annotated[
         Loss | None,
@@ -35,26 +40,56 @@ def check(
     *,
     settings: dict[str, Any],
 ) -> None:
-    """Check whether a program is right, and find its fault.
+    """Check whether a program is right, and find where it goes wrong first.
 
     FILE has the parameters W U V b c, the inputs x, y (or X, Y) and h0, and any answers: loss, P, H,
-    gradients (grads_W or dW ...), parameters after a step (W_after ...), losses and smooth.
+    gradients (grads_W or dW ...), parameters after a step (W_after ...), losses and smooth; or the
+    answers to a ladder of exercises by nbrnn case, which find the fault by the first that fails.
 
     An exercise by nbrnn case contains its settings. In the table, "largest error" is the largest
     difference relative to the largest right number, "of norms" the norm of the difference relative to
-    the norm of the right array.
+    the norm of the right array. Several FILEs, as of a class, give one row each.
     """
     own = {"loss": loss, "seq_length": seq_length}
     settings |= {name: value for name, value in own.items() if value is not None}
 
-    from nbrnn.checks.check import check as check_file
+    from nbrnn.checks.grades import check_all, grades, write_grades
+    from nbrnn.errors import NbrnnError
 
-    report = check_file(file, case=case, after=after, preset=preset, **settings)
+    reports = check_all(files, case=case, after=after, preset=preset, **settings)
+    rows = grades(reports)
+    if table is not None:
+        write_grades(table, rows)
+    errors = [report for report in reports.values() if isinstance(report, NbrnnError)]
+    if len(files) == 1:
+        if errors:
+            raise errors[0]
+        print_report(next(iter(reports.values())), as_json)
+    elif as_json:
+        plain = {
+            name: {"error": str(report)} if isinstance(report, NbrnnError) else report.to_dict()
+            for name, report in reports.items()
+        }
+        print(json.dumps({"submissions": plain}, indent=2))
+    else:
+        columns = ["submission", "right", "points", "of", "first fault"]
+        print_table("", columns, [[str(row[column]) for column in columns] for row in rows])
+    if any(not isinstance(report, NbrnnError) and not report.is_right for report in reports.values()):
+        raise typer.Exit(1)
+    if errors:
+        raise typer.Exit(2)
+
+
+def print_report(report: Any, as_json: bool) -> None:
+    """Print the report on one program."""
     if as_json:
         print(json.dumps(report.to_dict(), indent=2))
+        return
+    for note in report.notes:
+        print_wrapped(note)
+    if report.titles:
+        print("\n".join(report.lines()))
     else:
-        for note in report.notes:
-            print_wrapped(note)
         rows = [
             [
                 row.name,
@@ -66,11 +101,8 @@ def check(
             for row in report.rows
         ]
         print_table("", ["", "what", "shape", "largest error", "of norms", "verdict"], rows)
-        print_wrapped(report.verdict())
-        for sentence in report.sentences():
-            print_wrapped(sentence)
-    if not report.is_right:
-        raise typer.Exit(1)
+    for sentence in (report.verdict(), *report.sentences(), report.caveat()):
+        print_wrapped(sentence)
 
 
 @setting_options(*EXERCISE)
@@ -83,17 +115,25 @@ def case(
         Literal["column", "row"], typer.Option(help="A character in X is a column, or a row.")
     ] = "column",
     blind: Annotated[bool, typer.Option("--blind", help="Leave the answers out.")] = False,
+    ladder: Annotated[
+        bool | None,
+        typer.Option(
+            help="Write exercises that grow  [default: if OUT is called ladder]", show_default=False
+        ),
+    ] = None,
     encoding: Encoding = None,
     *,
     settings: dict[str, Any],
 ) -> None:
-    """Write an exercise for a program of your own.
+    """Write an exercise for a program of your own, or a ladder of exercises that grow.
 
-    It has the parameters W U V b c, the characters x, y as indices (from 1 in a .mat file) and X, Y
-    one-hot, a state h0, and the answers; nbrnn check recognizes it.
+    An exercise has the parameters W U V b c, the characters x, y as indices (from 1 in a .mat file)
+    and X, Y one-hot, a state h0, and the answers; nbrnn check recognizes it. A ladder (ladder.npz,
+    ladder.mat) has them for each exercise, as many_steps.W and so on, and needs no CORPUS.
     """
     config = RunConfig(**{**with_preset(preset, settings), "hidden": hidden})
-    text = load(corpus, encoding)
+    is_ladder = out.stem.lower() == "ladder" if ladder is None else ladder
+    text = None if is_ladder else load(corpus, encoding)
 
     from nbrnn.checks.case import write
 

@@ -32,7 +32,7 @@ Number = TypeVar("Number", int, float)
 CorpusNames = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[CORPUS]...",
+        metavar="CORPUS",
         help="Text files or folders, joined; - for standard input; or a known corpus.  "
         "[default: shakespeare]",
         show_default=False,
@@ -42,6 +42,13 @@ CorpusNames = Annotated[
 Encoding = Annotated[
     str | None,
     typer.Option(help="Encoding of the text.  [default: by its byte order mark, else utf-8]"),
+]
+Documents = Annotated[
+    str | None,
+    typer.Option(
+        metavar="lines|csv:COLUMN",
+        help="Learn from separate documents: lines, or a column of a table; each starts from h = 0.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 PresetName = Annotated[
@@ -68,13 +75,13 @@ Folders = Annotated[
 ]
 
 
-def load(corpus: Sequence[str] | None, encoding: str | None) -> Corpus:
+def load(corpus: Sequence[str] | None, encoding: str | None, documents: str | None = None) -> Corpus:
     """Return the corpus that a user named."""
     from nbrnn.corpus import DEFAULT
     from nbrnn.corpus import load as load_corpus
 
     sources = corpus or [DEFAULT]
-    return load_corpus(sources, encoding_of(sources[0], encoding))
+    return load_corpus(sources, encoding_of(sources[0], encoding), documents or "")
 
 
 def encoding_of(source: str, encoding: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +12,7 @@ import typer
 from nbrnn.cli.completion import folders, texts
 from nbrnn.cli.console import formatted, print_table, print_wrapped
 from nbrnn.cli.listing import show_listing
+from nbrnn.cli.losses import loss_lines
 from nbrnn.cli.options import (
     Encoding,
     Json,
@@ -22,10 +24,11 @@ from nbrnn.cli.options import (
     existing_run,
     model_of,
 )
-from nbrnn.cli.train import loss_lines
+from nbrnn.cli.train import print_warnings
 from nbrnn.config import option_name
+from nbrnn.errors import StoreError
 from nbrnn.escaping import visible
-from nbrnn.naming import RESULTS, unit_of
+from nbrnn.naming import RESULTS
 
 if TYPE_CHECKING:
     from nbrnn.storage.run_folder import RunFolder
@@ -47,12 +50,18 @@ def score(
 ) -> None:
     """Print a model's loss on a text, beside n-gram baselines."""
     from nbrnn.corpus import encode, read_text
+    from nbrnn.documents import delimited_again, split_documents
     from nbrnn.runs.evaluation import score
+    from nbrnn.text_files import label_of
 
     folder = existing_run(run)
     ngrams = folder.read_ngrams()
     model = model_of(folder, checkpoint)
     text = read_text(file, encoding_of(file, encoding))
+    described = folder.read_config()[1]
+    if described.documents:
+        documents = split_documents(text, described.documents, label_of(file))
+        text = delimited_again(described.separator.join(documents), described.separator)
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = len(text) - sum(map(text.count, model.alphabet))
     losses = score(model, codes, ngrams, state=state)
@@ -61,7 +70,7 @@ def score(
     else:
         units = ["nats/char", "bits/char", "perplexity", f"nats per {model.config.seq_length}"]
         rows = [[name, *(formatted(value) for value in loss.values())] for name, loss in losses.items()]
-        title = f"{codes.size:,} characters of {file}, {unknown:,} of them replaced"
+        title = f"{codes.size:,} characters of {label_of(file)}, {unknown:,} of them replaced"
         print_table(title, ["", *units], rows)
 
 
@@ -111,7 +120,9 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
         return
     print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
     distinct = len(corpus.alphabet)
-    print(f"text: {visible(corpus.name)}, {corpus.characters:,} characters, {distinct} distinct")
+    documents = f", documents: {corpus.documents}" if corpus.documents else ""
+    size = f"{corpus.characters:,} characters, {distinct} distinct{documents}"
+    print_wrapped(f"text: {corpus.name}, {size}")
     if summary.status == "imported":
         print_wrapped(summary.reason or "")
     values = config.to_dict()
@@ -119,10 +130,12 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     names = ("hidden", "dtype") if summary.status == "imported" else tuple(values)
     settings = {option_name(name): values[name] for name in names if values[name] is not None}
     print_wrapped("settings: " + " ".join(f"{name} {value}" for name, value in settings.items()))
-    for line in loss_lines(summary, unit_of(config)):
-        print(line)
+    for line in loss_lines(summary, config, corpus):
+        print_wrapped(line)
     if last and last.update == 0 and folder.has_text():  # too short a run for samples while it trained
         print(f"sample of the best model:\n\n{visible(folder.read_text())}\n")
     elif last:
         print(f"sample at update {last.update:,}:\n\n{visible(last.text)}\n")
     print_wrapped("files: " + ", ".join(folder.file_names()))
+    with suppress(StoreError):  # of a damaged file, which matters where it is used
+        print_warnings(folder, summary)

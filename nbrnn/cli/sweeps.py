@@ -12,6 +12,7 @@ from nbrnn.cli.console import print_error, print_note, print_wrapped, surviving_
 from nbrnn.cli.dry_run import DryRun
 from nbrnn.cli.options import (
     CorpusNames,
+    Documents,
     Encoding,
     Json,
     PresetName,
@@ -72,6 +73,7 @@ def sweep(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Repeat runs that are done.")] = False,
     encoding: Encoding = None,
+    documents: Documents = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -92,7 +94,7 @@ def sweep(
     if not quiet:
         note_single_seed(settings.get("seed", ""))
     with Signals() as signals:
-        text = load(corpus, encoding)
+        text = load(corpus, encoding, documents)
 
         from nbrnn.progress_bars import SweepDisplay
         from nbrnn.storage.sweep_folder import SweepFolder

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +15,10 @@ import typer
 
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.losses import loss_lines
 from nbrnn.cli.options import (
     CorpusNames,
+    Documents,
     Encoding,
     Json,
     PresetName,
@@ -28,7 +31,7 @@ from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import SETTINGS, RunConfig, option_name
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.escaping import visible
-from nbrnn.naming import RESULTS, run_id, unit_of
+from nbrnn.naming import RESULTS, run_id
 from nbrnn.presets import with_preset
 from nbrnn.signals import Signals
 
@@ -63,6 +66,7 @@ def train(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is there.")] = False,
     encoding: Encoding = None,
+    documents: Documents = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -72,10 +76,7 @@ def train(
     --epochs N makes a run longer; --from FOLDER does so with a copy. --init-from RUN starts a new run
     from its weights, on any text.
     """
-    if resume is not None and (out is not None or force):
-        raise ConfigError("--resume names the folder: leave out --out and --force")
-    if source is not None and (resume is not None or force):
-        raise ConfigError("--from starts a new folder: leave out --resume and --force")
+    check_together(resume, source, out, force, documents)
     with Signals() as signals:
         path = resume or source
         old = None if path is None else existing_run(path)
@@ -84,7 +85,7 @@ def train(
         if "init_from" in settings:
             settings, initial = with_weights_of(settings, old)
         if old is None:
-            config, text = RunConfig(**settings), load(corpus, encoding)
+            config, text = RunConfig(**settings), load(corpus, encoding, documents)
         else:
             option = f"--resume {old}" if resume else f"--from {old}"
             config, text = config_and_corpus_of(old, settings, corpus, encoding, option)
@@ -98,8 +99,8 @@ def train(
         is_copy = old is not None and folder is new and copy_run(old, new, config)
         if source is None and not force and not {"epochs", "updates"} & set(settings):
             config = with_length_of(folder, config)
-        note = "" if initial is None else alphabet_message(initial.alphabet, text.alphabet)
-        with RunDisplay(str(folder), config, text, quiet, signals.defer, note) as display:
+        notes = notes_of(config, text, initial)
+        with RunDisplay(str(folder), config, text, quiet, signals.defer, notes) as display:
             try:
                 summary = run(
                     config,
@@ -120,16 +121,28 @@ def train(
         print_result(folder, summary, as_json, quiet)
     if not display.has_started:
         display.say(nothing_to_do(folder, text, summary))
-    if summary.is_lost_from_zero and not quiet:
-        print_error(zero_state_warning(summary))
+    if not quiet:
+        print_warnings(folder, summary)
     if summary.status == "interrupted":
         message = (
             f"interrupted after update {summary.updates:,}; to resume: {resume_command(folder, text)}"
         )
         raise signals.error(message)
     if summary.status == "diverged":
-        print_error(f"diverged: {summary.reason}")
+        print_error(f"diverged: {summary.reason}; try a smaller --eta (it was {config.eta:g})")
         raise typer.Exit(1)
+
+
+def check_together(
+    resume: Path | None, source: Path | None, out: Path | None, force: bool, documents: str | None
+) -> None:
+    """Raise ConfigError for options that contradict each other."""
+    if resume is not None and (out is not None or force):
+        raise ConfigError("--resume names the folder: leave out --out and --force")
+    if source is not None and (resume is not None or force):
+        raise ConfigError("--from starts a new folder: leave out --resume and --force")
+    if (resume or source) is not None and documents is not None:
+        raise ConfigError("--documents is that of the run: leave it out")
 
 
 def with_weights_of(
@@ -146,6 +159,30 @@ def with_weights_of(
     return {**network, **settings, **weights}, model
 
 
+def notes_of(config: RunConfig, text: Corpus, initial: Checkpoint | None) -> Iterator[str]:
+    """Yield lines on the text of a run that starts: its characters, its documents, warnings."""
+    from nbrnn.runs.run_warnings import text_warnings
+
+    if initial is not None:
+        yield alphabet_message(initial.alphabet, text.alphabet)
+    if text.end is not None:
+        yield document_message(config, text)
+    for warning in text_warnings(config, text):
+        yield f"warning: {warning}"
+
+
+def document_message(config: RunConfig, text: Corpus) -> str:
+    """Return in one line how many documents there are, and how long it takes to read all of them."""
+    from nbrnn.runs.window_order import document_windows
+
+    training = text.stretches(config.parts(len(text)).training)
+    lengths, counts = document_windows(config, training, text.end)
+    updates = int(counts.sum()) // config.batch
+    epochs = updates / config.updates_per_epoch(len(text))
+    number = f"{lengths.size:,} document{'s' * (lengths.size != 1)} to learn from"
+    return f"{number}; all are read once in {updates:,} updates, {epochs:.2g} epochs"
+
+
 def alphabet_message(old: str, new: str) -> str:
     """Return in one line which characters of another alphabet are shared, new and dropped."""
     from nbrnn.runs.initial_weights import alphabet_change
@@ -156,7 +193,8 @@ def alphabet_message(old: str, new: str) -> str:
         if characters:
             more = " ..." if len(characters) > MAX_NAMED else ""
             named = " ".join(map(repr, characters[:MAX_NAMED])) + more
-            parts.append(f"{len(characters)} are {what}: {named}")
+            verb = "is" if len(characters) == 1 else "are"
+            parts.append(f"{len(characters)} {verb} {what}: {named}")
     return "; ".join(parts)
 
 
@@ -180,6 +218,16 @@ def with_length_of(folder: RunFolder, config: RunConfig) -> RunConfig:
         if old.same_but_length(config):
             return old
     return config
+
+
+def print_warnings(folder: RunFolder, summary: Summary) -> None:
+    """Print on stderr what is to be warned of in a run, a line each."""
+    from nbrnn.runs.run_warnings import run_warning
+
+    if warning := run_warning(folder):
+        print_error(f"warning: {warning}")
+    if summary.is_lost_from_zero:
+        print_error(zero_state_warning(summary))
 
 
 def zero_state_warning(summary: Summary) -> str:
@@ -236,7 +284,7 @@ def text_of(
             raise StoreError(
                 f"no such file: {missing[0]}; if the text has moved: nbrnn train NEWPATH {option}"
             )
-    text = load(named or sources, encoding or described.encoding)
+    text = load(named or sources, encoding or described.encoding, described.documents)
     if text.sha256 == described.sha256:
         return text
     is_changed = named is None or sources == [text.source, *text.more_sources]
@@ -262,44 +310,5 @@ def print_result(folder: RunFolder, summary: Summary, as_json: bool, quiet: bool
         print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
         if summary.status == "finished" and summary.reason:
             print_wrapped(summary.reason)
-        for line in loss_lines(summary, unit_of(folder.read_config()[0])):
-            print(line)
-
-
-def loss_lines(summary: Summary, unit: str) -> list[str]:
-    """Return the figures of a run, whose losses are in this unit, as lines for a terminal."""
-
-    def value(name: str) -> str:
-        return formatted(getattr(summary, name))
-
-    lines = []
-    for which, words, update in (("best", "best", "best_update"), ("final", "last", "updates")):
-        smooth, nats, bits, perplexity = (
-            value(f"{measure}_{which}")
-            for measure in ("smooth_loss", "nats_per_character", "bits_per_character", "perplexity")
-        )
-        if smooth != "-":
-            line = f"smooth loss of the {words} model: {smooth} {unit}, at update {value(update)}"
-            lines.append(line)
-            lines.append(f"  per character: {nats} nats, {bits} bits, perplexity {perplexity}")
-    if summary.smooth_loss_lowest is not None:
-        lines.append(f"lowest smooth loss: {value('smooth_loss_lowest')} {unit}")
-    if summary.validation_final is not None:
-        best, last = value("validation_best"), value("validation_final")
-        lines.append(f"validation loss of the best model: {best} nats per character, of the last {last}")
-    if summary.validation_unigram is not None:
-        unigram, bigram = value("validation_unigram"), value("validation_bigram")
-        lines.append(f"  of a unigram model {unigram}, of a bigram model {bigram}")
-    if summary.test_best is not None:
-        best, last = value("test_best"), value("test_final")
-        lines.append(f"test loss of the best model: {best} nats per character, of the last {last}")
-        unigram, bigram = value("test_unigram"), value("test_bigram")
-        lines.append(f"  of a unigram model {unigram}, of a bigram model {bigram}")
-    if summary.score_best is not None:
-        final, unigram = value("score_final"), value("score_unigram")
-        lines.append(f"loss of the best model from h = 0: {value('score_best')} nats per character")
-        lines.append(f"  of the last model {final}, of a unigram model {unigram}")
-    if summary.updates_per_second:
-        speed = f"{summary.updates_per_second:,.0f} updates/s"
-        lines.append(f"training time: {summary.seconds:.1f} s, {speed}")
-    return lines
+        for line in loss_lines(summary, *folder.read_config()):
+            print_wrapped(line)

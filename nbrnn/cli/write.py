@@ -62,7 +62,7 @@ def write(
     ] = None,
     replace_unknown: Replacement = None,
 ) -> None:
-    """Write a text with a model, in turns: type some words, and it continues them.
+    """Write a text with a model: you type, and it continues.
 
     /help lists the commands, /quit or the end of the input ends.
     """

@@ -28,7 +28,7 @@ SAVE_NUMPY = "numpy.savez('model.npz', W=W, U=U, V=V, b=b, c=c)"
 SAVE_TORCH = "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
 HOW_TO_SAVE = {  # files that may be pickles, which are not read
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), SAVE_TORCH),
-    **dict.fromkeys((".pkl", ".pickle", ".joblib", ".npy"), SAVE_NUMPY),
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), SAVE_NUMPY),
 }
 
 
@@ -74,6 +74,8 @@ def read(path: Path) -> Contents:
     suffix = path.suffix.lower()
     if suffix in HOW_TO_SAVE:
         raise ConfigError(f"{path} may be a pickle, which is not read; save with {HOW_TO_SAVE[suffix]}")
+    if suffix == ".npy":
+        raise ConfigError(f"{path} holds one array, or a pickle; save all in one file with {SAVE_NUMPY}")
     if suffix not in READERS:
         raise ConfigError(f"{path}: give a file that ends in {', '.join(READERS)}")
     data = read_bytes(path, MAX_BYTES)

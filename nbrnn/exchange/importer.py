@@ -97,6 +97,9 @@ def alphabets(
         for line_end in ("\r\n", "\n"):  # that an editor put after K characters
             if len(given) == K + len(line_end):
                 given = given.removesuffix(line_end)
+        lines = given.split("\n")[:K]
+        if len(given) in (2 * K, 2 * K - 1) and len(lines) == K and set(map(len, lines)) == {1}:
+            given = "".join(lines)  # a character a line
         orders = {"as given": given}
     elif own is not None:
         orders = {"as in the file": own}

@@ -49,8 +49,12 @@ ANSWERS = {
     "O": "o os logit logits score scores",
     "H": "h hs state states hidden hiddenstate hiddenstates hall allh",
     "h_last": "hlast hfinal hend ht hn hnext lasth",
+    "dO": "do dos dlogits dlogit dscores dy dys",
+    "dH": "dh dhs dhidden dstates dstate",
+    "dA": "da das dz dpre dpreact dhraw",
 }
 SERIES = {
+    "updates": "update updates iteration iterations iter iters",
     "losses": "losses losshistory lossseries losslist trainloss trainlosses alllosses",
     "smooth": "smooth smoothloss smoothlosses smoothlosshistory smoothed smoothedloss losssmooth",
 }
@@ -76,6 +80,8 @@ RECURRENT = {
 READOUT = {"weight": "V", "kernel": "V", "bias": "c"}
 
 MATRICES = ("W", "U", "V")
+# The matrix of an embedding that stands before the recurrent layer, in torch and in Keras.
+EMBEDDING = re.compile(r"(?:^|[./])(?:\w*emb\w*|wte)[./](?:weight|embeddings)(?::\d+)?$", re.IGNORECASE)
 
 Table = Mapping[str, str]  # what each spelling stands for
 
@@ -201,6 +207,10 @@ class SortedArrays:
 def sort_arrays(arrays: Mapping[str, Array]) -> SortedArrays:
     """Return arrays by their roles; texts have none. Raises CheckError for several networks."""
     numbers = {name: array for name, array in arrays.items() if array.dtype.kind not in "US"}
+    embeddings = [name for name in numbers if EMBEDDING.search(name)]
+    if len(embeddings) == 1:
+        numbers = without_embedding(numbers, embeddings[0])
+        embeddings = [name for name in embeddings if name not in numbers]
     of_modules, layout = names_by_module(numbers)
     parameters = {**TABLES["parameter"], **of_modules}
     found = SortedArrays(unknown=[name for name in arrays if name not in numbers], layout=layout)
@@ -211,8 +221,25 @@ def sort_arrays(arrays: Mapping[str, Array]) -> SortedArrays:
             continue
         if role == Role("answer", "loss") and array.size > 1:
             role = Role("series", "losses")
+        if embeddings and role.key == "U" and role.kind != "parameter":  # of W_ih, which U holds no more
+            found.unknown.append(name)
+            continue
         found.by_role[role].append(Named(name, array))
     return found
+
+
+def without_embedding(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
+    """Return arrays in which an embedding (K, e) is folded into U = W_ih E^T, as (m, K) or in rows."""
+    E, rest = arrays[name], {key: array for key, array in arrays.items() if key != name}
+    folded = dict(rest)
+    for key, array in rest.items():
+        part = re.split(r"[./]", key)[-1].partition(":")[0]
+        if array.ndim == E.ndim == 2 and re.fullmatch(r"weight_ih(_l0)?|kernel", part):
+            if part != "kernel" and array.shape[1] == E.shape[1]:
+                folded[key] = np.asarray(array.astype(float) @ E.T.astype(float), array.dtype)
+            elif part == "kernel" and "dense" not in key and array.shape[0] == E.shape[1]:
+                folded[key] = np.asarray(E.astype(float) @ array.astype(float), array.dtype)
+    return dict(arrays) if all(folded[key] is array for key, array in rest.items()) else folded
 
 
 def names_by_module(arrays: Mapping[str, Array]) -> tuple[Table, Orientation | None]:

@@ -77,8 +77,14 @@ def layouts_in(
     W = parameters["W"].array
     square = [n for n in W.shape if n != 1]
     if W.size == 0 or len(square) not in (0, 2) or len(set(square)) > 1:
-        gates = len(square) == 2 and max(square) in (3 * min(square), 4 * min(square))
-        raise CheckError(f"W is {W.shape} and not square{': of an LSTM, or a GRU?' * gates}")
+        gates = (
+            {3: "a GRU", 4: "an LSTM"}.get(max(square) // min(square))
+            if len(square) == 2 and W.size
+            else None
+        )
+        if gates and max(square) % min(square) == 0:
+            raise CheckError(f"W is {W.shape}, that of {gates}: only a vanilla RNN of one layer is read")
+        raise CheckError(f"W is {W.shape} and not square")
     m = square[0] if square else 1
     K = parameters["U"].array.size // m
     arrays = {name: np.zeros(shape) for name, shape in shapes(m, K).items()}

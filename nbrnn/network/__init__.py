@@ -16,7 +16,7 @@ Where to look:
 
     the shapes and initialization           layout            Layout, Parameters, Gradient
     what else kernels are given             buffers           LayerWork, Work, BatchWork, Buffers, Plan
-    one cell, forward and back in time      cells/            step, step_back, gradients
+    one cell, forward and back in time      cells/            forward, backward, gradients
     logits and the loss                     readout           logits, softmax_loss, batch_loss
     all layers, forward and back (BPTT)     propagation       forward, window_loss, window_backward
     AdaGrad, and how to add an optimizer    optimizers        AdaGrad, adagrad, RULES

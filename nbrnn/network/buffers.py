@@ -91,6 +91,7 @@ class Plan(NamedTuple):
     starts: Array  # (updates, B) int64: where in the text its windows begin
     reset: Array  # (updates, B) bool: which windows are read from h = 0, not from the state before
     eta: Array  # (updates,): the learning rate, in the parameters' precision
+    end: int = -1  # the character of which all but the first after a document are padding
 
 
 class Carry(NamedTuple):

@@ -29,8 +29,8 @@ from nbrnn.network.simd.matmul import (
 )
 from nbrnn.network.simd.vector_ops import lanes, load, store
 
-step, step_back, recurrent_gradients = WINDOW
-batch_step, batch_step_back, batch_recurrent_gradients = BATCH
+through_time, back_through_time, recurrent_gradients = WINDOW
+batch_through_time, batch_back_through_time, batch_recurrent_gradients = BATCH
 
 
 def above_the_first(function):
@@ -89,21 +89,9 @@ def forward(theta, work, x):
     for n in range(len(theta.layers)):
         layer, own = theta.layers[n], work.layers[n]
         read_states(theta.layers, work, n, x.size)
-        for t in range(x.size):
-            if n == 0:
-                read_character(layer, own, x[t], t)
-            step(layer, own, t)
+        through_time(layer, own, (x, n == 0))
         drop(work.dropout, own, n, work.update[0])
     logits(theta, work.layers[-1].x, work.p[: x.size])
-
-
-@jit_expand
-def read_character(layer, work, character, t):
-    """Fill z at step t with U x_t + b."""
-    for gate in range(layer.b.shape[0]):
-        a, b, u = work.z[gate, t], layer.b[gate], layer.U[gate, character]
-        for j in range(a.size):
-            a[j] = b[j] + u[j]
 
 
 @above_the_first
@@ -142,8 +130,7 @@ def window_backward(theta, gradient, work, codes, starts):
     for n in range(len(theta.layers) - 1, -1, -1):
         layer, own, of_layer = theta.layers[n], work.layers[n], gradient.layers[n]
         drop_back(work.dropout, own, n, work.update[0])
-        for t in range(T - 1, -1, -1):
-            step_back(layer, own, t)
+        back_through_time(layer, own, T)
         recurrent_gradients(layer, own, of_layer)
         if n == 0:
             character_gradients(of_layer, own, gradient.rows, codes[start : start + T])
@@ -198,17 +185,6 @@ def read_windows(work, codes, starts):
             work.y[t * B + b] = codes[starts[b] + t + 1]
 
 
-@jit_expand
-def batch_read_characters(layer, work, x, first, B):
-    """Fill B rows of z from `first` on with U x_t + b."""
-    for gate in range(layer.b.shape[0]):
-        U, b, z = layer.U[gate], layer.b[gate], work.z[gate]
-        for j in range(0, b.size, lanes(b)):
-            bias = load(b, 0, j, 1, 1)
-            for row in range(first, first + B):
-                store(load(U, x[row], j, 1, 1) + bias, z, row, j)
-
-
 @above_the_first
 def batch_read_states(layers, work, n, T):
     """Fill z of layer n with U x_t + b, for all steps x of the layer below."""
@@ -234,10 +210,7 @@ def batch_windows_loss(theta, work, codes, starts, scale):
         for gate in range(layer.W.shape[0]):
             transpose(own.WT[gate], layer.W[gate])
         batch_read_states(theta.layers, work, n, work.x.size // B)
-        for t in range(work.x.size // B):
-            if n == 0:
-                batch_read_characters(layer, own, work.x, t * B, B)
-            batch_step(layer, own, t)
+        batch_through_time(layer, own, (work.x, n == 0))
         drop(work.dropout, own, n, work.update[0])
     batch_logits(theta, work, work.layers[-1].x)
     return batch_loss(work, scale)
@@ -252,8 +225,7 @@ def batch_windows_backward(theta, gradient, work, codes, starts):
     for n in range(len(theta.layers) - 1, -1, -1):
         layer, own, of_layer = theta.layers[n], work.layers[n], gradient.layers[n]
         drop_back(work.dropout, own, n, work.update[0])
-        for t in range(work.x.size // B - 1, -1, -1):
-            batch_step_back(layer, own, t)
+        batch_back_through_time(layer, own, work.x.size // B)
         batch_recurrent_gradients(layer, own, of_layer)
         if n == 0:
             batch_character_gradients(of_layer, own, gradient.rows, work.x)
@@ -290,3 +262,21 @@ def batch_state_gradients(layers, work, n, gradient):
         sum_of_rows(gradient.b[gate], dz)
         transpose(own.UT[gate], layer.U[gate])
         add_matmul(below.dh, FIRST, dz, FIRST, dz.shape[0], own.UT[gate])
+
+
+# ---------------------------------------------------------------- documents
+
+
+@jit_expand
+def uncount_padding(work, codes, starts, end):
+    """Take away the gradient of the padding after documents, in work.p; return its loss, unscaled.
+
+    There the characters `end` follow one another.
+    """
+    B, loss = starts.size, 0.0
+    for row in range(work.losses.size):
+        place = starts[row % B] + row // B
+        if codes[place] == end and codes[place + 1] == end:
+            loss += work.losses[row]
+            clear(work.p[row])
+    return loss

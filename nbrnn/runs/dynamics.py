@@ -62,7 +62,8 @@ class Probe:
         self.theta = self.layout.pack(training.layout.named(training.buffers.theta))
         self.work = window_work(self.layout, T) if B == 1 else batch_work(self.layout, T, B)
         starts, is_reset = training.order.windows(training.update, 1)
-        self.codes, self.starts = training.codes, starts[0]
+        self.codes, self.starts = training.codes, np.ascontiguousarray(starts[0])
+        self.end = -1 if training.corpus.end is None else training.corpus.end
         states = states_before(training.buffers.work)
         states[:, :, is_reset[0]] = 0
         set_states_before(self.work, states[..., : self.layout.m])
@@ -71,7 +72,7 @@ class Probe:
 
     def gradient(self) -> Gradient:
         """Return the gradient, in a buffer that the next call overwrites."""
-        arguments = self.work, self.codes, self.starts, self.scale
+        arguments = self.work, self.codes, self.starts, self.scale, self.end
         training_kernels.loss_gradient(self.theta, self.buffer, *arguments)
         return self.buffer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +46,29 @@ def score(
 def mean_loss(model: Checkpoint, codes: Array, *, state: State = "zero") -> float:
     """Return the model's mean loss on codes (N,), in nats for each of the N - 1 that it predicts."""
     theta, start = model.layout.pack(model.theta), initial_state(model, state)
-    return loss_from(start, model.layout, theta, codes, model.config.seq_length)
+    return loss_on(start, model.layout, theta, codes, model.config.seq_length, model.end)
+
+
+def loss_on(
+    start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int, end: int | None
+) -> float:
+    """Return the mean loss on codes (N,), read once from a state, T characters at a time.
+
+    Of documents, whose separator has the code `end`, each but the first is read from h = 0.
+    """
+    if end is None:
+        return loss_from(start, layout, theta, codes, T)
+    total = 0.0
+    for first, last in pairwise(document_edges(codes, end)):
+        before = start if first == 0 else 0
+        total += loss_from(before, layout, theta, codes[first : last + 1], T) * (last - first)
+    return total / (codes.size - 1)
+
+
+def document_edges(codes: Array, end: int | None) -> list[int]:
+    """Return where in codes (N,) documents begin, and N - 1."""
+    starts = [] if end is None else (np.flatnonzero(codes[1:-1] == end) + 1).tolist()
+    return [0, *starts, codes.size - 1]
 
 
 def loss_from(start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int) -> float:
@@ -76,15 +99,27 @@ class Reading(NamedTuple):
 
 
 def read(model: Checkpoint, codes: Array) -> Reading:
-    """Return the logits and states of the model after each of codes (N,), in its precision."""
-    config, layout = model.config, model.layout
-    theta, work = layout.pack(model.theta), window_work(layout, config.seq_length)
-    kernel_cache.ready_for("read", layout)
-    logits = np.empty((codes.size, layout.K), layout.dtype)
+    """Return the logits and states of the model after each of codes (N,), in its precision.
+
+    The model reads them from h_0 = 0, each document anew.
+    """
+    theta = model.layout.pack(model.theta)
+    kernel_cache.ready_for("read", model.layout)
+    is_start = np.zeros(codes.size, np.bool_) if model.end is None else codes == model.end
+    documents = np.split(codes, np.flatnonzero(is_start))
+    parts = [read_from_zero(model, theta, document) for document in documents]
+    logits, states = zip(*parts, strict=True)
+    return Reading(np.concatenate(logits), np.concatenate(states, axis=2))
+
+
+def read_from_zero(model: Checkpoint, theta: Parameters, codes: Array) -> Reading:
+    """Return the same for a text that the model reads as one."""
+    layout, T = model.layout, model.config.seq_length
+    work, logits = window_work(layout, T), np.empty((codes.size, layout.K), layout.dtype)
     shape = layout.layers, len(layout.kind.states), codes.size, layout.m
     states = np.empty(shape, layout.dtype)
-    for start in range(0, codes.size, config.seq_length):
-        x = codes[start : start + config.seq_length]
+    for start in range(0, codes.size, T):
+        x = codes[start : start + T]
         sampling_kernels.read(theta, work, x)
         logits[start : start + x.size] = work.p[: x.size]
         for own, layer in zip(states, work.layers, strict=True):
@@ -95,18 +130,21 @@ def read(model: Checkpoint, codes: Array) -> Reading:
 def gradients(model: Checkpoint, codes: Array) -> dict[str, Array]:
     """Return the gradient of the loss of codes (N,), read as one window from h_0 = 0, without clipping.
 
-    The loss is the sum of the N - 1 losses, or their mean, as in the model's training. Raises
-    CorpusError for a text of fewer than two characters.
+    The loss is the sum of the N - 1 losses, or their mean, as in the model's training. Each document is
+    a window of its own. Raises CorpusError for a text of fewer than two characters.
     """
     if codes.size < 2:
         raise CorpusError("a text to differentiate needs at least two characters")
     layout, N = model.layout, codes.size - 1
-    gradient, scale = layout.gradient(N), 1 if model.config.loss == "sum" else 1 / N
-    theta, work = layout.pack(model.theta), window_work(layout, N)
+    scale = layout.dtype.type(1 if model.config.loss == "sum" else 1 / N)
+    theta, total = layout.pack(model.theta), layout.flat()
     kernel_cache.ready_for("window_gradient", layout)
-    starts = np.zeros(1, np.int64)
-    training_kernels.loss_gradient(theta, gradient, work, codes, starts, layout.dtype.type(scale))
-    return {name: np.array(array, order="C") for name, array in layout.named(gradient).items()}
+    for first, last in pairwise(document_edges(codes, model.end)):
+        gradient, work = layout.gradient(last - first), window_work(layout, last - first)
+        window = codes[first : last + 1], np.zeros(1, np.int64)
+        training_kernels.loss_gradient(theta, gradient, work, *window, scale)
+        total += gradient.flat
+    return {name: np.array(a, order="C") for name, a in layout.named(layout.views(total)).items()}
 
 
 def softmax(logits: Array) -> Array:

@@ -16,7 +16,6 @@ from nbrnn.runs.training_state import Training
 from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import Status, Summary, finite, in_units
-from nbrnn.text_parts import predicted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,7 +88,7 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
     if held_out := corpus.stretches(parts.validation):
         summary = structs.replace(
             summary,
-            validation_characters=predicted(parts.validation),
+            validation_characters=sum(codes.size - 1 for codes in held_out),
             validation_unigram=mean_over(held_out, lambda codes: unigram_loss(codes, ngrams)),
             validation_bigram=mean_over(held_out, lambda codes: bigram_loss(codes, ngrams)),
         )
@@ -98,7 +97,7 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
         is_same = last.update == best.update
         summary = structs.replace(
             summary,
-            test_characters=predicted(parts.test),
+            test_characters=sum(codes.size - 1 for codes in test),
             test_best=test_best,
             test_final=test_best if is_same else mean_over(test, lambda codes: mean_loss(last, codes)),
             test_unigram=mean_over(test, lambda codes: unigram_loss(codes, ngrams)),

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from nbrnn.config import RunConfig, check_choice, check_range
 from nbrnn.corpus import MAX_PATH, encode, read_text
+from nbrnn.documents import delimited_again
 from nbrnn.errors import CorpusError
 from nbrnn.naming import folder_path
 from nbrnn.runs.evaluation import Reading, gradients, read, score, softmax
@@ -89,12 +90,14 @@ class Model:
     ) -> dict[str, dict[str, Any]]:
         """Return the loss on a text, in four units, beside those of n-gram baselines.
 
-        A path stands for the text in that file.
+        A path stands for the text in that file. One that learnt from documents reads them one by one.
         """
         if isinstance(text, os.PathLike):
             text = read_text(os.fspath(text))
         elif isinstance(text, str) and len(text) <= MAX_PATH and os.path.isfile(text):
             raise CorpusError(f"{text} is the name of a file: give Path({text!r}) to score its text")
+        if isinstance(text, str) and self.checkpoint.separator:
+            text = delimited_again(text, self.checkpoint.separator)
         codes = encode(text, self.alphabet, replacement)
         return score(self.checkpoint, codes, self.folder.read_ngrams())
 

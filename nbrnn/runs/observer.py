@@ -35,16 +35,24 @@ class Observer:
     """The interface through which a run reports its progress; does nothing.
 
     A subclass overrides what it wants to learn. `started` is called once, `sampled` every
-    `sample_every` updates and at the start, `evaluated` every `validate_every` updates (by default, and
-    without held-out text, at the end of each epoch): the same whenever the run is repeated. A resumed
-    run continues at its last checkpoint. `progressed` is called some ten times a second, by the clock.
+    `sample_every` updates and at the start (and where `wants_sample` returns True), `evaluated` every
+    `validate_every` updates (by default, and without held-out text, at the end of each epoch): the same
+    whenever the run is repeated. A resumed run continues at its last checkpoint. `progressed` is called
+    some ten times a second, by the clock.
     """
+
+    def preparing(self) -> None:
+        """Learn that the kernels are compiled or loaded."""
 
     def started(self, update: int, updates: int) -> None:
         """Learn that the run starts, or resumes after `update` updates."""
 
     def progressed(self, progress: Progress) -> None:
         """Learn that another chunk of updates is done."""
+
+    def wants_sample(self) -> bool:
+        """Return whether it wants to see a sample now, which is not kept and changes nothing."""
+        return False
 
     def sampled(self, sample: Sample) -> None:
         """Learn of a sample."""
@@ -58,6 +66,15 @@ class Observers(Observer):
 
     def __init__(self, *observers: Observer) -> None:
         self.observers = observers
+
+    def preparing(self) -> None:
+        """Tell all."""
+        for observer in self.observers:
+            observer.preparing()
+
+    def wants_sample(self) -> bool:
+        """Return whether one of them does."""
+        return any(observer.wants_sample() for observer in self.observers)
 
     def started(self, update: int, updates: int) -> None:
         """Tell all."""

@@ -15,10 +15,11 @@ from nbrnn.runs.finalize import draw_loss, write_text
 from nbrnn.runs.initial_weights import check_weights
 from nbrnn.runs.observer import Observer
 from nbrnn.runs.run_loop import CHECKPOINT_SECONDS, RunLoop, refuse_shorter
+from nbrnn.runs.window_order import document_windows
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import SUMMARY, RunFolder
 from nbrnn.storage.schemas import DONE, Summary
-from nbrnn.text_parts import size, windows
+from nbrnn.text_parts import Part, size, windows
 
 MAX_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
 
@@ -86,7 +87,8 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
     refuse_imported(folder)
     there, corpus_there = folder.read_config()
     if corpus_there.sha256 != corpus.sha256:
-        kind = "another text" if corpus_there.source != corpus.source else "this text before it changed"
+        is_same = corpus.source and corpus_there.source == corpus.source
+        kind = "this text before it changed" if is_same else "another text"
         raise StoreError(
             f"{folder} holds a run on {kind} ({corpus_there.name}): give another --out, or --force"
         )
@@ -151,11 +153,14 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
     for name in ("validation", "test"):
         if getattr(config, name) and not corpus.stretches(getattr(parts, name)):
             what = f"--{name} {getattr(config, name)}"
-            raise CorpusError(f"{corpus.name}: {what} holds out fewer than two characters")
+            least = "fewer than two characters" if corpus.end is None else "no whole document"
+            raise CorpusError(f"{corpus.name}: {what} holds out {least}")
     if config.chunks is not None and config.chunks > (
         count := windows(parts.training, config.seq_length)
     ):
         raise CorpusError(f"{corpus.name}: --chunks {config.chunks} are more than its {count} windows")
+    if corpus.end is not None:
+        check_documents(config, corpus, parts.training)
     updates = config.length(len(corpus))
     if config.warmup > updates > 0:
         raise CorpusError(
@@ -163,6 +168,17 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
         )
     if updates / config.updates_per_epoch(len(corpus)) > MAX_EPOCHS:
         raise CorpusError(f"{corpus.name}: {updates:,} updates are more than {MAX_EPOCHS:,} epochs")
+
+
+def check_documents(config: RunConfig, corpus: Corpus, training: Part) -> None:
+    """Raise CorpusError for documents that are too few for these settings, or an order of a text."""
+    if config.order == "chunks":
+        raise CorpusError("--order chunks cuts a text: with --documents give sequential or random")
+    windows = int(document_windows(config, corpus.stretches(training), corpus.end)[1].sum())
+    if windows < config.batch:
+        raise CorpusError(
+            f"{corpus.name}: its documents have {windows} windows: --batch must be at most {windows}"
+        )
 
 
 def done_summary(folder: RunFolder, config: RunConfig, *, longer_too: bool = False) -> Summary | None:

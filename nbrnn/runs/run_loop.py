@@ -73,6 +73,7 @@ class RunLoop:
         if from_checkpoint:
             self.restore()
             self.seconds = self.folder.read_summary().seconds
+        self.observer.preparing()
         prepare_kernels(self.config)
         self.observer.started(self.training.update, self.training.updates)
         if from_checkpoint:
@@ -156,6 +157,8 @@ class RunLoop:
             held_out = training.validation.last if training.validation else None
             losses = training.carry.smooth, training.carry.best_smooth, held_out
             self.observer.progressed(Progress(training.update, training.updates, *losses, rate))
+            if self.observer.wants_sample():
+                self.observer.sampled(training.preview())
             with self.resumable():
                 self.writer.check()
                 if time.monotonic() - last_commit > self.checkpoint_seconds:

@@ -11,12 +11,13 @@ from nbrnn.config import check_choice, check_range, shortened
 from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError
 from nbrnn.network import kernel_cache, sampling_kernels
-from nbrnn.network.buffers import Sampling, set_states_before, window_work
-from nbrnn.network.layout import generator
+from nbrnn.network.buffers import Sampling, Work, set_states_before, states_before, window_work
+from nbrnn.network.layout import Parameters, generator
 from nbrnn.storage.checkpoint import Checkpoint, State, initial_state
 from nbrnn.typing import Array
 
 PIECE_LENGTH = 1000  # characters in one call of the kernel
+DOCUMENT_PIECE = 50  # the same where those after the end of a document are drawn in vain
 MIN_TEMPERATURE = 1e-6  # below that float32 cannot divide by it
 
 
@@ -42,10 +43,11 @@ def sample_in_pieces(
 
     The model continues `prime` from the `state` that was `kept` with it, where there is one, or from
     `zero`: h_0 = 0. Without a `prime` it starts from the character that it would have read next, or,
-    from h_0 = 0, from the first one of its training text. Characters are drawn from softmax(o /
-    temperature), cut to the `top_k` likeliest (0: all) and to the fewest that have `top_p` of the
-    probability; temperature 0 takes the likeliest. Raises ConfigError, CorpusError for characters
-    outside the alphabet without a `replacement`, and StoreError for a state that was not kept.
+    from h_0 = 0, from the first one of its training text. One that learnt from documents starts a new
+    document from h_0 = 0 by default. Characters are drawn from softmax(o / temperature), cut to the
+    `top_k` likeliest (0: all) and to the fewest that have `top_p` of the probability; temperature 0
+    takes the likeliest. Raises ConfigError, CorpusError for characters outside the alphabet without a
+    `replacement`, and StoreError for a state that was not kept.
     """
     check_range("--length", length, 0, 10**8, whole=True)
     check_range("--temperature", temperature, 0, 1e6)
@@ -59,8 +61,10 @@ def sample_in_pieces(
     if state is not None:
         check_choice("--state", state, get_args(State))
     else:
-        state = "zero" if model.h_prev is None else "kept"
+        state = "zero" if model.h_prev is None or model.separator else "kept"
     first = model.next_character if state == "kept" else None
+    if model.separator and state == "zero":
+        prime = model.separator + prime.rpartition(model.separator)[2]
     start = encode(prime or first or model.first_character, model.alphabet, replacement)
     kernel_cache.ready_for("sample", model.layout)
     sampling = Sampling(float(temperature), top_k, float(top_p))
@@ -78,9 +82,33 @@ def draw(
     layout, theta = model.layout, model.layout.pack(model.theta)
     work = window_work(layout, 1)
     set_states_before(work, state)
-    for first in range(0, uniforms.size, piece_length):  # between which Python sees a signal
-        numbers = uniforms[first : first + piece_length]
+    for text in draw_codes(theta, work, start, uniforms, sampling, piece_length, model.end):
+        yield "".join(model.alphabet[code] for code in text.tolist())
+
+
+def draw_codes(
+    theta: Parameters,
+    work: Work,
+    start: Array,
+    uniforms: Array,
+    sampling: Sampling,
+    piece_length: int,
+    end: int | None = None,
+) -> Iterator[Array]:
+    """Yield the pieces of a sample as codes, from the states before the window, which are overwritten.
+
+    After the separator of documents, whose code is `end`, the next one starts from h = 0.
+    """
+    if end is not None:
+        piece_length = min(piece_length, DOCUMENT_PIECE)
+    drawn = 0
+    while drawn < uniforms.size:  # between two pieces Python sees a signal
+        numbers = uniforms[drawn : drawn + piece_length]
         text = np.empty(numbers.size, np.int32)
         sampling_kernels.sample(theta, work, start, numbers, sampling, text)
+        if end is not None and end in text:
+            text = text[: np.argmax(text == end) + 1]
+            set_states_before(work, np.zeros_like(states_before(work)))
         start = text[-1:]
-        yield "".join(model.alphabet[code] for code in text.tolist())
+        drawn += text.size
+        yield text

@@ -10,7 +10,7 @@ import numpy as np
 
 from nbrnn.config import NONE, RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.network import kernel_cache, sampling_kernels, training_kernels
+from nbrnn.network import kernel_cache, training_kernels
 from nbrnn.network.buffers import (
     Carry,
     Dropout,
@@ -24,14 +24,16 @@ from nbrnn.network.buffers import (
 )
 from nbrnn.network.layout import Parameters, generator
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
-from nbrnn.runs.evaluation import loss_from, mean_over
+from nbrnn.runs.evaluation import loss_on, mean_over
 from nbrnn.runs.initial_weights import with_weights
+from nbrnn.runs.sampling import draw_codes
 from nbrnn.runs.schedules import learning_rates
-from nbrnn.runs.window_order import WindowOrder
+from nbrnn.runs.window_order import DocumentOrder, WindowOrder
 from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, TrainingState, layout_of
 from nbrnn.storage.schemas import MetricsRow, Sample, ValidationRow, finite
 from nbrnn.typing import Array
 
+SETTLED = 1000  # updates in which the smooth loss of a run from trained weights forgets the first one
 LOG_EVERY = (
     100  # updates between two rows of the metrics; also between two candidates for the best model
 )
@@ -57,7 +59,12 @@ class Training:
         self.config, self.corpus = config, corpus
         parts = config.parts(len(corpus))
         self.codes, self.held_out = corpus.codes, corpus.stretches(parts.validation)
-        self.order = WindowOrder(config, parts.training)
+        training = corpus.stretches(parts.training)
+        self.first_character = corpus.alphabet[training[0][0]]
+        self.order: WindowOrder | DocumentOrder = WindowOrder(config, parts.training)
+        if corpus.end is not None:
+            self.order = DocumentOrder(config, training, corpus.end, self.order.per_epoch)
+            self.codes = self.order.codes
         self.updates_per_epoch = self.order.per_epoch
         self.updates = config.length(len(corpus))
         self.layout = layout_of(config, len(corpus.alphabet))
@@ -68,7 +75,8 @@ class Training:
         self.clip = real(math.inf if config.clip == NONE else config.clip)
         self.norm = None if config.clip_norm == NONE else real(config.clip_norm)
         summed = config.characters_in_loss / config.seq_length
-        self.scale = real(summed / config.batch)
+        filled = 1.0 if isinstance(self.order, WindowOrder) else self.order.filled
+        self.scale = real(summed / config.batch / filled)
         self.memory_names = RULES[optimizer].memory
         rng = generator(config.seed, "start", *config.replicate)
         theta = self.layout.initial(rng, config.sigma, config.init)
@@ -132,9 +140,12 @@ class Training:
         first, epoch = self.update, self.update // self.updates_per_epoch
         # where text is held out, its loss decides which model is the best
         candidates = logged_updates(first, first + updates) if self.validation is None else []
+        if self.config.init_from is not None:
+            candidates = [update for update in candidates if update >= SETTLED]
         history = History.empty(updates, candidates)
         rates = learning_rates(self.config, first, updates, self.updates)
-        plan = Plan(*self.order.windows(first, updates), rates.astype(self.layout.dtype))
+        end = -1 if self.corpus.end is None else self.corpus.end
+        plan = Plan(*self.order.windows(first, updates), rates.astype(self.layout.dtype), end)
         numbers = self.optimizer, self.clip, self.scale
         carry = training_kernels.train(
             self.buffers, *numbers, self.codes, plan, self.carry, history, self.norm
@@ -191,8 +202,8 @@ class Training:
 
     def evaluate(self) -> float:
         """Return the loss of the model as it is now on the validation part, read from h = 0."""
-        layout, theta, T = self.layout, self.buffers.theta, self.config.seq_length
-        return mean_over(self.held_out, lambda codes: loss_from(0, layout, theta, codes, T))
+        layout, theta, T, end = self.layout, self.buffers.theta, self.config.seq_length, self.corpus.end
+        return mean_over(self.held_out, lambda codes: loss_on(0, layout, theta, codes, T, end))
 
     def is_better_than_best(self, held_out_loss: float | None) -> bool:
         """Return whether the model as it is now is better than the best candidate before."""
@@ -206,17 +217,22 @@ class Training:
         patience = self.config.patience
         return bool(patience and self.validation and self.validation.since_best >= patience)
 
-    def sample(self) -> Sample:
-        """Draw a sample from the current state, for B > 1 that of the first window."""
+    def preview(self) -> Sample:
+        """Draw a sample that is not kept, without a number of the stream for those that are."""
+        return self.sample(generator(self.config.seed, "text", self.update))
+
+    def sample(self, rng: np.random.Generator | None = None) -> Sample:
+        """Draw a sample from the current state, for B > 1 that of the first window; or a document."""
         length = self.config.sample_length
         work = window_work(self.layout, 1)
         starts, is_reset = self.order.windows(self.update, 1)
-        if not is_reset[0, 0]:
+        end = self.corpus.end
+        if not is_reset[0, 0] and end is None:
             set_states_before(work, states_before(self.buffers.work)[:, :, :1])
-        first = self.codes[starts[0, 0] :][:1]
-        text = np.empty(length, np.int32)
-        uniforms = self.rng.random(length)
-        sampling_kernels.sample(self.buffers.theta, work, first, uniforms, Sampling(), text)
+        first = self.codes[0 if end is not None else starts[0, 0] :][:1]
+        numbers = (rng or self.rng).random(length)
+        pieces = draw_codes(self.buffers.theta, work, first, numbers, Sampling(), length, end)
+        text = np.concatenate(list(pieces))
         return Sample(
             update=self.update,
             epoch=self.update // self.updates_per_epoch,
@@ -238,7 +254,7 @@ class Training:
             config=self.config,
             corpus_sha256=self.corpus.sha256,
             alphabet=self.corpus.alphabet,
-            first_character=self.corpus.alphabet[self.codes[self.order.part[0][0]]],
+            first_character=self.first_character,
             update=update,
             epoch=update // self.updates_per_epoch,
             position=position,
@@ -246,6 +262,7 @@ class Training:
             theta=self.copy_arrays(theta),
             next_character=self.corpus.alphabet[self.codes[position]],
             states=self.layout.named_states(states),
+            separator=self.corpus.separator or None,
         )
 
     def now(self) -> Checkpoint:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nbrnn.config import RunConfig
@@ -98,4 +100,78 @@ class WindowOrder:
         """Return which character of the text the first stream would read after an update."""
         if self.config.order == "sequential" or update == 0:
             return int(self.windows(update, 1)[0][0, 0])
+        return int(self.windows(update - 1, 1)[0][0, 0]) + self.T
+
+
+def document_windows(
+    config: RunConfig, stretches: Sequence[Array], end: int | None
+) -> tuple[Array, Array]:
+    """Return the length of each document, with its first separator, and the number of its windows."""
+    lengths = np.concatenate([np.diff(np.flatnonzero(codes == end)) for codes in stretches])
+    return lengths, -(-lengths // config.seq_length)
+
+
+class DocumentOrder:
+    """The windows of a run's updates, on documents to train on.
+
+    A stretch (N,) is documents with the separator `end` before, between and after them. A document is
+    cut into windows of T characters from its separator on; the last one is padded with separators. Those
+    of all documents, in the order of the text or (`random`) in a new random order each time, are laid
+    end to end and read by B streams. A document starts from h = 0, and so does what is left of one where
+    a stream starts within it. An epoch has as many updates as one on a text of this length: reading all
+    documents once takes some more, as their last windows are not full.
+
+    Attributes:
+        codes: The padded documents, in which the windows start.
+        filled: The share of the characters to predict that is no padding.
+        per_pass: Updates in which all documents are read once.
+
+    """
+
+    def __init__(self, config: RunConfig, stretches: Sequence[Array], end: int, per_epoch: int) -> None:
+        self.config, self.per_epoch = config, per_epoch
+        self.T, self.B = config.seq_length, config.batch
+        codes = np.concatenate([*(stretch[:-1] for stretch in stretches), stretches[-1][-1:]])
+        ends = np.flatnonzero(codes == end)
+        lengths, self.counts = document_windows(config, stretches, end)
+        self.firsts = np.cumsum(self.counts) - self.counts  # the first of them
+        windows = int(self.counts.sum())
+        self.codes = np.full(windows * self.T + 1, end, codes.dtype)
+        shift = self.firsts * self.T - ends[:-1]
+        self.codes[np.arange(codes.size - 1) + np.repeat(shift, lengths)] = codes[:-1]
+        self.filled = float(lengths.sum() / (windows * self.T))
+        self.per_pass = windows // self.B
+        self.laid: tuple[int, Array, Array] = (-1, np.empty(0), np.empty(0))
+
+    def windows(self, first: int, count: int) -> tuple[Array, Array]:
+        """Return where the windows of the updates after `first` start, and which from h = 0."""
+        starts, resets = [], []
+        while count:
+            number, place = divmod(first, self.per_pass)
+            if self.laid[0] != number:
+                self.laid = number, *self.lay(number)
+            part = slice(place, place + count)
+            starts.append(self.laid[1][part])
+            resets.append(self.laid[2][part])
+            first, count = first + len(starts[-1]), count - len(starts[-1])
+        return np.concatenate(starts), np.concatenate(resets)
+
+    def lay(self, number: int) -> tuple[Array, Array]:
+        """Return the windows of one reading of all documents, both (per_pass, B)."""
+        order = np.arange(self.counts.size)
+        if self.config.order == "random":
+            rng = generator(self.config.seed, "order", number, *self.config.replicate)
+            order = rng.permutation(order)
+        counts = self.counts[order]
+        place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        starts = (np.repeat(self.firsts[order], counts) + place) * self.T
+        used = self.per_pass * self.B
+        is_reset = np.ascontiguousarray((place == 0)[:used].reshape(self.B, -1).T)
+        is_reset[:1] = True
+        return np.ascontiguousarray(starts[:used].reshape(self.B, -1).T), is_reset
+
+    def position(self, update: int) -> int:
+        """Return which character of `codes` the first stream would read after an update."""
+        if update == 0:
+            return int(self.windows(0, 1)[0][0, 0])
         return int(self.windows(update - 1, 1)[0][0, 0]) + self.T

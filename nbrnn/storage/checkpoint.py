@@ -75,6 +75,7 @@ PLAIN_TEXTS = (
     "alphabet",
     "first_character",
     "next_character",
+    "separator",
     *HASHES,
 )  # not JSON
 
@@ -87,6 +88,7 @@ class Checkpoint:
     would have read next; the first version kept neither with a best model. A `last` checkpoint has all
     that a run needs to resume: the `memory` of the optimizer, by buffer and parameter, the `state`, and,
     where the model at the end of a run is the best one, `best_before_end`: a longer run needs that.
+    Where it learns from documents, `separator` stands between them, and h = 0 before it is read.
     """
 
     config: RunConfig
@@ -103,6 +105,12 @@ class Checkpoint:
     states: dict[str, Array] = field(default_factory=dict)
     state: TrainingState | None = None
     best_before_end: dict[str, Array] = field(default_factory=dict)
+    separator: str | None = None
+
+    @property
+    def end(self) -> int | None:
+        """The code of the separator of the documents that it was trained on, if they were."""
+        return None if self.separator is None else self.alphabet.index(self.separator)
 
     @property
     def layout(self) -> Layout:
@@ -137,6 +145,7 @@ class Checkpoint:
             "alphabet": self.alphabet,
             "first_character": self.first_character,
             "next_character": self.next_character,
+            "separator": self.separator,
             **{name: values.pop(name, None) for name in HASHES},
         }
         return {
@@ -158,6 +167,7 @@ class Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     alphabet: str
     first_character: str
     next_character: str | None = None
+    separator: str | None = None
     config: dict[str, Any]
     update: Count
     epoch: Count
@@ -215,7 +225,9 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
         raise StoreError(f"{path} was written by another version of nbrnn")
     try:
         values, state = decode_metadata(metadata, kind)
-        check_characters(values.alphabet, values.first_character, values.next_character)
+        check_characters(
+            values.alphabet, values.first_character, values.next_character, values.separator
+        )
         config = RunConfig.from_dict(values.config)
     except (ConfigError, *DECODING_ERRORS):
         raise StoreError(f"{path} is damaged or not a file of nbrnn") from None

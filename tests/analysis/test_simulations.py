@@ -39,7 +39,8 @@ def test_the_best_is_kept(shape, count, seeds):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("count", "seeds"), CELLS)
 def test_the_best_is_kept_in_every_cell(shape, count, seeds):
-    for null in ("chances", "medians") if max(seeds) < 50 else ("chances",):
+    # with more seeds it is found that with equal medians one of two skewed ones is lower more often
+    for null in ("chances", "medians") if max(seeds) <= 10 else ("chances",):
         held, error, unknown = coverage(shape, count, seeds, null, MANY // (4 if count == 100 else 1))
         assert held >= PROMISED - 2 * error
         assert unknown == 0 or min(seeds) < 5

@@ -8,13 +8,14 @@ AdaGrad, and saves structs as MATLAB does. Imports nothing of nbrnn.
 import numpy as np
 
 # The fault, the edition of the program, and what nbrnn should call it: None where it is none.
+UNNAMED = "no name"
 SEEN = {
     "none": (2025, None),
     "log(p + 1e-12)": (2025, None),
     "h_t is written where h_{t-1} stands": (2025, "every step but the first from 0"),
     "dW of a column of zeros for h_0": (2025, "h_0 ignored in it"),
     "h0 is saved after it is overwritten": (2025, "another h_0"),
-    "loss is computed after the step": (2025, "loss after the step"),
+    "loss is computed after the step": (2025, UNNAMED),
     "mean loss, summed gradients": (2025, "factor T"),
     "dictionary copied, arrays updated in place": (2025, "not updated"),
     "b and c are not updated": (2025, "not updated"),

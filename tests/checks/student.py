@@ -5,7 +5,8 @@ Column by column, as in the equations; `saved` turns everything for who computes
 
 import numpy as np
 
-# What nbrnn should call each mistake; those of the forward pass, the gradient, the step, the series.
+# What nbrnn should call each mistake, None where it has no name, "right" where it is no fault.
+# "grads mean" is called by what the loss is beside the gradients.
 FORWARD = {
     "h0 ignored": "h_0 ignored",
     "W.T forward": "W transposed",
@@ -16,12 +17,12 @@ FORWARD = {
     "one-hot as index": "y read as indices",
 }
 GRADIENT = {
-    "grads mean": "factor 1/T",
+    "grads mean": "factor T",
     "sign": "factor -1",
     "two calls": "factor 2",
     "dW transposed": "transposed",
     "dW of h_t": "h_t for h_{t-1}",
-    "dV of h_{t-1}": "h_t for h_{t-1}",
+    "dV of h_{t-1}": "h_{t-1} for h_t",
     "dW without h0": "h_0 ignored in it",
     "no tanh'": "tanh' missing",
     "no tanh' to next": "tanh' missing in the next step's term",
@@ -31,22 +32,21 @@ GRADIENT = {
     "last step": "only the last step",
     "last loss": "only the last loss",
     "overwritten": "only the first step",
-    "truncated": "truncated",
-    "clip value": "clipped by value",
-    "clip norm": "clipped by norm",
-    "db axis": "wrong axis",
-    "dc axis": "wrong axis",
+    "truncated": None,
+    "clip value": "right",
+    "clip norm": "right",
+    "db axis": None,
+    "dc axis": None,
     "y shifted in gradient": "targets late",
     "no softmax'": "softmax' missing",
 }
 LOSS = {"loss mean": "factor 1/T", "loss bits": "factor bits"}
-BATCH = {"windows summed": "factor B"}
 STEP = {
     "adagrad": {
         "epsilon outside": "epsilon on the other side of the root",
         "not clipped": "not clipped",
         "clipped by norm": "clipped by norm",
-        "eta twice": "eta twice",
+        "eta twice": "eta",
         "uphill": "uphill",
         "memory lost": "memory not kept",
     },
@@ -54,7 +54,7 @@ STEP = {
         "epsilon inside": "epsilon on the other side of the root",
         "no bias correction": "no bias correction",
         "t off by one": "t off by one",
-        "eta twice": "eta twice",
+        "eta twice": "eta",
         "memory lost": "memory not kept",
     },
     "rmsprop": {"epsilon outside": "epsilon on the other side of the root"},
@@ -110,7 +110,9 @@ def window(theta, codes, h, faults, n):
         H.append(np.tanh(a if "no b" in faults else a + b))
         O.append(V @ H[-1] + c)
     O, H = np.hstack(O), np.hstack(H)
-    P = np.exp(O) / np.exp(O).sum(axis=1 if "softmax axis" in faults else 0, keepdims=True)
+    axis = 1 if "softmax axis" in faults else 0
+    E = np.exp(O if "no maximum" in faults else O - O.max(axis, keepdims=True))
+    P = E / E.sum(axis, keepdims=True)
     if "y shifted" in faults:
         Y = np.roll(Y, 1, axis=1)
     if "y is x" in faults:

@@ -18,10 +18,10 @@ pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
 
 def test_sample_prints_the_text_alone(nbrnn, run_folder):
     done = nbrnn("sample", run_folder, "--length", "100", "--seed", "3")
-    assert len(done.stdout) == 100
+    assert len(done.stdout) == 100 + 1  # and a line end
     assert done.stderr == ""
     document = json.loads(nbrnn("sample", run_folder, "--length", "100", "--seed", "3", "--json").stdout)
-    assert document["text"] == done.stdout
+    assert document["text"] + "\n" == done.stdout
     assert nbrnn("sample", run_folder, "--prime", "Jane", "--length", "9").stdout.startswith("Jane")
 
 
@@ -114,7 +114,7 @@ def test_help_and_version(nbrnn, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     commands = nbrnn("--help").stdout.partition("Commands:")[2]
     assert "..." not in commands
-    assert len(commands.splitlines()) == 17  # each in one line, and the page of the documentation
+    assert len(commands.splitlines()) == 18  # each in one line, and the page of the documentation
     assert "\n  FOLDER...  Folders of sweeps or runs." in nbrnn("report", "--help").stdout
     assert nbrnn("train", "--help").stdout.endswith("More: docs/reference/settings.md\n")
     assert re.fullmatch(r"nbrnn \d+\.\d+\.\d+\n", nbrnn("--version").stdout)

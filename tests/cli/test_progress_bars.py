@@ -11,7 +11,7 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.progress_bars import ProgressDisplay, RunDisplay, SweepDisplay
 from nbrnn.runs.observer import Progress
-from nbrnn.storage.schemas import Summary
+from nbrnn.storage.schemas import Sample, Summary
 from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
@@ -54,9 +54,47 @@ def test_a_line_about_a_run_is_whole(terminal):
     display.started(0, PROGRESS.updates)
     display.progressed(PROGRESS)
     (line,) = screenshot(display)
-    assert line.startswith("epoch 7.0/20 · smooth loss 105.61 nats/window · 51,234 updates/s ")
-    assert "35%" in line
+    text = "epoch 7.0/20 · smooth loss 105.61 nats/window …"
+    assert line.startswith(f"{text} ")
+    assert line.index("35%") - len(text) >= 1 + 20 + 1  # the bar between two spaces
     assert len(line) <= 80
+
+
+def test_a_text_leaves_twenty_columns_to_the_bar(terminal):
+    display = display_of(1000)
+    assert display.fitted("x" * 48) == "x" * 48
+    assert display.fitted("x" * 49) == "x" * 46 + " …"
+    assert display.fitted(f"{'x' * 46} · y · z") == "x" * 46 + " …"
+    assert display.fitted(f"xy, {'x' * 20} {'y' * 40}") == "xy …"
+
+
+def test_the_bar_moves_while_kernels_are_prepared(terminal):
+    display = display_of(27_888)
+    display.bars.disable = False
+    display.preparing()
+    assert screenshot(display)[0].startswith("preparing the kernels ")
+    display.started(0, PROGRESS.updates)
+    assert len(screenshot(display)) == 1
+    assert "kernels" not in screenshot(display)[0]
+
+
+def test_a_sample_is_wanted_once_a_minute(terminal, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress_bars.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress_bars.sys.stderr, "isatty", lambda: True, raising=False)
+    display = display_of(1000)
+    display.bars.disable = True
+    display.started(0, 1000)
+    sample = Sample(update=5, epoch=0, smooth_loss=2.0, text="abc")
+    wanted = []
+    for clock[0] in range(0, 200, 5):
+        if clock[0] == 70:
+            display.sampled(sample)  # one that is due
+        if display.wants_sample():
+            wanted.append(clock[0])
+            display.sampled(sample)
+    assert wanted == [60, 130, 190]
+    assert not display_of(1000, quiet=True).wants_sample()
 
 
 def test_the_held_out_loss_stands_beside_the_smooth_one_in_its_unit(terminal):
@@ -66,7 +104,7 @@ def test_the_held_out_loss_stands_beside_the_smooth_one_in_its_unit(terminal):
     display.started(0, of_20_epochs.updates)
     display.progressed(replace(of_20_epochs, held_out_loss=2.0625))
     (line,) = screenshot(display)
-    assert line.startswith("epoch 7.0/20 · validation 2.062, smooth 2.110 nats/character … ")
+    assert line.startswith("epoch 7.0/20 · validation 2.062 … ")
 
 
 def test_lines_about_a_sweep_have_whole_words(terminal, corpus, tmp_path):

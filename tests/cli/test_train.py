@@ -90,6 +90,7 @@ def test_diverging_is_exit_code_1(nbrnn, text_file):
     document = json.loads(done.stdout)
     assert document["status"] == "diverged"
     assert f"update {document['diverged_at']}" in done.stderr
+    assert done.stderr.endswith("; try a smaller --eta (it was 1e+30)\n")
     again = nbrnn("train", text_file, *FAST, "--eta", "1e30", code=1)
     assert ": already diverged; to train again: --force" in again.stderr
 

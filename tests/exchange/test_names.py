@@ -105,3 +105,42 @@ def test_what_other_names_mean_is_not_guessed(tmp_path):
         else:
             with pytest.raises(NbrnnError, match=said):
                 weights_in(tmp_path, contents)
+
+
+def test_an_embedding_is_folded_into_U():
+    """U = W_ih E^T; its gradient is not that of W_ih, which is left out."""
+    theta, x, y, _ = program()
+    rng = np.random.default_rng(1)
+    E, of_input = rng.normal(size=(K, 3)), rng.normal(size=(M, 3))
+    H = [np.zeros(M)]
+    for k in x:
+        H.append(np.tanh(theta["W"] @ H[-1] + of_input @ E[k] + theta["b"]))
+    saved = {"rnn.weight_hh_l0": theta["W"], "rnn.bias_ih_l0": theta["b"], "rnn.weight_ih_l0": of_input}
+    saved |= {"embedding.weight": E, "fc.weight": theta["V"], "fc.bias": theta["c"]}
+    report = check({**saved, "x": x, "y": y, "H": np.array(H[1:]), "rnn.weight_ih_l0.grad": of_input})
+    assert report.is_right
+    assert any("rnn.weight_ih_l0.grad" in note for note in report.notes)
+    (found,) = weights_in(M, Contents(dict(saved)))
+    np.testing.assert_allclose(found.theta["U"], of_input @ E.T)
+    keras = {"simple_rnn/recurrent_kernel:0": theta["W"].T, "simple_rnn/bias:0": theta["b"]}
+    keras |= {"simple_rnn/kernel:0": of_input.T, "embedding/embeddings:0": E}
+    keras |= {"dense/kernel:0": theta["V"].T, "dense/bias:0": theta["c"]}
+    (found,) = weights_in(M, Contents(keras))
+    np.testing.assert_allclose(found.theta["U"], of_input @ E.T)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"rnn.weight_hh_l0": (16, 4)}, "that of an LSTM: only a vanilla RNN of one layer"),
+        ({"rnn.weight_hh_l0": (12, 4)}, "that of a GRU"),
+        ({"rnn.weight_hh_l0": (4, 4), "rnn.weight_hh_l1": (4, 4)}, "several recurrent layers"),
+        ({"rnn.weight_hh_l0": (4, 4), "rnn.weight_hh_l0_reverse": (4, 4)}, "or directions"),
+    ],
+)
+def test_other_networks_are_refused_in_plain_words(names, message):
+    arrays = {"rnn.weight_ih_l0": np.ones((4, 6)), "fc.weight": np.ones((6, 4))}
+    arrays |= {name: np.ones(shape) for name, shape in names.items()}
+    for call in (lambda: check({**arrays, "loss": 1.0}), lambda: weights_in(M, Contents(dict(arrays)))):
+        with pytest.raises(NbrnnError, match=message):
+            call()

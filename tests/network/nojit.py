@@ -12,7 +12,7 @@ from numba import config
 from small_training import in_order
 
 from nbrnn.network import readout, sampling_kernels, training_kernels
-from nbrnn.network.buffers import Carry, History, Sampling, training_buffers, window_work
+from nbrnn.network.buffers import Carry, History, Plan, Sampling, training_buffers, window_work
 from nbrnn.network.layout import NAMES, Layout
 from nbrnn.network.optimizers import OPTIMIZERS, RULES, AdaGrad
 from nbrnn.network.simd import matmul
@@ -52,6 +52,28 @@ def test_training_is_that_of_the_naive_program(layout):
     assert (best_smooth, best_update) == (smooths[99], 100)
     for name in NAMES:
         assert np.allclose(named(layout, theta)[name], expected[name], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("B", [1, 2])
+def test_the_padding_of_a_document_counts_nothing(layout, B):
+    codes = np.array([0, 2, 0, 0, 1, 3, 0], np.int32)  # two documents: 2, which is padded, and 1 3
+    theta, real = layout.initial(np.random.default_rng(0), 0.1), layout.dtype.type
+    expected, history = named(layout, theta), History.empty(1)
+    windows = [(0, 2), (3, 6)][:B]
+    found = [
+        naive.gradients(expected, codes[a:b], codes[a + 1 : b + 1], np.zeros(m)) for a, b in windows
+    ]
+    starts = np.array([[start for start, _ in windows]])
+    plan = Plan(starts, np.ones((1, B), np.bool_), np.full(1, real(0.1)), end=0)
+    buffers = training_buffers(layout, theta, T, memory=1, B=B)
+    optimizer = AdaGrad(real(0.1), real(1e-8))
+    training_kernels.train(buffers, optimizer, real(5), real(1 / B), codes, plan, Carry(), history)
+    tolerance = {"float64": 1e-12, "float32": 1e-4}[layout.dtype.name]
+    assert history.losses[0] == pytest.approx(sum(loss for loss, _, _ in found) / B, rel=tolerance)
+    for name in NAMES:
+        gradient = sum(grad[name] for _, grad, _ in found) / B
+        memory = named(layout, layout.views(buffers.memory[0]))[name]
+        assert np.allclose(memory, gradient**2, rtol=tolerance, atol=tolerance**2)
 
 
 def test_an_evaluation_that_finds_no_better_loss_keeps_the_best(layout):

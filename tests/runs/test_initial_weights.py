@@ -1,6 +1,7 @@
 """Runs that start from the weights of an earlier one, on another text."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,6 +72,9 @@ def test_the_same_text_is_learnt_on(run_folder, corpus, tmp_path):
     scratch = run(config, corpus, tmp_path / "scratch")
     further = run(start, corpus, tmp_path / "further", initial=weights)
     assert further.smooth_loss_final < scratch.smooth_loss_final / 2
+    assert further.best_update == 100  # not the first, by the luck of one window
+    longer = run(replace(start, updates=1500), corpus, tmp_path / "longer", initial=weights)
+    assert longer.best_update >= 1000
     with pytest.raises(ConfigError, match="give them"):
         run(start, corpus, tmp_path / "none")
     with pytest.raises(ConfigError, match="give them"):

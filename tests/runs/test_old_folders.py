@@ -132,7 +132,7 @@ def test_old_runs_are_shown_sampled_and_scored(nbrnn):
     shown = json.loads(nbrnn("show", DATA / "run", "--json").stdout)
     assert shown["summary"] == json.loads((DATA / "run" / "summary.json").read_text())
     sampled = nbrnn("sample", DATA / "run", "--length", "200").stdout
-    assert (DATA / "run" / "best.txt").read_text().startswith(sampled)
+    assert (DATA / "run" / "best.txt").read_text().startswith(sampled.removesuffix("\n"))
     scored = json.loads(nbrnn("score", DATA / "run", DATA / "moor.txt", "--json").stdout)
     model = RunFolder(DATA / "run").read_checkpoint("best")
     theta = {name: array.astype(float) for name, array in model.theta.items()}

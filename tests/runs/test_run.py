@@ -31,6 +31,26 @@ def undisturbed(corpus, tmp_path_factory):
     return folder
 
 
+class Curious(Observer):
+    """Wants to see a sample after each chunk."""
+
+    def __init__(self):
+        self.texts = []
+
+    def wants_sample(self):
+        return True
+
+    def sampled(self, sample):
+        self.texts.append(sample.text)
+
+
+def test_samples_that_only_an_observer_sees_change_nothing(corpus, tmp_path, undisturbed):
+    curious = Curious()
+    run(RunConfig(updates=730, **SMALL), corpus, tmp_path / "run", chunk=50, observer=curious)
+    assert len(set(curious.texts)) > 15
+    assert bits(tmp_path / "run") == bits(undisturbed)
+
+
 @pytest.mark.parametrize(
     "options", [{"chunk": 1}, {"chunk": 7}, {"chunk": 100}, {"checkpoint_seconds": 0, "chunk": 13}]
 )

@@ -7,7 +7,7 @@ Cho et al., EMNLP 2014, 1724-1734. The planes of LayerWork.z are r, z, n and q =
 step the first three hold what x and b contribute. Those of dz are the gradients of what goes into them.
 """
 
-from nbrnn.network.cells.passes import Passes, windows
+from nbrnn.network.cells.passes import Passes, read_character, read_characters, windows
 from nbrnn.network.simd.exp_tanh import clear, copy, sigmoid, tanh
 from nbrnn.network.simd.jit import jit_expand
 from nbrnn.network.simd.matmul import (
@@ -65,6 +65,7 @@ def gates_back(z, h, dz, dh, first, last, B):
 # ---------------------------------------------------------------- one window
 
 
+@jit_expand
 def step(layer, work, t):
     """Fill h_t."""
     h, z = work.s[0], work.z
@@ -78,6 +79,7 @@ def step(layer, work, t):
     interpolate(z, h, t, t + 1, 1)
 
 
+@jit_expand
 def step_back(layer, work, t):
     """Fill dz_t."""
     dz, dh = work.dz, work.dh
@@ -85,6 +87,22 @@ def step_back(layer, work, t):
         for gate in range(3):
             add_vecmat(dh, t, dz[gate + gate // 2], t + 1, layer.W[gate], t % 2 == 0)
     gates_back(work.z, work.s[0], dz, dh, t, t + 1, 1)
+
+
+def forward(layer, work, read):
+    """Fill all states."""
+    x, is_first = read
+    for t in range(x.size):
+        if is_first:
+            for gate in range(3):
+                read_character(layer.U[gate], layer.b[gate], x[t], work.z[gate], t)
+        step(layer, work, t)
+
+
+def backward(layer, work, T):
+    """Fill all of dz."""
+    for t in range(T - 1, -1, -1):
+        step_back(layer, work, t)
 
 
 def gradients(layer, work, gradient):
@@ -98,6 +116,7 @@ def gradients(layer, work, gradient):
 # ---------------------------------------------------------------- B windows at once
 
 
+@jit_expand
 def batch_step(layer, work, t):
     """Fill H_t."""
     h, z, B = work.s[0], work.z, windows(work)
@@ -112,6 +131,7 @@ def batch_step(layer, work, t):
     interpolate(z, h, first, first + B, B)
 
 
+@jit_expand
 def batch_step_back(layer, work, t):
     """Fill dZ_t."""
     dz, dh, B = work.dz, work.dh, windows(work)
@@ -120,6 +140,23 @@ def batch_step_back(layer, work, t):
         for gate in range(3):
             add_matmul(dh, first, dz[gate + gate // 2], first + B, B, layer.W[gate])
     gates_back(work.z, work.s[0], dz, dh, first, first + B, B)
+
+
+def batch_forward(layer, work, read):
+    """Fill all states."""
+    x, is_first = read
+    B = windows(work)
+    for t in range(x.size // B):
+        if is_first:
+            for gate in range(3):
+                read_characters(layer.U[gate], layer.b[gate], x, work.z[gate], t * B, B)
+        batch_step(layer, work, t)
+
+
+def batch_backward(layer, work, T):
+    """Fill all of dz."""
+    for t in range(T - 1, -1, -1):
+        batch_step_back(layer, work, t)
 
 
 def batch_gradients(layer, work, gradient):
@@ -131,5 +168,5 @@ def batch_gradients(layer, work, gradient):
     sum_of_rows(gradient.d[0], dz[3])
 
 
-WINDOW = Passes(step, step_back, gradients)
-BATCH = Passes(batch_step, batch_step_back, batch_gradients)
+WINDOW = Passes(forward, backward, gradients)
+BATCH = Passes(batch_forward, batch_backward, batch_gradients)

@@ -10,7 +10,7 @@ before a step the first four hold what x and b contribute. Those of dz are the g
 into i, f, g, o, and that of c_t.
 """
 
-from nbrnn.network.cells.passes import Passes, windows
+from nbrnn.network.cells.passes import Passes, read_character, read_characters, windows
 from nbrnn.network.simd.exp_tanh import clear, sigmoid, tanh
 from nbrnn.network.simd.jit import jit_expand
 from nbrnn.network.simd.matmul import (
@@ -65,6 +65,7 @@ def gates_back(z, s, dz, dh, first, last, B):
 # ---------------------------------------------------------------- one window
 
 
+@jit_expand
 def step(layer, work, t):
     """Fill h_t and c_t."""
     for gate in range(4):
@@ -72,6 +73,7 @@ def step(layer, work, t):
     gates_forward(work.z, work.s, t, t + 1, 1)
 
 
+@jit_expand
 def step_back(layer, work, t):
     """Fill dz_t."""
     dz, dh = work.dz, work.dh
@@ -79,6 +81,22 @@ def step_back(layer, work, t):
         for gate in range(4):
             add_vecmat(dh, t, dz[gate], t + 1, layer.W[gate], t % 2 == 0)
     gates_back(work.z, work.s, dz, dh, t, t + 1, 1)
+
+
+def forward(layer, work, read):
+    """Fill all states."""
+    x, is_first = read
+    for t in range(x.size):
+        if is_first:
+            for gate in range(4):
+                read_character(layer.U[gate], layer.b[gate], x[t], work.z[gate], t)
+        step(layer, work, t)
+
+
+def backward(layer, work, T):
+    """Fill all of dz."""
+    for t in range(T - 1, -1, -1):
+        step_back(layer, work, t)
 
 
 def gradients(layer, work, gradient):
@@ -91,6 +109,7 @@ def gradients(layer, work, gradient):
 # ---------------------------------------------------------------- B windows at once
 
 
+@jit_expand
 def batch_step(layer, work, t):
     """Fill H_t and C_t."""
     B = windows(work)
@@ -100,6 +119,7 @@ def batch_step(layer, work, t):
     gates_forward(work.z, work.s, first, first + B, B)
 
 
+@jit_expand
 def batch_step_back(layer, work, t):
     """Fill dZ_t."""
     dz, dh, B = work.dz, work.dh, windows(work)
@@ -110,6 +130,23 @@ def batch_step_back(layer, work, t):
     gates_back(work.z, work.s, dz, dh, first, first + B, B)
 
 
+def batch_forward(layer, work, read):
+    """Fill all states."""
+    x, is_first = read
+    B = windows(work)
+    for t in range(x.size // B):
+        if is_first:
+            for gate in range(4):
+                read_characters(layer.U[gate], layer.b[gate], x, work.z[gate], t * B, B)
+        batch_step(layer, work, t)
+
+
+def batch_backward(layer, work, T):
+    """Fill all of dz."""
+    for t in range(T - 1, -1, -1):
+        batch_step_back(layer, work, t)
+
+
 def batch_gradients(layer, work, gradient):
     """dW is the sum over t of dZ_t^T H_{t-1}."""
     dW, dz = gradient.W, work.dz
@@ -118,5 +155,5 @@ def batch_gradients(layer, work, gradient):
         add_outer_products(dW[gate], dz[gate], FIRST, work.s[0], FIRST, dz.shape[1])
 
 
-WINDOW = Passes(step, step_back, gradients)
-BATCH = Passes(batch_step, batch_step_back, batch_gradients)
+WINDOW = Passes(forward, backward, gradients)
+BATCH = Passes(batch_forward, batch_backward, batch_gradients)

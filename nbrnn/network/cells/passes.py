@@ -4,24 +4,43 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nbrnn.network.simd.jit import jit_expand
+from nbrnn.network.simd.vector_ops import lanes, load, store
 
 
 class Passes(NamedTuple):
     """Three plain functions, which the compiler takes up.
 
     `layer` is the layer's parameters, `work` its LayerWork, in whose arrays one row, for several windows
-    B rows, are a step. Before `step` the planes work.z hold U x + b for every gate; before `step_back`
-    work.dh holds the gradient of h_t that comes from above.
+    B rows, are a step. What is read is (x, is_first): in the first layer forward begins each step by
+    `read_character` or `read_characters` for every gate; above it work.z holds U x + b already. Before
+    `backward` work.dh holds the gradient of h_t that comes from above.
 
-    step(layer, work, t): fill the states after step t, in work.s, from those before it.
-    step_back(layer, work, t): fill work.dz at step t, after step t + 1 has been done.
+    forward(layer, work, (x, is_first)): fill the states, in work.s, from those before the window.
+    backward(layer, work, T): fill work.dz, from the last of T steps to the first.
     gradients(layer, work, gradient): fill the gradients of all parameters but U and b, which follow from
     work.dz.
     """
 
-    step: Callable[..., Any]
-    step_back: Callable[..., Any]
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
     gradients: Callable[..., Any]
+
+
+@jit_expand
+def read_character(U, b, character, z, t):
+    """Fill z at step t with U x_t + b, of one gate."""
+    a, u = z[t], U[character]
+    for j in range(a.size):
+        a[j] = b[j] + u[j]
+
+
+@jit_expand
+def read_characters(U, b, x, z, first, B):
+    """Fill B rows of z from `first` on with U x_t + b, of one gate."""
+    for j in range(0, b.size, lanes(b)):
+        bias = load(b, 0, j, 1, 1)
+        for row in range(first, first + B):
+            store(load(U, x[row], j, 1, 1) + bias, z, row, j)
 
 
 @jit_expand

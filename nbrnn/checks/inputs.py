@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 
+from nbrnn.checks.equations import Exercise
 from nbrnn.errors import CheckError
 from nbrnn.exchange.names import Named, Role, SortedArrays
 from nbrnn.exchange.weights import layouts_in
@@ -18,42 +18,16 @@ MAX_NUMBERS = 2**27  # in the states and probabilities of all steps
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One computation, shaped as in the equations, in one precision.
-
-    theta: W (m, m), U (m, K), V (K, m), b (m,), c (K,). X, Y (T, B, K): one-hot. h0 (B, m). The loss of
-    a window is the mean of its characters' losses, or their sum; over B windows the mean.
-    """
-
-    theta: dict[str, Array]
-    X: Array
-    Y: Array
-    h0: Array
-    mean: bool
-
-    @property
-    def scale(self) -> float:
-        """The factor of the sum of all characters' losses."""
-        return 1 / (len(self.h0) * (len(self.X) if self.mean else 1))
-
-    def astype(self, dtype: Any) -> Problem:
-        """Return it in another precision."""
-        theta = {name: array.astype(dtype) for name, array in self.theta.items()}
-        X, Y, h0 = (array.astype(dtype) for array in (self.X, self.Y, self.h0))
-        return replace(self, theta=theta, X=X, Y=Y, h0=h0)
-
-
-@dataclass(frozen=True)
 class Reading:
-    """One way to understand a file: the layout of its parameters, and the problem.
+    """One way to understand a file: the layout of its parameters, and the exercise.
 
-    `problem` is None where the file has no inputs: then only steps can be checked. A file of series
+    `exercise` is None where the file has no inputs: then only steps can be checked. A file of series
     alone has no parameters either.
     """
 
     layout: str = ""
     theta: dict[str, Array] = field(default_factory=dict)
-    problem: Problem | None = None
+    exercise: Exercise | None = None
 
 
 def arranged(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
@@ -66,7 +40,7 @@ def arranged(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
             yield squeezed.transpose(order).reshape(shape)
 
 
-def readings(found: SortedArrays, mean: bool) -> list[Reading]:
+def readings(found: SortedArrays) -> list[Reading]:
     """Return all ways to understand the inputs of a file by their shapes. Raises CheckError."""
     of_layouts = layouts_in(found.parameters(), found.layout)
     K, m = next(iter(of_layouts.values()))["V"].shape
@@ -78,7 +52,7 @@ def readings(found: SortedArrays, mean: bool) -> list[Reading]:
         raise CheckError(f"there is {inputs[0]}, but no {other}: save both")
     windows = list(windows_of(found, m, K))
     return [
-        Reading(layout, theta, Problem(theta, X, Y, h0, mean))
+        Reading(layout, theta, Exercise(theta, X, Y, h0))
         for layout, theta in of_layouts.items()
         for X, Y, h0 in windows
     ]

@@ -1,0 +1,183 @@
+"""A program's own functions: called with the ladder, in the form that they take arrays in."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import student
+from harness import import_interop
+
+import nbrnn
+from nbrnn.checks.updates import smooth_series
+from nbrnn.errors import CheckError
+
+PAGE = (Path(__file__).parents[2] / "docs" / "tutorials" / "students.md").read_text()
+
+
+def program(theta, X, Y, h0, faults=(), form=""):
+    """Return what the student's functions make of a window, as they take arrays in some form."""
+    if "row" in form:
+        theta, X, Y, h0 = {name: a.T for name, a in theta.items()}, X.T, Y.T, h0.T
+    if "flat" in form:
+        theta = {name: a.reshape(len(a), -1) for name, a in theta.items()}
+        h0 = h0.reshape(-1, 1)
+    if "indices" in form:
+        assert X.ndim == 1
+        X, Y = (np.eye(len(theta["c"]))[each].T for each in (X, Y))
+    loss, grads, (P,), (H,) = student.run(
+        theta, np.append(X.argmax(0), Y.argmax(0)[-1])[None], h0, faults
+    )
+    grads = {name: g.T if "row" in form else g for name, g in grads.items()}
+    return {"loss": loss, "P": P, "H": H, "grads": grads}
+
+
+@pytest.mark.parametrize("form", ["", "row", "indices", "row indices", "flat", "flat indices"])
+def test_the_form_of_the_arguments_is_found(form):
+    report = nbrnn.check(lambda *a: program(*a, form=form))
+    assert report.is_right
+    assert sum(report.points.values()) == 9
+    (finding,) = nbrnn.check(lambda *a: program(*a, ("no next",), form)).findings
+    assert finding.rung == "two_steps"
+    assert finding.cause == "next step missing"
+
+
+RUNGS = {  # which exercise fails first
+    "no tanh'": "one_step",
+    "dW of h_t": "one_step",
+    "h0 ignored": "other_state",
+    "W.T forward": "other_state",
+    "dV of h_{t-1}": "one_step",
+    "overwritten": "two_steps",
+    "W for W.T": "two_steps",
+    "truncated": "many_steps",
+    "y shifted": "two_steps",
+    "no maximum": "large_logits",
+}
+
+
+@pytest.mark.parametrize(("fault", "rung"), RUNGS.items())
+def test_the_first_exercise_that_fails(fault, rung):
+    report = nbrnn.check(lambda *a: program(*a, (fault,)))
+    assert report.findings[0].rung == rung
+    assert report.points[rung] == 0
+    assert report.points.get("one_step") == (rung != "one_step")
+
+
+def test_the_code_for_numpy(capsys):
+    numpy_code, _, test_code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len([line for line in numpy_code.splitlines() if line]) == 5
+    names = {"backward": lambda *a: program(*a[:4])["grads"]}
+    names["forward"] = lambda *a: tuple(program(*a)[name] for name in ("loss", "P", "H"))
+    exec(numpy_code, names)
+    assert "two steps                         right" in capsys.readouterr().out
+    with pytest.raises(AssertionError, match="WRONG"):
+        exec(test_code, names | {"loss_and_gradients": lambda *a: program(*a, ("no next",))})
+
+
+@pytest.mark.interop
+def test_the_code_for_torch(capsys):
+    torch = import_interop("torch")
+    _, code, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+    def my_loss(theta, X, Y, h, cut=lambda h: h):
+        logits = []
+        for x in X.T:
+            h = torch.tanh(theta["W"] @ cut(h) + theta["U"] @ x[:, None] + theta["b"])
+            logits.append(theta["V"] @ h + theta["c"])
+        return torch.nn.functional.cross_entropy(torch.hstack(logits).T, Y.argmax(0))
+
+    exec(code, {"my_loss": my_loss})
+    assert "right: 54 arrays of 9 exercises agree" in capsys.readouterr().out
+    exec(code, {"my_loss": lambda *a: my_loss(*a, cut=lambda h: h.detach())})
+    assert "is missing in dh_t" in capsys.readouterr().out
+
+
+def steps(theta, gradients, epsilon=1e-8, keep=1, clip=5):
+    memory = dict.fromkeys(theta, 0)
+    for grads in gradients:
+        for name in theta:
+            g = np.clip(grads[name], -clip, clip)
+            memory[name] = keep * memory[name] + g**2
+            theta[name] = theta[name] - 0.1 * g / np.sqrt(memory[name] + epsilon)
+    return theta
+
+
+def test_steps():
+    assert nbrnn.check(step=steps).is_right
+    report = nbrnn.check(step=lambda *a: steps(*a, epsilon=1e-10))
+    assert report.is_right
+    assert any("epsilon is 1e-10" in note for note in report.notes)
+    report = nbrnn.check(step=lambda *a: steps(*a, keep=0))
+    assert report.causes == ["memory not kept"]
+    assert report.findings[0].rung == "two_updates"
+    report = nbrnn.check(step=lambda *a: steps(*a, clip=np.inf), clip=5)
+    assert report.causes == ["not clipped"]
+    assert report.points == {"one_update": 1, "clipped_update": 0, "two_updates": 1, "ten_updates": 1}
+
+
+def training(theta, codes, T, n, fault=None):
+    memory, losses, place, K = dict.fromkeys(theta, 0), [], 0, len(theta["c"])
+    h = np.zeros((len(theta["b"]), 1))
+    for _ in range(n):
+        if place + T + 1 > len(codes):
+            place = 0
+            h = h if fault == "not reset" else 0 * h
+        X, Y = (np.eye(K)[codes[place + s : place + s + T]].T for s in (0, 1))
+        found = program(theta, X, Y, 0 * h if fault == "not carried" else h)
+        losses.append(found["loss"])
+        h, place = found["H"][:, -1:], place + T
+        for name in theta:
+            g = np.clip(found["grads"][name], -5, 5)
+            memory[name] = memory[name] + g**2
+            theta[name] = theta[name] - 0.1 * g / np.sqrt(memory[name] + 1e-8)
+    return losses, smooth_series(np.array(losses), losses[0])
+
+
+def test_training():
+    report = nbrnn.check(train=training)
+    assert report.is_right
+    assert report.points == {"train": 1, "smooth": 1}
+    report = nbrnn.check(train=lambda *a: (training(*a)[0], 1.01 * training(*a)[1]))
+    assert report.points == {"train": 1, "smooth": 0}
+    for fault, cause, at in (("not carried", "carried over", 1), ("not reset", "not reset", 3)):
+        report = nbrnn.check(train=lambda *a, f=fault: training(*a, f))
+        assert report.causes == [f"state {'not ' * ('not' not in cause)}{cause}"]
+        assert f"right up to update {at}," in report.findings[0].sentence
+
+
+def sampler(theta, h, x, n, fault=None):
+    rng, sample = np.random.default_rng(1), []
+    for _ in range(n):
+        h = np.tanh(theta["W"] @ h + theta["U"][:, [x]] + theta["b"])
+        o = theta["V"] @ h + theta["c"]
+        p = np.exp(o) / np.exp(o).sum()
+        x_new = int(p.argmax()) if fault == "argmax" else rng.choice(len(p), p=p.ravel())
+        sample.append(x_new)
+        x = x if fault == "x not fed" else x_new
+        h = 0 * h if fault == "h reset" else h
+    return sample
+
+
+def test_sampling():
+    assert nbrnn.check(synthesize=sampler).is_right
+    assert nbrnn.check(synthesize=lambda *a: np.eye(4)[sampler(*a)].T).is_right  # one-hot columns
+    for fault in ("argmax", "x not fed", "h reset"):
+        report = nbrnn.check(synthesize=lambda *a, f=fault: sampler(*a, f))
+        assert report.causes == (["argmax"] if fault == "argmax" else [None]), fault
+
+
+def test_what_a_function_raises_or_lacks():
+    report = nbrnn.check(lambda *a: 1 / 0 if a[1][2].sum() == 5 else program(*a))
+    assert [finding.cause for finding in report.findings] == ["raised"]
+    assert (
+        "In 'a repeated character' the function raised ZeroDivisionError" in report.findings[0].sentence
+    )
+    with pytest.raises(CheckError, match="ZeroDivisionError"):
+        nbrnn.check(lambda *a: 1 / 0)
+    with pytest.raises(CheckError, match="must return"):
+        nbrnn.check(lambda *a: None)
+    with pytest.raises(CheckError, match="step must return"):
+        nbrnn.check(step=lambda theta, grads: {"W": theta["W"]})
+    with pytest.raises(CheckError, match="train must return"):
+        nbrnn.check(train=lambda *a: [1.0])
