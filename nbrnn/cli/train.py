@@ -101,18 +101,10 @@ def train(
             config = with_length_of(folder, config)
         notes = notes_of(config, text, initial)
         with RunDisplay(str(folder), config, text, quiet, signals.defer, notes) as display:
+            options: dict[str, Any] = {"observer": display, "stop": signals.waiting, "force": force}
+            options |= {"initial": initial, "snapshot_every": snapshot_every, "track": track}
             try:
-                summary = run(
-                    config,
-                    text,
-                    folder.path,
-                    observer=display,
-                    stop=signals.waiting,
-                    force=force,
-                    initial=initial,
-                    snapshot_every=snapshot_every,
-                    track=track,
-                )
+                summary = run(config, text, folder.path, **options)
             except StoreError:
                 if is_copy:  # of a run that was damaged, or changed meanwhile
                     folder.clear()

@@ -16,13 +16,13 @@ from nbrnn.runs.evaluation import Reading, gradients, read, score, softmax
 from nbrnn.runs.finalize import loss_figure_of
 from nbrnn.runs.sampling import sample
 from nbrnn.storage.checkpoint import Kind, State
-from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.model_file import open_run
 from nbrnn.storage.schemas import Summary
 from nbrnn.typing import Array
 
 
 class Model:
-    """The best or the last model in the folder of a run, or the snapshot after an update.
+    """The best or the last model in the folder of a run, or the snapshot after an update; a model file.
 
     A notebook shows the picture of its loss.
 
@@ -33,7 +33,7 @@ class Model:
     def __init__(self, folder: Path | str, checkpoint: Kind | int = "best") -> None:
         if not isinstance(checkpoint, int):
             check_choice("--checkpoint", checkpoint, get_args(Kind))
-        self.folder = RunFolder(folder_path(folder))
+        self.folder = open_run(folder_path(folder))
         self.checkpoint = self.folder.read_model(checkpoint)
 
     @property

@@ -64,3 +64,30 @@ def test_wrong_usage_is_one_line(nbrnn, run_folder, tmp_path):
         (["short.txt"], "a text to explain needs at least two characters"),
     ):
         assert words in nbrnn("explain", run, *arguments, code=2).stderr
+
+
+KEYS = "document.getElementById('text').dispatchEvent(new KeyboardEvent('keydown', {key: 'KEY'}))"
+SEEN = """[document.getElementById('about').textContent,
+    document.querySelectorAll('#text span').length,
+    document.querySelector('#text span').style.background !== '',
+    document.querySelector('tr[aria-selected=true] button').textContent,
+    document.documentElement.scrollWidth <= window.innerWidth]"""
+
+
+@pytest.mark.slow
+def test_mouse_and_keys_choose_characters_units_and_colours(page, browser):
+    first, second = re.findall(r"<tr><td>(h \d+)</td>", page)[:2]
+    down, right = (KEYS.replace("KEY", f"Arrow{side}") for side in ("Down", "Right"))
+    loss = "document.querySelector('[data-by=loss]').click()"
+    unselected = SEEN.replace("querySelector('tr[aria", "querySelectorAll('tr[aria").replace(
+        " button').textContent", "').length"
+    )
+    wide, narrow = browser(page, [SEEN], widths=(1200, 400))
+    moved, coloured = browser(page, [down, right, SEEN], [loss, unselected])
+    characters = len(HOSTILE) * 5
+    for seen in (wide, narrow):
+        assert seen[0].startswith(f"Unit {first}. Character 1, o: state ")
+        assert seen[1:] == [characters, True, first, True]
+    assert moved[0].startswith(f"Unit {second}. Character 2, l: state ")
+    assert moved[3] == second
+    assert coloured[1:] == [characters, False, 0, True]  # the first character has no loss
