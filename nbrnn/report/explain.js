@@ -16,7 +16,7 @@ const colours = {
 };
 const ends = {unit: ["-1", "1"], loss: ["0", `${data.maxLoss.toFixed(1)} nats or more`], probability: ["0", "1"]};
 const escapes = {"\n": "newline", "\t": "tab", " ": "space"};
-const code = character => character < " " ? String.fromCodePoint(0x2400 + character.codePointAt(0))  // as ␍
+const code = character => character < " " ? JSON.stringify(character).slice(1, -1)  // as \r
   : "U+" + character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
 const isHidden = character => /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/u.test(character) && !"\n\t".includes(character);
 
