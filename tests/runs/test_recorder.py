@@ -25,7 +25,7 @@ EPOCH = 199  # updates
 @pytest.fixture(scope="module", autouse=True)
 def a_row_each_epoch():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dynamics, "MAX_SHARE", 1)
+        patch.setattr(dynamics, "MAX_SHARE", 10**6)
         yield
 
 
