@@ -23,27 +23,42 @@ Layout = Literal["column", "row"]
 def export(
     run: RunPath,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Ends in .npz, .mat, .safetensors or .onnx.")
+        Path, typer.Argument(metavar="FILE", help="Ends in .npz, .mat, .safetensors, .onnx or .nbrnn.")
     ],
     layout: Annotated[
         Layout | None,
         typer.Option(help="For .npz and .mat: h = W h + U x + b, or its transpose  [default: column]"),
     ] = None,
     checkpoint: Which = "best",
+    licence: Annotated[
+        str | None, typer.Option(help="Licence of the text, for the card of a .nbrnn file.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a model for NumPy, MATLAB, torch or ONNX.
+    """Write a model for NumPy, MATLAB, torch or ONNX, or as one file to share.
 
     .npz and .mat hold W, U, V, b, c, the state h0 and the character x0 (one-hot) to continue from, and
     the alphabet as code points; with gates or layers W1, U1, b1, W2 and so on. .safetensors has the
     names of torch's nn.RNN, nn.GRU or nn.LSTM and nn.Linear, as `rnn` and `linear`; .onnx is a graph
     with x and h0 in, logits and h out. Both have the rest as metadata.
+    .nbrnn holds any network with its alphabet, settings, losses and a card in Markdown; commands take
+    it as they take a run. It is a zip archive.
     """
     from nbrnn.exchange.export import export as write
+    from nbrnn.exchange.export import share
 
     folder = existing_run(run)
     model = model_of(folder, checkpoint)
-    write(model, file, layout)
+    if file.suffix.lower() == ".nbrnn":
+        if layout is not None or checkpoint != "best":
+            raise ConfigError(
+                "a .nbrnn file holds the best model as it is: give neither --layout nor --checkpoint"
+            )
+        share(folder, file, licence)
+    elif licence is not None:
+        raise ConfigError("--licence is for a .nbrnn file: leave it out")
+    else:
+        write(model, file, layout)
     if as_json:
         print(json.dumps({"file": str(file), "checkpoint": checkpoint, "update": model.update}))
     else:

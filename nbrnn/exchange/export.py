@@ -11,11 +11,13 @@ from nbrnn.config import option_name
 from nbrnn.corpus import code_points
 from nbrnn.errors import ConfigError
 from nbrnn.exchange.array_files import write_mat, write_npz
+from nbrnn.exchange.model_card import model_card
 from nbrnn.exchange.names import Orientation
 from nbrnn.exchange.onnx_graph import TorchLayer, write_onnx
 from nbrnn.storage.atomic_files import write_atomically
 from nbrnn.storage.checkpoint import Checkpoint, initial_state
 from nbrnn.storage.checksummed_arrays import write_safetensors
+from nbrnn.storage.model_file import write_model_file
 from nbrnn.storage.run_folder import RUN_FILES, RunFolder
 from nbrnn.typing import Array
 
@@ -50,6 +52,11 @@ def export(model: Checkpoint, path: Path, layout: Orientation | None = None) -> 
         write_onnx(path, kind, torch_layers(model), theta["V"], theta["c"], metadata)
     else:
         write_atomically(path, lambda file: write_safetensors(file, torch_arrays(model), metadata))
+
+
+def share(folder: RunFolder, path: Path, licence: str | None = None) -> None:
+    """Write the best model of a run as one file, with a card. Raises StoreError, WriteError."""
+    write_model_file(folder, path, model_card(folder, path.stem, licence))
 
 
 def course_arrays(model: Checkpoint, layout: Orientation) -> dict[str, Array]:
