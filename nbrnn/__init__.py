@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from nbrnn.config import RunConfig
     from nbrnn.corpus import load
     from nbrnn.runs.model import Model
+    from nbrnn.runs.observer import Observer
 
     __version__: str
 
-__all__ = ["Model", "RunConfig", "__version__", "check", "load", "read_runs", "run", "sweep"]
+__all__ = ["Model", "Observer", "RunConfig", "__version__", "check", "load", "read_runs", "run", "sweep"]
 
 # Each is imported when it is first used, so that `nbrnn --help` is instant.
 HOMES = {
     "Model": "nbrnn.runs.model",
+    "Observer": "nbrnn.runs.observer",
     "RunConfig": "nbrnn.config",
     "check": "nbrnn.checks.check",
     "load": "nbrnn.corpus",

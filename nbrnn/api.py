@@ -15,6 +15,7 @@ from nbrnn.naming import RESULTS, folder_path, run_id
 from nbrnn.progress_bars import RunDisplay, SweepDisplay, describe_failures
 from nbrnn.runs.initial_weights import weights_sha256
 from nbrnn.runs.model import Model
+from nbrnn.runs.observer import Observer, Observers
 from nbrnn.runs.run import run as train
 from nbrnn.runs.run_warnings import run_warning, text_warnings
 from nbrnn.signals import DeferredInterrupt
@@ -39,6 +40,9 @@ def run(
     folder: Path | str | None = None,
     *,
     init_from: Path | str | None = None,
+    observer: Observer | None = None,
+    snapshot_every: int = 0,
+    track: bool = False,
     force: bool = False,
     quiet: bool = False,
 ) -> Model:
@@ -46,7 +50,9 @@ def run(
 
     Everything is kept in `folder`, by default results/RUN_ID. A finished run is not repeated, an
     interrupted one resumes; `force` starts again. `init_from` is the folder of a run whose best model
-    the weights start from. A run that diverges is a warning. Raises what `nbrnn.runs.run.run` does.
+    the weights start from. `observer` is called while it trains. `snapshot_every` updates the weights
+    are kept in `snapshots/`; `track` writes dynamics.csv. A run that diverges is a warning. Raises what
+    `nbrnn.runs.run.run` does.
     """
     if not isinstance(config, RunConfig):
         raise ConfigError(f"config must be a RunConfig (got {shortened(config)}): RunConfig(hidden=50)")
@@ -58,7 +64,9 @@ def run(
     notes = (f"warning: {warning}" for warning in text_warnings(config, text))
     display = RunDisplay(str(path), config, text, quiet, notes=notes)
     with DeferredInterrupt() as interrupt, display:
-        options: dict[str, Any] = {"observer": display, "stop": interrupt.waiting, "force": force}
+        observers = Observers(display) if observer is None else Observers(display, observer)
+        options: dict[str, Any] = {"observer": observers, "stop": interrupt.waiting, "force": force}
+        options |= {"snapshot_every": snapshot_every, "track": track}
         summary = train(config, text, path, initial=initial, **options)
     if summary.status == "diverged":
         warnings.warn(f"diverged: {summary.reason}", stacklevel=2)

@@ -191,7 +191,7 @@ def test_a_cell(package):
     (root / file.replace("NAME", "linear")).write_text(LINEAR)
     kind = "class Linear(NamedTuple):\n    U: Any\n    W: Any\n    b: Any\n\n\nclass Cell("
     change(root / declared, "class Cell(", kind)
-    line = 'CELLS = {\n    "linear": Cell(Linear, 1, ("h",), 0, (0.0,), ""),\n'
+    line = 'CELLS = {\n    "linear": Cell(Linear, ("h",), ("h",), 0, (0.0,), ""),\n'
     change(root / declared, "CELLS = {\n", line)
     change(root / settings, '"gru", "lstm"]', '"gru", "lstm", "linear"]')
     network = ["--cell", "linear", "--layers", 2, "--seq-length", 4]

@@ -128,7 +128,7 @@ def test_each_piece_of_python_is_tested_here():
     pieces = {name: len(blocks("python", page)) for name, page in PAGES.items()}
     assert {name: count for name, count in pieces.items() if count} == {
         "docs/how-to.md": 8,
-        "docs/reference/python.md": 1,
+        "docs/reference/python.md": 2,
         "docs/tutorials/students.md": 3,  # by checks/test_programs.py
     }
 
@@ -181,8 +181,11 @@ def test_latex_and_pdf(execute, results):
 
 @pytest.mark.slow
 def test_the_example_from_python(execute, users_folder):
-    (code,) = blocks("python", PAGES["docs/reference/python.md"])
+    code, observing = blocks("python", PAGES["docs/reference/python.md"])
     assert 0 < float(execute(code, users_folder)) < 80  # 25 log(26) is that of uniform guessing
+    rows = [line.split() for line in execute(observing, users_folder).splitlines()]
+    updates = [int(update) for update, _ in rows]
+    assert updates == [updates[0], 2 * updates[0], 3 * updates[0]]  # the ends of three epochs
 
 
 def test_the_example_in_numpy_writes_what_nbrnn_does(nbrnn, tmp_path):

@@ -36,7 +36,17 @@ def here(tmp_path, monkeypatch):
 
 
 def test_the_face_is_what_is_promised_and_is_imported_when_used():
-    names = ["Model", "RunConfig", "__version__", "check", "load", "read_runs", "run", "sweep"]
+    names = [
+        "Model",
+        "Observer",
+        "RunConfig",
+        "__version__",
+        "check",
+        "load",
+        "read_runs",
+        "run",
+        "sweep",
+    ]
     assert nbrnn.__all__ == dir(nbrnn) == names
     assert nbrnn.__version__ == version("nbrnn")
     assert all(getattr(nbrnn, name) for name in names)

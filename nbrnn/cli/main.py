@@ -9,6 +9,7 @@ import typer
 from nbrnn.cli.check import case, check
 from nbrnn.cli.console import OneLineErrors
 from nbrnn.cli.corpora import corpora
+from nbrnn.cli.explain import explain
 from nbrnn.cli.export import export, import_
 from nbrnn.cli.gradcheck import gradcheck
 from nbrnn.cli.presets import presets
@@ -58,7 +59,7 @@ def nbrnn(
 
 
 for command in (
-    *(train, sample, write, score, show, sweep, report, compare, export, import_),
+    *(train, sample, write, score, explain, show, sweep, report, compare, export, import_),
     *(gradcheck, check, case, corpora, presets),
 ):
     name = command.__name__.rstrip("_")

@@ -63,7 +63,8 @@ PresetName = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")]
 RunPath = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Run, by folder or name.", autocompletion=folders)
+    Path,
+    typer.Argument(metavar="RUN", help="Run, by folder or name, or model file.", autocompletion=folders),
 ]
 Which = Annotated[Literal["best", "last"], typer.Option("--checkpoint", help="Which model to use.")]
 Replacement = Annotated[
@@ -106,9 +107,9 @@ def existing(path: Path) -> Path:
 
 def existing_run(path: Path) -> RunFolder:
     """Return the folder of a run, given by its path or its name in results/. Raises StoreError."""
-    from nbrnn.storage.run_folder import RunFolder
+    from nbrnn.storage.model_file import open_run
 
-    folder = RunFolder(existing(path))
+    folder = open_run(existing(path))
     if not folder.is_run():
         raise StoreError(f"{path} is not the folder of a run (nbrnn show lists them)")
     return folder

@@ -61,6 +61,12 @@ def train(
         Path | None,
         typer.Option("--from", help="Continue a copy of this run.", autocompletion=folders),
     ] = None,
+    snapshot_every: Annotated[
+        int, typer.Option(help="Updates between copies of the weights, in snapshots/ (0: none).")
+    ] = 0,
+    track: Annotated[
+        bool, typer.Option("--track", help="Write norms, spectral radii and sharpness to dynamics.csv.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is there.")] = False,
     encoding: Encoding = None,
     documents: Documents = None,
@@ -104,17 +110,11 @@ def train(
             config = with_length_of(folder, config)
         notes = chain([] if plan is None else plan.notes, notes_of(config, text, initial))
         with RunDisplay(str(folder), config, text, quiet, signals.defer, notes) as display:
+            options: dict[str, Any] = {"observer": display, "stop": signals.waiting, "force": force}
+            options["command"] = None if plan is None else plan.command
+            options |= {"initial": initial, "snapshot_every": snapshot_every, "track": track}
             try:
-                summary = run(
-                    config,
-                    text,
-                    folder.path,
-                    observer=display,
-                    stop=signals.waiting,
-                    force=force,
-                    initial=initial,
-                    command=None if plan is None else plan.command,
-                )
+                summary = run(config, text, folder.path, **options)
             except StoreError:
                 if is_copy:  # of a run that was damaged, or changed meanwhile
                     folder.clear()

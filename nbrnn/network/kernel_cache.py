@@ -226,7 +226,7 @@ def call(
     numbers = kind(*(number for _ in kind._fields)), number, number
     training = buffers, *numbers, x, plan, Carry(), History.empty(0), number if norm else None
     starts = np.zeros(B, np.int64)
-    gradient = theta, buffers.gradient, buffers.work, np.zeros(2, np.int32), starts, number
+    gradient = theta, buffers.gradient, buffers.work, np.zeros(2, np.int32), starts, number, -1
     arguments: dict[str, tuple[Any, ...]] = {
         "train_window": training,
         "train_batch": training,

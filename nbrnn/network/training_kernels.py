@@ -23,7 +23,7 @@ from nbrnn.network.propagation import (
 )
 from nbrnn.network.readout import softmax_loss
 from nbrnn.network.simd.exp_tanh import copy
-from nbrnn.network.simd.jit import jit, jit_expand
+from nbrnn.network.simd.jit import jit, jit_allocating, jit_expand
 
 SMOOTHING = 0.999  # of the smooth loss, an exponential average over updates
 
@@ -106,32 +106,38 @@ def updates(loss_of, backward, buffers, optimizer, clip, scale, codes, plan, car
     return Carry(update, smooth, best_smooth, best_update)
 
 
-def loss_gradient(theta: Any, gradient: Any, work: Any, codes: Any, starts: Any, scale: Any) -> Any:
+def loss_gradient(
+    theta: Any, gradient: Any, work: Any, codes: Any, starts: Any, scale: Any, end: int = -1
+) -> Any:
     """Fill gradient with that of a batch's loss, from the states in work on; return the loss.
 
-    As `train` does it: `starts` (B,) are where the windows begin in codes (N,).
+    As `train` does it: `starts` (B,) are where the windows begin in codes (N,), `end` is that of a Plan.
     """
     kernel = batch_gradient if isinstance(work, BatchWork) else window_gradient
-    return kernel(theta, gradient, work, codes, starts, scale)
+    return kernel(theta, gradient, work, codes, starts, scale, end)
 
 
 @jit
-def window_gradient(theta, gradient, work, codes, starts, scale):
+def window_gradient(theta, gradient, work, codes, starts, scale, end):
     """Do what `loss_gradient` says, for one window."""
     loss = window_loss(theta, work, codes, starts, scale)
+    if end >= 0:
+        loss -= uncount_padding(work, codes, starts, end)
     window_backward(theta, gradient, work, codes, starts)
     return loss * scale
 
 
 @jit
-def batch_gradient(theta, gradient, work, codes, starts, scale):
+def batch_gradient(theta, gradient, work, codes, starts, scale, end):
     """Do what `loss_gradient` says, for several windows."""
     loss = batch_windows_loss(theta, work, codes, starts, scale)
+    if end >= 0:
+        loss -= uncount_padding(work, codes, starts, end)
     batch_windows_backward(theta, gradient, work, codes, starts)
     return loss * scale
 
 
-@jit
+@jit_allocating
 def numerical_gradient(theta, work, codes, indices, step, out):
     """Fill out[n] with the derivative of a window's loss for the parameter theta.flat[indices[n]].
 

@@ -41,13 +41,6 @@ USE = re.compile(r"(?<=\")/>(?=\s*(?:<use|$))")
 
 def render_html(document: Document, refresh: int = 0) -> str:
     """Return the page; with `refresh` it loads itself again after so many seconds."""
-    script = resource("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    reload = f'<meta http-equiv="refresh" content="{refresh}">\n' if refresh else ""
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     status = f"{document.status} · {made}{f' · renewed every {refresh} s' if refresh else ''}"
     body = "\n".join(
@@ -55,6 +48,17 @@ def render_html(document: Document, refresh: int = 0) -> str:
         for section in document.sections
         if section.blocks
     )
+    return page(document.title, status, body, resource("page.js"), refresh)
+
+
+def page(title: str, status: str, body: str, script: str, refresh: int = 0) -> str:
+    """Return a page around its body, which may run this script alone."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    reload = f'<meta http-equiv="refresh" content="{refresh}">\n' if refresh else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -63,12 +67,12 @@ def render_html(document: Document, refresh: int = 0) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 {reload}<link rel="icon" href="data:,">
-<title>{escape(document.title)} - nbrnn</title>
+<title>{escape(title)} - nbrnn</title>
 <style>
 {resource("style.css")}</style>
 </head>
 <body>
-<h1>{escape(document.title)}</h1>
+<h1>{escape(title)}</h1>
 <p class="soft">{escape(status)}</p>
 {body}
 <p class="soft">{MARK} {version("nbrnn")}.</p>

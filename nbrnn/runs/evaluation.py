@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nbrnn.errors import CorpusError
-from nbrnn.network import kernel_cache, sampling_kernels
+from nbrnn.network import kernel_cache, sampling_kernels, training_kernels
 from nbrnn.network.buffers import set_states_before, window_work
 from nbrnn.network.layout import Layout, Parameters
 from nbrnn.storage.checkpoint import Checkpoint, State, initial_state
@@ -58,12 +58,17 @@ def loss_on(
     """
     if end is None:
         return loss_from(start, layout, theta, codes, T)
-    edges = [0, *(np.flatnonzero(codes[1:-1] == end) + 1).tolist(), codes.size - 1]
     total = 0.0
-    for first, last in pairwise(edges):
+    for first, last in pairwise(document_edges(codes, end)):
         before = start if first == 0 else 0
         total += loss_from(before, layout, theta, codes[first : last + 1], T) * (last - first)
     return total / (codes.size - 1)
+
+
+def document_edges(codes: Array, end: int | None) -> list[int]:
+    """Return where in codes (N,) documents begin, and N - 1."""
+    starts = [] if end is None else (np.flatnonzero(codes[1:-1] == end) + 1).tolist()
+    return [0, *starts, codes.size - 1]
 
 
 def loss_from(start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int) -> float:
@@ -86,31 +91,66 @@ def mean_over(stretches: Sequence[Array], loss: Callable[[Array], float]) -> flo
     return math.fsum(n * loss(codes) for n, codes in zip(counts, stretches, strict=True)) / sum(counts)
 
 
-def probabilities(model: Checkpoint, codes: Array) -> Array:
-    """Return p_t (N, K), the probability of each next character, after each of codes (N,).
+class Reading(NamedTuple):
+    """What a network computes while it reads N characters from h_0 = 0."""
+
+    logits: Array  # (N, K): o_t, after each character
+    states: Array  # (layers, states of a cell, N, m): after each character
+
+
+def read(model: Checkpoint, codes: Array) -> Reading:
+    """Return the logits and states of the model after each of codes (N,), in its precision.
 
     The model reads them from h_0 = 0, each document anew.
     """
-    if model.end is None:
-        return probabilities_from_zero(model, codes)
-    documents = np.split(codes, np.flatnonzero(codes == model.end))
-    return np.concatenate([probabilities_from_zero(model, document) for document in documents])
+    theta = model.layout.pack(model.theta)
+    kernel_cache.ready_for("read", model.layout)
+    is_start = np.zeros(codes.size, np.bool_) if model.end is None else codes == model.end
+    documents = np.split(codes, np.flatnonzero(is_start))
+    parts = [read_from_zero(model, theta, document) for document in documents]
+    logits, states = zip(*parts, strict=True)
+    return Reading(np.concatenate(logits), np.concatenate(states, axis=2))
 
 
-def probabilities_from_zero(model: Checkpoint, codes: Array) -> Array:
-    """Return the same for a text that the model reads as one.
-
-    The logits are in its precision, their softmax in float64.
-    """
-    config, layout = model.config, model.layout
-    theta, work = layout.pack(model.theta), window_work(layout, config.seq_length)
-    kernel_cache.ready_for("read", layout)
-    o = np.empty((codes.size, layout.K))
-    for start in range(0, codes.size, config.seq_length):
-        x = codes[start : start + config.seq_length]
+def read_from_zero(model: Checkpoint, theta: Parameters, codes: Array) -> Reading:
+    """Return the same for a text that the model reads as one."""
+    layout, T = model.layout, model.config.seq_length
+    work, logits = window_work(layout, T), np.empty((codes.size, layout.K), layout.dtype)
+    shape = layout.layers, len(layout.kind.states), codes.size, layout.m
+    states = np.empty(shape, layout.dtype)
+    for start in range(0, codes.size, T):
+        x = codes[start : start + T]
         sampling_kernels.read(theta, work, x)
-        o[start : start + x.size] = work.p[: x.size]
-    weights = np.exp(o - o.max(axis=1, keepdims=True))
+        logits[start : start + x.size] = work.p[: x.size]
+        for own, layer in zip(states, work.layers, strict=True):
+            own[:, start : start + x.size] = layer.s[:, 1 : 1 + x.size, : layout.m]
+    return Reading(logits, states)
+
+
+def gradients(model: Checkpoint, codes: Array) -> dict[str, Array]:
+    """Return the gradient of the loss of codes (N,), read as one window from h_0 = 0, without clipping.
+
+    The loss is the sum of the N - 1 losses, or their mean, as in the model's training. Each document is
+    a window of its own. Raises CorpusError for a text of fewer than two characters.
+    """
+    if codes.size < 2:
+        raise CorpusError("a text to differentiate needs at least two characters")
+    layout, N = model.layout, codes.size - 1
+    scale = layout.dtype.type(1 if model.config.loss == "sum" else 1 / N)
+    theta, total = layout.pack(model.theta), layout.flat()
+    kernel_cache.ready_for("window_gradient", layout)
+    for first, last in pairwise(document_edges(codes, model.end)):
+        gradient, work = layout.gradient(last - first), window_work(layout, last - first)
+        window = codes[first : last + 1], np.zeros(1, np.int64)
+        training_kernels.loss_gradient(theta, gradient, work, *window, scale)
+        total += gradient.flat
+    return {name: np.array(a, order="C") for name, a in layout.named(layout.views(total)).items()}
+
+
+def softmax(logits: Array) -> Array:
+    """Return p_t (N, K) of logits (N, K), in float64."""
+    logits = logits.astype(np.float64)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     result: Array = weights / weights.sum(axis=1, keepdims=True)
     return result
 

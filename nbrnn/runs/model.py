@@ -12,26 +12,29 @@ from nbrnn.corpus import MAX_PATH, encode, read_text
 from nbrnn.documents import delimited_again
 from nbrnn.errors import CorpusError
 from nbrnn.naming import folder_path
-from nbrnn.runs.evaluation import probabilities, score
+from nbrnn.runs.evaluation import Reading, gradients, read, score, softmax
 from nbrnn.runs.finalize import loss_figure_of
 from nbrnn.runs.sampling import sample
 from nbrnn.storage.checkpoint import Kind, State
-from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.model_file import open_run
 from nbrnn.storage.schemas import Summary
 from nbrnn.typing import Array
-from nbrnn.values import check_choice
+from nbrnn.values import check_choice, check_range
 
 
 class Model:
-    """The best or the last model in the folder of a run; a notebook shows the picture of its loss.
+    """The best or the last model in the folder of a run, or the snapshot after an update; a model file.
+
+    A notebook shows the picture of its loss.
 
     Characters of a text that are not in its alphabet become `replacement`; without one they raise a
     CorpusError. Raises StoreError if there is no such model.
     """
 
-    def __init__(self, folder: Path | str, checkpoint: Kind = "best") -> None:
-        check_choice("--checkpoint", checkpoint, get_args(Kind))
-        self.folder = RunFolder(folder_path(folder))
+    def __init__(self, folder: Path | str, checkpoint: Kind | int = "best") -> None:
+        if not isinstance(checkpoint, int):
+            check_choice("--checkpoint", checkpoint, get_args(Kind))
+        self.folder = open_run(folder_path(folder))
         self.checkpoint = self.folder.read_model(checkpoint)
 
     @property
@@ -43,6 +46,11 @@ class Model:
     def alphabet(self) -> str:
         """Its K characters, in the order of the columns of `probabilities`."""
         return self.checkpoint.alphabet
+
+    @property
+    def snapshots(self) -> list[int]:
+        """The updates after which its run kept a snapshot, each a `checkpoint` of Model."""
+        return self.folder.snapshots()
 
     @property
     def summary(self) -> Summary:
@@ -99,7 +107,47 @@ class Model:
 
         The model reads the text from h_0 = 0, and does not learn from it.
         """
-        return probabilities(self.checkpoint, encode(text, self.alphabet, replacement))
+        return softmax(self.read(text, replacement).logits)
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """Copies of W, U, V, b, c, shaped as in the equations; of other networks W.1, ... by layer.
+
+        The gates of a layer are stacked in the order of torch.
+        """
+        return {name: array.copy() for name, array in self.checkpoint.theta.items()}
+
+    def logits(self, text: str, *, replacement: str | None = None) -> Array:
+        """Return o_t (N, K) after each of N characters, read from h_0 = 0."""
+        return self.read(text, replacement).logits
+
+    def states(
+        self, text: str, *, layer: int = -1, state: str = "h", replacement: str | None = None
+    ) -> Array:
+        """Return h_t (N, m) after each of N characters, read from h_0 = 0.
+
+        `layer` counts from 1; -1 is the top one. `state` is h or, of an LSTM, c.
+        """
+        layout = self.checkpoint.layout
+        check_choice("state", state, layout.kind.states)
+        layers = layout.layers
+        if layer != -1:
+            check_range("layer", layer, 1, layers, whole=True)
+        states = self.read(text, replacement).states
+        result: Array = states[(layer if layer > 0 else layers) - 1, layout.kind.states.index(state)]
+        return result
+
+    def gradients(self, text: str, *, replacement: str | None = None) -> dict[str, Array]:
+        """Return the gradient of the loss of a text, shaped and named as `weights`.
+
+        The text is one window, read from h_0 = 0 and back to its beginning; nothing is clipped. Its loss
+        is the sum of those of all its characters but the first, or their mean, as in training.
+        """
+        return gradients(self.checkpoint, encode(text, self.alphabet, replacement))
+
+    def read(self, text: str, replacement: str | None = None) -> Reading:
+        """Return the logits (N, K) and all states (layers, states of a cell, N, m) along a text."""
+        return read(self.checkpoint, encode(text, self.alphabet, replacement))
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}): update {self.checkpoint.update:,}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nbrnn.storage.schemas import Sample
+from nbrnn.typing import Array
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,25 @@ class Progress:
     updates_per_second: float
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """The network at an evaluation."""
+
+    update: int
+    smooth_loss: float
+    held_out_loss: float | None  # in nats per character, where text is held out
+    weights: Mapping[str, Array]  # copies, as in `Model.weights`
+
+
 class Observer:
-    """The interface through which a run reports its progress; does nothing."""
+    """The interface through which a run reports its progress; does nothing.
+
+    A subclass overrides what it wants to learn. `started` is called once, `sampled` every
+    `sample_every` updates and at the start (and where `wants_sample` returns True), `evaluated` every
+    `validate_every` updates (by default, and without held-out text, at the end of each epoch): the same
+    whenever the run is repeated. A resumed run continues at its last checkpoint. `progressed` is called
+    some ten times a second, by the clock.
+    """
 
     def preparing(self) -> None:
         """Learn that the kernels are compiled or loaded."""
@@ -37,3 +56,42 @@ class Observer:
 
     def sampled(self, sample: Sample) -> None:
         """Learn of a sample."""
+
+    def evaluated(self, evaluation: Evaluation) -> None:
+        """Learn of the losses and weights at an evaluation."""
+
+
+class Observers(Observer):
+    """Several observers as one."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self.observers = observers
+
+    def preparing(self) -> None:
+        """Tell all."""
+        for observer in self.observers:
+            observer.preparing()
+
+    def wants_sample(self) -> bool:
+        """Return whether one of them does."""
+        return any(observer.wants_sample() for observer in self.observers)
+
+    def started(self, update: int, updates: int) -> None:
+        """Tell all."""
+        for observer in self.observers:
+            observer.started(update, updates)
+
+    def progressed(self, progress: Progress) -> None:
+        """Tell all."""
+        for observer in self.observers:
+            observer.progressed(progress)
+
+    def sampled(self, sample: Sample) -> None:
+        """Tell all."""
+        for observer in self.observers:
+            observer.sampled(sample)
+
+    def evaluated(self, evaluation: Evaluation) -> None:
+        """Tell all."""
+        for observer in self.observers:
+            observer.evaluated(evaluation)

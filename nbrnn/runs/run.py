@@ -20,6 +20,7 @@ from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import SUMMARY, RunFolder
 from nbrnn.storage.schemas import DONE, Summary
 from nbrnn.text_parts import Part, size, windows
+from nbrnn.values import check_range
 
 MAX_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
 
@@ -37,6 +38,8 @@ def run(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     chunk: int | None = None,
     initial: Checkpoint | None = None,
+    snapshot_every: int = 0,
+    track: bool = False,
 ) -> Summary:
     """Train, from the start or from the last checkpoint in the folder; return the summary.
 
@@ -47,11 +50,14 @@ def run(
     updates. `command` is what the user typed, for env.json; by default this process's own.
     `checkpoint_seconds` lie between two checkpoints, `chunk` updates in a chunk: neither changes a
     result. `initial` is the model of config.init_from, which a run needs only when it starts.
+    `snapshot_every` updates the weights are kept in `snapshots/` (0: never). `track` writes
+    dynamics.csv; a run that was tracked before it was interrupted is tracked on.
 
     Raises StoreError if the folder holds something else, LockedError if another process is at work in
     it, WriteError if it cannot be written, CorpusError for too short a text.
     """
     run_folder = RunFolder(folder)
+    check_range("--snapshot-every", snapshot_every, 0, 10**15, whole=True)
     check_length(config, corpus)
     run_folder.check_owner()
     with run_folder.locked():
@@ -67,7 +73,8 @@ def run(
             observer = observer or Observer()
             if not from_checkpoint:
                 check_weights(initial, config)
-            options = observer, stop, command, checkpoint_seconds, chunk, initial
+            track = track or (from_checkpoint and run_folder.has_dynamics())
+            options = observer, stop, command, checkpoint_seconds, chunk, initial, snapshot_every, track
             summary = RunLoop(config, corpus, run_folder, *options).run(from_checkpoint)
         if summary.status != "interrupted":
             write_text(run_folder)

@@ -19,6 +19,7 @@ from nbrnn.runs.background_writer import BackgroundWriter
 from nbrnn.runs.finalize import summarize, with_best, with_scores
 from nbrnn.runs.observer import Observer, Progress
 from nbrnn.runs.provenance import current_environment
+from nbrnn.runs.recorder import Recorder
 from nbrnn.runs.training_state import Training, logged_updates, prepare_kernels
 from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES, VALIDATION, log_names
 from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, Kind
@@ -44,6 +45,8 @@ class RunLoop:
         checkpoint_seconds: float,
         chunk: int | None,
         initial: Checkpoint | None,
+        snapshot_every: int,
+        track: bool,
     ) -> None:
         self.folder, self.observer, self.stop, self.command = folder, observer, stop, command
         self.checkpoint_seconds, self.chunk = checkpoint_seconds, chunk
@@ -57,6 +60,8 @@ class RunLoop:
             self.training = Training(config, corpus, initial)
         except MemoryError:
             raise CorpusError("not enough memory for so many hidden units or characters") from None
+        writer = self.writer
+        self.recorder = Recorder(self.training, folder, writer, observer, snapshot_every, track)
 
     def clear_logs(self) -> None:
         """Forget the lines that are not written yet, and the hashes of the logs."""
@@ -80,6 +85,7 @@ class RunLoop:
         with self.writer:
             if not from_checkpoint:
                 self.write_start()
+            self.recorder.start()
             return self.finish(self.train())
 
     # -- where a run starts
@@ -147,17 +153,10 @@ class RunLoop:
             if training.diverged or training.held_out_diverged:
                 return "diverged"
             size = max(1, min(2 * size, int(size * CHUNK_SECONDS / training_seconds)))
-            self.observer.progressed(
-                Progress(
-                    update=training.update,
-                    updates=training.updates,
-                    smooth_loss=training.carry.smooth,
-                    best_smooth_loss=training.carry.best_smooth,
-                    held_out_loss=training.validation.last if training.validation else None,
-                    updates_per_second=(training.update - updates_before)
-                    / (self.seconds - seconds_before),
-                )
-            )
+            rate = (training.update - updates_before) / (self.seconds - seconds_before)
+            held_out = training.validation.last if training.validation else None
+            losses = training.carry.smooth, training.carry.best_smooth, held_out
+            self.observer.progressed(Progress(training.update, training.updates, *losses, rate))
             if self.observer.wants_sample():
                 self.observer.sampled(training.preview())
             with self.resumable():
@@ -172,6 +171,7 @@ class RunLoop:
     def advance(self, updates: int) -> float:
         """Do so many updates, and what is due after them; return the seconds of the updates."""
         training = self.training
+        self.recorder.before_updates()
         start = time.perf_counter()
         self.unwritten[METRICS] += training.advance(updates)
         seconds = time.perf_counter() - start
@@ -184,13 +184,15 @@ class RunLoop:
                 return seconds
             self.unwritten[VALIDATION].append(row)
         self.sample_when_due()
+        self.recorder.after_updates()
         return seconds
 
     def updates_to_next_event(self) -> int:
-        """Return how many updates are left to the next sample, validation loss, epoch's or run's end."""
+        """Return how many updates are left to the next of all that happens at fixed updates."""
         training = self.training
         events = [self.config.sample_every, training.validate_every, training.updates_per_epoch]
         to_event = [every - training.update % every for every in events if every]
+        to_event += self.recorder.updates_to_next_event()
         return min(*to_event, training.updates - training.update)
 
     def sample_when_due(self) -> None:
@@ -208,6 +210,7 @@ class RunLoop:
         """
         training, seconds = self.training, self.seconds
         self.observer = Observer()  # the other one knows these updates already
+        self.recorder.stop()
         self.writer.wait()
         try:
             self.restore()
@@ -240,6 +243,7 @@ class RunLoop:
         if not training.is_finite():
             return None
         self.append_to_logs()
+        self.recorder.write_rows()
         if training.carry.best_update != self.best_written and not is_best:
             self.write_checkpoint("best", training.best())
             self.best_written = training.carry.best_update

@@ -19,6 +19,7 @@ from nbrnn.typing import Array
 METRICS = "metrics.csv"
 VALIDATION = "validation.csv"
 SAMPLES = "samples.jsonl"
+DYNAMICS = "dynamics.csv"  # no part of the result: no checkpoint holds its hash
 
 
 class Validation(NamedTuple):
@@ -85,9 +86,9 @@ def log_names(config: RunConfig) -> list[str]:
     return [name for name in LOGS if name != VALIDATION or config.validation]
 
 
-def truncate_log(path: Path, update: int, count: int) -> bytes:
+def truncate_log(path: Path, log: AppendLog, update: int, count: int | None) -> bytes:
     """Cut off the lines after an update; return the rest, of `count` lines. Raises StoreError."""
-    log, lines = LOGS[path.name], read_bytes(path, MAX_LOG).splitlines(keepends=True)
+    lines = read_bytes(path, MAX_LOG).splitlines(keepends=True)
     first = log.header.count(b"\n")
     kept = lines[:first]
     for line in lines[first:]:
@@ -97,7 +98,7 @@ def truncate_log(path: Path, update: int, count: int) -> bytes:
         except DECODING_ERRORS:
             break
         kept.append(line)
-    if len(kept) != first + count:
+    if count is not None and len(kept) != first + count:
         raise StoreError(f"{path} lacks lines up to update {update} (--force starts anew)")
     data = b"".join(kept)
     if len(kept) < len(lines):

@@ -8,6 +8,7 @@ update.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -20,10 +21,19 @@ from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.storage import append_logs, ngram_counts
 from nbrnn.storage import atomic_files as files
-from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES, VALIDATION, Metrics, Validation
+from nbrnn.storage.append_logs import (
+    DYNAMICS,
+    LOGS,
+    METRICS,
+    SAMPLES,
+    VALIDATION,
+    AppendLog,
+    Metrics,
+    Validation,
+)
 from nbrnn.storage.checkpoint import Checkpoint, Kind, read_checkpoint
 from nbrnn.storage.checksummed_arrays import write_arrays
-from nbrnn.storage.folder_locks import is_at_work, is_empty_but_for, locked
+from nbrnn.storage.folder_locks import check_folders, is_at_work, is_empty_but_for, locked
 from nbrnn.storage.schemas import Environment, Sample, Summary
 from nbrnn.typing import Array
 
@@ -33,11 +43,13 @@ NGRAMS = "ngrams.safetensors"
 SUMMARY = "summary.json"
 PLOT = "loss.png"
 TEXT = "best.txt"
+SNAPSHOTS = "snapshots"  # a folder
 CHECKPOINTS: dict[Kind, str] = {"best": "best.safetensors", "last": "last.safetensors"}
 
 # In the order in which a copy is written: killed in between, it is a run from its start or a checkpoint.
 RUN_FILES = (
-    CONFIG, ENV, NGRAMS, METRICS, VALIDATION, SAMPLES, *CHECKPOINTS.values(), TEXT, PLOT, SUMMARY,
+    CONFIG, ENV, NGRAMS, METRICS, VALIDATION, SAMPLES, DYNAMICS, *CHECKPOINTS.values(), TEXT, PLOT,
+    SUMMARY,
 )  # fmt: skip
 
 
@@ -94,6 +106,7 @@ class RunFolder:
         """Delete the files of a run, and no others. The config goes last."""
         self.clear_unfinished()
         files.delete(self / CHECKPOINTS["last"])  # without which nothing resumes
+        self.clear_snapshots()
         for name in reversed(RUN_FILES):
             files.delete(self / name)
 
@@ -191,7 +204,8 @@ class RunFolder:
     def truncate_logs(self, update: int, counts: Mapping[str, int]) -> dict[str, bytes]:
         """Cut off the lines after an update; return the rest, of `counts` lines. Raises StoreError."""
         return {
-            name: append_logs.truncate_log(self / name, update, count) for name, count in counts.items()
+            name: append_logs.truncate_log(self / name, LOGS[name], update, count)
+            for name, count in counts.items()
         }
 
     def has_logs_of(self, last: Checkpoint) -> bool:
@@ -215,6 +229,51 @@ class RunFolder:
         """Return the columns of validation.csv. Raises StoreError."""
         return Validation(*append_logs.read_columns(self / VALIDATION, len(Validation._fields)))
 
+    # -- dynamics.csv, whose columns depend on the network
+
+    def has_dynamics(self) -> bool:
+        """Return whether the run is tracked."""
+        return self.has(DYNAMICS)
+
+    def start_dynamics(self, log: AppendLog, update: int) -> None:
+        """Write the header of dynamics.csv, or cut off the rows after an update."""
+        if not self.has_dynamics():
+            files.write_bytes(self / DYNAMICS, log.header)
+        append_logs.truncate_log(self / DYNAMICS, log, update, None)
+
+    def append_dynamics(self, lines: bytes) -> None:
+        """Add rows to dynamics.csv."""
+        files.append(self / DYNAMICS, lines)
+
+    # -- snapshots
+
+    def snapshot(self, update: int) -> Path:
+        """Return the path of the snapshot after an update."""
+        return self / SNAPSHOTS / f"{update:09}.safetensors"
+
+    def write_snapshot(self, model: Checkpoint) -> None:
+        """Write the snapshot of a model. Raises WriteError."""
+        path = self.snapshot(model.update)
+        with files.write_errors(path.parent):
+            path.parent.mkdir(exist_ok=True)
+        check_folders(self.path, path.parent)
+        write_arrays(path, model.arrays(), model.metadata())
+
+    def snapshots(self) -> list[int]:
+        """Return the updates after which there is a snapshot."""
+        return sorted(int(path.stem) for path in (self / SNAPSHOTS).glob("[0-9]*.safetensors"))
+
+    def clear_snapshots(self) -> None:
+        """Delete all snapshots, and their folder if nothing else is in it."""
+        folder = self / SNAPSHOTS
+        if folder.is_symlink() or not folder.is_dir():
+            return
+        for path in folder.iterdir():
+            if re.fullmatch(r"\d{9,}\.safetensors(\.[0-9a-f]{16}\.tmp)?", path.name):
+                files.delete(path)
+        with suppress(OSError):
+            folder.rmdir()
+
     # -- checkpoints, n-grams, the sample of the best model, the picture
 
     def write_checkpoint(self, kind: Kind, checkpoint: Checkpoint) -> None:
@@ -225,12 +284,15 @@ class RunFolder:
         """Return a checkpoint. Raises StoreError."""
         return read_checkpoint(self / CHECKPOINTS[kind], kind)
 
-    def read_model(self, kind: Kind) -> Checkpoint:
-        """Return a checkpoint of this run and of its text. Raises StoreError."""
+    def read_model(self, kind: Kind | int) -> Checkpoint:
+        """Return a checkpoint, or the snapshot after an update, of this run. Raises StoreError."""
         config, corpus = self.read_config()
-        model = self.read_checkpoint(kind)
+        if isinstance(kind, int):
+            path, model = self.snapshot(kind), read_checkpoint(self.snapshot(kind), "best")
+        else:
+            path, model = self / CHECKPOINTS[kind], self.read_checkpoint(kind)
         if not model.config.same_but_length(config) or model.corpus_sha256 != corpus.sha256:
-            raise StoreError(f"{self / CHECKPOINTS[kind]} is of another run")
+            raise StoreError(f"{path} is of another run")
         return model
 
     def repair_ngrams(self, config: RunConfig, corpus: Corpus) -> None:

@@ -6,13 +6,11 @@ import hashlib
 import html
 import json
 import re
-import shutil
-import subprocess
 from xml.etree import ElementTree
 
 import child_processes
 import pytest
-from harness import DEADLINE, LISTS, no_pictures, one_line_error, wait_until
+from harness import LISTS, no_pictures, one_line_error, wait_until
 from msgspec import structs
 
 from nbrnn.report.report_folder import sweep_files
@@ -33,7 +31,6 @@ TABLES = [f"{name}.{kind}" for name in NAMES for kind in ("csv", "md", "tex")]
 OTHERS = [f"{name}-smooth_loss_final.tex" for name in ("settings", "comparison")]
 OTHERS += [f"{name}-epoch_mean_loss_last.tex" for name in ("settings", "comparison")]
 TABLES = ["answer.md", *TABLES, *OTHERS, "samples.md", "reproducibility.tex"]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def pictures(*names):
@@ -213,50 +210,6 @@ def test_the_pictures_are_in_the_page(folder, written):
     assert set(tips) == said
     assert "sigma 0.1, eta" not in loss
     assert all(f"<title>{name}</title>" in loss for name in set(runs["setting"]))
-
-
-@pytest.fixture
-def browser(tmp_path):
-    """Return a function that loads a page in Chromium and returns what it has become."""
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium (apt-get install chromium): tox -e tests")
-
-    def load(page, *ways, widths=(1200,)):
-        """Put the page into a frame for each way and width; do its steps, return what the last finds."""
-        source = html.escape(page)
-        frames = [
-            f'<iframe width="{width}" height="800" srcdoc="{source}"></iframe>'
-            for _ in ways
-            for width in widths
-        ]
-        functions = [[f"(window, document) => {step}" for step in way] for way in ways for _ in widths]
-        steps = ", ".join(f"[{', '.join(way)}]" for way in functions)
-        outer = tmp_path / "outer.html"
-        outer.write_text(
-            f'<meta charset="utf-8">{"".join(frames)}'
-            """<script>onload = async () => {
-                const found = [];
-                for (const [number, steps] of STEPS.entries())
-                    for (const step of steps) {
-                        found[number] = step(frames[number], frames[number].document);
-                        await new Promise(go => setTimeout(go, 50));
-                    }
-                const said = document.createElement("p");
-                said.id = "found";
-                said.textContent = JSON.stringify(found);
-                document.body.append(said);
-            }</script>""".replace("STEPS", f"[{steps}]")
-        )
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic"]
-        flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        flags += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=3000"]
-        command = [CHROMIUM, *flags, "--dump-dom"]
-        done = subprocess.run(
-            [*command, outer.as_uri()], capture_output=True, text=True, timeout=DEADLINE, check=True
-        )
-        return json.loads(html.unescape(re.search(r'<p id="found">(.*?)</p>', done.stdout)[1]))
-
-    return load
 
 
 @pytest.mark.slow

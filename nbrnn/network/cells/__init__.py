@@ -42,7 +42,7 @@ class Cell(NamedTuple):
     """What a cell declares: all that the rest of the program knows of it."""
 
     parameters: type[Any]  # the NamedTuple of a layer: U, W, b, and vectors that belong to one gate
-    gates: int
+    gates: tuple[str, ...]  # their names, in the order in which they are stacked
     states: tuple[str, ...]  # the rows of its state, h first
     planes: int  # in LayerWork.z and dz; 0: z are the states themselves, and dz is dh
     scaled_bias: tuple[float, ...]  # of each gate, where the initialization is `scaled`
@@ -50,13 +50,15 @@ class Cell(NamedTuple):
 
     def shapes(self, m: int, inputs: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a layer's parameters as in the equations, with the gates stacked."""
-        rows = self.gates * m
+        rows = len(self.gates) * m
         others = dict.fromkeys(self.parameters._fields[3:], (m,))
         return {"W": (rows, m), "U": (rows, inputs), "b": (rows,), **others}
 
 
 CELLS = {
-    "vanilla": Cell(Vanilla, 1, ("h",), planes=0, scaled_bias=(0.0,), torch="RNN"),
-    "gru": Cell(GRU, 3, ("h",), planes=4, scaled_bias=(0.0, 0.0, 0.0), torch="GRU"),
-    "lstm": Cell(LSTM, 4, ("h", "c"), planes=5, scaled_bias=(0.0, 1.0, 0.0, 0.0), torch="LSTM"),
+    "vanilla": Cell(Vanilla, ("h",), ("h",), planes=0, scaled_bias=(0.0,), torch="RNN"),
+    "gru": Cell(GRU, tuple("rzn"), ("h",), planes=4, scaled_bias=(0.0, 0.0, 0.0), torch="GRU"),
+    "lstm": Cell(
+        LSTM, tuple("ifgo"), ("h", "c"), planes=5, scaled_bias=(0.0, 1.0, 0.0, 0.0), torch="LSTM"
+    ),
 }

@@ -1,0 +1,55 @@
+"""The command `explain`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nbrnn.cli.completion import texts
+from nbrnn.cli.console import print_wrapped
+from nbrnn.cli.options import (
+    Encoding,
+    Json,
+    Replacement,
+    RunPath,
+    Which,
+    encoding_of,
+    existing_run,
+    model_of,
+)
+
+
+def explain(
+    run: RunPath,
+    file: Annotated[
+        str, typer.Argument(metavar="TEXT", help="Text file, - or known corpus.", autocompletion=texts)
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Page to write.")] = Path("explain.html"),
+    checkpoint: Which = "best",
+    encoding: Encoding = None,
+    replace_unknown: Replacement = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page that shows what the units of a network follow in a text.
+
+    Each character is coloured by the state of a unit, its loss, or the probability that it was given.
+    Units are listed by how closely they follow the position in a line, quotes, brackets, spaces and
+    sentence starts (Karpathy, Johnson and Fei-Fei, 2015). One file, which needs no network.
+    """
+    from nbrnn.corpus import read_text
+    from nbrnn.report.explain_page import answer, unit_labels, write_explanation
+
+    folder = existing_run(run)
+    model = model_of(folder, checkpoint)
+    text = read_text(file, encoding_of(file, encoding))
+    found = write_explanation(model, folder.path.name, text, out, replace_unknown)
+    sentences = answer(found, unit_labels(model))
+    if as_json:
+        print(json.dumps({"file": str(out), "answer": sentences}, indent=2))
+        return
+    for sentence in sentences:
+        print_wrapped(sentence)
+    print_wrapped(f"page: {out}")
