@@ -50,16 +50,23 @@ def default_config() -> RunConfig:
     return RunConfig()
 
 
-def train_command(config: RunConfig, sources: Sequence[str], encoding: str) -> list[str]:
+def train_command(
+    config: RunConfig, sources: Sequence[str], encoding: str, documents: str = ""
+) -> list[str]:
     """Return the words of the command that trains with these settings, RUN where it names one."""
-    words = ["nbrnn", "train", *sources]
-    if encoding not in ("utf-8", "utf-16", "utf-32"):  # which are recognized
-        words += ["--encoding", encoding]
+    words = ["nbrnn", "train", *text_words(sources, encoding, documents)]
     values = config.to_dict()
     for name, setting in SETTINGS.items():
         if values[name] != setting.default_in(values):
             words += [option_name(name), "RUN" if setting.pattern else str(values[name])]
     return words
+
+
+def text_words(sources: Sequence[str], encoding: str, documents: str) -> list[str]:
+    """Return the words of a command that name a text."""
+    is_recognized = encoding in ("utf-8", "utf-16", "utf-32")
+    words = [*sources] if is_recognized else [*sources, "--encoding", encoding]
+    return [*words, "--documents", documents] if documents else words
 
 
 def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:

@@ -48,6 +48,14 @@ PRESETS = {
         "epoch from the tenth on; epsilon inside the root; states 0 at the start of an epoch; forget "
         "biases 0 instead of 1; normal initialization with the standard deviation of its uniform one",
     ),
+    "good": Preset(
+        {"cell": "gru", "layers": 2, "hidden": 208, "seq_length": 50, "batch": 16, "optimizer": "adam",
+         "eta": 0.006, "loss": "mean", "init": "scaled", "clip": NONE, "clip_norm": 1.0,
+         "dropout": 0.2, "schedule": "cosine", "validation": 0.1},
+        "results/minutes",
+        "a low loss on a text of about a million characters; --minutes N fits network and length to the "
+        "text, the time and the machine",
+    ),
 }
 # fmt: on
 

@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ import typer
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.losses import loss_lines
+from nbrnn.cli.minutes import Minutes, Plan, check_alone, plan_run, print_outcome
 from nbrnn.cli.options import (
     CorpusNames,
     Documents,
@@ -50,6 +52,7 @@ def train(
     settings: dict[str, Any],
     corpus: CorpusNames = None,
     preset: PresetName = None,
+    minutes: Minutes = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.  [default: results/RUN_ID]")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Resume the run in this folder.", autocompletion=folders)
@@ -72,23 +75,29 @@ def train(
 ) -> None:
     """Train a network on a text, and keep everything in a folder.
 
-    The same command again resumes an interrupted run and leaves a finished one as it is. --resume FOLDER
-    --epochs N makes a run longer; --from FOLDER does so with a copy. --init-from RUN starts a new run
-    from its weights, on any text.
+    --minutes N chooses network, settings and length by the text and the speed of this machine. The same
+    command again resumes an interrupted run and leaves a finished one as it is. --resume FOLDER --epochs
+    N makes a run longer; --from FOLDER does so with a copy. --init-from RUN starts a new run from its
+    weights, on any text.
     """
     check_together(resume, source, out, force, documents)
+    check_alone(minutes, preset, resume, source, settings)
     with Signals() as signals:
         path = resume or source
         old = None if path is None else existing_run(path)
-        settings = with_preset(preset, settings)
-        initial = None
-        if "init_from" in settings:
-            settings, initial = with_weights_of(settings, old)
-        if old is None:
-            config, text = RunConfig(**settings), load(corpus, encoding, documents)
+        plan, initial = None, None
+        if minutes is not None:
+            plan = plan_run(minutes, settings, load(corpus, encoding, documents), out, force)
+            config, text, out = plan.config, plan.text, plan.folder.path
         else:
-            option = f"--resume {old}" if resume else f"--from {old}"
-            config, text = config_and_corpus_of(old, settings, corpus, encoding, option)
+            if "init_from" in settings:
+                settings, initial = with_weights_of(settings, old)
+            settings = with_preset(preset, settings)
+            if old is None:
+                config, text = RunConfig(**settings), load(corpus, encoding, documents)
+            else:
+                option = f"--resume {old}" if resume else f"--from {old}"
+                config, text = config_and_corpus_of(old, settings, corpus, encoding, option)
 
         from nbrnn.progress_bars import RunDisplay
         from nbrnn.runs.run import copy_run, run
@@ -99,10 +108,11 @@ def train(
         is_copy = old is not None and folder is new and copy_run(old, new, config)
         if source is None and not force and not {"epochs", "updates"} & set(settings):
             config = with_length_of(folder, config)
-        notes = notes_of(config, text, initial)
+        notes = chain([] if plan is None else plan.notes, notes_of(config, text, initial))
         with RunDisplay(str(folder), config, text, quiet, signals.defer, notes) as display:
             options: dict[str, Any] = {"observer": display, "stop": signals.waiting, "force": force}
             options |= {"initial": initial, "snapshot_every": snapshot_every, "track": track}
+            options["command"] = None if plan is None else plan.command
             try:
                 summary = run(config, text, folder.path, **options)
             except StoreError:
@@ -110,19 +120,12 @@ def train(
                     folder.clear()
                 raise
     with surviving_closed_stdout():
-        print_result(folder, summary, as_json, quiet)
+        print_result(folder, summary, as_json, quiet, plan)
     if not display.has_started:
         display.say(nothing_to_do(folder, text, summary))
     if not quiet:
         print_warnings(folder, summary)
-    if summary.status == "interrupted":
-        message = (
-            f"interrupted after update {summary.updates:,}; to resume: {resume_command(folder, text)}"
-        )
-        raise signals.error(message)
-    if summary.status == "diverged":
-        print_error(f"diverged: {summary.reason}; try a smaller --eta (it was {config.eta:g})")
-        raise typer.Exit(1)
+    raise_failure(summary, config, resume_command(folder, text), signals)
 
 
 def check_together(
@@ -188,6 +191,16 @@ def alphabet_message(old: str, new: str) -> str:
             verb = "is" if len(characters) == 1 else "are"
             parts.append(f"{len(characters)} {verb} {what}: {named}")
     return "; ".join(parts)
+
+
+def raise_failure(summary: Summary, config: RunConfig, resuming: str, signals: Signals) -> None:
+    """End the program if a run has not finished, and say what to do."""
+    if summary.status == "interrupted":
+        message = f"interrupted after update {summary.updates:,}; to resume: {resuming}"
+        raise signals.error(message)
+    if summary.status == "diverged":
+        print_error(f"diverged: {summary.reason}; try a smaller --eta (it was {config.eta:g})")
+        raise typer.Exit(1)
 
 
 def resume_command(folder: RunFolder, text: Corpus) -> str:
@@ -292,10 +305,14 @@ def text_of(
     )
 
 
-def print_result(folder: RunFolder, summary: Summary, as_json: bool, quiet: bool) -> None:
-    """Print the results of a training."""
+def print_result(
+    folder: RunFolder, summary: Summary, as_json: bool, quiet: bool, plan: Plan | None = None
+) -> None:
+    """Print the results of a training, in short if its settings were chosen."""
     if as_json:
         print(json.dumps({"folder": str(folder), **summary.to_dict()}, indent=2))
+    elif plan is not None and summary.status == "finished" and summary.validation_best and not quiet:
+        print_outcome(plan, summary)
     elif not quiet:
         if sys.stdout.isatty() and folder.has_text():
             print(f"sample from the best model:\n\n{visible(folder.read_text())}\n")

@@ -32,7 +32,7 @@ def text_warnings(config: RunConfig, corpus: Corpus) -> Iterator[str]:
     """Yield what is wrong with a text for a run, before it starts."""
     parameters = sum(map(math.prod, layout_of(config, len(corpus.alphabet)).shapes.values()))
     characters = config.trained_on(len(corpus))
-    if parameters > characters:
+    if parameters > characters and not config.dropout:
         see = "" if config.validation else ", and --validation 0.1 to see whether it does"
         yield (
             f"the network has {parameters:,} parameters, more than the {characters:,} characters to "

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
-from nbrnn.runs.training_state import LOG_EVERY, Training, prepare_kernels
+from nbrnn.runs.timing import update_seconds
+from nbrnn.runs.training_state import LOG_EVERY
 from nbrnn.storage.checkpoint import layout_of
 from nbrnn.sweeps.job import Job
 from nbrnn.text_parts import size
 
-TRIAL_SECONDS = 0.2  # of training, for each network that is timed
 MAX_TRIALS = 8  # the times of other networks are interpolated
-SAFE_ETA = 1e-6  # with which no trial diverges
 READING = 0.4  # time for a character of held-out text, in that of training: no backward pass
 RUN_SECONDS = 0.3  # for the plot and the files of a run
 # bytes: a row of metrics.csv, of validation.csv, of samples.jsonl beside the text, all other files
@@ -49,19 +46,6 @@ def update_work(config: RunConfig, corpus: Corpus) -> float:
     """Return what the time of an update grows with: its multiply-adds, times the bytes of a number."""
     layout = layout_of(config, len(corpus.alphabet))
     return float(config.seq_length * config.batch * layout.multiply_adds * layout.dtype.itemsize)
-
-
-def update_seconds(config: RunConfig, corpus: Corpus) -> float:
-    """Train for a moment, with the kernels ready; return the seconds of an update."""
-    prepare_kernels(config)
-    training = Training(replace(config, eta=SAFE_ETA), corpus)
-    training.advance(1)  # fills the caches
-    start, size, seconds = time.perf_counter(), 1, 0.0
-    while seconds < TRIAL_SECONDS and not training.diverged:
-        left = training.updates_per_epoch - training.update % training.updates_per_epoch
-        training.advance(min(size, left))
-        seconds, size = time.perf_counter() - start, 2 * size
-    return seconds / max(1, training.update - 1)
 
 
 def evaluations(config: RunConfig, characters: int) -> int:

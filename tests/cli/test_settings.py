@@ -77,8 +77,17 @@ def test_what_a_preset_says_for_another_choice_is_left_out():
     assert RunConfig(**with_preset("char-rnn", {"init": "scaled"})).sigma is None
     assert RunConfig(**with_preset("dd2424-2025", {"optimizer": "adagrad"})).eta == 0.1
     assert RunConfig(**with_preset("dd2424-2025", {"init": "normal"})).sigma == 0.1
-    with pytest.raises(ConfigError, match=r"--preset must be dd2424-2017, .* or char-rnn \(got 'x'\)"):
+    with pytest.raises(ConfigError, match=r"--preset must be dd2424-2017, .* or good \(got 'x'\)"):
         with_preset("x", {})
+
+
+def test_the_network_of_earlier_weights_wins_over_a_preset(nbrnn, text_file, tmp_path):
+    nbrnn("train", text_file, *TINY, "--out", "first")
+    options = ["--cell", "vanilla", "--layers", "1", "--dropout", "0", "--clip-norm", "none"]
+    options += ["--updates", "20", "--init-from", "first", "--out", "second", "-q"]
+    nbrnn("train", text_file, "--preset", "good", *options)
+    config, _ = RunFolder(tmp_path / "second").read_config()
+    assert (config.hidden, config.batch) == (5, 16)
 
 
 def test_lists_beside_a_preset_win_and_what_has_no_effect_is_left_out(nbrnn, text_file):

@@ -91,6 +91,7 @@ def test_a_smooth_loss_that_rises():
 
 def test_a_text_too_small_for_the_network():
     text = Corpus.from_text(RANDOM[:2000], "small")
+    assert list(text_warnings(RunConfig(hidden=50, dropout=0.3), text)) == []
     (message,) = text_warnings(RunConfig(hidden=50), text)
     parameters = 50 * 50 + 2 * 50 * 9 + 50 + 9
     assert message.startswith(f"the network has {parameters:,} parameters, more than the 2,000 char")

@@ -7,7 +7,7 @@ from nbrnn.config import RunConfig
 from nbrnn.runs.run import run
 from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps import cost_estimate
-from nbrnn.sweeps.cost_estimate import estimate, update_seconds
+from nbrnn.sweeps.cost_estimate import estimate
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.planning import plan
 
@@ -30,12 +30,6 @@ def timed(monkeypatch):
     monkeypatch.setattr(cost_estimate, "update_seconds", seconds)
     monkeypatch.setattr(cost_estimate, "RUN_SECONDS", 0)
     return timed
-
-
-def test_an_update_is_timed_even_where_the_run_would_diverge(corpus, jobs, monkeypatch):
-    monkeypatch.setattr(cost_estimate, "TRIAL_SECONDS", 0.001)
-    (job,) = jobs(hidden="10", updates="100", eta="1e30")
-    assert update_seconds(job.config, corpus) > 0
 
 
 def test_runs_share_the_cores_but_none_is_shorter_for_it(corpus, jobs, timed):

@@ -1,0 +1,91 @@
+"""Is `nbrnn train TEXT --minutes 10` as good as a sweep of an hour? `python -m results.minutes`.
+
+Five texts of 20 kB to 3 MB. The settings that --minutes chooses are trained once; beside them random
+settings of as many epochs, the best of which is chosen by the validation part. The test part of both,
+the last tenth, decides. Some 60 runs of up to ten minutes: five hours on two cores.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nbrnn.corpus import read_text
+from results.facts import Fact, write_facts, write_page, write_rows
+from results.question import ROOT, nbrnn, rows, swept
+
+HERE = ROOT / "minutes"
+MINUTES, DRAWS = 10, 12
+# The texts that are joined, and how many of the first characters.
+TEXTS: dict[str, tuple[tuple[str, ...], int | None]] = {
+    "federalist-20kB": (("federalist",), 20_000),
+    "shakespeare-100kB": (("shakespeare",), 100_000),
+    "brontes": (("brontes",), None),
+    "shakespeare": (("shakespeare",), None),
+    "all-three": (("shakespeare", "brontes", "federalist"), None),
+}
+DRAWN = {
+    "layers": "1,2",
+    "hidden": "64,96,128,192,256,320",
+    "dropout": "0.1,0.2,0.3,0.4,0.5",
+    "eta": "0.002,0.004,0.008,0.016",
+    "batch": "8,16,32",
+}
+SHOWN = ("characters", "hidden", "dropout", "eta")  # in the table, of what was chosen
+TESTED = ("--test", "0.1", "--sample-every", "0")
+
+
+def write_text(name: str) -> Path:
+    """Write a text, unless it is there; return its file."""
+    sources, characters = TEXTS[name]
+    file = HERE / "sweeps" / "texts" / f"{name}.txt"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = "\n".join(map(read_text, sources))[:characters]
+        file.write_text(text, encoding="utf-8", newline="")
+    return file
+
+
+def choose(name: str, file: Path) -> dict[str, Any]:
+    """Train with what --minutes chooses, unless that is done; return settings and results."""
+    folder = HERE / "sweeps" / f"{name}-chosen"
+    nbrnn("train", str(file), "--minutes", str(MINUTES), *TESTED, "--out", str(folder), "--quiet")
+    shown = json.loads(nbrnn("show", str(folder), "--json"))
+    return {**shown["config"], **shown["summary"], "characters": shown["corpus"]["characters"]}
+
+
+def search(name: str, file: Path, chosen: dict[str, Any]) -> dict[str, str]:
+    """Train random settings on as many epochs, or what is left of them; return the best run."""
+    drawn = [word for setting, values in DRAWN.items() for word in (f"--{setting}", values)]
+    epochs = max(1, round(chosen["epochs"]))
+    length = ["--epochs", f"{epochs}", "--validation", f"{chosen['validation']}"]
+    random = ["--random", str(DRAWS), "--sweep-seed", "1", "--seeds", "0"]
+    options = ["--preset", "good", *length, *drawn, *random, *TESTED]
+    report = swept("minutes", str(file), options, name=name, reveal_test=True)
+    finished = [row for row in rows(report, "runs") if row["status"] == "finished"]
+    return min(finished, key=lambda row: float(row["validation_best"]))
+
+
+def main() -> None:
+    """Train what is left, and write everything."""
+    lines, excess = [], {}
+    for name in TEXTS:
+        file = write_text(name)
+        chosen = choose(name, file)
+        best = search(name, file, chosen)
+        loss, least = chosen["test_best"], float(best["test_best"])
+        excess[name] = 100 * (loss / least - 1)
+        settings = {**{s: chosen[s] for s in SHOWN}, "epochs": f"{chosen['epochs']:.0f}"}
+        losses = chosen["test_unigram"], chosen["test_bigram"], loss, least, f"{excess[name]:.1f} %"
+        lines.append([name, *settings.values(), f"{chosen['seconds']:.0f}", *losses])
+    baselines = "unigram", "bigram"
+    head = ["text", *SHOWN, "epochs", "seconds", *baselines, "chosen", "best drawn", "difference"]
+    write_rows(HERE / "losses.csv", head, lines)
+    worst = max(excess, key=excess.__getitem__)
+    facts: dict[str, Fact] = {"minutes": MINUTES, "draws": DRAWS, "texts": len(TEXTS), "worst": worst}
+    facts["excess"] = f"{excess[worst]:.1f}"
+    write_facts(HERE, facts)
+    write_page(HERE)
+
+
+if __name__ == "__main__":
+    main()
