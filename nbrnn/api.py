@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbrnn.config import RunConfig, shortened
+from nbrnn.config import RunConfig
 from nbrnn.corpus import DEFAULT, Corpus, Sources, load
 from nbrnn.errors import ConfigError
 from nbrnn.naming import RESULTS, folder_path, run_id
@@ -25,6 +25,7 @@ from nbrnn.sweeps.grid import grid_of
 from nbrnn.sweeps.successive_halving import halving_of
 from nbrnn.sweeps.sweep import Backend
 from nbrnn.sweeps.sweep import sweep as train_all
+from nbrnn.values import shortened
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,11 +15,11 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from nbrnn.config import shortened
 from nbrnn.documents import delimited, split_documents
 from nbrnn.errors import CorpusError, install_command
 from nbrnn.text_files import STDIN, Decoded, joined, label_of, read_file
 from nbrnn.text_parts import Part, predicted
+from nbrnn.values import shortened
 
 DEFAULT = "shakespeare"
 

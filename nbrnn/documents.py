@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Sequence
 
-from nbrnn.config import nearest
 from nbrnn.errors import ConfigError, CorpusError
+from nbrnn.values import nearest
 
 LINES, CSV = "lines", "csv:"
 DELIMITERS = ",;\t"

@@ -10,9 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json, option_name, shortened
+from nbrnn.config import SCHEMA, SETTINGS, RunConfig, canonical_json, option_name
 from nbrnn.errors import ConfigError
 from nbrnn.escaping import one_line
+from nbrnn.values import shortened
 
 RESULTS = Path("results")  # where runs and sweeps are kept by default
 PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"

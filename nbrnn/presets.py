@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nbrnn.config import NONE, SETTINGS, check_choice
+from nbrnn.config import NONE, SETTINGS
+from nbrnn.values import check_choice
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,7 @@ def tarred():
         (tarred(), "is a tar archive: unpack it"),
         (gzip.compress(tarred()), "is a tar archive: unpack it"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "data",  # which hold the time
 )
 def test_files_that_are_no_text_are_named(written, data, message):
     with pytest.raises(CorpusError) as error:

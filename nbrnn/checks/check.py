@@ -15,9 +15,10 @@ from nbrnn.checks.equations import Arrays
 from nbrnn.checks.programs import Functions
 from nbrnn.checks.report import Report
 from nbrnn.checks.submission import Submission
-from nbrnn.config import check_range, option_name, shortened
+from nbrnn.config import option_name
 from nbrnn.errors import CheckError
 from nbrnn.presets import with_preset
+from nbrnn.values import check_range, shortened
 
 Source = Mapping[str, Any] | str | os.PathLike[str]
 USED = (*SETTINGS, "seq_length")  # the settings that change what is right

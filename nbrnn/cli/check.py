@@ -40,7 +40,7 @@ def check(
     *,
     settings: dict[str, Any],
 ) -> None:
-    """Check whether a program is right, and find where it goes wrong first.
+    """Check whether a program is right, and find its first fault.
 
     FILE has the parameters W U V b c, the inputs x, y (or X, Y) and h0, and any answers: loss, P, H,
     gradients (grads_W or dW ...), parameters after a step (W_after ...), losses and smooth; or the
@@ -125,7 +125,7 @@ def case(
     *,
     settings: dict[str, Any],
 ) -> None:
-    """Write an exercise for a program of your own, or a ladder of exercises that grow.
+    """Write exercises for a program of your own.
 
     An exercise has the parameters W U V b c, the characters x, y as indices (from 1 in a .mat file)
     and X, Y one-hot, a state h0, and the answers; nbrnn check recognizes it. A ladder (ladder.npz,

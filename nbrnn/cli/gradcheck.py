@@ -19,8 +19,9 @@ from nbrnn.cli.options import (
     parse_numbers,
     setting_options,
 )
-from nbrnn.config import RunConfig, check_range
+from nbrnn.config import RunConfig
 from nbrnn.presets import with_preset
+from nbrnn.values import check_range
 
 
 @setting_options("cell", "layers", "seq_length", "batch", "loss", "init", "sigma", "seed")

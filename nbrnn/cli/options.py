@@ -16,11 +16,12 @@ import typer
 from nbrnn.cli.completion import folders, texts
 from nbrnn.cli.console import print_note
 from nbrnn.cli.suggestions import CORPORA
-from nbrnn.config import DEFAULT_EPOCHS, NONE, SETTINGS, Setting, option_name, shortened
+from nbrnn.config import DEFAULT_EPOCHS, NONE, SETTINGS, Setting, option_name
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.naming import RESULTS
 from nbrnn.presets import PRESETS
 from nbrnn.sweeps.grid import DEFAULT_LISTS
+from nbrnn.values import shortened
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus

@@ -10,8 +10,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from typer.core import TyperCommand
 
-from nbrnn.config import SETTINGS, nearest, one_of, shortened
+from nbrnn.config import SETTINGS
 from nbrnn.errors import ConfigError
+from nbrnn.values import nearest, one_of, shortened
 
 # The known corpora, as in nbrnn.corpus, which imports NumPy: a test compares them.
 CORPORA = ("shakespeare", "brontes", "federalist")

@@ -11,9 +11,9 @@ import typer
 
 from nbrnn.cli.console import print_error, print_note
 from nbrnn.cli.options import Replacement, RunPath, Which, existing_run, model_of
-from nbrnn.config import nearest, shortened
 from nbrnn.errors import ConfigError, NbrnnError
 from nbrnn.escaping import visible_pieces
+from nbrnn.values import nearest, shortened
 
 if TYPE_CHECKING:
     from nbrnn.storage.checkpoint import Checkpoint

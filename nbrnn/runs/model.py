@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, get_args
 
-from nbrnn.config import RunConfig, check_choice, check_range
+from nbrnn.config import RunConfig
 from nbrnn.corpus import MAX_PATH, encode, read_text
 from nbrnn.documents import delimited_again
 from nbrnn.errors import CorpusError
@@ -19,6 +19,7 @@ from nbrnn.storage.checkpoint import Kind, State
 from nbrnn.storage.model_file import open_run
 from nbrnn.storage.schemas import Summary
 from nbrnn.typing import Array
+from nbrnn.values import check_choice, check_range
 
 
 class Model:

@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 import numpy as np
 
-from nbrnn.config import check_choice, check_range, shortened
 from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError
 from nbrnn.network import kernel_cache, sampling_kernels
@@ -15,6 +14,7 @@ from nbrnn.network.buffers import Sampling, Work, set_states_before, states_befo
 from nbrnn.network.layout import Parameters, generator
 from nbrnn.storage.checkpoint import Checkpoint, State, initial_state
 from nbrnn.typing import Array
+from nbrnn.values import check_choice, check_range, shortened
 
 PIECE_LENGTH = 1000  # characters in one call of the kernel
 DOCUMENT_PIECE = 50  # the same where those after the end of a document are drawn in vain

@@ -10,9 +10,10 @@ from itertools import islice
 from numbers import Integral
 from typing import Any
 
-from nbrnn.config import NONE, SETTINGS, RunConfig, check_range, option_name, shortened
+from nbrnn.config import NONE, SETTINGS, RunConfig, option_name
 from nbrnn.errors import ConfigError
 from nbrnn.naming import sweep_name
+from nbrnn.values import check_range, shortened
 
 MAX_VALUES = 10_000  # of one setting
 MAX_RUNS = 100_000

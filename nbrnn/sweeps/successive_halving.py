@@ -13,7 +13,7 @@ from functools import cached_property
 
 from msgspec import structs
 
-from nbrnn.config import RunConfig, check_range
+from nbrnn.config import RunConfig
 from nbrnn.errors import ConfigError
 from nbrnn.runs.training_state import LOG_EVERY
 from nbrnn.storage.append_logs import Validation, best_after
@@ -21,6 +21,7 @@ from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DROPPED, Halving, HalvingLoss, Round, Summary
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job
+from nbrnn.values import check_range
 
 MAX_RATE = 10_000
 

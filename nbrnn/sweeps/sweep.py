@@ -13,7 +13,6 @@ from typing import Literal, get_args
 import joblib
 from msgspec import structs
 
-from nbrnn.config import check_choice, check_range, shortened
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, NbrnnError, StoreError, SweepError, install_command
 from nbrnn.runs.finalize import draw_loss
@@ -26,6 +25,7 @@ from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job, run_job
 from nbrnn.sweeps.planning import done_before, plan, request_of
 from nbrnn.sweeps.successive_halving import HalvingRounds, check_grid
+from nbrnn.values import check_choice, check_range, shortened
 
 Backend = Literal["threading", "loky", "dask"]
 # Runs a job, called by several threads at once. The third argument says whether to stop, the last one

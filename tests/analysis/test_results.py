@@ -299,7 +299,7 @@ def test_epochs_beside_updates(corpus, tmp_path):
 
 
 def test_nothing_to_read_is_an_error(corpus, tmp_path):
-    with pytest.raises(StoreError, match="neither"):
+    with pytest.raises(StoreError, match="is not the folder of a run or a sweep"):
         read([tmp_path])
     begin_sweep(SweepFolder(tmp_path), corpus)
     with pytest.raises(StoreError, match="no run has started"):
