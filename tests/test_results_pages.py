@@ -9,13 +9,13 @@ import pytest
 from harness import made_up_text
 
 from nbrnn.config import SETTINGS, RunConfig
-from nbrnn.corpus import Corpus
+from nbrnn.corpus import Corpus, load
 from nbrnn.runs.training_state import Training, prepare_kernels
-from results import facts, folds, radius, tuned, widths
+from results import cells, facts, folds, radius, tuned, widths
 from results.question import rows
 
 ROOT = Path(__file__).parents[1]
-STUDIES = {study.HERE.name: study for study in (folds, radius, tuned, widths)}
+STUDIES = {study.HERE.name: study for study in (cells, folds, radius, tuned, widths)}
 
 
 # ---------------------------------------------------------------- studies whose pages are templates
@@ -36,6 +36,17 @@ def made_up_runs(name):
             for fold in "0123456789"
             for seed in "012"
         ]
+    if name == "cells":
+        return [
+            {**common, "seconds": f"{rng.uniform()}", "corpus": text, "cell": place.cell,
+             "layers": f"{place.layers}", "hidden": f"{place.hidden}", "eta": f"{eta}", "seed": s,
+             "epochs_wanted": f"{epochs}"}
+            for text in cells.TEXTS
+            for place in cells.places(len(load(text).alphabet)).values()
+            for eta in cells.RATES[place.cell]
+            for epochs in (cells.SHORT, cells.EPOCHS)
+            for s in "01"
+        ]  # fmt: skip
     return [
         {**common, "hidden": f"{m}", "warmup": f"{w}", "eta": f"{eta}", "seed": s}
         for m, rates in widths.RATES.items()
@@ -62,6 +73,8 @@ def facts_from(name, runs, tried):
         return widths.facts_of(grids_of(tried), tried, runs)
     if name == "folds":
         return folds.facts_of(runs)
+    if name == "cells":
+        return cells.facts_of(runs, tried)
     return radius.facts_of(runs)
 
 
@@ -81,7 +94,7 @@ def test_a_template_finds_all_its_facts_and_has_no_measured_number_of_its_own(st
     else:
         runs = made_up_runs(name)
     found = {**facts_from(name, runs, runs), "differences": "- one"}
-    tables = {"methods", "by_fold", "losses", "radii", "sizes"}
+    tables = {"methods", "by_fold", "losses", "radii", "sizes", "networks", "equal"}
     page = template.format_map({**dict.fromkeys(tables, "| table |"), **found})
     assert "| table |" in page
 
@@ -94,6 +107,8 @@ def test_a_page_says_what_its_tables_do_and_these_what_the_runs_do(study):
     tried = []
     if name == "radius":
         runs = radius.read_runs()
+    elif name == "cells":
+        runs, tried = cells.finished(cells.kept()), cells.kept(cells.OF_RATES)
     else:
         reports = {"tuned": ("measured", "search"), "widths": ("measured", "rates")}.get(
             name, ("shakespeare",)

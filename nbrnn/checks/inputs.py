@@ -10,7 +10,8 @@ import numpy as np
 
 from nbrnn.checks.equations import Exercise
 from nbrnn.errors import CheckError
-from nbrnn.exchange.names import Named, Role, SortedArrays
+from nbrnn.exchange.layer_names import Named
+from nbrnn.exchange.names import Role, SortedArrays
 from nbrnn.exchange.weights import layouts_in
 from nbrnn.typing import Array
 
@@ -42,7 +43,7 @@ def arranged(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
 
 def readings(found: SortedArrays) -> list[Reading]:
     """Return all ways to understand the inputs of a file by their shapes. Raises CheckError."""
-    of_layouts = layouts_in(found.parameters(), found.layout)
+    of_layouts = layouts_in(found)
     K, m = next(iter(of_layouts.values()))["V"].shape
     inputs = [name for name in "xy" if Role("input", name) in found.by_role]
     if not inputs:

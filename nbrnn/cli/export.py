@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from nbrnn.cli.console import formatted, print_error, print_wrapped
 from nbrnn.cli.options import Encoding, Json, RunPath, Which, encoding_of, existing_run, load, model_of
 from nbrnn.errors import ConfigError
 from nbrnn.naming import RESULTS
+
+if TYPE_CHECKING:
+    from nbrnn.storage.checkpoint import Checkpoint
 
 Layout = Literal["column", "row"]
 
@@ -35,10 +38,11 @@ def export(
     """Write a model for NumPy, MATLAB, torch or ONNX, or as one file to share.
 
     .npz and .mat hold W, U, V, b, c, the state h0 and the character x0 (one-hot) to continue from, and
-    the alphabet as code points. .safetensors has the names of torch's nn.RNN and nn.Linear, as `rnn` and
-    `linear`; .onnx is a graph with x and h0 in, logits and h out. Both have the rest as metadata.
-    .nbrnn holds any network with its alphabet, settings, losses and a card in Markdown; commands take
-    it as they take a run. It is a zip archive.
+    the alphabet as code points; with gates or layers W1, U1, b1, W2 and so on. .safetensors has the
+    names of torch's nn.RNN, nn.GRU or nn.LSTM and nn.Linear, as `rnn` and `linear`; .onnx is a graph
+    with x and h0 in, logits and h out. Both have the rest as metadata. .nbrnn holds the
+    network with its alphabet, settings, losses and a card in Markdown, as a zip archive; commands take
+    it as they take a run.
     """
     from nbrnn.exchange.export import export as write
     from nbrnn.exchange.export import share
@@ -58,13 +62,22 @@ def export(
     if as_json:
         print(json.dumps({"file": str(file), "checkpoint": checkpoint, "update": model.update}))
     else:
-        m, K = model.config.hidden, len(model.alphabet)
         what = f"the {checkpoint} model of {folder}, of update {model.update:,}"
-        print_wrapped(f"{file}: {what}: m = {m} hidden units, K = {K} characters")
+        print_wrapped(f"{file}: {what}: {network_in_words(model)}")
+
+
+def network_in_words(model: Checkpoint) -> str:
+    """Return the kind and the size of a network."""
+    config, K = model.config, len(model.alphabet)
+    layers = f"{config.cell}, {config.layers} layers of " if config.layers > 1 else f"{config.cell}, "
+    kind = "" if model.layout.in_file("W", 0) == "W" else layers
+    return f"{kind}m = {config.hidden} hidden units, K = {K} characters"
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights: .npz, .mat or .safetensors.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Weights: .npz, .mat, .safetensors or .onnx.")
+    ],
     text: Annotated[
         str | None,
         typer.Option(metavar="BOOK", help="The text it was trained on.", autocompletion=texts),
@@ -84,8 +97,9 @@ def import_(
 ) -> None:
     """Import weights trained by another program.
 
-    Known names: W, U, V, b, c, and those of torch, Keras, min-char-rnn, cs231n and d2l. The commands
-    sample, score, show, report and compare take the run.
+    Known names: W, U, V, b, c, and those of torch, Keras, min-char-rnn, cs231n and d2l. Gates and layers
+    are stacked as in torch's nn.GRU, nn.LSTM and nn.RNN. The commands sample, score, show, report and
+    compare take the run.
     """
     from nbrnn.exchange.importer import import_weights
 
@@ -102,8 +116,7 @@ def import_(
     if as_json:
         print(json.dumps({"folder": str(folder), **found.to_dict()}, indent=2))
     else:
-        m, K = found.model.theta["U"].shape
-        print_wrapped(f"{folder}: {summary.reason}; m = {m} hidden units, K = {K} characters")
+        print_wrapped(f"{folder}: {summary.reason}; {network_in_words(found.model)}")
         if summary.score_best is not None:
             best, unigram = formatted(summary.score_best), formatted(summary.score_unigram)
             print(f"score, from h = 0: {best} nats per character; unigram baseline: {unigram}")

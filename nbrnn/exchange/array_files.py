@@ -16,8 +16,8 @@ from typing import IO, Any
 import msgspec
 import numpy as np
 
-from nbrnn.errors import ConfigError, StoreError
-from nbrnn.exchange import matlab
+from nbrnn.errors import CheckError, ConfigError, StoreError
+from nbrnn.exchange import matlab, onnx_graph
 from nbrnn.storage.atomic_files import read_bytes, write_atomically
 from nbrnn.typing import Array
 
@@ -84,6 +84,10 @@ def read(path: Path) -> Contents:
         raise StoreError(f"{path} is not a file of MATLAB 5 to 7: {how}")
     try:
         return READERS[suffix](data)
+    except ConfigError:
+        raise
+    except CheckError as error:
+        raise StoreError(f"{path}: {error}") from None
     except MemoryError:
         raise StoreError(f"{path} is too large for the memory of this machine") from None
     except Exception:  # parsers raise anything at damaged files: SystemError, zlib.error, StopIteration
@@ -167,10 +171,17 @@ def read_safetensors(data: bytes) -> Contents:
     return contents
 
 
+def read_onnx(data: bytes) -> Contents:
+    """Return the weights of an ONNX graph under the names of torch's modules, and its metadata."""
+    arrays, metadata = onnx_graph.read_onnx(data)
+    return Contents(arrays, metadata)
+
+
 READERS: dict[str, Callable[[bytes], Contents]] = {
     ".npz": read_npz,
     ".mat": read_mat,
     ".safetensors": read_safetensors,
+    ".onnx": read_onnx,
 }
 
 

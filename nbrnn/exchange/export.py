@@ -13,7 +13,7 @@ from nbrnn.errors import ConfigError
 from nbrnn.exchange.array_files import write_mat, write_npz
 from nbrnn.exchange.model_card import model_card
 from nbrnn.exchange.names import Orientation
-from nbrnn.exchange.onnx_graph import write_onnx
+from nbrnn.exchange.onnx_graph import TorchLayer, write_onnx
 from nbrnn.storage.atomic_files import write_atomically
 from nbrnn.storage.checkpoint import Checkpoint, initial_state
 from nbrnn.storage.checksummed_arrays import write_safetensors
@@ -34,12 +34,6 @@ def export(model: Checkpoint, path: Path, layout: Orientation | None = None) -> 
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ConfigError(f"{path}: give a file that ends in {', '.join(SUFFIXES)}")
-    config = model.config
-    if (config.cell, config.layers) != ("vanilla", 1):
-        raise ConfigError(
-            f"only a vanilla network with one layer can be exported (this is --cell {config.cell} "
-            f"--layers {config.layers})"
-        )
     if path.name in RUN_FILES and RunFolder(path.parent).is_run():
         raise ConfigError(f"{path} is a file of a run: give another name")
     if suffix in WRITERS:
@@ -47,10 +41,15 @@ def export(model: Checkpoint, path: Path, layout: Orientation | None = None) -> 
         return
     if layout is not None:
         raise ConfigError(f"{option_name('layout')} has no effect on {suffix}: leave it out")
-    h0, x0 = state_to_continue_from(model)
-    metadata = {"alphabet": model.alphabet, "h0": json.dumps(h0.tolist()), "x0": x0}
+    states, x0 = state_to_continue_from(model)
+    values = {
+        name: json.dumps(np.squeeze(state, 0).tolist() if len(state) == 1 else state.tolist())
+        for name, state in states.items()
+    }
+    metadata = {"alphabet": model.alphabet, **values, "x0": x0}
     if suffix == ".onnx":
-        write_onnx(path, model.theta, metadata)
+        kind, theta = model.layout.kind.torch, model.theta
+        write_onnx(path, kind, torch_layers(model), theta["V"], theta["c"], metadata)
     else:
         write_atomically(path, lambda file: write_safetensors(file, torch_arrays(model), metadata))
 
@@ -61,33 +60,50 @@ def share(folder: RunFolder, path: Path, licence: str | None = None) -> None:
 
 
 def course_arrays(model: Checkpoint, layout: Orientation) -> dict[str, Array]:
-    """Return W, U, V, b, c, the state h0 and the character x0 (one-hot) to continue from, the alphabet.
+    """Return the parameters, the state h0 and the character x0 (one-hot) to continue from, the alphabet.
 
-    In column layout W (m,m), U (m,K), V (K,m), b and h0 (m,1), c and x0 (K,1); in row layout their
-    transposes. alphabet (1,K), code points, is a row in both, as MATLAB's texts are.
+    In column layout W (m,m), U (m,K), V (K,m), b (m,1), c and x0 (K,1), h0 (m,L); in row layout their
+    transposes. Gates are stacked along the axis of the states; with gates or several layers the
+    parameters are W1, U1, b1, W2 and so on, for a GRU also d1, and an LSTM has c0 beside h0. alphabet
+    (1,K), code points, is a row in both, as MATLAB's texts are.
     """
-    h0, first = state_to_continue_from(model)
-    x0 = np.array([character == first for character in model.alphabet], h0.dtype)
-    columns = {name: a.reshape(len(a), -1) for name, a in {**model.theta, "h0": h0, "x0": x0}.items()}
+    states, first = state_to_continue_from(model)
+    dtype = model.layout.dtype
+    x0 = np.array([character == first for character in model.alphabet], dtype)
+    theta = {name.replace(".", ""): array for name, array in model.theta.items()}
+    columns = {name: array.reshape(len(array), -1) for name, array in {**theta, "x0": x0}.items()}
+    columns |= {name: state.T for name, state in states.items()}
     arrays = {name: array.T for name, array in columns.items()} if layout == "row" else columns
     return {**arrays, "alphabet": code_points(model.alphabet)[np.newaxis]}
 
 
-def state_to_continue_from(model: Checkpoint) -> tuple[Array, str]:
-    """Return the state (m,) and the character that the model continues from, as `sample` does."""
-    if model.h_prev is None:
-        return initial_state(model, "zero").ravel(), model.first_character
-    return initial_state(model, "kept").ravel(), model.next_character or model.first_character
+def state_to_continue_from(model: Checkpoint) -> tuple[dict[str, Array], str]:
+    """Return the states h0, for an LSTM also c0, (L,m), and the character to continue from."""
+    is_kept = model.h_prev is not None
+    states = initial_state(model, "kept" if is_kept else "zero")[:, :, 0]
+    names = [f"{letter}0" for letter in model.layout.kind.states]
+    character = model.next_character if is_kept else None
+    return dict(zip(names, states.swapaxes(0, 1), strict=True)), character or model.first_character
+
+
+def torch_layers(model: Checkpoint) -> list[TorchLayer]:
+    """Return the weights and biases of each layer; the second bias is 0 but for the d of a GRU."""
+    layout, layers = model.layout, []
+    for number in range(layout.layers):
+        U, W, b = (model.theta[layout.in_file(name, number)] for name in "UWb")
+        second = np.zeros_like(b)
+        d = model.theta.get(layout.in_file("d", number))
+        if d is not None:
+            second[-layout.m :] = d
+        layers.append(TorchLayer(U, W, b, second))
+    return layers
 
 
 def torch_arrays(model: Checkpoint) -> dict[str, Array]:
-    """Return the state_dict of a module with rnn = nn.RNN(K, m) and linear = nn.Linear(m, K)."""
-    theta = model.theta
-    return {
-        "rnn.weight_ih_l0": theta["U"],
-        "rnn.weight_hh_l0": theta["W"],
-        "rnn.bias_ih_l0": theta["b"],
-        "rnn.bias_hh_l0": np.zeros_like(theta["b"]),  # torch adds two
-        "linear.weight": theta["V"],
-        "linear.bias": theta["c"],
+    """Return the state_dict of a module with rnn = nn.RNN(K, m, L), or its like, and linear."""
+    arrays = {
+        f"rnn.{name}_l{number}": array
+        for number, layer in enumerate(torch_layers(model))
+        for name, array in layer._asdict().items()
     }
+    return arrays | {"linear.weight": model.theta["V"], "linear.bias": model.theta["c"]}

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from nbrnn.config import Precision, RunConfig
+from nbrnn.config import Cell, Precision, RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.exchange.array_files import read
@@ -42,8 +42,15 @@ class Imported:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
-        m, K = self.model.theta["U"].shape
-        network = {"layout": self.orientation, "alphabet": self.order, "hidden": m, "characters": K}
+        config, K = self.model.config, len(self.model.alphabet)
+        network = {
+            "layout": self.orientation,
+            "alphabet": self.order,
+            "cell": config.cell,
+            "layers": config.layers,
+            "hidden": config.hidden,
+            "characters": K,
+        }
         return {**network, "dtype": self.model.config.dtype, **self.summary.to_dict()}
 
 
@@ -65,7 +72,7 @@ def import_weights(
     """
     contents = read(path)
     networks = weights_in(path, contents, layout)
-    orders = alphabets(path, networks[0].K, text, alphabet, alphabet_in(contents))
+    orders = alphabets(path, networks[0].layout.K, text, alphabet, alphabet_in(contents))
     corpus = Corpus.from_text(next(iter(orders.values())), path.stem) if text is None else text
     readings = [
         (weights.orientation, order, model_of(weights, orders[order], corpus))
@@ -73,7 +80,7 @@ def import_weights(
     ]
     if len(readings) > 1 and text is None:
         raise ConfigError(
-            f"{path}: m = K = {networks[0].K} allows both layouts: give --layout or --text"
+            f"{path}: m = K = {networks[0].layout.K} allows both layouts: give --layout or --text"
         )
     if text is not None and len(readings) > 1:
         readings.sort(key=lambda reading: loss_of(reading[2], text))
@@ -124,11 +131,17 @@ def alphabets(
 def model_of(weights: Weights, alphabet: str, corpus: Corpus) -> Checkpoint:
     """Return the network as a model with a sorted alphabet, as all of ours are."""
     order = np.argsort(np.array(list(map(ord, alphabet))))
-    theta = weights.theta
-    theta = {**theta, "U": theta["U"][:, order], "V": theta["V"][order], "c": theta["c"][order]}
-    m, dtype = theta["b"].size, cast(Precision, theta["b"].dtype.name)
+    layout, theta = weights.layout, dict(weights.theta)
+    U = layout.in_file("U", 0)
+    theta |= {U: theta[U][:, order], "V": theta["V"][order], "c": theta["c"][order]}
     return Checkpoint(
-        config=RunConfig(updates=0, hidden=m, dtype=dtype),
+        config=RunConfig(
+            updates=0,
+            cell=cast(Cell, layout.cell),
+            layers=layout.layers,
+            hidden=layout.m,
+            dtype=cast(Precision, layout.dtype.name),
+        ),
         corpus_sha256=corpus.sha256,
         alphabet="".join(sorted(alphabet)),
         first_character=corpus.alphabet[corpus.codes[0]],
@@ -138,7 +151,7 @@ def model_of(weights: Weights, alphabet: str, corpus: Corpus) -> Checkpoint:
         smooth_loss=None,
         theta=theta,
         next_character=None if weights.x0 is None else alphabet[weights.x0],
-        states={} if weights.h0 is None else {"h_prev": weights.h0},
+        states=weights.states,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from nbrnn.errors import CheckError
+from nbrnn.exchange.layer_names import RECURRENT, Named, without_numbers
 from nbrnn.typing import Array
 
 Orientation = Literal["column", "row"]  # h_t = W h_{t-1} + U x_t + b, or the transpose of it all
@@ -68,15 +69,6 @@ AFTER = r"(?:after|new|next|updated)(?:steps?)?\d*"
 
 # The last part of the names in a module that has a matrix of states by states, and in the readout.
 RECURRENT_MATRIX = r"weight_hh(_.*)?|recurrent_kernel"
-RECURRENT = {
-    "weight_hh": "W",
-    "weight_ih": "U",
-    "bias_ih": "b",
-    "bias_hh": "b_hh",  # torch
-    "recurrent_kernel": "W",
-    "kernel": "U",
-    "bias": "b",  # Keras
-}
 READOUT = {"weight": "V", "kernel": "V", "bias": "c"}
 
 MATRICES = ("W", "U", "V")
@@ -145,23 +137,18 @@ def after_role(spelling: str, parameters: Table) -> Role | None:
 # ---------------------------------------------------------------- all names of a file
 
 
-class Named(NamedTuple):
-    """An array under the name that its file has for it."""
-
-    name: str
-    array: Array
-
-
 @dataclass
 class SortedArrays:
     """The arrays of a program by their roles, and the unknown names.
 
-    `layout` is that of torch (column) or Keras (row), where the names are theirs.
+    `layout` is that of torch (column) or Keras (row), where the names are theirs. `numbered` are the
+    parameters of the layers above the first, and d of the first: by layer, counted from 0, and key.
     """
 
     by_role: dict[Role, list[Named]] = field(default_factory=lambda: defaultdict(list))
     unknown: list[str] = field(default_factory=list)
     layout: Orientation | None = None
+    numbered: dict[int, dict[str, Named]] = field(default_factory=dict)
 
     def of(self, kind: str) -> dict[str, Named]:
         """Return the arrays of one kind by key. Raises CheckError where two differ.
@@ -203,9 +190,24 @@ class SortedArrays:
             )
         return self.of("parameter")
 
+    def layers(self) -> list[dict[str, Named]]:
+        """Return the parameters of each recurrent layer by key: W, U, b, b_hh, d.
+
+        Raises CheckError if a matrix is missing.
+        """
+        first = {key: self.by_role.get(Role("parameter", key)) for key in ("W", "U", "b", "b_hh")}
+        layers = dict(self.numbered)
+        layers[0] = {key: named[0] for key, named in first.items() if named} | layers.get(0, {})
+        for number in range(max(layers) + 1):
+            lacks = [key for key in ("W", "U") if key not in layers.get(number, {})]
+            if lacks:
+                raise CheckError(f"layer {number + 1} has no {' and no '.join(lacks)}")
+        return [layers[number] for number in sorted(layers)]
+
 
 def sort_arrays(arrays: Mapping[str, Array]) -> SortedArrays:
     """Return arrays by their roles; texts have none. Raises CheckError for several networks."""
+    arrays, numbered = without_numbers(arrays)
     numbers = {name: array for name, array in arrays.items() if array.dtype.kind not in "US"}
     embeddings = [name for name in numbers if EMBEDDING.search(name)]
     if len(embeddings) == 1:
@@ -213,7 +215,8 @@ def sort_arrays(arrays: Mapping[str, Array]) -> SortedArrays:
         embeddings = [name for name in embeddings if name not in numbers]
     of_modules, layout = names_by_module(numbers)
     parameters = {**TABLES["parameter"], **of_modules}
-    found = SortedArrays(unknown=[name for name in arrays if name not in numbers], layout=layout)
+    texts = [name for name in arrays if name not in numbers]
+    found = SortedArrays(unknown=texts, layout=layout, numbered=numbered)
     for name, array in numbers.items():
         role = role_of(name, parameters)
         if role is None:

@@ -29,7 +29,7 @@ def philox(a, b, c, d, key, other_key):
 @jit
 def fill_mask(mask, dropout, update, layer):
     """Fill mask (rows, M) with 0 where a random number is below the threshold, else with `kept`."""
-    flat = mask.ravel()
+    flat = mask.reshape(-1)
     quarter = flat.size // 4
     zero, low, high = flat.dtype.type(0), np.uint64(update) & LOW, np.uint64(update) >> HALF
     for i in range(quarter):

@@ -164,7 +164,7 @@ def state_gradients(layers, work, n, gradient):
     if n == 0:
         return
     own, below = work.layers[n], work.layers[n - 1]
-    clear(below.dh.ravel())
+    clear(below.dh.reshape(-1))
     for gate in range(gradient.b.shape[0]):
         dU, db, dz = gradient.U[gate], gradient.b[gate], own.dz[gate]
         matmul(dU, below.x[:, : dU.shape[0]].T, dz)
@@ -254,8 +254,8 @@ def batch_state_gradients(layers, work, n, gradient):
     if n == 0:
         return
     layer, own, below = layers[n], work.layers[n], work.layers[n - 1]
-    clear(below.dh.ravel())
-    clear(gradient.U.ravel())
+    clear(below.dh.reshape(-1))
+    clear(gradient.U.reshape(-1))
     for gate in range(gradient.b.shape[0]):
         dz = own.dz[gate]
         add_outer_products(gradient.U[gate], below.x, FIRST, dz, FIRST, dz.shape[0])

@@ -66,7 +66,7 @@ def softmax_loss(p, y, losses, scale):
         for k in range(o.size):
             o[k] -= top
         losses[t] = -o[y[t]]
-    exp(p.ravel())
+    exp(p.reshape(-1))
     for t in range(y.size):
         o = p[t]
         total = real(0)
@@ -131,7 +131,7 @@ def batch_loss(work, scale):
         for k in range(0, P, L):
             store(load(p, row, k, 1, 1) - top, p, row, k)
         losses[row] = -p[row, y[row]]
-    exp(p.ravel())
+    exp(p.reshape(-1))
     clear(totals)
     whole = rows // 8 * 8
     for row in range(0, whole, 8):
@@ -159,9 +159,9 @@ def batch_loss(work, scale):
 def batch_readout_backward(theta, gradient, work, h, dh):
     """Fill dh with dO_t V, dV with the sum over t of dO_t^T H_t, and dc."""
     dV, do = gradient.V, work.p
-    clear(dh.ravel())
+    clear(dh.reshape(-1))
     add_matmul(dh, FIRST, do, FIRST, do.shape[0], theta.V)
-    clear(dV.ravel())
+    clear(dV.reshape(-1))
     add_outer_products(dV, do, FIRST, h, FIRST, do.shape[0])
     sum_of_rows(work.dc, do)
     copy(work.dc[: gradient.c.size], gradient.c)

@@ -23,7 +23,7 @@ from nbrnn.network.propagation import (
 )
 from nbrnn.network.readout import softmax_loss
 from nbrnn.network.simd.exp_tanh import copy
-from nbrnn.network.simd.jit import jit, jit_expand
+from nbrnn.network.simd.jit import jit, jit_allocating, jit_expand
 
 SMOOTHING = 0.999  # of the smooth loss, an exponential average over updates
 
@@ -137,7 +137,7 @@ def batch_gradient(theta, gradient, work, codes, starts, scale, end):
     return loss * scale
 
 
-@jit
+@jit_allocating
 def numerical_gradient(theta, work, codes, indices, step, out):
     """Fill out[n] with the derivative of a window's loss for the parameter theta.flat[indices[n]].
 

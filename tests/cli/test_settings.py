@@ -29,6 +29,7 @@ def test_what_presets_stand_for():
         clip="none", loss="mean", init="scaled",
     )  # fmt: skip
     char_rnn = configs["char-rnn"]
+    assert (char_rnn.cell, char_rnn.layers, char_rnn.dropout) == ("lstm", 2, 0.0)
     assert (char_rnn.hidden, char_rnn.seq_length, char_rnn.batch) == (128, 50, 50)
     assert (char_rnn.optimizer, char_rnn.eta, char_rnn.beta2) == ("rmsprop", 0.002, 0.95)
     assert (char_rnn.clip, char_rnn.validation) == (5.0, 0.05)

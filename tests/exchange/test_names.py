@@ -132,15 +132,43 @@ def test_an_embedding_is_folded_into_U():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({"rnn.weight_hh_l0": (16, 4)}, "that of an LSTM: only a vanilla RNN of one layer"),
-        ({"rnn.weight_hh_l0": (12, 4)}, "that of a GRU"),
-        ({"rnn.weight_hh_l0": (4, 4), "rnn.weight_hh_l1": (4, 4)}, "several recurrent layers"),
-        ({"rnn.weight_hh_l0": (4, 4), "rnn.weight_hh_l0_reverse": (4, 4)}, "or directions"),
+        (
+            {"rnn.weight_hh_l0": (16, 4), "rnn.weight_ih_l0": (16, 6)},
+            "the network has 1 lstm layer:",
+        ),
+        (
+            {"rnn.weight_hh_l0": (12, 4), "rnn.weight_ih_l0": (12, 6)},
+            "the network has 1 gru layer:",
+        ),
+        (
+            {"rnn.weight_hh_l1": (4, 4), "rnn.weight_ih_l1": (4, 4)},
+            "the network has 2 vanilla layers:",
+        ),
     ],
 )
-def test_other_networks_are_refused_in_plain_words(names, message):
-    arrays = {"rnn.weight_ih_l0": np.ones((4, 6)), "fc.weight": np.ones((6, 4))}
-    arrays |= {name: np.ones(shape) for name, shape in names.items()}
+def test_gates_and_layers_are_not_checked(names, message):
+    arrays = {"rnn.weight_hh_l0": np.ones((4, 4)), "rnn.weight_ih_l0": np.ones((4, 6))}
+    arrays |= {"fc.weight": np.ones((6, 4)), **{name: np.ones(shape) for name, shape in names.items()}}
+    with pytest.raises(NbrnnError, match=f"{message} only one vanilla layer is checked"):
+        check({**arrays, "loss": np.float64(1)})
+    assert weights_in(M, Contents(dict(arrays)))
+    with pytest.raises(NbrnnError, match="no network of gates or layers has parameters of these shapes"):
+        weights_in(M, Contents({**arrays, "fc.weight": np.ones((6, 5))}))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"rnn.weight_hh_l0_reverse": (4, 4)}, "a bidirectional network cannot predict"),
+        ({"rnn.weight_hr_l0": (3, 4)}, "projections"),
+        ({"other.weight_hh_l0": (4, 4)}, "several recurrent layers"),
+        ({"rnn.weight_hh_l2": (4, 4), "rnn.weight_ih_l2": (4, 4)}, "layer 2 has no W and no U"),
+        ({"rnn.bias_hh_l0": (4,), "rnn.bias_ih_l0": (3,)}, "two biases of different sizes"),
+    ],
+)
+def test_other_networks_are_refused_in_plain_words(more, message):
+    arrays = {"rnn.weight_hh_l0": np.ones((4, 4)), "rnn.weight_ih_l0": np.ones((4, 6))}
+    arrays |= {"fc.weight": np.ones((6, 4)), **{name: np.ones(shape) for name, shape in more.items()}}
     for call in (lambda: check({**arrays, "loss": 1.0}), lambda: weights_in(M, Contents(dict(arrays)))):
         with pytest.raises(NbrnnError, match=message):
             call()

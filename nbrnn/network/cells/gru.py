@@ -30,7 +30,7 @@ def candidate(z, first, last):
     for row in range(first, last):
         for j in range(0, n.shape[1], L):
             store(load(n, row, j, 1, 1) + load(r, row, j, 1, 1) * load(q, row, j, 1, 1), n, row, j)
-    tanh(n[first:last].ravel())
+    tanh(n[first:last].reshape(-1))
 
 
 @jit_expand
@@ -125,8 +125,8 @@ def batch_step(layer, work, t):
         copy(layer.d[0], z[3, row])
     for gate in range(3):
         add_matmul(z[gate + gate // 2], first, h, first, B, work.WT[gate])
-    sigmoid(z[0, first : first + B].ravel())
-    sigmoid(z[1, first : first + B].ravel())
+    sigmoid(z[0, first : first + B].reshape(-1))
+    sigmoid(z[1, first : first + B].reshape(-1))
     candidate(z, first, first + B)
     interpolate(z, h, first, first + B, B)
 
@@ -162,7 +162,7 @@ def batch_backward(layer, work, T):
 def batch_gradients(layer, work, gradient):
     """dW is the sum over t of dZ_t^T H_{t-1}, for the planes r, z, q; dd that of the plane q."""
     dW, dz = gradient.W, work.dz
-    clear(dW.ravel())
+    clear(dW.reshape(-1))
     for gate in range(3):
         add_outer_products(dW[gate], dz[gate + gate // 2], FIRST, work.s[0], FIRST, dz.shape[1])
     sum_of_rows(gradient.d[0], dz[3])

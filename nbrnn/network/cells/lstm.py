@@ -29,15 +29,15 @@ def gates_forward(z, s, first, last, B):
     """Fill c_t and h_t in rows first + B to last + B, from what goes into the gates."""
     h, c, L = s[0], s[1], lanes(z)
     for gate in (0, 1, 3):
-        sigmoid(z[gate, first:last].ravel())
-    tanh(z[2, first:last].ravel())
+        sigmoid(z[gate, first:last].reshape(-1))
+    tanh(z[2, first:last].reshape(-1))
     for row in range(first, last):
         for j in range(0, h.shape[1], L):
             i, f, g = load(z[0], row, j, 1, 1), load(z[1], row, j, 1, 1), load(z[2], row, j, 1, 1)
             new = f * load(c, row, j, 1, 1) + i * g
             store(new, c, row + B, j)
             store(new, z[4], row, j)
-    tanh(z[4, first:last].ravel())
+    tanh(z[4, first:last].reshape(-1))
     for row in range(first, last):
         for j in range(0, h.shape[1], L):
             store(load(z[3], row, j, 1, 1) * load(z[4], row, j, 1, 1), h, row + B, j)
@@ -150,7 +150,7 @@ def batch_backward(layer, work, T):
 def batch_gradients(layer, work, gradient):
     """dW is the sum over t of dZ_t^T H_{t-1}."""
     dW, dz = gradient.W, work.dz
-    clear(dW.ravel())
+    clear(dW.reshape(-1))
     for gate in range(4):
         add_outer_products(dW[gate], dz[gate], FIRST, work.s[0], FIRST, dz.shape[1])
 

@@ -57,7 +57,7 @@ def batch_forward(layer, work, read):
         if is_first:
             read_characters(U, b, x, z, row, B)
         add_matmul(z, row, h, row, B, WT)
-        tanh(z[row : row + B].ravel())
+        tanh(z[row : row + B].reshape(-1))
 
 
 def batch_backward(layer, work, T):
@@ -76,7 +76,7 @@ def batch_backward(layer, work, T):
 def batch_gradients(layer, work, gradient):
     """dW is the sum over t of dZ_t^T H_{t-1}."""
     dW, dz = gradient.W[0], work.dz[0]
-    clear(dW.ravel())
+    clear(dW.reshape(-1))
     add_outer_products(dW, dz, FIRST, work.s[0], FIRST, dz.shape[0])
 
 
