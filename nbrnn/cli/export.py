@@ -40,9 +40,9 @@ def export(
     .npz and .mat hold W, U, V, b, c, the state h0 and the character x0 (one-hot) to continue from, and
     the alphabet as code points; with gates or layers W1, U1, b1, W2 and so on. .safetensors has the
     names of torch's nn.RNN, nn.GRU or nn.LSTM and nn.Linear, as `rnn` and `linear`; .onnx is a graph
-    with x and h0 in, logits and h out. Both have the rest as metadata.
-    .nbrnn holds any network with its alphabet, settings, losses and a card in Markdown; commands take
-    it as they take a run. It is a zip archive.
+    with x and h0 in, logits and h out. Both have the rest as metadata. .nbrnn holds the
+    network with its alphabet, settings, losses and a card in Markdown, as a zip archive; commands take
+    it as they take a run.
     """
     from nbrnn.exchange.export import export as write
     from nbrnn.exchange.export import share

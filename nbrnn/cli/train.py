@@ -113,6 +113,7 @@ def train(
             options: dict[str, Any] = {"observer": display, "stop": signals.waiting, "force": force}
             options["command"] = None if plan is None else plan.command
             options |= {"initial": initial, "snapshot_every": snapshot_every, "track": track}
+            options["command"] = None if plan is None else plan.command
             try:
                 summary = run(config, text, folder.path, **options)
             except StoreError:

@@ -84,7 +84,7 @@ def gates_of(shape: tuple[int, ...]) -> str | None:
     """Return the cell whose stacked gates W has, None for one gate and for other shapes."""
     if len(shape) != 2 or 0 in shape:
         return None
-    rows = {len(cell.gates) * min(shape): name for name, cell in CELLS.items() if len(cell.gates) > 1}
+    rows = {cell.gates * min(shape): name for name, cell in CELLS.items() if cell.gates > 1}
     return rows.get(max(shape))
 
 
@@ -142,7 +142,7 @@ def parameters_of(
     Of two biases, which torch and Keras have, the second is d where the cell has one, and added to the
     first elsewhere.
     """
-    m, rows = layout.m, len(layout.kind.gates) * layout.m
+    m, rows = layout.m, layout.kind.gates * layout.m
     arrays = {key: np.asarray(each.array) for key, each in layer.items()}
     theta = {key: columns(arrays[key], orientation) for key in ("W", "U")}
     zeros = np.zeros_like(arrays.get("b", arrays.get("b_hh", np.zeros(rows, layout.dtype))))

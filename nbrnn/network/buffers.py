@@ -133,7 +133,7 @@ def layer_work(
 ) -> LayerWork:
     """Return what a layer of the layout's cell writes on; `batch`: by products of matrices."""
     cell, M, dtype = layout.kind, layout.M, layout.dtype
-    transposed, planes = (len(cell.gates), layout.m, M), (cell.planes, T * B, M)
+    transposed, planes = (cell.gates, layout.m, M), (cell.planes, T * B, M)
     s, dh = zeros((len(cell.states), (T + 1) * B, M), dtype), zeros((T * B, M), dtype)
     return LayerWork(
         s=s,

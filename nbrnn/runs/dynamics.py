@@ -36,7 +36,7 @@ def columns(layout: Layout) -> list[str]:
 
 def recurrent_names(layout: Layout) -> list[str]:
     """Return the names of the (m, m) blocks of each layer's W: its own, or W.LAYER.GATE."""
-    names, gates = [layout.in_file("W", layer) for layer in range(layout.layers)], layout.kind.gates
+    names, gates = [layout.in_file("W", layer) for layer in range(layout.layers)], layout.kind.gate_names
     return names if len(gates) == 1 else [f"{name}.{gate}" for name in names for gate in gates]
 
 

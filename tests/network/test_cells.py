@@ -203,7 +203,7 @@ def test_parameters_and_states_keep_their_names_and_values(cell, layers):
     layout = network.layout
     for name, array in layout.named(network.theta).items():
         assert np.array_equal(array, network.arrays[name])
-    rows = len(CELLS[cell].gates) * 5
+    rows = CELLS[cell].gates * 5
     assert layout.shapes["W.1"] == (rows, 5)
     assert layout.shapes["U.1"] == (rows, 7)
     if layers == 2:

@@ -42,15 +42,20 @@ class Cell(NamedTuple):
     """What a cell declares: all that the rest of the program knows of it."""
 
     parameters: type[Any]  # the NamedTuple of a layer: U, W, b, and vectors that belong to one gate
-    gates: tuple[str, ...]  # their names, in the order in which they are stacked
+    gate_names: tuple[str, ...]  # in the order in which they are stacked
     states: tuple[str, ...]  # the rows of its state, h first
     planes: int  # in LayerWork.z and dz; 0: z are the states themselves, and dz is dh
     scaled_bias: tuple[float, ...]  # of each gate, where the initialization is `scaled`
     torch: str  # the name of its module in torch.nn, whose gates lie in the same order
 
+    @property
+    def gates(self) -> int:
+        """The number of gates."""
+        return len(self.gate_names)
+
     def shapes(self, m: int, inputs: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a layer's parameters as in the equations, with the gates stacked."""
-        rows = len(self.gates) * m
+        rows = self.gates * m
         others = dict.fromkeys(self.parameters._fields[3:], (m,))
         return {"W": (rows, m), "U": (rows, inputs), "b": (rows,), **others}
 
