@@ -33,7 +33,7 @@ def explain(
     replace_unknown: Replacement = None,
     as_json: Json = False,
 ) -> None:
-    """Write a page that shows what the units of a network follow in a text.
+    """Write a page on what the units of a network follow in a text.
 
     Each character is coloured by the state of a unit, its loss, or the probability that it was given.
     Units are listed by how closely they follow the position in a line, quotes, brackets, spaces and

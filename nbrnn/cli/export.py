@@ -35,7 +35,7 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a model for NumPy, MATLAB, torch or ONNX, or as one file to share.
+    """Write a model for NumPy, MATLAB, torch, ONNX, or as one file.
 
     .npz and .mat hold W, U, V, b, c, the state h0 and the character x0 (one-hot) to continue from, and
     the alphabet as code points; with gates or layers W1, U1, b1, W2 and so on. .safetensors has the

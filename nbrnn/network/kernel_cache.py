@@ -107,9 +107,10 @@ class KernelFiles:
         finally:
             partial.unlink(missing_ok=True)
         for left in self.folder.iterdir():
-            is_old = left.suffix == ".tmp" and time.time() - left.stat().st_mtime > ABANDONED_SECONDS
-            if is_old or left.suffix == ".nbi" or left.name == "nbrnn-hashes.json":
-                left.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # others save and delete meanwhile
+                is_old = left.suffix == ".tmp" and time.time() - left.stat().st_mtime > ABANDONED_SECONDS
+                if is_old or left.suffix == ".nbi" or left.name == "nbrnn-hashes.json":
+                    left.unlink()
 
 
 def checksum(data: bytes) -> bytes:
