@@ -275,7 +275,7 @@ def test_the_end_of_a_training_fits_on_a_terminal_with_the_figures_last(text_fil
 
 
 def test_kernels_that_are_compiled_are_announced_once(text_file, tmp_path):
-    others = shutil.ignore_patterns("training_kernels.sample-*", "*.tmp*")  # all kernels but one
+    others = shutil.ignore_patterns("sampling_kernels.sample-*", "*.tmp*")  # all kernels but one
     shutil.copytree(NBRNN, tmp_path / "nbrnn", ignore=others)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": "", "TERM": "xterm"}
     program, *train = command("train", text_file, "--updates", "10", "--hidden", "5", "--out", "run")
