@@ -43,8 +43,13 @@ def pytest_configure():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(shared))
 
 
-def pytest_collection_modifyitems(items):
-    """Let slow tests come first, so that several processes end at about the same time."""
+def pytest_collection_modifyitems(config, items):
+    """Let slow tests come first, so that several processes end at about the same time.
+
+    Simulations run only where `-m` asks for them.
+    """
+    if "simulations" not in config.option.markexpr:
+        items[:] = [item for item in items if "simulations" not in item.keywords]
     items.sort(key=lambda item: "slow" not in item.keywords)
 
 

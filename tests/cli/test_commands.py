@@ -114,7 +114,7 @@ def test_help_and_version(nbrnn, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     commands = nbrnn("--help").stdout.partition("Commands:")[2]
     assert "..." not in commands
-    assert len(commands.splitlines()) == 18  # each in one line, and the page of the documentation
+    assert len(commands.splitlines()) == 19  # each in one line, and the page of the documentation
     assert "\n  FOLDER...  Folders of sweeps or runs." in nbrnn("report", "--help").stdout
     assert nbrnn("train", "--help").stdout.endswith("More: docs/reference/settings.md\n")
     assert re.fullmatch(r"nbrnn \d+\.\d+\.\d+\n", nbrnn("--version").stdout)
