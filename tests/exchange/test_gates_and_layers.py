@@ -15,7 +15,7 @@ from nbrnn.exchange.export import export, torch_layers
 from nbrnn.exchange.onnx_graph import network_graph
 from nbrnn.exchange.weights import weights_in
 from nbrnn.network.layout import Layout
-from nbrnn.runs.evaluation import probabilities
+from nbrnn.runs import evaluation
 from nbrnn.storage.checkpoint import Checkpoint, layout_of
 
 m, K, T, B = 7, 5, 9, 3
@@ -240,7 +240,12 @@ def test_torch_has_our_logits(cell, layers, tmp_path):
     codes = np.random.default_rng(0).integers(0, K, 50)
     with torch.no_grad():
         theirs = torch.log_softmax(network(torch.from_numpy(codes)), 1).numpy()
-    assert np.abs(np.log(probabilities(model, codes.astype(np.int32))) - theirs).max() < 1e-10
+    assert (
+        np.abs(
+            np.log(evaluation.softmax(evaluation.read(model, codes.astype(np.int32)).logits)) - theirs
+        ).max()
+        < 1e-10
+    )
 
 
 @pytest.mark.interop
