@@ -13,7 +13,7 @@ from nbrnn.corpus import DEFAULT, Corpus, Sources, load
 from nbrnn.errors import ConfigError
 from nbrnn.naming import RESULTS, folder_path, run_id
 from nbrnn.progress_bars import RunDisplay, SweepDisplay, describe_failures
-from nbrnn.runs.initial_weights import weights_sha256
+from nbrnn.runs.initial_weights import NETWORK, weights_sha256
 from nbrnn.runs.model import Model
 from nbrnn.runs.observer import Observer, Observers
 from nbrnn.runs.run import run as train
@@ -59,7 +59,11 @@ def run(
     text, initial = corpus_of(corpus), None
     if init_from is not None:
         initial = Model(init_from).checkpoint
-        config = replace(config, init_from=weights_sha256(initial))
+        # settings of the network that have their defaults are those of the model
+        network = {name: getattr(initial.config, name) for name in NETWORK}
+        given = {name for name in NETWORK if getattr(config, name) != getattr(DEFAULTS, name)}
+        network = {name: value for name, value in network.items() if name not in given}
+        config = replace(config, **network, init_from=weights_sha256(initial))
     path = folder_path(RESULTS / run_id(config, text.name, text.sha256) if folder is None else folder)
     notes = (f"warning: {warning}" for warning in text_warnings(config, text))
     display = RunDisplay(str(path), config, text, quiet, notes=notes)

@@ -15,10 +15,10 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from nbrnn.documents import delimited, split_documents
+from nbrnn.documents import CSV, delimited, split_documents
 from nbrnn.errors import CorpusError, install_command
 from nbrnn.text_files import STDIN, Decoded, joined, label_of, read_file
-from nbrnn.text_parts import Part, predicted
+from nbrnn.text_parts import Part
 from nbrnn.values import shortened
 
 DEFAULT = "shakespeare"
@@ -158,7 +158,9 @@ class Corpus:
     def count(self, part: Part) -> dict[str, NDArray[Any]]:
         """Count, as `counts` says."""
         K, pieces = len(self.alphabet), [self.codes[start:end] for start, end in part]
-        joint = np.empty(predicted(part), np.int64)
+        if self.end is not None:
+            pieces = self.stretches(part)
+        joint = np.empty(sum(codes.size - 1 for codes in pieces), np.int64)
         ends = np.cumsum([codes.size - 1 for codes in pieces])
         for codes, place in zip(pieces, np.split(joint, ends[:-1]), strict=True):
             np.multiply(codes[:-1], K, out=place, dtype=np.int64)
@@ -247,6 +249,8 @@ def load(sources: Sources, encoding: str = "utf-8", documents: str = "") -> Corp
     name = short_name(names[0]) + (f" and {len(names) - 1} more" if len(names) > 1 else "")
     separator = ""
     if documents:
+        if documents.startswith(CSV) and (len(names) > 1 or os.path.isdir(names[0])):
+            raise CorpusError(f"--documents {documents} reads one table: give one file")
         text, separator = delimited(split_documents(text, documents, label_of(names[0])))
     return Corpus.from_text(text, name, where[0], encoding, tuple(where[1:]), documents, separator)
 

@@ -55,6 +55,11 @@ def delimited(documents: Sequence[str]) -> tuple[str, str]:
     raise CorpusError("the documents contain zero characters: remove them")
 
 
+def documents_again(text: str, documents: str, separator: str, label: str) -> str:
+    """Return the documents in a text as one, with this separator. Raises ConfigError, CorpusError."""
+    return delimited_again(separator.join(split_documents(text, documents, label)), separator)
+
+
 def delimited_again(text: str, separator: str) -> str:
     """Return a text with one separator before, between and after the documents in it."""
     return separator + separator.join(filter(None, text.split(separator))) + separator

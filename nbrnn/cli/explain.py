@@ -45,7 +45,7 @@ def explain(
     folder = existing_run(run)
     model = model_of(folder, checkpoint)
     text = read_text(file, encoding_of(file, encoding))
-    found = write_explanation(model, folder.path.name, text, out, replace_unknown)
+    found = write_explanation(model, Path(str(folder)).name, text, out, replace_unknown)
     sentences = answer(found, unit_labels(model))
     if as_json:
         print(json.dumps({"file": str(out), "answer": sentences}, indent=2))

@@ -79,6 +79,8 @@ def plan_run(
         there, described = folder.read_config()
         if described.sha256 == text.sha256 and is_chosen(there, given):
             config = there
+            if out is not None:
+                notes.append(f"{out} holds a run, which is kept: give --force or another --out")
     if config is None:
         config, reasons = choose(text, minutes, given)
         notes += reasons

@@ -50,7 +50,7 @@ def score(
 ) -> None:
     """Print a model's loss on a text, beside n-gram baselines."""
     from nbrnn.corpus import encode, read_text
-    from nbrnn.documents import delimited_again, split_documents
+    from nbrnn.documents import documents_again
     from nbrnn.runs.evaluation import score
     from nbrnn.text_files import label_of
 
@@ -60,8 +60,7 @@ def score(
     text = read_text(file, encoding_of(file, encoding))
     described = folder.read_config()[1]
     if described.documents:
-        documents = split_documents(text, described.documents, label_of(file))
-        text = delimited_again(described.separator.join(documents), described.separator)
+        text = documents_again(text, described.documents, described.separator, label_of(file))
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = len(text) - sum(map(text.count, model.alphabet))
     losses = score(model, codes, ngrams, state=state)

@@ -33,7 +33,7 @@ from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import SETTINGS, RunConfig, option_name
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.escaping import visible
-from nbrnn.naming import RESULTS, run_id
+from nbrnn.naming import RESULTS, run_id, text_words
 from nbrnn.presets import with_preset
 from nbrnn.signals import Signals
 
@@ -82,9 +82,15 @@ def train(
     """
     check_together(resume, source, out, force, documents)
     check_alone(minutes, preset, resume, source, settings)
+    from nbrnn.storage.model_file import ModelFile
+
     with Signals() as signals:
         path = resume or source
         old = None if path is None else existing_run(path)
+        if isinstance(old, ModelFile):
+            raise ConfigError(
+                f"{path} holds no training to continue: start from it with --init-from {path}"
+            )
         plan, initial = None, None
         if minutes is not None:
             plan = plan_run(minutes, settings, load(corpus, encoding, documents), out, force)
@@ -111,7 +117,6 @@ def train(
         notes = chain([] if plan is None else plan.notes, notes_of(config, text, initial))
         with RunDisplay(str(folder), config, text, quiet, signals.defer, notes) as display:
             options: dict[str, Any] = {"observer": display, "stop": signals.waiting, "force": force}
-            options["command"] = None if plan is None else plan.command
             options |= {"initial": initial, "snapshot_every": snapshot_every, "track": track}
             options["command"] = None if plan is None else plan.command
             try:
@@ -294,7 +299,8 @@ def text_of(
     if text.sha256 == described.sha256:
         return text
     is_changed = named is None or sources == [text.source, *text.more_sources]
-    again = f"nbrnn train {shlex.join(named or sources)} --init-from {run}"
+    words = text_words(named or sources, encoding or described.encoding, described.documents)
+    again = f"nbrnn train {shlex.join(words)} --init-from {run}"
     if is_changed:
         raise StoreError(
             f"{text.source} has changed since {run} was trained on it: put the former text back, "

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import MAX_PATH, encode, read_text
-from nbrnn.documents import delimited_again
+from nbrnn.documents import delimited_again, documents_again
 from nbrnn.errors import CorpusError
 from nbrnn.naming import folder_path
 from nbrnn.runs.evaluation import Reading, gradients, read, score, softmax
@@ -94,7 +94,10 @@ class Model:
         A path stands for the text in that file. One that learnt from documents reads them one by one.
         """
         if isinstance(text, os.PathLike):
-            text = read_text(os.fspath(text))
+            name, described = os.fspath(text), self.folder.read_config()[1]
+            text = read_text(name)
+            if described.documents:
+                text = documents_again(text, described.documents, described.separator, name)
         elif isinstance(text, str) and len(text) <= MAX_PATH and os.path.isfile(text):
             raise CorpusError(f"{text} is the name of a file: give Path({text!r}) to score its text")
         if isinstance(text, str) and self.checkpoint.separator:

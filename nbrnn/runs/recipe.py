@@ -86,7 +86,7 @@ def choose(corpus: Corpus, minutes: float, given: Mapping[str, Any]) -> Choice:
     hidden = given.get("hidden", units(trial, corpus, affordable))
     sized = replace(trial, hidden=hidden)
     update = update_seconds(sized, corpus, FINAL_SECONDS * min(1.0, minutes))
-    reading = reading_seconds(sized, corpus) if sized.validation else 0.0
+    reading = reading_seconds(sized, corpus) if sized.validation or sized.test else 0.0
     config = with_length(sized, corpus, seconds, update, reading, given)
     return Choice(config, reasons(config, corpus, minutes, update, given))
 
@@ -143,7 +143,8 @@ def with_length(
     if held_out:
         affordable = int(EVALUATED * seconds / held_out)
         evaluations = min(MAX_EVALUATIONS, max(MIN_EVALUATIONS, affordable))
-    beside = evaluations * held_out + min(MAX_SCORED, len(corpus)) * reading + SECONDS_BESIDE
+    scored = min(MAX_SCORED, len(corpus)) + 2 * size(config.parts(len(corpus)).test)
+    beside = evaluations * held_out + scored * reading + SECONDS_BESIDE
     per_epoch = config.updates_per_epoch(len(corpus))
     updates = min((seconds - beside) / update, MAX_EPOCHS * per_epoch)
     every = max(1, int(max(MIN_UPDATES, updates) / evaluations))

@@ -45,6 +45,7 @@ class Recorder:
     def stop(self) -> None:
         """Record nothing more."""
         self.snapshot_every = self.row_every = 0
+        self.before = None
         self.observer = Observer()
 
     def updates_to_next_event(self) -> list[int]:

@@ -109,6 +109,7 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
             for name in ours
             if ours[name] != theirs[name] is not None and name not in ("epochs", "updates")
         )
+        different = different or "other initial weights"
         raise StoreError(f"{folder} holds another run, with {different}: give another --out, or --force")
 
 
@@ -176,7 +177,10 @@ def check_documents(config: RunConfig, corpus: Corpus, training: Part) -> None:
     """Raise CorpusError for documents that are too few for these settings, or an order of a text."""
     if config.order == "chunks":
         raise CorpusError("--order chunks cuts a text: with --documents give sequential or random")
-    windows = int(document_windows(config, corpus.stretches(training), corpus.end)[1].sum())
+    documents = corpus.stretches(training)
+    if not documents:
+        raise CorpusError(f"{corpus.name}: no whole document is left to learn from")
+    windows = int(document_windows(config, documents, corpus.end)[1].sum())
     if windows < config.batch:
         raise CorpusError(
             f"{corpus.name}: its documents have {windows} windows: --batch must be at most {windows}"

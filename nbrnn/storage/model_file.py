@@ -21,6 +21,7 @@ from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import CHECKPOINTS, CONFIG, NGRAMS, SUMMARY, RunFolder
 
 SUFFIX = ".nbrnn"
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 CARD = "README.md"
 MEMBERS = {
     CONFIG: files.MAX_JSON,
@@ -41,6 +42,8 @@ class ModelFile(RunFolder):
         try:
             with zipfile.ZipFile(io.BytesIO(files.read_bytes(path, files.MAX_ARRAYS))) as archive:
                 for name in set(MEMBERS) & set(archive.namelist()):
+                    if archive.getinfo(name).compress_type not in COMPRESSIONS:
+                        raise zipfile.BadZipFile
                     if archive.getinfo(name).file_size > MEMBERS[name]:
                         raise StoreError(f"{path} is too large: its {name} is")
                     (self / name).write_bytes(archive.read(name))
@@ -61,7 +64,7 @@ class ModelFile(RunFolder):
 
 def open_run(path: Path) -> RunFolder:
     """Return the folder of a run, which may be packed in a model file. Raises StoreError."""
-    return ModelFile(path) if path.suffix == SUFFIX and path.is_file() else RunFolder(path)
+    return ModelFile(path) if path.suffix.lower() == SUFFIX and path.is_file() else RunFolder(path)
 
 
 def write_model_file(folder: RunFolder, path: Path, card: str) -> None:

@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from harness import one_line_error
 
 from nbrnn import Model
 from nbrnn.errors import StoreError
@@ -86,6 +87,25 @@ def test_what_is_no_archive_is_refused(tmp_path, data):
     (tmp_path / "moor.nbrnn").write_bytes(data)
     with pytest.raises(StoreError, match="damaged or not a model file"):
         Model(tmp_path / "moor.nbrnn")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_another_compression_is_refused(file, tmp_path, method):
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(tmp_path / "m.nbrnn", "w", method) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(StoreError, match="damaged or not a model file"):
+        Model(tmp_path / "m.nbrnn")
+
+
+def test_it_holds_no_training_to_continue(nbrnn, file, tmp_path):
+    shouting = tmp_path / "M.NBRNN"
+    shouting.write_bytes(file.read_bytes())
+    for option in ("--resume", "--from"):
+        line = one_line_error(nbrnn("train", option, shouting, code=2))
+        assert (
+            f"M.NBRNN holds no training to continue: start from it with --init-from {shouting}" in line
+        )
 
 
 def test_members_with_other_names_are_left_alone(file, tmp_path):

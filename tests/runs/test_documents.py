@@ -14,7 +14,7 @@ from nbrnn.corpus import load
 from nbrnn.errors import ConfigError, CorpusError
 from nbrnn.network.layout import generator
 from nbrnn.runs.model import Model
-from nbrnn.runs.run import run
+from nbrnn.runs.run import check_length, run
 from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -134,9 +134,44 @@ def test_columns_of_a_table(tmp_path):
     assert text == "\x1eone, two\x1ethree\nfour\x1efive\x1e"
     with pytest.raises(CorpusError, match="has no column 'txt'; did you mean text"):
         load(tmp_path / "t.csv", documents="csv:txt")
+    with pytest.raises(CorpusError, match="reads one table: give one file"):
+        load([tmp_path / "t.csv", tmp_path / "t.csv"], documents="csv:text")
     for wrong in ("words", "csv:"):
         with pytest.raises(ConfigError, match="--documents must be lines or csv:COLUMN"):
             load(tmp_path / "t.csv", documents=wrong)
+
+
+def test_baselines_count_the_documents_that_are_learnt_from(tmp_path):
+    documents = [letter * 30 for letter in "abcdefghijkl"]
+    (tmp_path / "t.txt").write_text("\n".join(documents))
+    corpus = load(tmp_path / "t.txt", documents="lines")
+    config = RunConfig(hidden=2, seq_length=5, updates=10, validation=0.2, test=0.2, fold=3)
+    parts = config.parts(len(corpus))
+    expected = sum(np.bincount(c, minlength=13) for c in corpus.stretches(parts.training))
+    assert list(corpus.counts(parts.training)["characters"]) == list(expected)
+    assert set(expected[1:]) == {0, 30}
+    summary = run(config, corpus, tmp_path / "run")
+    assert Model(tmp_path / "run").score("aaa")["unigram"]
+    assert summary.test_unigram > summary.score_unigram
+
+
+def test_a_fold_without_a_document_to_learn_from_is_one_line(tmp_path):
+    (tmp_path / "t.txt").write_text("ab" * 450 + "\n" + "ab" * 50)
+    corpus = load(tmp_path / "t.txt", documents="lines")
+    messages = []
+    for fold in range(10):
+        config = RunConfig(hidden=2, seq_length=5, updates=10, validation=0.3, fold=fold)
+        with pytest.raises(CorpusError) as error:
+            check_length(config, corpus)
+            raise CorpusError("learns")
+        messages.append(str(error.value))
+    assert "no whole document is left to learn from" in " ".join(messages)
+
+
+def test_a_file_of_documents_is_scored_as_it_was_read(names, names_file, tmp_path):
+    run(RunConfig(updates=100, hidden=5, seq_length=8), names, tmp_path / "run")
+    model = Model(tmp_path / "run")
+    assert model.score(names_file) == model.score("\n".join(NAMES))
 
 
 def test_a_sample_starts_each_document_from_zero(names, tmp_path):

@@ -98,7 +98,9 @@ def test_from_python(run_folder, tmp_path, monkeypatch):
     model = nbrnn.run(config, text, init_from=run_folder, quiet=True)
     assert model.config.init_from == weights_sha256(Model(run_folder).checkpoint)
     with pytest.raises(ConfigError, match="has 20: leave --hidden out"):
-        nbrnn.run(RunConfig(updates=10), text, init_from=run_folder, quiet=True)
+        nbrnn.run(RunConfig(hidden=5, updates=10), text, init_from=run_folder, quiet=True)
+    same = nbrnn.run(RunConfig(updates=10), text, init_from=run_folder, quiet=True)
+    assert same.config == model.config
 
 
 def test_what_does_not_go_together_is_one_line(nbrnn, run_folder, text_file):

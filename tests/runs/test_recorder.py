@@ -13,6 +13,7 @@ from nbrnn.runs.dynamics import columns, updates_between_rows
 from nbrnn.runs.evaluation import gradients
 from nbrnn.runs.observer import Observer
 from nbrnn.runs.run import run
+from nbrnn.runs.training_state import Training
 from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -105,6 +106,13 @@ def test_recording_changes_nothing_of_the_run(recorded, corpus, tmp_path):
     run(RunConfig(**SMALL), corpus, tmp_path / "plain")
     assert bits(recorded) == bits(tmp_path / "plain")
     assert not (tmp_path / "plain" / "dynamics.csv").exists()
+
+
+def test_a_run_that_diverges_where_a_row_is_due_says_so(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(Training, "evaluate", lambda training: 1e30)
+    config = RunConfig(**SMALL, validation=0.1, validate_every=100)
+    summary = run(config, corpus, tmp_path / "run", draw=False, track=True)
+    assert summary.status == "diverged"
 
 
 def test_an_interrupted_run_records_the_same(recorded, corpus, tmp_path):
