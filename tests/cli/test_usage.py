@@ -84,7 +84,7 @@ def test_wrong_usage_is_one_line(usage_error, text_file, arguments, said):
     ("option", "value"),
     [
         ("--length", "-1"), ("--temperature", "nan"), ("--temperature", "-1"),
-        ("--temperature", "1e-310"),
+        ("--temperature", "1e-300"),
         ("--top-p", "0"),
         ("--top-p", "inf"), ("--top-k", "-1"), ("--seed", "-1"), ("--checkpoint", "worst"),
         ("--top-k", "9223372036854775808"), ("--prime", "Zürich"),

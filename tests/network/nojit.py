@@ -66,12 +66,15 @@ def test_the_padding_of_a_document_counts_nothing(layout, B):
     starts = np.array([[start for start, _ in windows]])
     plan = Plan(starts, np.ones((1, B), np.bool_), np.full(1, real(0.1)), end=0)
     buffers = training_buffers(layout, theta, T, memory=1, B=B)
-    optimizer = AdaGrad(real(0.1), real(1e-8))
+    optimizer, grad = AdaGrad(real(0.1), real(1e-8)), layout.gradient(T * B)
+    loss = training_kernels.loss_gradient(theta, grad, buffers.work, codes, starts[0], real(1 / B), 0)
     training_kernels.train(buffers, optimizer, real(5), real(1 / B), codes, plan, Carry(), history)
     tolerance = {"float64": 1e-12, "float32": 1e-4}[layout.dtype.name]
     assert history.losses[0] == pytest.approx(sum(loss for loss, _, _ in found) / B, rel=tolerance)
+    assert loss == history.losses[0]
     for name in NAMES:
-        gradient = sum(grad[name] for _, grad, _ in found) / B
+        gradient = sum(own[name] for _, own, _ in found) / B
+        assert np.allclose(named(layout, grad)[name], gradient, rtol=tolerance, atol=tolerance**2)
         memory = named(layout, layout.views(buffers.memory[0]))[name]
         assert np.allclose(memory, gradient**2, rtol=tolerance, atol=tolerance**2)
 
