@@ -7,7 +7,7 @@ Cho et al., EMNLP 2014, 1724-1734. The planes of LayerWork.z are r, z, n and q =
 step the first three hold what x and b contribute. Those of dz are the gradients of what goes into them.
 """
 
-from nbrnn.network.cells.passes import Passes, read_character, read_characters, windows
+from nbrnn.network.cells.passes import step_by_step, windows
 from nbrnn.network.simd.exp_tanh import clear, copy, sigmoid, tanh
 from nbrnn.network.simd.jit import jit_expand
 from nbrnn.network.simd.matmul import (
@@ -89,22 +89,6 @@ def step_back(layer, work, t):
     gates_back(work.z, work.s[0], dz, dh, t, t + 1, 1)
 
 
-def forward(layer, work, read):
-    """Fill all states."""
-    x, is_first = read
-    for t in range(x.size):
-        if is_first:
-            for gate in range(3):
-                read_character(layer.U[gate], layer.b[gate], x[t], work.z[gate], t)
-        step(layer, work, t)
-
-
-def backward(layer, work, T):
-    """Fill all of dz."""
-    for t in range(T - 1, -1, -1):
-        step_back(layer, work, t)
-
-
 def gradients(layer, work, gradient):
     """dW is the sum over t of dz_t h_{t-1}^T, for the planes r, z, q; dd that of the plane q."""
     dW, dz, h = gradient.W, work.dz, work.s[0]
@@ -142,23 +126,6 @@ def batch_step_back(layer, work, t):
     gates_back(work.z, work.s[0], dz, dh, first, first + B, B)
 
 
-def batch_forward(layer, work, read):
-    """Fill all states."""
-    x, is_first = read
-    B = windows(work)
-    for t in range(x.size // B):
-        if is_first:
-            for gate in range(3):
-                read_characters(layer.U[gate], layer.b[gate], x, work.z[gate], t * B, B)
-        batch_step(layer, work, t)
-
-
-def batch_backward(layer, work, T):
-    """Fill all of dz."""
-    for t in range(T - 1, -1, -1):
-        batch_step_back(layer, work, t)
-
-
 def batch_gradients(layer, work, gradient):
     """dW is the sum over t of dZ_t^T H_{t-1}, for the planes r, z, q; dd that of the plane q."""
     dW, dz = gradient.W, work.dz
@@ -168,5 +135,5 @@ def batch_gradients(layer, work, gradient):
     sum_of_rows(gradient.d[0], dz[3])
 
 
-WINDOW = Passes(forward, backward, gradients)
-BATCH = Passes(batch_forward, batch_backward, batch_gradients)
+WINDOW = step_by_step(step, step_back, gradients)
+BATCH = step_by_step(batch_step, batch_step_back, batch_gradients)

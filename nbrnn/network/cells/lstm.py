@@ -10,7 +10,7 @@ before a step the first four hold what x and b contribute. Those of dz are the g
 into i, f, g, o, and that of c_t.
 """
 
-from nbrnn.network.cells.passes import Passes, read_character, read_characters, windows
+from nbrnn.network.cells.passes import step_by_step, windows
 from nbrnn.network.simd.exp_tanh import clear, sigmoid, tanh
 from nbrnn.network.simd.jit import jit_expand
 from nbrnn.network.simd.matmul import (
@@ -83,22 +83,6 @@ def step_back(layer, work, t):
     gates_back(work.z, work.s, dz, dh, t, t + 1, 1)
 
 
-def forward(layer, work, read):
-    """Fill all states."""
-    x, is_first = read
-    for t in range(x.size):
-        if is_first:
-            for gate in range(4):
-                read_character(layer.U[gate], layer.b[gate], x[t], work.z[gate], t)
-        step(layer, work, t)
-
-
-def backward(layer, work, T):
-    """Fill all of dz."""
-    for t in range(T - 1, -1, -1):
-        step_back(layer, work, t)
-
-
 def gradients(layer, work, gradient):
     """dW is the sum over t of dz_t h_{t-1}^T."""
     dW = gradient.W
@@ -130,23 +114,6 @@ def batch_step_back(layer, work, t):
     gates_back(work.z, work.s, dz, dh, first, first + B, B)
 
 
-def batch_forward(layer, work, read):
-    """Fill all states."""
-    x, is_first = read
-    B = windows(work)
-    for t in range(x.size // B):
-        if is_first:
-            for gate in range(4):
-                read_characters(layer.U[gate], layer.b[gate], x, work.z[gate], t * B, B)
-        batch_step(layer, work, t)
-
-
-def batch_backward(layer, work, T):
-    """Fill all of dz."""
-    for t in range(T - 1, -1, -1):
-        batch_step_back(layer, work, t)
-
-
 def batch_gradients(layer, work, gradient):
     """dW is the sum over t of dZ_t^T H_{t-1}."""
     dW, dz = gradient.W, work.dz
@@ -155,5 +122,5 @@ def batch_gradients(layer, work, gradient):
         add_outer_products(dW[gate], dz[gate], FIRST, work.s[0], FIRST, dz.shape[1])
 
 
-WINDOW = Passes(forward, backward, gradients)
-BATCH = Passes(batch_forward, batch_backward, batch_gradients)
+WINDOW = step_by_step(step, step_back, gradients)
+BATCH = step_by_step(batch_step, batch_step_back, batch_gradients)

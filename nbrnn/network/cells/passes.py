@@ -47,3 +47,25 @@ def read_characters(U, b, x, z, first, B):
 def windows(work):
     """Return the number of windows B of a LayerWork."""
     return work.s.shape[1] - work.dh.shape[0]
+
+
+def step_by_step(step, step_back, gradients):
+    """Return the passes of a cell whose functions step and step_back (layer, work, t) do a step.
+
+    Before `step` work.z holds U x_t + b of every gate.
+    """
+
+    def forward(layer, work, read):
+        x, is_first = read
+        B = windows(work)
+        for t in range(x.size // B):
+            if is_first:
+                for gate in range(layer.b.shape[0]):
+                    read_characters(layer.U[gate], layer.b[gate], x, work.z[gate], t * B, B)
+            step(layer, work, t)
+
+    def backward(layer, work, T):
+        for t in range(T - 1, -1, -1):
+            step_back(layer, work, t)
+
+    return Passes(forward, backward, gradients)
