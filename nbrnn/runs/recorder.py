@@ -14,8 +14,7 @@ from nbrnn.typing import Array
 class Recorder:
     """Keeps the weights every `snapshot_every` updates (0: never), measures them with `track`.
 
-    It also tells the observer of evaluations.
-    Neither changes anything of the training.
+    It also tells the observer of evaluations. Nothing of this changes the training.
     """
 
     def __init__(
@@ -62,15 +61,18 @@ class Recorder:
     def after_updates(self) -> None:
         """Write a snapshot and measure a row, where they are due."""
         training, update = self.training, self.training.update
-        if not training.is_finite():
+        is_snapshot_due = self.snapshot_every and update % self.snapshot_every == 0
+        is_row_due = self.before is not None  # for one update alone
+        is_evaluated = update % training.validate_every == 0
+        if not (is_snapshot_due or is_row_due or is_evaluated) or not training.is_finite():
             return
-        if self.snapshot_every and update % self.snapshot_every == 0:
+        if is_snapshot_due:
             snapshot = training.now()
             self.writer.submit(lambda: self.folder.write_snapshot(snapshot))
-        if self.before is not None and update % self.row_every == 0:
+        if self.before is not None:
             self.rows.append(measure(training, self.before))
             self.before = None
-        if update % training.validate_every == 0:
+        if is_evaluated:
             held_out = training.validation.last if training.validation else None
             weights = training.copy_arrays(training.buffers.theta)
             evaluation = Evaluation(update, training.carry.smooth, held_out, weights)
