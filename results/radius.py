@@ -129,7 +129,7 @@ def one_update(training: Training, arm: str) -> None:
 def loss_on(training: Training, stretches: list[Array]) -> float:
     """Return the loss of the model as it is on a part of the text, from h = 0."""
     layout, theta, T = training.layout, training.buffers.theta, training.config.seq_length
-    return mean_over(stretches, lambda codes: loss_from(0, layout, theta, codes, T))
+    return mean_over(stretches, lambda codes: loss_from(None, layout, theta, codes, T))
 
 
 # ---------------------------------------------------------------- what is kept

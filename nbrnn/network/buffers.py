@@ -211,6 +211,12 @@ def states_before(work: Work | BatchWork) -> Array:
     return np.stack([layer.s[:, : layer.s.shape[1] - len(layer.dh)] for layer in work.layers])
 
 
+def clear_states(work: Work | BatchWork) -> None:
+    """Set the states before the windows to zero."""
+    for layer in work.layers:
+        layer.s[:, : layer.s.shape[1] - len(layer.dh)] = 0
+
+
 def set_states_before(work: Work | BatchWork, states: Array) -> None:
     """Set the states before the windows; states (layers, states of a cell, B, m), padded or not."""
     for layer, own in zip(work.layers, states, strict=True):

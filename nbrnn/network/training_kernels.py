@@ -120,20 +120,24 @@ def loss_gradient(
 @jit
 def window_gradient(theta, gradient, work, codes, starts, scale, end):
     """Do what `loss_gradient` says, for one window."""
-    loss = window_loss(theta, work, codes, starts, scale)
-    if end >= 0:
-        loss -= uncount_padding(work, codes, starts, end)
-    window_backward(theta, gradient, work, codes, starts)
-    return loss * scale
+    loss_of, backward = window_loss, window_backward
+    return gradient_by(loss_of, backward, theta, gradient, work, codes, starts, scale, end)
 
 
 @jit
 def batch_gradient(theta, gradient, work, codes, starts, scale, end):
     """Do what `loss_gradient` says, for several windows."""
-    loss = batch_windows_loss(theta, work, codes, starts, scale)
+    loss_of, backward = batch_windows_loss, batch_windows_backward
+    return gradient_by(loss_of, backward, theta, gradient, work, codes, starts, scale, end)
+
+
+@jit_expand
+def gradient_by(loss_of, backward, theta, gradient, work, codes, starts, scale, end):
+    """Do what `loss_gradient` says, by these functions."""
+    loss = loss_of(theta, work, codes, starts, scale)
     if end >= 0:
         loss -= uncount_padding(work, codes, starts, end)
-    batch_windows_backward(theta, gradient, work, codes, starts)
+    backward(theta, gradient, work, codes, starts)
     return loss * scale
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from nbrnn.errors import CorpusError
 from nbrnn.network import kernel_cache, sampling_kernels, training_kernels
-from nbrnn.network.buffers import set_states_before, window_work
+from nbrnn.network.buffers import clear_states, set_states_before, window_work
 from nbrnn.network.layout import Layout, Parameters
 from nbrnn.storage.checkpoint import Checkpoint, State, initial_state
 from nbrnn.storage.schemas import in_units
@@ -46,22 +46,30 @@ def score(
 def mean_loss(model: Checkpoint, codes: Array, *, state: State = "zero") -> float:
     """Return the model's mean loss on codes (N,), in nats for each of the N - 1 that it predicts."""
     theta, start = model.layout.pack(model.theta), initial_state(model, state)
-    return loss_on(start, model.layout, theta, codes, model.config.seq_length, model.end)
+    return loss_from(start, model.layout, theta, codes, model.config.seq_length, model.end)
 
 
-def loss_on(
-    start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int, end: int | None
+def loss_from(
+    start: Array | None,
+    layout: Layout,
+    theta: Parameters,
+    codes: Array,
+    T: int,
+    end: int | None = None,
 ) -> float:
-    """Return the mean loss on codes (N,), read once from a state, T characters at a time.
+    """Return the mean loss on codes (N,), read once from `start`, T characters at a time.
 
-    Of documents, whose separator has the code `end`, each but the first is read from h = 0.
+    start (layers, states of a cell, 1, m), or None for h = 0. Of documents, whose separator has the code
+    `end`, each but the first is read from h = 0.
     """
-    if end is None:
-        return loss_from(start, layout, theta, codes, T)
-    total = 0.0
+    work, total = window_work(layout, T), 0.0
+    if start is not None:
+        set_states_before(work, start)
+    kernel_cache.ready_for("evaluate", layout)
     for first, last in pairwise(document_edges(codes, end)):
-        before = start if first == 0 else 0
-        total += loss_from(before, layout, theta, codes[first : last + 1], T) * (last - first)
+        if first > 0:
+            clear_states(work)
+        total += float(sampling_kernels.evaluate(theta, work, codes[first : last + 1]))
     return total / (codes.size - 1)
 
 
@@ -69,18 +77,6 @@ def document_edges(codes: Array, end: int | None) -> list[int]:
     """Return where in codes (N,) documents begin, and N - 1."""
     starts = [] if end is None else (np.flatnonzero(codes[1:-1] == end) + 1).tolist()
     return [0, *starts, codes.size - 1]
-
-
-def loss_from(start: Array | int, layout: Layout, theta: Parameters, codes: Array, T: int) -> float:
-    """Return the mean loss on codes (N,), read once from `start`, T characters at a time.
-
-    start (layers, states of a cell, 1, m), or 0.
-    """
-    work = window_work(layout, T)
-    if not isinstance(start, int):
-        set_states_before(work, start)
-    kernel_cache.ready_for("evaluate", layout)
-    return float(sampling_kernels.evaluate(theta, work, codes)) / (codes.size - 1)
 
 
 def mean_over(stretches: Sequence[Array], loss: Callable[[Array], float]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError
 from nbrnn.network import kernel_cache, sampling_kernels
-from nbrnn.network.buffers import Sampling, Work, set_states_before, states_before, window_work
+from nbrnn.network.buffers import Sampling, Work, clear_states, set_states_before, window_work
 from nbrnn.network.layout import Parameters, generator
 from nbrnn.storage.checkpoint import Checkpoint, State, initial_state
 from nbrnn.typing import Array
@@ -108,7 +108,7 @@ def draw_codes(
         sampling_kernels.sample(theta, work, start, numbers, sampling, text)
         if end is not None and end in text:
             text = text[: np.argmax(text == end) + 1]
-            set_states_before(work, np.zeros_like(states_before(work)))
+            clear_states(work)
         start = text[-1:]
         drawn += text.size
         yield text

@@ -34,5 +34,5 @@ def reading_seconds(config: RunConfig, corpus: Corpus) -> float:
     training = Training(config, corpus)
     codes = corpus.codes[:READ_CHARACTERS]
     start = time.perf_counter()
-    loss_from(0, training.layout, training.buffers.theta, codes, config.seq_length)
+    loss_from(None, training.layout, training.buffers.theta, codes, config.seq_length)
     return (time.perf_counter() - start) / codes.size

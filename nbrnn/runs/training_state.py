@@ -24,7 +24,7 @@ from nbrnn.network.buffers import (
 )
 from nbrnn.network.layout import Parameters, generator
 from nbrnn.network.optimizers import OPTIMIZERS, RULES
-from nbrnn.runs.evaluation import loss_on, mean_over
+from nbrnn.runs.evaluation import loss_from, mean_over
 from nbrnn.runs.initial_weights import with_weights
 from nbrnn.runs.sampling import draw_codes
 from nbrnn.runs.schedules import learning_rates
@@ -203,7 +203,7 @@ class Training:
     def evaluate(self) -> float:
         """Return the loss of the model as it is now on the validation part, read from h = 0."""
         layout, theta, T, end = self.layout, self.buffers.theta, self.config.seq_length, self.corpus.end
-        return mean_over(self.held_out, lambda codes: loss_on(0, layout, theta, codes, T, end))
+        return mean_over(self.held_out, lambda codes: loss_from(None, layout, theta, codes, T, end))
 
     def is_better_than_best(self, held_out_loss: float | None) -> bool:
         """Return whether the model as it is now is better than the best candidate before."""
