@@ -24,6 +24,7 @@ from nbrnn.typing import Array
 WHAT = {"H": "states", "h_last": "last state", "O": "logits", "P": "probabilities", "loss": "loss"}
 WHAT |= {key: f"gradient of {key[1].lower()}_t" for key in BACKWARD}
 WHAT |= {key: f"gradient of {key[1]}" for key in GRADIENTS}
+PART_OF = {"loss": "loss", **dict.fromkeys((*BACKWARD, *GRADIENTS), "gradients")}
 BEFORE = {"h_last": "H", "O": "H", "P": "O", "loss": "P", "dO": "P", "dH": "dO", "dA": "dH"}
 BEFORE |= {"dV": "dO", "dc": "dO", "dW": "dA", "dU": "dA", "db": "dA"}
 FIRST = {"state", "start", "logits", "softmax"}  # lines whose mistakes the arrays after them have, too
@@ -45,7 +46,11 @@ def report_of(choice: Choice) -> Report:
     report = Report(notes=list(choice.notes))
     for attempt, judged in zip(choice.attempts, choice.judged, strict=True):
         wrong = [judged[key] for key in LINES if key in judged and judged[key].is_right is False]
+        if judged and attempt.e.sizes[1] > 1:
+            report.covered.add("windows")
         for each in judged.values():
+            if each.is_right is not None and each.key in PART_OF:
+                report.covered.add(PART_OF[each.key])
             follows = each in wrong[1:] and attempt.follows(each)
             report.rows.append(
                 row_of(each, attempt.rung, "follows from the above" if follows else each.verdict)
@@ -78,6 +83,7 @@ def numerical_rows(attempt: Attempt, factor: float, report: Report) -> Iterator[
         is_right = distance(found, right) <= 1e-4 * largest(right)
         verdict = "right" if is_right else "wrong"
         each = Judged(key, name, array.shape, found, right, 0.0, is_right, verdict)
+        report.covered.add("gradients")
         yield row_of(each, attempt.rung, each.verdict, "numerical ")
         if not is_right:
             sentence = f"{name} is neither the gradient nor near it by numerical differences"

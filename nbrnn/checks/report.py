@@ -9,6 +9,17 @@ import numpy as np
 
 from nbrnn.typing import Array
 
+# The parts of a program, in the order in which those are named that nothing was given of.
+PARTS = {
+    "loss": "the loss",
+    "gradients": "the gradients",
+    "windows": "several windows at once",
+    "steps": "the optimizer's steps",
+    "states": "the state carried over from window to window, and reset at an epoch's start",
+    "smooth": "the smooth loss",
+    "sampling": "sampling",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Finding:
@@ -74,6 +85,7 @@ class Report:
     notes: list[str] = field(default_factory=list)  # how the arrays were understood
     not_checked: list[str] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)  # of rungs, in their order
+    covered: set[str] = field(default_factory=set)  # the PARTS of which something is said
 
     @property
     def is_right(self) -> bool:
@@ -102,6 +114,7 @@ class Report:
         for name in ("rows", "findings", "notes", "not_checked"):
             getattr(self, name).extend(getattr(other, name))
         self.titles |= other.titles
+        self.covered |= other.covered
 
     def sentences(self) -> list[str]:
         """Return what is wrong, numbered, the most basic first."""

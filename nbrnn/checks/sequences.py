@@ -51,7 +51,7 @@ def judge_training(
     theta: Arrays, codes: Array, T: int, losses: Array, steps: Steps, loss: str | None
 ) -> Report:
     """Return the verdict on the losses of a training."""
-    report, losses = Report(), np.asarray(losses, float).ravel()
+    report, losses = Report(covered={"states"}), np.asarray(losses, float).ravel()
     given = codes, T, losses.size, steps
     eps, rng = EPS["float32" if is_single(losses) else "float64"], np.random.default_rng(0)
     means = [loss == "mean"] if loss else [False, True]
@@ -97,7 +97,7 @@ def chances(theta: Arrays, h0: Array, x0: int, sample: Array) -> Iterator[Array]
 def judge_sample(theta: Arrays, h0: Array, x0: int, sample: Array, first: int = 0) -> Report:
     """Return whether sampled indices, from `first` on, are draws from p_t: chi-square over all pairs."""
     K, name = len(theta["c"]), "sample"
-    report, sample = Report(), np.asarray(sample)
+    report, sample = Report(covered={"sampling"}), np.asarray(sample)
     if sample.ndim > 1 and K in sample.shape and (sample.sum(sample.shape.index(K)) == 1).all():
         sample = sample.argmax(sample.shape.index(K))
     else:

@@ -61,6 +61,8 @@ def judge_series(found: SortedArrays, T: int | None, rung: str = "", K: int | No
         at = int(np.argmax(~(np.abs(smooth - right) <= 1e-5 * np.abs(right))))
         sentence = f"{name} differs from update {at + 1} on: {apart(smooth[at], right[at])}"
         report.findings.append(Finding(None, sentence, ("smooth",), rung=rung))
+    if is_right is not None:
+        report.covered.add("smooth")
     report.rows.append(Row.of(name, "smooth loss", smooth, right, is_right, verdict, rung))
     return report
 

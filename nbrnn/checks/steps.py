@@ -120,7 +120,7 @@ def judge_updates(updates: Sequence[Update], steps: Steps, said: Mapping[str, ob
 
     A constant that nobody chose may be another one: it is fitted, and noted.
     """
-    report = Report()
+    report = Report(covered={"steps"})
     wrong = [update for update in updates if not update.fits(steps)]
     finding = mistake_in(updates, wrong[0], steps) if wrong else None
     fitted = fit(updates, steps) if finding is not None and finding.cause is None else None

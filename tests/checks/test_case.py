@@ -39,6 +39,14 @@ def test_a_solved_ladder_is_right(nbrnn, kind, options):
     assert report["not_checked"] == ["sampling"]
 
 
+def test_the_name_of_the_text_covers_no_part_of_a_program(nbrnn):
+    Path("train-windows.txt").write_text("a text of some words, more than once " * 9)
+    nbrnn("case", "case.npz", "train-windows.txt")
+    caveat = json.loads(nbrnn("check", "case.npz", "--json").stdout)["not_checked"]
+    assert caveat[0] == "several windows at once"
+    assert any(part.startswith("the state carried over") for part in caveat)
+
+
 def solved(case, faults=()):
     """Return what the student's program makes of a window in columns."""
     theta = {name: case[name] for name in "WUVbc"}
