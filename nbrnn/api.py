@@ -59,10 +59,8 @@ def run(
     text, initial = corpus_of(corpus), None
     if init_from is not None:
         initial = Model(init_from).checkpoint
-        # settings of the network that have their defaults are those of the model
-        network = {name: getattr(initial.config, name) for name in NETWORK}
-        given = {name for name in NETWORK if getattr(config, name) != getattr(DEFAULTS, name)}
-        network = {name: value for name, value in network.items() if name not in given}
+        left_out = [name for name in NETWORK if getattr(config, name) == getattr(DEFAULTS, name)]
+        network = {name: getattr(initial.config, name) for name in left_out}
         config = replace(config, **network, init_from=weights_sha256(initial))
     path = folder_path(RESULTS / run_id(config, text.name, text.sha256) if folder is None else folder)
     notes = (f"warning: {warning}" for warning in text_warnings(config, text))

@@ -110,7 +110,7 @@ def entry(
 ) -> Entry:
     """Return an entry with the losses of the best of some runs, of a finished one if there is any.
 
-    It is chosen by the held-out loss where all of them have one.
+    It is chosen by the validation loss where all of them have one.
     """
     some = [summary for summary in summaries if summary.status in COMPLETE] or summaries
     held_out = all(summary.validation_best is not None for summary in some)

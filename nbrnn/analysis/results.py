@@ -39,6 +39,7 @@ from nbrnn.naming import (
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES, Summary
 from nbrnn.storage.sweep_folder import RUNS, SweepFolder
+from nbrnn.values import check_range
 
 
 @dataclass
@@ -134,11 +135,13 @@ def read(
     reveal_test: bool = False,
     smallest_difference: float | None = None,
 ) -> Results:
-    """Return the results of all runs in these folders of sweeps and of runs. Raises StoreError.
+    """Return the results of all runs in these folders of sweeps and of runs.
 
     Differences are those of all finished runs or, if `paired`, seed by seed. `reveal_test` shows
-    the test loss, and records that in the folders of the sweeps.
+    the test loss, and records that in the folders of the sweeps. Raises ConfigError and StoreError.
     """
+    if smallest_difference is not None:
+        check_range("smallest difference", smallest_difference, 0, exclusive=True)
     folders = find_runs(list(paths))
     records, unreadable = read_records(folders, progress)
     sweeps = sweeps_around(folders)

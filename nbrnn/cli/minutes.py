@@ -105,10 +105,10 @@ def default_folder(minutes: float, given: Mapping[str, Any], text: Corpus) -> Pa
 
 
 def print_outcome(plan: Plan, summary: Summary) -> None:
-    """Print a sample, the loss on held-out text beside its baselines, and what to do next."""
+    """Print a sample, the validation loss beside its baselines, and what to do next."""
     print(f"sample of the best model:\n\n{visible(plan.folder.read_text()[:SHOWN])}\n")
     print_wrapped(
-        f"held-out loss: {summary.validation_best:.4f} nats per character, by the model of update "
+        f"validation loss: {summary.validation_best:.4f} nats per character, by the model of update "
         f"{summary.best_update:,} of {summary.updates:,}; of a unigram model "
         f"{summary.validation_unigram:.4f}, of a bigram model {summary.validation_bigram:.4f}"
     )

@@ -71,6 +71,13 @@ Replacement = Annotated[
     str | None,
     typer.Option("--replace-unknown", metavar="C", help="Read characters outside the alphabet as C."),
 ]
+TopP = Annotated[float, typer.Option(help="Probability of the nucleus to draw from.")]
+TopK = Annotated[int, typer.Option(help="Draw from the K likeliest characters (0: all).")]
+Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
+StartState = Annotated[
+    Literal["kept", "zero"] | None,
+    typer.Option(help="Start from the stored state (kept) or h = 0 (zero).  [default: kept]"),
+]
 Folders = Annotated[
     list[Path],
     typer.Argument(metavar="FOLDER...", help="Folders of sweeps or runs.", autocompletion=folders),

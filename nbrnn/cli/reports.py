@@ -37,7 +37,6 @@ REFRESH = 10  # seconds between two reports of a running sweep
 SmallestDifference = Annotated[
     float | None,
     typer.Option(
-        min=1e-9,
         metavar="NATS",
         help="Difference of losses worth detecting.  [default: 1 % of the lowest]",
     ),

@@ -7,11 +7,23 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from nbrnn.cli.options import Json, Replacement, RunPath, Which, existing_run, model_of, parse_numbers
+from nbrnn.cli.options import (
+    Json,
+    Replacement,
+    RunPath,
+    Seed,
+    StartState,
+    TopK,
+    TopP,
+    Which,
+    existing_run,
+    model_of,
+    parse_numbers,
+)
 from nbrnn.cli.write import TURN_LENGTH, WritingSession
 from nbrnn.errors import ConfigError
 from nbrnn.escaping import visible_pieces
@@ -38,14 +50,11 @@ def sample(
             help="Below 1 safer, above 1 more varied text (0: always the likeliest character).",
         ),
     ] = "1",
-    top_p: Annotated[float, typer.Option(help="Probability of the nucleus to draw from.")] = 1.0,
-    top_k: Annotated[int, typer.Option(help="Draw from the K likeliest characters (0: all).")] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    top_p: TopP = 1.0,
+    top_k: TopK = 0,
+    seed: Seed = 0,
     checkpoint: Which = "best",
-    state: Annotated[
-        Literal["kept", "zero"] | None,
-        typer.Option(help="Start from the stored state (kept) or h = 0 (zero).  [default: kept]"),
-    ] = None,
+    state: StartState = None,
     replace_unknown: Replacement = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", help="Write a text in turns, as nbrnn write does.")

@@ -58,8 +58,11 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
     def get_help(self, ctx: Any) -> str:
-        """Return the help, without the type that Typer adds to a list of folders."""
-        return str(super().get_help(ctx)).replace(" <list[Path]>", "")
+        """Return the help, without the types that Typer adds to arguments."""
+        for param in self.params:
+            if param.param_type_name == "argument":
+                setattr(param, "display_type_rich", lambda ctx: None)  # noqa: B010
+        return str(super().get_help(ctx))
 
 
 def explain(error: Any, arguments: Sequence[str]) -> str:

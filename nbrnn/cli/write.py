@@ -5,12 +5,22 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nbrnn.cli.console import print_error, print_note
-from nbrnn.cli.options import Replacement, RunPath, Which, existing_run, model_of
+from nbrnn.cli.options import (
+    Replacement,
+    RunPath,
+    Seed,
+    StartState,
+    TopK,
+    TopP,
+    Which,
+    existing_run,
+    model_of,
+)
 from nbrnn.errors import ConfigError, NbrnnError
 from nbrnn.escaping import visible_pieces
 from nbrnn.values import nearest, shortened
@@ -52,14 +62,11 @@ def write(
     temperature: Annotated[
         float, typer.Option(help="Below 1 safer, above 1 more varied text (0: the likeliest character).")
     ] = 1.0,
-    top_p: Annotated[float, typer.Option(help="Probability of the nucleus to draw from.")] = 1.0,
-    top_k: Annotated[int, typer.Option(help="Draw from the K likeliest characters (0: all).")] = 0,
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    top_p: TopP = 1.0,
+    top_k: TopK = 0,
+    seed: Seed = 0,
     checkpoint: Which = "best",
-    state: Annotated[
-        Literal["kept", "zero"] | None,
-        typer.Option(help="State to start from: the one kept, or h = 0.  [default: kept]"),
-    ] = None,
+    state: StartState = None,
     replace_unknown: Replacement = None,
 ) -> None:
     """Write a text with a model: you type, and it continues.

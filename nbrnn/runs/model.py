@@ -100,7 +100,7 @@ class Model:
                 text = documents_again(text, described.documents, described.separator, name)
         elif isinstance(text, str) and len(text) <= MAX_PATH and os.path.isfile(text):
             raise CorpusError(f"{text} is the name of a file: give Path({text!r}) to score its text")
-        if isinstance(text, str) and self.checkpoint.separator:
+        elif isinstance(text, str) and self.checkpoint.separator:
             text = delimited_again(text, self.checkpoint.separator)
         codes = encode(text, self.alphabet, replacement)
         return score(self.checkpoint, codes, self.folder.read_ngrams())
