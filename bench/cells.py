@@ -1,6 +1,7 @@
 """GRU and LSTM beside JAX and PyTorch: microseconds a character, one thread, interleaved.
 
-    python -m bench.cells [CELL,M,B ...]     by default the sizes of the README's table
+    python -m bench.cells                 the sizes of the documentation, and results/bench/cells.csv
+    python -m bench.cells CELL,M,B ...    others, which are only printed
 
 Adam, windows of 50 of 65 characters, float32. All start from the same parameters and read the same
 windows; the loss of the first update must agree. Each is timed by the processor's time of its process,
@@ -9,10 +10,13 @@ in turn, and the median of the rounds counts.
 
 from __future__ import annotations
 
+import csv
 import os
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
@@ -25,6 +29,7 @@ from nbrnn.network.cells import CELLS
 from nbrnn.network.layout import Layout, generator
 from nbrnn.network.optimizers import Adam
 
+FILE = Path(__file__).parents[1] / "results" / "bench" / "cells.csv"
 SIZES = ("vanilla,100,16", "gru,100,1", "gru,100,16", "gru,256,16", "lstm,100,16", "lstm,256,16")
 T, K, ETA, BETA1, BETA2, EPSILON = 50, 65, 1e-3, 0.9, 0.999, 1e-8
 ROUNDS, SECONDS = 9, 0.3  # of each program, and in a round about
@@ -184,8 +189,8 @@ def jax(task: Task):
     return train
 
 
-def measure(size: str) -> None:
-    """Time all programs on one size and print what they take."""
+def measure(size: str) -> dict[str, float]:
+    """Return the microseconds a character that each program takes on one size."""
     cell, m, B = size.split(",")
     task = Task(cell, int(m), int(B))
     programs = {start.__name__: start(task) for start in (nbrnn, jax, torch)}
@@ -205,13 +210,23 @@ def measure(size: str) -> None:
             train(updates[name])
             seconds = time.process_time() - begun
             times[name].append(seconds / (updates[name] * T * task.B) * 1e6)
-    medians = {name: float(np.median(each)) for name, each in times.items()}
-    numbers = "".join(f"{value:9.2f}" for value in medians.values())
-    ratios = "".join(f"{medians[name] / medians['nbrnn']:9.2f}" for name in ("jax", "torch"))
-    print(f"{size:16}{numbers}{ratios}", flush=True)
+    return {name: float(np.median(each)) for name, each in times.items()}
+
+
+def main(sizes: Sequence[str]) -> None:
+    """Time the programs on all sizes, print what they take, and write it for the default ones."""
+    print(f"{'us a character':16}{'nbrnn':>9}{'jax':>9}{'torch':>9}{'jax /':>9}{'torch /':>9}")
+    lines = []
+    for size in sizes or SIZES:
+        ours, *theirs = measure(size).values()
+        numbers = [ours, *theirs, *(each / ours for each in theirs)]
+        print(f"{size:16}" + "".join(f"{number:9.2f}" for number in numbers), flush=True)
+        lines.append([*size.split(","), *(f"{number:.2f}" for number in numbers[:3])])
+    if not sizes:
+        with FILE.open("w", newline="") as file:
+            head = ["cell", "hidden", "batch", "nbrnn", "jax", "torch"]
+            csv.writer(file, lineterminator="\n").writerows([head, *lines])
 
 
 if __name__ == "__main__":
-    print(f"{'us a character':16}{'nbrnn':>9}{'jax':>9}{'torch':>9}{'jax /':>9}{'torch /':>9}")
-    for each in sys.argv[1:] or SIZES:
-        measure(each)
+    main(sys.argv[1:])

@@ -356,6 +356,15 @@ def test_the_times_of_several_windows_are_those_of_their_benchmark():
     assert f"`{machine['cpu_target']}`), with nbrnn {machine['nbrnn']}" in SPEED
 
 
+def test_the_times_of_the_cells_are_those_of_their_benchmark():
+    for row in rows("bench/cells.csv"):
+        cell = row["cell"] if row["cell"] == "vanilla" else row["cell"].upper()
+        ours, *theirs = (float(row[name]) for name in ("nbrnn", "jax", "torch"))
+        shown = [f"{ours:.2f} (1)", *(f"{each:.2f} ({each / ours:.1f})" for each in theirs)]
+        start = f"| {cell}, m = {row['hidden']}, B = {row['batch']} |"
+        assert f"{start} {' | '.join(shown)} |" in SPEED
+
+
 def test_the_table_of_warm_ups_is_that_of_the_results():
     losses = {}
     for row in rows("edge/brontes-warmup/runs.csv"):
