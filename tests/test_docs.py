@@ -71,6 +71,17 @@ def test_the_readme_is_short_and_begins_with_a_command_for_the_readers_own_text(
     assert blocks("sh", README)[0].startswith("nbrnn train my-text.txt")
 
 
+def test_the_first_sample_and_its_loss_are_those_of_the_run():
+    run = ROOT / "results" / "minutes" / "shakespeare"
+    summary, config = (json.loads((run / f"{name}.json").read_text()) for name in ("summary", "config"))
+    assert (run / "sample.txt").read_text().startswith(blocks("text", README)[0].rstrip())
+    words = " ".join(README.split())
+    assert f"two layers of {config['hidden']} units" in words
+    loss, seconds = summary["validation_best"], summary["seconds"]
+    assert f"a loss of {loss:.2f} nats per character" in words
+    assert f"after {seconds:.0f} s of training" in words
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, page in PAGES.items() if commands_of(page)])
 def test_every_command_of_a_page_works(name, users_folder, fork):
