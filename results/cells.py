@@ -17,7 +17,7 @@ from nbrnn.corpus import load
 from nbrnn.network.layout import Layout
 from nbrnn.run_plots import COLOURS, DASHES, plain, save
 from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import PARTS, ROOT, TEXTS, rows, swept
+from results.question import OF_A_SEARCH, PARTS, ROOT, TEXTS, rows, swept
 from results.widths import extended
 
 HERE = ROOT / "cells"
@@ -85,7 +85,7 @@ def choose(text: str, networks: Iterable[Place]) -> list[Row]:
     grids = {place: list(RATES[place.cell]) for place in networks}
     while True:
         sweeps = [options(place, grid, CHOOSING, EPOCHS) for place, grid in grids.items()]
-        runs = rows(swept("cells", text, *sweeps, name=f"{text}{OF_RATES}"), "runs")
+        runs = rows(swept("cells", text, *sweeps, name=f"{text}{OF_RATES}", kept=OF_A_SEARCH), "runs")
         larger = {place: extended(grid, median_losses(runs, place)) for place, grid in grids.items()}
         if larger == grids:
             return runs

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent
-KEPT = (".md", ".csv", ".png")  # the page and the SVGs say the same again
+KEPT = (".md", ".csv", ".png")  # ends of names: the page and the SVGs say the same again
+OF_A_SEARCH = ("runs.csv",)  # of runs that something is chosen by
 PARTS = ("--validation", "0.1", "--test", "0.1", "--sample-every", "0")
 COURSE = ("--preset", "dd2424-2025", "--validation", "0.1", "--sample-every", "0")
 TEXTS = ("brontes", "shakespeare")
@@ -22,28 +23,35 @@ def nbrnn(*arguments: str) -> str:
 
 
 def swept(
-    part: str, text: str, *sweeps: Sequence[str], name: str = "", reveal_test: bool = False
+    part: str,
+    text: str,
+    *sweeps: Sequence[str],
+    name: str = "",
+    reveal_test: bool = False,
+    kept: tuple[str, ...] = KEPT,
 ) -> Path:
     """Do the sweeps of one text, or what is left of them, all into one folder; return their report.
 
     Both are called like the text, without another name. The runs stay in sweeps/, which git ignores;
-    tables and pictures are kept. `reveal_test` shows the test loss in them.
+    of the report the files are kept whose names end so. `reveal_test` shows the test loss in them.
     """
     name = name or text
     runs, report = ROOT / part / "sweeps" / name, ROOT / part / name
     for options in sweeps:
         nbrnn("sweep", text, *options, "--out", str(runs))
-    keep_report(runs, report, reveal_test)
+    keep_report(runs, report, reveal_test, kept)
     return report
 
 
-def keep_report(runs: Path, report: Path, reveal_test: bool = False) -> None:
+def keep_report(
+    runs: Path, report: Path, reveal_test: bool = False, kept: tuple[str, ...] = KEPT
+) -> None:
     """Report on runs, and keep what is to be kept of it."""
     shutil.rmtree(report, ignore_errors=True)
     reveal = ["--reveal-test"] if reveal_test else []
     nbrnn("report", str(runs), "--out", str(report), *reveal)
     for file in report.iterdir():
-        if file.suffix not in KEPT:
+        if not file.name.endswith(kept):
             file.unlink()
 
 

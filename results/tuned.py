@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import PARTS, ROOT, rows, sentences, swept
+from results.question import OF_A_SEARCH, PARTS, ROOT, rows, sentences, swept
 
 HERE = ROOT / "tuned"
 TEXT, EPOCHS, DRAWS = "shakespeare", 10, 20
@@ -42,7 +42,7 @@ def search() -> Path:
         [*COMMON, "--optimizer", name, "--eta", etas, *DECAYS[name], *drawn]
         for name, etas in ETAS.items()
     )
-    return swept("tuned", TEXT, *sweeps, name="search")
+    return swept("tuned", TEXT, *sweeps, name="search", kept=OF_A_SEARCH)
 
 
 def best_settings(report: Path) -> dict[str, Row]:
@@ -82,11 +82,21 @@ def facts_of(best: dict[str, Row], runs: list[Row]) -> dict[str, Fact]:
         if edge
         else "No best rate is the smallest or the largest that was drawn."
     )
-    return facts | {
-        f"{name}_{column}": float(np.median([float(r[column]) for r in runs if r["optimizer"] == name]))
-        for name in ETAS
-        for column in MEASURES
-    }
+    for name in ETAS:
+        for column in MEASURES:
+            losses = [float(row[column]) for row in runs if row["optimizer"] == name]
+            facts[f"{name}_{column}"] = float(np.median(losses))
+            facts[f"{name}_{column}_worst"] = max(losses)
+    return facts
+
+
+def differences(report: Path) -> str:
+    """Return what the differences of the test loss say, by the names of the optimizers."""
+    names = {row["setting"]: row["optimizer"] for row in rows(report)}
+    text = "\n".join(sentences(report, list(combinations(names, 2)), "test_best"))
+    for setting, optimizer in names.items():
+        text = text.replace(setting, optimizer)
+    return text
 
 
 def main() -> None:
@@ -95,15 +105,15 @@ def main() -> None:
     report = measure(best)
     runs = [row for row in rows(report, "runs") if row["status"] == "finished"]
     facts = facts_of(best, runs)
-    names = [row["setting"] for row in rows(report)]
-    facts["differences"] = "\n".join(sentences(report, list(combinations(names, 2)), "test_best"))
+    facts["differences"] = differences(report)
     order = sorted(ETAS, key=lambda name: facts[f"{name}_test_best"])
     write_rows(
         HERE / "methods.csv",
-        ["optimizer", *DRAWN, "validation, best", "validation, end", "test, best", "test, end", "runs"],
+        ["optimizer", *DRAWN, "validation, best", "validation, end", "test, best", "test, end",
+         "test, worst seed", "runs"],
         [
             [name, *(best[name][s] or "-" for s in DRAWN), *(facts[f"{name}_{m}"] for m in MEASURES),
-             sum(row["optimizer"] == name for row in runs)]
+             facts[f"{name}_test_best_worst"], sum(row["optimizer"] == name for row in runs)]
             for name in order
         ],
     )  # fmt: skip
