@@ -61,7 +61,7 @@ def rows(report: Path, name: str = "settings") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def table(report: Path, measure: str = "Held-out loss of the best model") -> str:
+def table(report: Path, measure: str = "Validation loss of the best model") -> str:
     """Return the table of configurations for one measure. Raises ValueError if there is none."""
     _, *sections = re.split(r"^## ", (report / "settings.md").read_text(), flags=re.MULTILINE)
     for section in sections:
@@ -94,11 +94,11 @@ def section(text: str, report: Path, said: Sequence[str]) -> list[str]:
         "",
         f"## {text.capitalize()}",
         "",
-        f"![The held-out loss of every run]({text}/best.png)",
+        f"![The validation loss of every run]({text}/best.png)",
         "",
         table(report),
         "",
-        "Held-out losses in nats per character, differences of means:",
+        "Validation losses in nats per character, shifts of one configuration against another:",
         "",
         *said,
         "",
