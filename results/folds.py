@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import PARTS, ROOT, rows, sentences, swept
+from results.question import PARTS, ROOT, all_sentences, rows, swept
 
 HERE = ROOT / "folds"
 TEXT, EPOCHS, FOLDS, SEEDS = "shakespeare", 10, "0:9", "0:2"
@@ -58,7 +58,7 @@ def facts_of(runs: list[Row]) -> dict[str, Fact]:
         "seeds": len({row["seed"] for row in runs}),
         "sd_folds": float(np.std(table, axis=1, ddof=1).mean()),
         "sd_seeds": float(np.sqrt(np.mean(np.square(seeds)))),
-        "orders": len(orders),
+        "orders": f"{len(orders)} different orders" if len(orders) > 1 else "the same order",
     }
     for (i, a), (j, b) in combinations(enumerate(METHODS), 2):
         gap, name = table[i] - table[j], f"gap_{i}_{j}"
@@ -75,8 +75,8 @@ def main() -> None:
     )
     runs = [row for row in rows(report, "runs") if row["status"] == "finished"]
     facts = facts_of(runs)
-    names = [row["setting"] for row in rows(report)]
-    facts["differences"] = "\n".join(sentences(report, list(combinations(names, 2)), "test_best"))
+    names = {row["setting"]: method_of(row) for row in rows(report)}
+    facts["differences"] = all_sentences(report, "test_best", names)
     medians = medians_by_fold(runs, "test_best")
     write_rows(
         HERE / "by_fold.csv",

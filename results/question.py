@@ -5,7 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 ROOT = Path(__file__).parent
@@ -86,6 +87,14 @@ def sentences(
         if row["measure"] == measure
     }
     return [f"- {found[frozenset(pair)]}" for pair in pairs]
+
+
+def all_sentences(report: Path, measure: str, names: Mapping[str, str]) -> str:
+    """Return the same of all pairs of these configurations, each by another name."""
+    text = "\n".join(sentences(report, list(combinations(names, 2)), measure))
+    for setting in sorted(names, key=len, reverse=True):  # one may be the beginning of another
+        text = text.replace(setting, names[setting])
+    return text
 
 
 def section(text: str, report: Path, said: Sequence[str]) -> list[str]:

@@ -5,13 +5,12 @@ trained again with ten fresh seeds, whose test part nothing was chosen by. 120 r
 Shakespeare: a quarter of an hour on two cores.
 """
 
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
 from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import OF_A_SEARCH, PARTS, ROOT, rows, sentences, swept
+from results.question import OF_A_SEARCH, PARTS, ROOT, all_sentences, rows, swept
 
 HERE = ROOT / "tuned"
 TEXT, EPOCHS, DRAWS = "shakespeare", 10, 20
@@ -90,22 +89,14 @@ def facts_of(best: dict[str, Row], runs: list[Row]) -> dict[str, Fact]:
     return facts
 
 
-def differences(report: Path) -> str:
-    """Return what the differences of the test loss say, by the names of the optimizers."""
-    names = {row["setting"]: row["optimizer"] for row in rows(report)}
-    text = "\n".join(sentences(report, list(combinations(names, 2)), "test_best"))
-    for setting, optimizer in names.items():
-        text = text.replace(setting, optimizer)
-    return text
-
-
 def main() -> None:
     """Do the sweeps, or what is left of them, and write everything."""
     best = best_settings(search())
     report = measure(best)
     runs = [row for row in rows(report, "runs") if row["status"] == "finished"]
     facts = facts_of(best, runs)
-    facts["differences"] = differences(report)
+    names = {row["setting"]: row["optimizer"] for row in rows(report)}
+    facts["differences"] = all_sentences(report, "test_best", names)
     order = sorted(ETAS, key=lambda name: facts[f"{name}_test_best"])
     write_rows(
         HERE / "methods.csv",
