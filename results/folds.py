@@ -60,6 +60,7 @@ def facts_of(runs: list[Row]) -> dict[str, Fact]:
         "sd_seeds": float(np.sqrt(np.mean(np.square(seeds)))),
         "orders": f"{len(orders)} different orders" if len(orders) > 1 else "the same order",
     }
+    facts |= {f"mean_{i}": float(losses.mean()) for i, losses in enumerate(table)}
     for (i, a), (j, b) in combinations(enumerate(METHODS), 2):
         gap, name = table[i] - table[j], f"gap_{i}_{j}"
         facts[name] = f"{a} minus {b}"
@@ -81,7 +82,10 @@ def main() -> None:
     write_rows(
         HERE / "by_fold.csv",
         ["fold", *METHODS],
-        [[str(fold), *(medians[m][fold] for m in METHODS)] for fold in medians["Adam, linear"]],
+        [
+            *([str(fold), *(medians[m][fold] for m in METHODS)] for fold in medians["Adam, linear"]),
+            ["mean", *(facts[f"mean_{i}"] for i in range(len(METHODS)))],
+        ],
     )
     write_facts(HERE, facts)
     write_page(HERE)

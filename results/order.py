@@ -5,9 +5,10 @@ epochs each: 120 runs, some minutes on two cores. Since an epoch is as many char
 for every number of windows, all runs see equally many.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from results.question import COURSE, TEXTS, section, sentences, swept
+from results.question import COURSE, TEXTS, sentences, swept, table
 
 HERE = Path(__file__).parent / "order"
 ORDERS = "sequential,random,chunks"
@@ -27,6 +28,25 @@ PAIRS = [
     (name("sequential", batch), name(other, batch)) for batch in (1, 8) for other in ("random", "chunks")
 ]
 PAIRS += [(name(order, 1), name(order, 8)) for order in ORDERS.split(",")]
+
+
+def section(text: str, report: Path, said: Sequence[str]) -> list[str]:
+    """Return what a page says of the sweeps of one text."""
+    return [
+        "",
+        f"## {text.capitalize()}",
+        "",
+        f"![The validation loss of every run]({text}/best.png)",
+        "",
+        table(report),
+        "",
+        "Validation losses in nats per character, shifts of one configuration against another:",
+        "",
+        *said,
+        "",
+        f"How it falls: [picture]({text}/held_out.png); all [runs]({text}/runs.csv), "
+        f"[configurations]({text}/settings.md), [differences]({text}/comparison.md).",
+    ]
 
 
 def main() -> None:

@@ -95,22 +95,3 @@ def all_sentences(report: Path, measure: str, names: Mapping[str, str]) -> str:
     for setting in sorted(names, key=len, reverse=True):  # one may be the beginning of another
         text = text.replace(setting, names[setting])
     return text
-
-
-def section(text: str, report: Path, said: Sequence[str]) -> list[str]:
-    """Return what a page says of the sweeps of one text."""
-    return [
-        "",
-        f"## {text.capitalize()}",
-        "",
-        f"![The validation loss of every run]({text}/best.png)",
-        "",
-        table(report),
-        "",
-        "Validation losses in nats per character, shifts of one configuration against another:",
-        "",
-        *said,
-        "",
-        f"How it falls: [picture]({text}/held_out.png); all [runs]({text}/runs.csv), "
-        f"[configurations]({text}/settings.md), [differences]({text}/comparison.md).",
-    ]
