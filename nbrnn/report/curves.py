@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from nbrnn.report.dot_plots import FONT, WIDTH, stands_out, without_math
+from nbrnn.report.dot_plots import STYLE, WIDTH, stands_out
 from nbrnn.run_plots import bare_axes
 from nbrnn.typing import Array
 
@@ -43,6 +43,7 @@ class Curves:
         return np.asarray(deviation / np.sqrt(runs))
 
 
+@mpl.rc_context(STYLE)
 def curves_figure(
     curves: Mapping[str, Curves], colours: Mapping[str, str], axis: str, label: str, default: str | None
 ) -> Figure:
@@ -52,34 +53,33 @@ def curves_figure(
     losses are drawn against. The curve of the i-th configuration in `colours`, which has those without a
     curve too, has the gid `curve-i`.
     """
-    with mpl.rc_context(FONT):
-        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
-        axes = bare_axes(figure)
-        gids = {name: f"curve-{i}" for i, name in enumerate(colours)}
-        for name, curve in reversed(list(curves.items())):
-            colour, mean = colours[name], curve.mean
-            bold = stands_out(colour)
-            (line,) = axes.plot(curve.x, mean, color=colour, label=name, gid=gids[name])
-            line.set(linewidth=1.6 if bold else 0.7, alpha=1 if bold else 0.6, markersize=3)
-            line.set_marker("o" if bold and len(curve.x) <= FEW_POINTS else "none")
-            if bold and len(curve.losses) > 1:
-                band = (mean - curve.error, mean + curve.error)
-                axes.fill_between(curve.x, *band, color=colour, alpha=0.2, linewidth=0)
-        low, high = loss_limits(list(curves.values()))
-        axes.set_ylim(low, high)
-        axes.set_xlim(0, max(float(curve.x[-1]) for curve in curves.values()) or 1)
-        axes.set_xlabel(axis)
-        axes.set_ylabel(label)
-        if axis == "updates":
-            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        if axis == "epochs":
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        beyond = [n for n, curve in curves.items() if not curve.mean[-1] <= high + (high - low) / 2]
-        inside = {n: c for n, c in curves.items() if stands_out(colours[n]) and n not in beyond}
-        if len(curves) > 1:
-            name_ends(axes, inside, colours, default)
-            name_beyond(axes, beyond)
-        return without_math(figure)
+    figure = Figure(figsize=(WIDTH, 3.6))
+    axes = bare_axes(figure)
+    gids = {name: f"curve-{i}" for i, name in enumerate(colours)}
+    for name, curve in reversed(list(curves.items())):
+        colour, mean = colours[name], curve.mean
+        bold = stands_out(colour)
+        (line,) = axes.plot(curve.x, mean, color=colour, label=name, gid=gids[name])
+        line.set(linewidth=1.6 if bold else 0.7, alpha=1 if bold else 0.6, markersize=3)
+        line.set_marker("o" if bold and len(curve.x) <= FEW_POINTS else "none")
+        if bold and len(curve.losses) > 1:
+            band = (mean - curve.error, mean + curve.error)
+            axes.fill_between(curve.x, *band, color=colour, alpha=0.2, linewidth=0)
+    low, high = loss_limits(list(curves.values()))
+    axes.set_ylim(low, high)
+    axes.set_xlim(0, max(float(curve.x[-1]) for curve in curves.values()) or 1)
+    axes.set_xlabel(axis)
+    axes.set_ylabel(label)
+    if axis == "updates":
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if axis == "epochs":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    beyond = [n for n, curve in curves.items() if not curve.mean[-1] <= high + (high - low) / 2]
+    inside = {n: c for n, c in curves.items() if stands_out(colours[n]) and n not in beyond}
+    if len(curves) > 1:
+        name_ends(axes, inside, colours, default)
+        name_beyond(axes, beyond)
+    return figure
 
 
 def name_ends(
