@@ -78,11 +78,6 @@ def list_text(items: Sequence[Any], text: Callable[[Any], str], limit: int = MAX
     return "; ".join(map(text, items[:limit])) + more
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun."""
-    return f"{count:,} {noun}{'s' if count != 1 else ''}"
-
-
 def setting_name(column: str) -> str:
     """Return the name of a setting, by its column."""
     return column.replace("_wanted", "")

@@ -219,15 +219,16 @@ def attractor(facts: RunFacts) -> list[str]:
 def smooth_table(facts: RunFacts) -> list[Table]:
     """Return the smooth losses of the best and the last model, and the lowest one, if there are any."""
     summary, rows = facts.summary, []
-    models = ("best model", "best", summary.best_update), ("last model", "final", summary.updates)
-    for words, name, update in models:
-        units = ("smooth_loss", "nats_per_character", "bits_per_character", "perplexity")
-        losses = [getattr(summary, f"{unit}_{name}") for unit in units]
-        if losses[0] is not None:
-            rows.append([words, "-" if update is None else f"{update:,}", *map(number_text, losses)])
-    if (lowest := summary.smooth_loss_lowest) is not None:
-        units_of_lowest = in_units(lowest / facts.config.characters_in_loss)
-        rows.append(["lowest", "-", *map(number_text, (lowest, *units_of_lowest))])
+    losses = [
+        ("best model", summary.best_update, summary.smooth_loss_best),
+        ("last model", summary.updates, summary.smooth_loss_final),
+        ("lowest", None, summary.smooth_loss_lowest),
+    ]
+    for which, update, loss in losses:
+        if loss is not None:
+            in_all_units = (loss, *in_units(loss / facts.config.characters_in_loss))
+            when = "-" if update is None else f"{update:,}"
+            rows.append([which, when, *map(number_text, in_all_units)])
     columns = ["", "update", "smooth loss", "nats/char", "bits/char", "perplexity"]
     unit = unit_of(facts.config)
     caption = f"The smooth loss of the best and the last model, in {unit} and in other units."

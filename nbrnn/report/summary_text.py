@@ -24,7 +24,6 @@ from nbrnn.report.formatting import (
     length_text,
     list_text,
     loss_text,
-    plural,
     regret_text,
     rows_of,
     setting_name,
@@ -34,6 +33,7 @@ from nbrnn.report.formatting import (
 from nbrnn.report.reproducibility import as_typed
 from nbrnn.storage.schemas import DROPPED
 from nbrnn.storage.sweep_folder import SweepFolder
+from nbrnn.values import plural
 
 MAX_EFFECTS = 4
 MIN_CORRELATION = 0.3  # of runs with the same seed, from which pairing them is worth trying

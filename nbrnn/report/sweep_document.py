@@ -24,13 +24,13 @@ from nbrnn.report.document import (
     Section,
     Table,
 )
-from nbrnn.report.formatting import plural
 from nbrnn.report.reproducibility import as_typed, reproducibility
 from nbrnn.report.summary_text import answers, outlook, verdict
 from nbrnn.report.table_registry import IN_ANSWER, TABLES, note_on_parts
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
 from nbrnn.storage.sweep_folder import SweepFolder
+from nbrnn.values import plural
 
 SPECS = {spec.name: spec for spec in TABLES}
 FIRST_FIGURE = "best"  # beside the answer: every run, by configuration
