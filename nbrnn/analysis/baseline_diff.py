@@ -79,7 +79,7 @@ def changes_of(new: Sequence[RunRecord], old: Sequence[RunRecord], paired: bool 
     for key in both:
         group = losses.loc[key]
         a, b = pair = group["new"].to_numpy(), group["old"].to_numpy()
-        _, row = compare_pair(a, b, paired)
+        row = compare_pair(a, b, paired)
         same = bool(row["n"]) and row["a_lower"] == row["b_lower"] == 0
         row |= {"mean_new": np.nanmean(a), "mean_old": np.nanmean(b), "same": same}
         row |= {"measure": measure.column, "setting": key[0] or "all", "unit": measure.unit_in(unit)}

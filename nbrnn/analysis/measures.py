@@ -5,7 +5,7 @@ All tables, pages and JSON follow from this list: a new measure is one more row 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -77,18 +77,13 @@ def compared(summaries: Iterable[Summary], reveal_test: bool = False) -> list[Me
     were imported, which have no other. The test loss, if it is revealed, comes last: it ranks nothing.
     """
     summaries = list(summaries)
-    return [*ranking_first(summaries), *(TEST if reveal_test else ())]
-
-
-def ranking_first(summaries: Sequence[Summary]) -> list[Measure]:
-    """Return the measures without the test loss, as `compared` does."""
     finished = [summary for summary in summaries if summary.status in COMPLETE]
     held_out = [measure for measure in COMPARED if measure.column.startswith("validation")]
     others = [measure for measure in COMPARED if measure not in held_out]
     if any(summary.status == "imported" for summary in summaries):
         others = [SCORE, *others]
     if all(measure.of(summary) is None for measure in held_out for summary in summaries):
-        return others
-    if finished and all(summary.validation_best is not None for summary in finished):
-        return held_out + others
-    return others + held_out
+        held_out = []
+    ranks = finished and all(summary.validation_best is not None for summary in finished)
+    measures = held_out + others if ranks else others + held_out
+    return [*measures, *(TEST if reveal_test else ())]

@@ -161,32 +161,23 @@ def losses_of_model(
         if not stretches:
             continue
         losses = [
-            mean_over(stretches, partial(mean_loss, model)),
-            None
-            if model.h_prev is None
-            else mean_over(stretches, partial(mean_loss, model, state="kept")),
-            *(
-                mean_over(stretches, partial(loss, ngrams=ngrams)) if ngrams else None
-                for loss in NGRAM_LOSSES
-            ),
+            partial(mean_loss, model),
+            partial(mean_loss, model, state="kept") if model.states else None,
+            *(partial(loss, ngrams=ngrams) if ngrams else None for loss in NGRAM_LOSSES),
         ]
-        rows.append(TextLosses(name, sum(codes.size - 1 for codes in stretches), *losses))
+        means = [None if loss is None else mean_over(stretches, loss) for loss in losses]
+        rows.append(TextLosses(name, sum(codes.size - 1 for codes in stretches), *means))
     return rows
 
 
 def losses_of_summary(summary: Summary) -> list[TextLosses]:
     """Return these losses as far as the summary of a run has them, where its text is not available."""
+    fields = ("best", "unigram", "bigram")
     rows = []
-    if summary.score_characters:
-        losses = summary.score_best, None, summary.score_unigram, None
-        rows.append(TextLosses(BEGINNING, summary.score_characters, *losses))
-    if summary.validation_characters:
-        counted = summary.validation_unigram, summary.validation_bigram
-        best = summary.validation_best
-        rows.append(TextLosses(HELD_OUT, summary.validation_characters, best, None, *counted))
-    if summary.test_characters:
-        counted = summary.test_unigram, summary.test_bigram
-        rows.append(TextLosses(TEST, summary.test_characters, summary.test_best, None, *counted))
+    for name, text in (("score", BEGINNING), ("validation", HELD_OUT), ("test", TEST)):
+        if characters := getattr(summary, f"{name}_characters"):
+            best, *counted = (getattr(summary, f"{name}_{field}", None) for field in fields)
+            rows.append(TextLosses(text, characters, best, None, *counted))
     return rows
 
 

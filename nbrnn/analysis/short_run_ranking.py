@@ -119,10 +119,4 @@ def agreement_row(both: pd.DataFrame) -> dict[str, Any]:
     """Return the columns of the agreement of two rankings; both: configuration, short and long loss."""
     groups = both.set_index("configuration").astype(float).groupby(level=0, sort=False)
     short, long = zip(*(group.to_numpy().T for _, group in groups), strict=True)
-    result = agreement(short, long)
-    row: dict[str, Any] = {"configurations": len(short), "runs": len(both)}
-    ranges = {"spearman": result.spearman, "kendall": result.kendall}
-    ranges |= {f"{name}_lost": regret for name, regret in result.regrets.items()}
-    for name, (value, low, high) in ranges.items():
-        row |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    return row | {f"{name}_keeps_best": share for name, share in result.keeps_best.items()}
+    return {"configurations": len(short), "runs": len(both), **agreement(short, long)}

@@ -80,7 +80,9 @@ class SweepFolder:
         return [folder for folder in folders if folder.is_run()]
 
     def read_requests(self) -> list[SweepRequest]:
-        """Return the requests in sweep.json. Raises StoreError."""
+        """Return the requests in sweep.json, none without that file. Raises StoreError."""
+        if not self.is_sweep():
+            return []
         path = self.path / SWEEP
         content = read_json(path, SweepFile)
         if content.schema != SCHEMA:
@@ -94,7 +96,7 @@ class SweepFolder:
 
     def add_request(self, request: SweepRequest) -> None:
         """Add a request to sweep.json, unless it holds the same. Raises StoreError."""
-        requests = self.read_requests() if self.is_sweep() else []
+        requests = self.read_requests()
         if not any(old.is_same_as(request) for old in requests):
             self.write_requests([*requests, request])
 
@@ -121,8 +123,7 @@ class SweepFolder:
 
     def with_decisions(self, request: SweepRequest) -> SweepRequest:
         """Return the same request as in sweep.json, with its decisions. Raises StoreError."""
-        requests = self.read_requests() if self.is_sweep() else []
-        return next((old for old in requests if old.is_same_as(request)), request)
+        return next((old for old in self.read_requests() if old.is_same_as(request)), request)
 
     def requested_lengths(self) -> dict[str, RequestedLength]:
         """Return, by id, the lengths of runs that successive halving may have made shorter.
@@ -133,7 +134,7 @@ class SweepFolder:
         lengths: dict[str, RequestedLength] = {}
         requests: list[SweepRequest] = []
         with suppress(StoreError):
-            requests = self.read_requests() if self.is_sweep() else []
+            requests = self.read_requests()
         for request in requests:
             if request.halving is None:
                 again = lengths.keys() & request.runs
