@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from string import Template
 
 import numpy as np
 
@@ -51,10 +52,11 @@ def write_explanation(
     labels = unit_labels(model)
     part = f"the first {len(shown):,} of {len(text):,}" if len(shown) < len(text) else f"{len(text):,}"
     status = f"update {model.update:,} · {part} characters"
-    head = render_blocks([Bullets(answer(found, labels), is_answer=True)])
-    table = render_blocks([unit_table(found, labels)])
-    data = json_of(shown, rows, probability, labels, len(model.alphabet))
-    body = resource("explain.html").replace("HEAD", head).replace("TABLE", table).replace("DATA", data)
+    body = Template(resource("explain.html")).substitute(
+        head=render_blocks([Bullets(answer(found, labels), is_answer=True)]),
+        table=render_blocks([unit_table(found, labels)]),
+        data=json_of(shown, rows, probability, labels, len(model.alphabet)),
+    )
     script = resource("page.js") + resource("explain.js")
     write_bytes(path, page(f"What the units of {name} follow", status, body, script).encode())
     return found

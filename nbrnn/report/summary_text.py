@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from contextlib import suppress
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from nbrnn.analysis.edges import Edge, edges_of
 from nbrnn.analysis.effects import RANK_METHODS, Effect, Interaction
 from nbrnn.analysis.findings import SMALLEST_DIFFERENCE
 from nbrnn.analysis.importance import MIN_CONFIGURATIONS, ROUGH_BELOW
-from nbrnn.analysis.intervals import SIGNIFICANT, Estimate
+from nbrnn.analysis.intervals import SIGNIFICANT
 from nbrnn.analysis.multiple_comparisons import false_claims, fewest_seeds
 from nbrnn.analysis.pairwise import digits
 from nbrnn.analysis.results import Results, column_of
@@ -31,7 +31,7 @@ from nbrnn.report.formatting import (
     with_interval,
 )
 from nbrnn.report.reproducibility import as_typed
-from nbrnn.storage.schemas import DROPPED
+from nbrnn.storage.schemas import DROPPED, SweepRequest
 from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.values import plural
 
@@ -194,20 +194,12 @@ def interaction(pair: Interaction, measure: str) -> str:
     """Return how the effect of one setting depends on another one."""
     values, at = value_texts({pair.base, pair.other}), value_texts(set(pair.at))
     setting, by = setting_name(pair.setting), setting_name(pair.by)
-    first, second = (f"{verb} {{}} by {size}" for verb, size in map(direction, pair.change))
-    again = "but" if (pair.change[0].value < 0) != (pair.change[1].value < 0) else "and"
+    first, second = (
+        f"by {difference_text(change)} at {by} {at[value]}"
+        for change, value in zip(pair.change, pair.at, strict=True)
+    )
     step = f"{setting} {values[pair.other]} instead of {values[pair.base]}"
-    once = f"{first.format(f'the {measure}')} at {by} {at[pair.at[0]]}"
-    twice = f"{second.format('it')} at {by} {at[pair.at[1]]}"
-    return f"{setting} and {by} interact: {step} {once}, {again} {twice}."
-
-
-def direction(change: Estimate) -> tuple[str, str]:
-    """Return whether a change lowers or raises a loss, and its size."""
-    if change.value < 0:
-        lowered = replace(change, value=-change.value, low=-change.high, high=-change.low)
-        return "lowers", difference_text(lowered)
-    return "raises", difference_text(change)
+    return f"{setting} and {by} interact: {step} changes the {measure} {first}, and {second}."
 
 
 def edges(results: Results) -> list[str]:
@@ -227,11 +219,10 @@ def command_beyond(results: Results, edge: Edge) -> str:
     """Return the command that tries the next values: that of the sweep, where it is known."""
     option = f"--{edge.setting.replace('_', '-')}"
     values = ",".join(f"{value:g}" for value in edge.next_values)
-    folder = SweepFolder(results.records[0].folder.path.parent.parent)
-    try:
-        command = folder.read_requests()[-1].command if folder.is_sweep() else []
-    except (StoreError, IndexError):
-        command = []
+    requests: list[SweepRequest] = []
+    with suppress(StoreError):
+        requests = SweepFolder(results.records[0].folder.path.parent.parent).read_requests()
+    command = requests[-1].command if requests else []
     if option in command[:-1]:
         place = command.index(option) + 1
         return as_typed([*command[:place], values, *command[place + 1 :]])
