@@ -76,6 +76,10 @@ class Results:
         """Return the unit of a measure in these tables."""
         return measure.unit_in(self.unit)
 
+    def label(self, measure: Measure) -> str:
+        """Return a measure in words, with its unit in these tables."""
+        return f"{measure.words} ({self.unit_of(measure)})"
+
     def models_worse_than_unigram(self) -> list[str]:
         """Return a sentence for each run whose best model is worse than unigrams from h = 0."""
         return [

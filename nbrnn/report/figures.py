@@ -86,7 +86,7 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
 
 def figures_of_best(results: Results, colours: dict[str, str]) -> Iterator[tuple[str, Figure]]:
     """Return the pictures of the measure that ranks configurations."""
-    column, label = results.best.column, f"{results.best.words} ({results.unit_of(results.best)})"
+    column, label = results.best.column, results.label(results.best)
     finished = finished_configurations(results)
     runs = best_runs(results)
     losses = {name: runs.loc[[name], column].to_numpy(float) for name in finished["setting"]}
