@@ -128,7 +128,9 @@ def findings_of(
     order = sorted(distinct, key=lambda name: (worse[name], float(np.median(distinct[name]))))
     first = finished.drop_duplicates("setting").set_index("setting").loc[list(losses)]
     columns = [*settings, *(["corpus"] if first["corpus_sha256"].nunique() > 1 else [])]
-    values = join_confounded({name: plain_values(first[name]) for name in columns})
+    values = join_confounded(
+        {name: [None if pd.isna(value) else value for value in first[name].tolist()] for name in columns}
+    )
     return Findings(
         {name: distinct[name] for name in order},
         np.array([p_best[name] for name in order]),
@@ -201,11 +203,6 @@ def pattern(column: Sequence[Any]) -> tuple[int, ...]:
         distinct.sort(reverse=column[0] > column[-1])
     place = {value: number for number, value in enumerate(distinct)}
     return tuple(place[value] for value in column)
-
-
-def plain_values(column: pd.Series[Any]) -> list[Any]:
-    """Return the values of a setting, None where it has none."""
-    return [None if pd.isna(value) else value for value in column.tolist()]
 
 
 def effects_table(findings: Findings) -> pd.DataFrame:

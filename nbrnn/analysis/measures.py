@@ -37,11 +37,6 @@ def field(name: str, words: str, unit: str = "", rank: int = 0) -> Measure:
     return Measure(name, words, unit, attrgetter(name), rank)
 
 
-def last_epoch(summary: Summary) -> float | None:
-    """Return the mean loss of the last whole epoch."""
-    return summary.epoch_mean_loss[-1] if summary.epoch_mean_loss else None
-
-
 SCORE = field("score_best", "score of the best model from h = 0", PER_CHARACTER)
 
 MEASURES = (
@@ -55,7 +50,13 @@ MEASURES = (
     field("best_update", "update of the best model"),
     SCORE,
     field("score_final", "score of the last model from h = 0", PER_CHARACTER),
-    Measure("epoch_mean_loss_last", "mean loss of the last epoch", PER_WINDOW, last_epoch, rank=3),
+    Measure(
+        "epoch_mean_loss_last",
+        "mean loss of the last epoch",
+        PER_WINDOW,
+        lambda summary: summary.epoch_mean_loss[-1] if summary.epoch_mean_loss else None,
+        rank=3,
+    ),
     field("validation_best", "validation loss of the best model", PER_CHARACTER, rank=4),
     field("validation_final", "validation loss of the last model", PER_CHARACTER, rank=5),
     field("seconds", "seconds of training"),
