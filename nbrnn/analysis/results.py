@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from nbrnn.naming import (
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES, Summary
 from nbrnn.storage.sweep_folder import RUNS, SweepFolder
+from nbrnn.values import plural
 
 
 @dataclass
@@ -93,11 +93,12 @@ class Results:
 
     def finished_by_seed(self, configuration: str) -> dict[int | str, RunRecord]:
         """Return the finished runs of a configuration by seed and fold, the best run first."""
-        records = [self.records[i] for i in self.ranked.get(configuration, [])]
+        is_own = (self.runs["setting"] == configuration) & self.runs["status"].isin(COMPLETE)
+        ranked = self.runs[is_own].sort_values(self.best.column, kind="stable")
         return {
-            f"{config.seed}, fold {config.fold}" if config.fold else config.seed: record
-            for record in records
-            for config in [record.config]
+            f"{config.seed}, fold {config.fold}" if config.fold else config.seed: self.records[i]
+            for i in ranked.index
+            for config in [self.records[i].config]
         }
 
     @property
@@ -105,22 +106,14 @@ class Results:
         """What statistics count as one of several independent losses of a configuration."""
         return "part" if self.folds > 1 else "seed"
 
-    def note_on_test(self) -> str:
+    def notes_on_test(self) -> list[str]:
         """Return how often the test part was revealed, or how to do so; nothing without one."""
         if not any(record.config.test for record in self.records):
-            return ""
+            return []
         count = len(self.earlier_reveals)
-        times = f"{count} time{'s' if count != 1 else ''} so far"
         first = f", first on {self.earlier_reveals[0][:10]}" if count else ""
         which = "is shown here and ranks nothing" if self.reveals_test else "is hidden (--reveal-test)"
-        return f"The test loss {which}; it was revealed {times}{first}."
-
-    @cached_property
-    def ranked(self) -> dict[str, list[int]]:
-        """The rows of the finished runs of each configuration, the best run first."""
-        finished = self.runs[self.runs["status"].isin(COMPLETE)].sort_values(self.best.column)
-        groups = finished.groupby("setting", sort=False).groups
-        return {str(name): rows.tolist() for name, rows in groups.items()}
+        return [f"The test loss {which}; it was revealed {plural(count, 'time')} so far{first}."]
 
 
 def worse_than_unigram(summary: Summary, model: str) -> str:

@@ -131,7 +131,7 @@ def print_notes(results: Results) -> None:
     notes = [f"{name}: {ending}" for name, ending in unfinished_runs(others).items()]
     print_first(notes, "configurations with unfinished runs")
     print_first(results.models_worse_than_unigram(), "such models")
-    if note := results.note_on_test():
+    for note in results.notes_on_test():
         print_wrapped(note)
     for problem in results.unreadable:
         print_wrapped(f"left out: {visible(problem)}")

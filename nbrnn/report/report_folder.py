@@ -15,14 +15,7 @@ from nbrnn.errors import StoreError
 from nbrnn.report.figures import CAPTIONS
 from nbrnn.report.html import MARK
 from nbrnn.report.table_registry import TABLES
-from nbrnn.storage.atomic_files import (
-    MAX_LOG,
-    delete,
-    delete_unfinished,
-    is_there,
-    read_bytes,
-    write_bytes,
-)
+from nbrnn.storage import atomic_files as files
 from nbrnn.storage.folder_locks import check_folders, is_empty_but_for
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -57,7 +50,9 @@ def is_report(folder: Path) -> bool:
     """Whether a folder is empty, or holds a report. Raises StoreError if it cannot be read."""
     if is_empty_but_for(folder, PAGE):
         return True
-    return is_there(folder / PAGE) and MARK.encode() in read_bytes(folder / PAGE, MAX_LOG)
+    return files.is_there(folder / PAGE) and MARK.encode() in files.read_bytes(
+        folder / PAGE, files.MAX_LOG
+    )
 
 
 def sweep_files() -> Iterator[str]:
@@ -83,11 +78,11 @@ def write_report(out: Path, contents: Mapping[str, bytes | str]) -> list[str]:
     for name in sorted(contents, key=lambda name: name != PAGE):
         content = contents[name]
         data = content if isinstance(content, bytes) else content.encode(errors="backslashreplace")
-        write_bytes(out / name, data)
+        files.write_bytes(out / name, data)
     for name in (*sweep_files(), *run_files()):
         if name not in contents:
-            delete(out / name)
-    delete_unfinished(out, contents)
+            files.delete(out / name)
+    files.delete_unfinished(out, contents)
     return list(contents)
 
 

@@ -26,7 +26,7 @@ from nbrnn.report.document import (
 )
 from nbrnn.report.reproducibility import as_typed, reproducibility
 from nbrnn.report.summary_text import answers, outlook, verdict
-from nbrnn.report.table_registry import IN_ANSWER, TABLES, note_on_parts
+from nbrnn.report.table_registry import IN_ANSWER, TABLES, notes_on_parts
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -81,8 +81,7 @@ def sweep_document(
     after = outlook(results)
     head: list[Block] = [Bullets(verdict(results), is_answer=True), *first]
     head += [Bullets(after)] if after else []
-    notes = note_on_parts(results), results.note_on_test()
-    head += [Paragraph(note, "soft") for note in notes if note]
+    head += [Paragraph(note, "soft") for note in notes_on_parts(results)]
     head += [Paragraph(f"Fixed: {fixed}.", "soft")] if (fixed := fixed_settings(results)) else []
     head += [Paragraph(command, "command") for command in request.commands]
     problems = [f"Left out: {problem}." for problem in results.unreadable]
@@ -237,8 +236,7 @@ def reproduction(results: Results) -> list[str]:
 
 def answer_document(results: Results) -> Document:
     """Return answer.md."""
-    notes = note_on_parts(results), results.note_on_test()
-    answer = Section("", [Bullets(answers(results)), *(Paragraph(note) for note in notes if note)])
+    answer = Section("", [Bullets(answers(results)), *map(Paragraph, notes_on_parts(results))])
     return Document("Answer", "", [answer, *answer_tables(results)])
 
 

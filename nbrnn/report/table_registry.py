@@ -259,16 +259,14 @@ def lengths(results: Results, measure: Measure) -> Content:
 def settings_notes(results: Results) -> list[str]:
     """Return over what configurations are averaged, and what is known of their runs."""
     first = f"Over the {over(results)}; {units_in_words(results)}."
-    notes = [note for note in (note_on_parts(results), results.note_on_test()) if note]
     problems = [f"Left out: {problem}." for problem in results.unreadable]
-    return [first, *notes, *results.models_worse_than_unigram(), *problems]
+    return [first, *notes_on_parts(results), *results.models_worse_than_unigram(), *problems]
 
 
-def note_on_parts(results: Results) -> str:
-    """Return how runs on several parts of the text are counted; nothing if there is one part."""
-    if results.folds == 1:
-        return ""
-    return f"The runs are on {results.folds} parts of the text. {METHODS['parts']}"
+def notes_on_parts(results: Results) -> list[str]:
+    """Return how runs on several parts of the text are counted, and what is known of the test part."""
+    several = f"The runs are on {results.folds} parts of the text. {METHODS['parts']}"
+    return [*([several] if results.folds > 1 else []), *results.notes_on_test()]
 
 
 def comparison_notes(results: Results) -> list[str]:

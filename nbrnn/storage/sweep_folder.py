@@ -14,16 +14,7 @@ from msgspec import structs
 
 from nbrnn.config import SCHEMA, RunConfig
 from nbrnn.errors import StoreError
-from nbrnn.storage.atomic_files import (
-    append,
-    create,
-    decode_json,
-    delete_unfinished,
-    is_there,
-    read_json,
-    read_lines,
-    write_json,
-)
+from nbrnn.storage import atomic_files as files
 from nbrnn.storage.folder_locks import check_folders, is_at_work, is_empty_but_for, locked
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DROPPED, Reveal, Summary, SweepFile, SweepRequest
@@ -55,7 +46,7 @@ class SweepFolder:
 
     def is_sweep(self) -> bool:
         """Return whether a sweep was started here."""
-        return is_there(self.path / SWEEP)
+        return files.is_there(self.path / SWEEP)
 
     def is_free(self) -> bool:
         """Return whether nothing is here but our lock and an unfinished sweep.json."""
@@ -84,15 +75,17 @@ class SweepFolder:
         if not self.is_sweep():
             return []
         path = self.path / SWEEP
-        content = read_json(path, SweepFile)
+        content = files.read_json(path, SweepFile)
         if content.schema != SCHEMA:
             raise StoreError(f"{path} was written by another version of nbrnn")
         return content.requests
 
     def write_requests(self, requests: list[SweepRequest]) -> None:
         """Write sweep.json."""
-        delete_unfinished(self.path, [SWEEP])
-        write_json(self.path / SWEEP, msgspec.to_builtins(SweepFile(schema=SCHEMA, requests=requests)))
+        files.delete_unfinished(self.path, [SWEEP])
+        files.write_json(
+            self.path / SWEEP, msgspec.to_builtins(SweepFile(schema=SCHEMA, requests=requests))
+        )
 
     def add_request(self, request: SweepRequest) -> None:
         """Add a request to sweep.json, unless it holds the same. Raises StoreError."""
@@ -111,15 +104,15 @@ class SweepFolder:
         An appended line: a running sweep replaces sweep.json.
         """
         reveal = Reveal(date=datetime.now(UTC).isoformat(timespec="seconds"), command=sys.argv)
-        create(self.path / REVEALS)
-        append(self.path / REVEALS, msgspec.json.encode(reveal) + b"\n")
+        files.create(self.path / REVEALS)
+        files.append(self.path / REVEALS, msgspec.json.encode(reveal) + b"\n")
 
     def read_reveals(self) -> list[str]:
         """Return when the test part was revealed. Raises StoreError."""
         path = self.path / REVEALS
-        if not is_there(path):
+        if not files.is_there(path):
             return []
-        return [decode_json(path, line, Reveal).date for line in read_lines(path)]
+        return [files.decode_json(path, line, Reveal).date for line in files.read_lines(path)]
 
     def with_decisions(self, request: SweepRequest) -> SweepRequest:
         """Return the same request as in sweep.json, with its decisions. Raises StoreError."""
