@@ -44,7 +44,7 @@ CAPTIONS = {
     "tries": "The expected {best} of the best of several runs, for the "
     "configurations that are not significantly worse than the best.",
     "heat": "The median {best} over the settings that were swept.",
-    "parallel": "Each line is one configuration, through its values to its median {best}.",
+    "slices": "The median {best} of each configuration against its value of each setting.",
     "seconds": f"The smooth loss against seconds of training, at the mean speed of each. {BANDS}",
 }
 
@@ -109,7 +109,7 @@ def figures_of_best(results: Results, colours: dict[str, str]) -> Iterator[tuple
         sizes = [len(of_setting) for of_setting in values.values()]
         yield "heat", heatmaps.heat_figure(table.reshape(sizes), values, label)
     else:
-        yield "parallel", heatmaps.parallel_figure(settings, medians, label)
+        yield "slices", heatmaps.slices_figure(settings, medians, label)
 
 
 def tips(results: Results) -> dict[str, str | list[str]]:

@@ -59,7 +59,8 @@ def sweep_files() -> Iterator[str]:
     """Return the names that the files of a report of many runs may have, but for the page."""
     yield from ("answer.md", "samples.md", REPRODUCIBILITY, ANALYSES)
     yield from (name for table in TABLES for name in table.files)
-    yield from (f"{name}.{kind}" for name in CAPTIONS for kind in KINDS)
+    # earlier versions drew parallel coordinates
+    yield from (f"{name}.{kind}" for name in (*CAPTIONS, "parallel") for kind in KINDS)
 
 
 def run_files() -> Iterator[str]:

@@ -70,7 +70,7 @@ def test_seconds_are_drawn_where_speeds_differ_by_a_fifth():
         assert ("seconds" in drawn(sweep_over(0.1) + sweep_over(0.2, seconds=factor))) is there
 
 
-def test_three_settings_have_facets_and_a_random_search_lines():
+def test_three_settings_have_facets_and_a_random_search_slices():
     values = itertools.product((50, 100, 200, 300), (0.1, 0.01), (0.1, 0.05, 0.2))
     heat = drawn([record(h + s + e, hidden=h, sigma=s, eta=e) for h, s, e in values])["heat"]
     assert [axes.get_title() for axes in heat.axes[:2]] == ["sigma 0.01", "sigma 0.1"]
@@ -79,7 +79,12 @@ def test_three_settings_have_facets_and_a_random_search_lines():
     ]
     rng = np.random.default_rng(0)
     search = [record(rng.normal(), sigma=s, eta=e) for s, e in rng.uniform(0.01, 1, (12, 2)).tolist()]
-    assert {"parallel"} == {"heat", "parallel"} & set(drawn(search))
+    pictures = drawn(search)
+    assert "heat" not in pictures
+    for axes, name in zip(pictures["slices"].axes, ("eta", "sigma"), strict=True):
+        values = [getattr(run.config, name) for run in search]
+        assert axes.get_xlabel() == name
+        assert sorted(axes.lines[0].get_xdata()) == sorted(values)
 
 
 def test_the_best_of_several_runs_is_drawn_where_there_are_enough():
