@@ -119,7 +119,7 @@ def branch_effects(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]
     if any(runs is None for runs in grid.flat):
         return ranked_effects(values, np.array([np.median(sample) for sample in samples]))
     main = [effect(name, own, np.moveaxis(grid, i, 0)) for i, (name, own) in enumerate(levels.items())]
-    contrasts = []
+    contrasts: list[Interaction] = []
     for i, j in combinations(range(len(levels)), 2):
         # the setting with fewer values is the one that changes
         a, b = (j, i) if grid.shape[i] > grid.shape[j] else (i, j)

@@ -32,17 +32,15 @@ COLUMNS = [
 def unfinished_runs(runs: pd.DataFrame) -> dict[str, str]:
     """Return in words how the unfinished runs of each configuration ended, if it has any."""
     endings = {}
-    for configuration, group in runs.groupby("setting", sort=False):
-        statuses = group["status"][~group["status"].isin(COMPLETE)]
-        counts = Counter(s if s in (*FAILURES, DROPPED) else "unfinished" for s in statuses)
-        n = len(group)
-        if counts and max(counts.values()) == n:
-            (ending,) = counts
+    for configuration, statuses in runs.groupby("setting", sort=False)["status"]:
+        others = statuses[~statuses.isin(COMPLETE)]
+        counts = Counter(s if s in (*FAILURES, DROPPED) else "unfinished" for s in others)
+        n, parts = len(statuses), ", ".join(f"{count} {ending}" for ending, count in counts.items())
+        if n in counts.values():
             seeds = {1: "its only seed", 2: "both seeds"}.get(n, f"all {n} seeds")
-            endings[str(configuration)] = f"{ending} with {seeds}"
+            endings[str(configuration)] = f"{next(iter(counts))} with {seeds}"
         elif counts:
-            parts = (f"{count} {ending}" for ending, count in counts.items())
-            endings[str(configuration)] = f"{n - len(statuses)} of {n} runs finished, {', '.join(parts)}"
+            endings[str(configuration)] = f"{n - len(others)} of {n} runs finished, {parts}"
     return endings
 
 

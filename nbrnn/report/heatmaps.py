@@ -86,7 +86,7 @@ def slices_figure(settings: pd.DataFrame, losses: Array, label: str) -> Figure:
         axes.plot(values, losses, "o", color=BLUE, markersize=4, alpha=0.7, mew=0, rasterized=many)
         if not are_numbers:
             axes.margins(x=0.3)  # words are wide
-        elif 0 < 10 * min(values) <= max(values):
+        elif 0 < 10 * column.min() <= column.max():
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
