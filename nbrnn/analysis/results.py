@@ -22,6 +22,7 @@ from nbrnn.analysis.run_records import (
     find_runs_below,
     read_each,
     read_records,
+    sweep_around,
 )
 from nbrnn.analysis.short_run_ranking import lengths_table
 from nbrnn.errors import StoreError
@@ -37,7 +38,7 @@ from nbrnn.naming import (
 )
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES, Summary
-from nbrnn.storage.sweep_folder import RUNS, SweepFolder
+from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.values import plural
 
 
@@ -153,9 +154,7 @@ def read(
 
 def sweeps_around(folders: Iterable[RunFolder]) -> list[SweepFolder]:
     """Return the sweeps that these runs are of."""
-    paths = dict.fromkeys(
-        path.parent.parent for folder in folders if (path := folder.path.resolve()).parent.name == RUNS
-    )
+    paths = dict.fromkeys(path for folder in folders if (path := sweep_around(folder)))
     return [sweep for sweep in map(SweepFolder, paths) if sweep.is_sweep()]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -128,19 +128,20 @@ def read_each(
     return records, unreadable
 
 
-def wanted_in(folders: Iterable[RunFolder]) -> dict[Path, RequestedLength]:
+def sweep_around(folder: RunFolder) -> Path | None:
+    """Return the folder of the sweep that a run may be of."""
+    path = folder.path.resolve()  # that of a run may be given from within its sweep
+    return path.parent.parent if path.parent.name == RUNS else None
+
+
+def wanted_in(folders: Iterable[RunFolder]) -> dict[Path, RequestedLength | None]:
     """Return by folder what the sweeps around these runs want of them, where that may be longer."""
-    sweeps: dict[Path, dict[str, RequestedLength]] = {}
-    wanted = {}
-    for folder in folders:
-        path = folder.path.resolve()  # that of a run may be given from within its sweep
-        if path.parent.name == RUNS:
-            sweep = path.parent.parent
-            if sweep not in sweeps:
-                sweeps[sweep] = SweepFolder(sweep).requested_lengths()
-            if path.name in sweeps[sweep]:
-                wanted[folder.path] = sweeps[sweep][path.name]
-    return wanted
+    lengths = cache(lambda sweep: SweepFolder(sweep).requested_lengths())
+    return {
+        folder.path: lengths(sweep).get(folder.path.resolve().name)
+        for folder in folders
+        if (sweep := sweep_around(folder))
+    }
 
 
 def read_summary(folder: RunFolder) -> Summary:

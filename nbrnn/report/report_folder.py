@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ RUN_TABLES = ("setup", "gradcheck-max", "gradcheck-norm", "smooth", "losses", "c
 RUN_FIGURES = ("loss", "copying")
 PATIENCE = 60.0  # seconds that another report into the same folder may take
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # where a spreadsheet takes a cell for a formula
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """The files of a report."""
+
+    folder: Path
+    files: list[str]
+
+    @property
+    def page(self) -> Path:
+        """The page with everything."""
+        return self.folder / PAGE
 
 
 def report_place(named: Path, out: Path | None) -> Path:
@@ -87,13 +101,13 @@ def write_report(out: Path, contents: Mapping[str, bytes | str]) -> list[str]:
     return list(contents)
 
 
-def draw(figure: Figure) -> dict[run_plots.Kind, bytes]:
-    """Return a picture as the bytes of a file of each kind."""
+def draw(name: str, figure: Figure) -> dict[str, bytes]:
+    """Return a picture as the bytes of a file of each kind, by the names of the files."""
     images = {}
     for kind in KINDS:
         file = io.BytesIO()
         run_plots.save(figure, file, kind)
-        images[kind] = file.getvalue()
+        images[f"{name}.{kind}"] = file.getvalue()
     return images
 
 

@@ -26,6 +26,7 @@ from nbrnn.report.report_folder import (
     PAGE,
     PATIENCE,
     REPRODUCIBILITY,
+    WrittenReport,
     csv_text,
     draw,
     report_place,
@@ -53,18 +54,11 @@ class Analysis(msgspec.Struct, frozen=True):
     seeds: int
 
 
-@dataclass
-class Report:
+@dataclass(frozen=True)
+class Report(WrittenReport):
     """The files of a report, and the results in it."""
 
-    folder: Path
     results: Results
-    files: list[str]
-
-    @property
-    def page(self) -> Path:
-        """The page with everything."""
-        return self.folder / PAGE
 
     def document(self) -> dict[str, Any]:
         """Return everything as plain values for JSON; NaN is None."""
@@ -101,7 +95,7 @@ def report(
         results.analyses = [analysis.seeds for analysis in analyses]
         contents = contents_of(results, read_request(paths), refresh, progress)
         contents[ANALYSES] = json.dumps(msgspec.to_builtins(analyses), indent=2) + "\n"
-        return Report(out, results, write_report(out, contents))
+        return Report(out, write_report(out, contents), results)
 
 
 def analyses_of(results: Results, out: Path) -> list[Analysis]:
@@ -135,8 +129,8 @@ def contents_of(
     for number, (name, figure) in enumerate(figures(results), 1):
         if progress is not None:
             progress("pictures drawn", number, len(CAPTIONS))  # or fewer
-        images = draw(figure)
-        contents |= {f"{name}.{kind}": image for kind, image in images.items()}
-        pictures[name] = Figure(name, caption(results, name), images["svg"], hints)
+        images = draw(name, figure)
+        contents |= images
+        pictures[name] = Figure(name, caption(results, name), images[f"{name}.svg"], hints)
     contents[PAGE] = render_html(sweep_document(results, request, pictures, samples), refresh)
     return contents
