@@ -11,7 +11,7 @@ import pandas as pd
 
 from nbrnn.analysis.intervals import SIGNIFICANT, Estimate, holm, median_of, shift_of
 from nbrnn.analysis.measures import compared
-from nbrnn.analysis.pairwise import compare_pair, digits
+from nbrnn.analysis.pairwise import compare_pair, two_digits
 from nbrnn.analysis.run_records import Progress, RunRecord, find_runs, read_records
 from nbrnn.errors import StoreError
 from nbrnn.escaping import one_line
@@ -112,12 +112,12 @@ def changes_in_words(table: pd.DataFrame, change: Estimate, measure: str) -> lis
     if not np.isfinite(change.low):
         sentences = [f"{words}: too few seeds to judge."]
     else:
-        interval = f"95 % CI {digits(change.low)} to {digits(change.high)}"
+        interval = f"95 % CI {two_digits(change.low)} to {two_digits(change.high)}"
         doubt = "" if change.low > 0 or change.high < 0 else "; not significant"
         sentences = [f"{words} ({interval}{doubt})."]
     significant = table[table["p_holm"] <= SIGNIFICANT].sort_values("p_holm")
     for row in significant.head(MAX_NAMED).to_dict("records"):
-        interval = f"95 % CI {digits(row['ci_low'])} to {digits(row['ci_high'])}"
+        interval = f"95 % CI {two_digits(row['ci_low'])} to {two_digits(row['ci_high'])}"
         seeds = f"{row['n_new']} and {row['n_old']} seeds"
         sentences.append(f"{row['setting']}: {row['shift']:+.2g} ({interval}, {seeds}).")
     if (more := len(significant) - MAX_NAMED) > 0:
@@ -141,7 +141,7 @@ def other_differences(new: Sequence[RunRecord], old: Sequence[RunRecord]) -> lis
 
 def surroundings_of(records: Sequence[RunRecord]) -> Mapping[str, set[str]]:
     """Return the texts, versions and machines of runs."""
-    starts = [record.read_start() for record in records]
+    starts = [record.read_environment() for record in records]
     commits = {f"{s.nbrnn} {(s.git_commit or '')[:8]}".strip() if s else "unknown" for s in starts}
     return {
         "Text": {one_line(f"{r.corpus.name} ({r.corpus.sha256[:6]})") for r in records},

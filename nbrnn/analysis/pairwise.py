@@ -150,16 +150,16 @@ def sentence(row: Mapping[str, Any], measure: str, endings: Mapping[str, str], r
     if not np.isfinite(low):
         return f"{a} and {b}: too few seeds to judge ({seeds})."
     if low <= 0 <= high:
-        interval = f"95 % CI of the shift {digits(low)} to {digits(high)}"
+        interval = f"95 % CI of the shift {two_digits(low)} to {two_digits(high)}"
         return f"{a} and {b}: no significant difference ({interval}, {seeds})."
     if shift > 0:
         a, b, low, high = b, a, -high, -low
     per = " per character" if unit == PER_CHARACTER else ""
     doubt = "" if row["p_holm"] <= SIGNIFICANT else "; not significant after Holm's correction"
-    interval = f"95 % CI {digits(-high)} to {digits(-low)}, {seeds}"
-    return f"{a}: {measure} {digits(abs(shift))} nats{per} lower than {b} ({interval}{doubt})."
+    interval = f"95 % CI {two_digits(-high)} to {two_digits(-low)}, {seeds}"
+    return f"{a}: {measure} {two_digits(abs(shift))} nats{per} lower than {b} ({interval}{doubt})."
 
 
-def digits(value: float) -> str:
+def two_digits(value: float) -> str:
     """Return a difference with two digits, or all before the point."""
     return f"{value:#.2g}" if abs(value) < 9.95 else f"{value:.0f}"

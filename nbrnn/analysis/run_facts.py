@@ -56,7 +56,7 @@ class RunFacts:
     config: RunConfig
     corpus: Description
     summary: Summary
-    start: Environment | None = None
+    environment: Environment | None = None
     gradient: GradientCheck | None = None
     baselines: Mapping[str, float] = field(default_factory=dict)  # in nats, on the training text
     samples: Sequence[Sample] = ()
@@ -93,7 +93,7 @@ def collect_facts(
     config, described = folder.read_config()
     facts = RunFacts(folder, config, described, read_summary(folder))
     with suppress(StoreError):  # it only informs
-        facts.start = folder.read_env()
+        facts.environment = folder.read_env()
     model = facts.get_or_note("the best model", lambda: read_best_model(folder, described))
     if text is None:
         what = "the text, and what needs it: gradient check, loss from the stored state, copied passages"

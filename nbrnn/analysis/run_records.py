@@ -26,8 +26,9 @@ Progress = Callable[[str, int, int], object]  # called with what is done, how ma
 class RunRecord:
     """The content of a run's folder, read and checked.
 
-    `updates` (n,) and `smooth_losses` (n,) are its loss curve, `looks` (k,) and `held_out_losses` (k,)
-    that of its validation loss, empty without; `samples` are its first, middle and last by update.
+    `updates` (n,) and `smooth_losses` (n,) are its loss curve, `evaluations` (k,) the updates with a
+    validation loss and `validation_losses` (k,) these, empty without; `samples` are its first, middle
+    and last by update.
     """
 
     folder: RunFolder
@@ -36,8 +37,8 @@ class RunRecord:
     summary: Summary
     updates: Array
     smooth_losses: Array
-    looks: Array
-    held_out_losses: Array
+    evaluations: Array
+    validation_losses: Array
     samples: Mapping[int, str]
 
     @property
@@ -60,7 +61,7 @@ class RunRecord:
         """Return the factor that brings the training losses in its files to this unit."""
         return 1.0 if unit == PER_WINDOW else 1 / self.config.characters_in_loss
 
-    def read_start(self) -> Environment | None:
+    def read_environment(self) -> Environment | None:
         """Return what its env.json says, None where that cannot be read."""
         try:
             return self.folder.read_env()
@@ -153,15 +154,15 @@ def read_record(folder: RunFolder, wanted: RequestedLength | None = None) -> Run
     """Return the record of a run, as its sweep sees it. Raises StoreError if a file is damaged."""
     config, corpus = folder.read_config()
     summary = folder.read_summary()
-    updates, smooth_losses, looks, held_out_losses = (np.empty(0) for _ in range(4))
+    updates, smooth_losses, evaluations, validation_losses = (np.empty(0) for _ in range(4))
     samples = []
     if folder.has_checkpoint() or summary.status in DONE:  # else it may end before these files are
         metrics = folder.read_metrics()
         updates, smooth_losses = metrics.update, metrics.smooth_loss
         check_increasing(updates, folder / METRICS)
         if config.validation:
-            looks, _, held_out_losses = folder.read_validation()
-            check_increasing(looks, folder / VALIDATION)
+            evaluations, _, validation_losses = folder.read_validation()
+            check_increasing(evaluations, folder / VALIDATION)
         samples = folder.read_samples()
     if wanted is not None:
         config, summary = wanted.apply(config, summary, corpus.characters)
@@ -170,7 +171,7 @@ def read_record(folder: RunFolder, wanted: RequestedLength | None = None) -> Run
     if summary.best_update and texts and max(texts) == 0 and folder.has_text():
         # too short a run for samples while it trained
         texts[summary.best_update] = folder.read_text()[: config.sample_length]
-    curves = updates, smooth_losses, looks, held_out_losses
+    curves = updates, smooth_losses, evaluations, validation_losses
     return RunRecord(folder, config, corpus, summary, *curves, texts)
 
 

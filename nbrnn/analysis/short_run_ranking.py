@@ -84,7 +84,7 @@ def loss_after(record: RunRecord, share: float, measure: str, scale: float) -> f
     """Return the best loss after a share of a run's updates; None before the first evaluation."""
     until = share * record.config.length(record.corpus.characters)
     if measure == HELD_OUT:
-        return best_after(record.looks, record.held_out_losses, until)
+        return best_after(record.evaluations, record.validation_losses, until)
     if measure != SMOOTH or not ((record.updates > 1) & (record.updates <= until)).any():
         return None  # the first update alone says nothing
     best = best_after(record.updates, record.smooth_losses, until)

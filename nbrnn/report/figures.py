@@ -73,7 +73,7 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
         yield "loss", curves(means, "epochs", f"training loss ({results.unit})")
     elif smooth:
         yield "loss", curves(smooth, "updates", label)
-    if held_out := curves_of(results, lambda r: (r.looks, r.held_out_losses)):
+    if held_out := curves_of(results, lambda r: (r.evaluations, r.validation_losses)):
         yield "held_out", curves(held_out, "updates", f"validation loss ({PER_CHARACTER})")
     if results.findings.names:
         yield from figures_of_best(results, colours)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nbrnn.analysis.intervals import Estimate
-from nbrnn.analysis.pairwise import digits
+from nbrnn.analysis.pairwise import two_digits
 from nbrnn.naming import PER_CHARACTER, short_texts
 
 MAX_NAMED = 3  # items in one sentence
@@ -50,8 +50,8 @@ def with_interval(value: str, interval: str, name: str = "") -> str:
 
 def difference_text(difference: Estimate) -> str:
     """Return a difference with its interval."""
-    interval = f" ({digits(difference.low)} to {digits(difference.high)})"
-    return f"{digits(difference.value)}{interval if np.isfinite(difference.low) else ''}"
+    interval = f" ({two_digits(difference.low)} to {two_digits(difference.high)})"
+    return f"{two_digits(difference.value)}{interval if np.isfinite(difference.low) else ''}"
 
 
 def p_text(p: float) -> str:

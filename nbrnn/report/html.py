@@ -22,7 +22,7 @@ from nbrnn.report.document import (
     ProgressBar,
     Samples,
     Table,
-    plain,
+    printable,
     resource,
 )
 
@@ -74,7 +74,7 @@ def page(title: str, status: str, body: str, script: str, refresh: int = 0) -> s
 
 def escape(text: str) -> str:
     """Return a text that a browser shows as it is."""
-    return html.escape(plain(text))
+    return html.escape(printable(text))
 
 
 def render_blocks(blocks: Iterable[Block]) -> str:

@@ -21,7 +21,7 @@ from nbrnn.report.document import (
     Samples,
     Section,
     Table,
-    plain,
+    printable,
     sentences,
 )
 from nbrnn.report.formatting import number_text
@@ -88,12 +88,12 @@ def status(facts: RunFacts) -> str:
 
 def reproduction(facts: RunFacts) -> list[str]:
     """Return with which versions, on which processor, with which seed the run was trained."""
-    return [] if facts.is_imported else reproducibility([facts.start], [facts.config.seed])
+    return [] if facts.is_imported else reproducibility([facts.environment], [facts.config.seed])
 
 
 def commands(facts: RunFacts) -> list[str]:
     """Return the commands that trained the run."""
-    starts = [facts.start, *facts.start.resumed] if facts.start else []
+    starts = [facts.environment, *facts.environment.resumed] if facts.environment else []
     return list(dict.fromkeys(as_typed(start.command) for start in starts if start.command))
 
 
@@ -161,8 +161,8 @@ def outcome_rows(facts: RunFacts) -> list[tuple[str, str]]:
     if summary.updates_per_second:
         speed = f"{summary.seconds:,.1f} s, {summary.updates_per_second:,.0f} updates per second"
         rows.append(("time of training", speed))
-    if facts.start is not None:
-        rows.append(("processor", one_line(facts.start.cpu)))
+    if facts.environment is not None:
+        rows.append(("processor", one_line(facts.environment.cpu)))
     return rows
 
 
@@ -321,4 +321,4 @@ def copying_tables(facts: RunFacts) -> list[Table]:
 
 def quoted(passage: str) -> str:
     """Return a passage in a line, with its line ends as arrows."""
-    return f"“{plain(passage).replace(chr(10), '↵')}”"
+    return f"“{printable(passage).replace(chr(10), '↵')}”"

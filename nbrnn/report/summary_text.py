@@ -13,7 +13,7 @@ from nbrnn.analysis.findings import SMALLEST_DIFFERENCE
 from nbrnn.analysis.importance import MIN_CONFIGURATIONS, ROUGH_BELOW
 from nbrnn.analysis.intervals import SIGNIFICANT
 from nbrnn.analysis.multiple_comparisons import false_claims, fewest_seeds
-from nbrnn.analysis.pairwise import digits
+from nbrnn.analysis.pairwise import two_digits
 from nbrnn.analysis.results import Results, column_of
 from nbrnn.errors import StoreError, install_command
 from nbrnn.naming import PER_CHARACTER
@@ -238,7 +238,7 @@ def seeds_needed(results: Results) -> list[str]:
         return []
     per = " per character" if findings.unit == PER_CHARACTER else ""
     share = "" if results.smallest_difference else f" ({100 * SMALLEST_DIFFERENCE:g} % of the loss)"
-    what = f"a difference of {digits(difference)} nats{per}{share} from the best"
+    what = f"a difference of {two_digits(difference)} nats{per}{share} from the best"
     have = min(map(len, findings.losses.values()))
     if have >= seeds:
         return [f"{plural(have, 'seed')} each detect {what} with a power of 80 %."]

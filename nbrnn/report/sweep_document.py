@@ -230,7 +230,7 @@ def reproduction(results: Results) -> list[str]:
     """Return with which versions, processors and seeds the runs were trained."""
     trained = [record for record in results.records if not record.is_imported]
     some = trained[:: max(1, len(trained) // MAX_STARTS)]
-    starts = [record.read_start() for record in some]
+    starts = [record.read_environment() for record in some]
     return reproducibility(starts, (record.config.seed for record in trained))
 
 
