@@ -12,7 +12,7 @@ import pandas as pd
 from nbrnn.analysis.intervals import SIGNIFICANT, Estimate, holm, median_of, shift_of
 from nbrnn.analysis.measures import compared
 from nbrnn.analysis.pairwise import compare_pair, two_digits
-from nbrnn.analysis.run_records import Progress, RunRecord, find_runs, read_records
+from nbrnn.analysis.run_records import Progress, RunRecord, find_runs, ignore, read_records
 from nbrnn.errors import StoreError
 from nbrnn.escaping import one_line
 from nbrnn.naming import PER_WINDOW, namer, unit_of
@@ -37,7 +37,7 @@ class Change:
 
 
 def changes(
-    new: Iterable[Path], old: Iterable[Path], paired: bool = False, progress: Progress | None = None
+    new: Iterable[Path], old: Iterable[Path], paired: bool = False, progress: Progress = ignore
 ) -> Change:
     """Return how the runs in some folders differ from those in others. Raises StoreError.
 

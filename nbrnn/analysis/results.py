@@ -20,6 +20,7 @@ from nbrnn.analysis.run_records import (
     RunRecord,
     find_runs,
     find_runs_below,
+    ignore,
     read_each,
     read_records,
     sweep_around,
@@ -127,7 +128,7 @@ def worse_than_unigram(summary: Summary, model: str) -> str:
 
 def read(
     paths: Iterable[Path],
-    progress: Progress | None = None,
+    progress: Progress = ignore,
     paired: bool = False,
     reveal_test: bool = False,
     smallest_difference: float | None = None,

@@ -13,7 +13,7 @@ import numpy as np
 
 from nbrnn.analysis.generated_texts import LENGTH, long_texts, select_samples
 from nbrnn.analysis.gradient_check import GradientCheck, gradient_check
-from nbrnn.analysis.run_records import Progress, read_summary
+from nbrnn.analysis.run_records import Progress, ignore, read_summary
 from nbrnn.analysis.text_overlap import Overlap, text_overlap
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Description, encode, load, load_described
@@ -82,7 +82,7 @@ class RunFacts:
 
 
 def collect_facts(
-    folder: RunFolder, text: Path | None, stored_check: Path, progress: Progress | None = None
+    folder: RunFolder, text: Path | None, stored_check: Path, progress: Progress = ignore
 ) -> RunFacts:
     """Return what is known of a run, also of an unfinished or a damaged one.
 

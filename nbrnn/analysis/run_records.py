@@ -22,6 +22,10 @@ from nbrnn.typing import Array
 Progress = Callable[[str, int, int], object]  # called with what is done, how many of it, of how many
 
 
+def ignore(what: str, done: int, total: int) -> None:
+    """Show no progress."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """The content of a run's folder, read and checked.
@@ -94,7 +98,7 @@ def find_runs_below(path: Path) -> list[RunFolder]:
 
 
 def read_records(
-    folders: Sequence[RunFolder], progress: Progress | None = None
+    folders: Sequence[RunFolder], progress: Progress = ignore
 ) -> tuple[list[RunRecord], list[str]]:
     """Return each experiment once, a finished run of it if there is one, and why others are unreadable.
 
@@ -109,7 +113,7 @@ def read_records(
 
 
 def read_each(
-    folders: Sequence[RunFolder], progress: Progress | None = None
+    folders: Sequence[RunFolder], progress: Progress = ignore
 ) -> tuple[list[RunRecord], list[str]]:
     """Return the record of each folder, and why others cannot be read.
 
@@ -118,8 +122,7 @@ def read_each(
     records, unreadable = [], []
     wanted = wanted_in(folders)
     for number, folder in enumerate(folders, 1):
-        if progress is not None:
-            progress("runs read", number, len(folders))
+        progress("runs read", number, len(folders))
         try:
             records.append(read_record(folder, wanted.get(folder.path)))
         except StoreError as error:

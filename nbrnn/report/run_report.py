@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from nbrnn.analysis.run_facts import RunFacts, collect_facts
-from nbrnn.analysis.run_records import Progress
+from nbrnn.analysis.run_records import Progress, ignore
 from nbrnn.report.document import Figure, Table
 from nbrnn.report.html import render_html
 from nbrnn.report.latex import latex_paragraph, latex_table
@@ -72,7 +72,7 @@ def report(
     *,
     text: Path | None = None,
     refresh: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = ignore,
 ) -> RunReport:
     """Write page, Markdown, tables and pictures about the run in a folder.
 

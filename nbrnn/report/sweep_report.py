@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from nbrnn.analysis.results import Results, read
-from nbrnn.analysis.run_records import Progress, find_runs
+from nbrnn.analysis.run_records import Progress, find_runs, ignore
 from nbrnn.errors import StoreError
 from nbrnn.report.document import Figure
 from nbrnn.report.figures import CAPTIONS, caption, figures, tips
@@ -77,7 +77,7 @@ def report(
     refresh: int = 0,
     reveal_test: bool = False,
     smallest_difference: float | None = None,
-    progress: Progress | None = None,
+    progress: Progress = ignore,
 ) -> Report:
     """Write tables, samples, pictures and a page about the runs in folders of sweeps and runs.
 
@@ -112,7 +112,7 @@ def analyses_of(results: Results, out: Path) -> list[Analysis]:
 
 
 def contents_of(
-    results: Results, request: Request, refresh: int, progress: Progress | None
+    results: Results, request: Request, refresh: int, progress: Progress = ignore
 ) -> dict[str, bytes | str]:
     """Return the name and the content of each file of a report."""
     samples = samples_of(results)
@@ -127,8 +127,7 @@ def contents_of(
         contents[REPRODUCIBILITY] = latex_paragraph(sentences, request.commands)
     pictures, hints = {}, tips(results)
     for number, (name, figure) in enumerate(figures(results), 1):
-        if progress is not None:
-            progress("pictures drawn", number, len(CAPTIONS))  # or fewer
+        progress("pictures drawn", number, len(CAPTIONS))  # or fewer
         images = draw(name, figure)
         contents |= images
         pictures[name] = Figure(name, caption(results, name), images[f"{name}.svg"], hints)
