@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
@@ -76,28 +75,31 @@ def curves_figure(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     beyond = [n for n, curve in curves.items() if not curve.mean[-1] <= high + (high - low) / 2]
     if len(curves) > 1:
-        lines = {line.get_label(): line for line in axes.lines}
         named = [name for name in curves if stands_out(colours[name]) and name not in beyond]
-        texts = [f"{name}, (default)" if name == default else name for name in named]
-        texts = [text.replace(", ", "\n") for text in texts]
-        figure.set_figheight(max(HEIGHT, 0.4 + 0.16 * "\n".join(texts).count("\n")))
-        figure.legend(
-            [lines[name] for name in named],
-            texts,
-            loc="outside right center",
-            labelcolor="linecolor",
-            handlelength=1,
-        )
-        name_beyond(axes, beyond)
+        name_curves(figure, named, beyond, default)
     return figure
 
 
-def name_beyond(axes: Axes, names: Sequence[str]) -> None:
-    """Write above the picture which curves end beyond it."""
-    if names:
-        more = f" and {len(names) - MAX_BEYOND} more" if len(names) > MAX_BEYOND else ""
-        lines = [f"↑ beyond: {names[0]}", *(f"    {name}" for name in names[1:MAX_BEYOND])]
-        axes.set_title("\n".join(lines) + more, fontsize=9, loc="left")
+def name_curves(
+    figure: Figure, names: Sequence[str], beyond: Sequence[str], default: str | None
+) -> None:
+    """Name curves in a legend beside the picture, and above it those that end beyond it."""
+    axes = figure.axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    texts = [f"{name}, (default)" if name == default else name for name in names]
+    texts = [text.replace(", ", "\n") for text in texts]
+    figure.set_figheight(max(HEIGHT, 0.4 + 0.16 * "\n".join(texts).count("\n")))
+    figure.legend(
+        [lines[name] for name in names],
+        texts,
+        loc="outside right center",
+        labelcolor="linecolor",
+        handlelength=1,
+    )
+    if beyond:
+        more = f" and {len(beyond) - MAX_BEYOND} more" if len(beyond) > MAX_BEYOND else ""
+        title = [f"↑ beyond: {beyond[0]}", *(f"    {name}" for name in beyond[1:MAX_BEYOND])]
+        axes.set_title("\n".join(title) + more, fontsize=9, loc="left")
 
 
 def loss_limits(curves: Sequence[Curves]) -> tuple[float, float]:

@@ -98,14 +98,9 @@ def draw_row(
 ) -> None:
     """Draw the median of a configuration with its interval, and below it a dot for each run."""
     deep = np.random.default_rng(0).uniform(BELOW, 0.45, len(losses)) if len(losses) > 4 else 0.25
-    dots: dict[str, Any] = {
-        "color": colour,
-        "markersize": 4,
-        "alpha": 0.85,
-        "mew": 0,
-        "gid": f"runs-{row}",
-    }
-    axes.plot(losses, np.broadcast_to(row + deep, losses.shape), "o", rasterized=not as_vectors, **dots)
+    heights = np.broadcast_to(row + deep, losses.shape)
+    (dots,) = axes.plot(losses, heights, "o", color=colour, markersize=4, alpha=0.85, mew=0)
+    dots.set(gid=f"runs-{row}", rasterized=not as_vectors)
     median, low, high = interval
     if np.isfinite(low):
         axes.plot([low, high], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")

@@ -95,7 +95,11 @@ def figures_of_best(results: Results, colours: dict[str, str]) -> Iterator[tuple
     yield "best", dot_plots.dots_figure(losses, intervals, colours, label, setting_cells(results))
     if expected := expected_bests(results):
         yield "tries", dot_plots.tries_figure(expected, colours, label)
-    columns = common_settings(results)
+    columns = [  # those that all configurations with a loss have
+        name
+        for name in map(column_of, results.swept)
+        if finished[name].notna().all() and finished[name].nunique() > 1
+    ]
     if len(columns) < min(HEATMAP_SETTINGS):
         return
     medians, settings = ends.iloc[:, 0].to_numpy(float), finished[columns].astype(object)
@@ -134,13 +138,6 @@ def best_runs(results: Results) -> pd.DataFrame:
     runs = results.compared
     finished = runs["status"].isin(COMPLETE) & runs[results.best.column].notna()
     return runs[finished].set_index("setting")
-
-
-def common_settings(results: Results) -> list[str]:
-    """Return the columns of the swept settings that all configurations with a loss have."""
-    table = finished_configurations(results)
-    columns = [column_of(name) for name in results.swept]
-    return [c for c in columns if table[c].notna().all() and table[c].nunique() > 1]
 
 
 def default_of(results: Results) -> str | None:

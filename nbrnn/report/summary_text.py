@@ -131,7 +131,11 @@ def far_off(results: Results) -> list[str]:
 def effects(results: Results) -> list[str]:
     """Return the effect of each setting, and which of them interact."""
     effects = results.findings.effects
-    main = [effect for effect in effects.main if is_different(effect)]
+    main = [
+        effect
+        for effect in effects.main
+        if not effect.means or any(one.value or one.low or one.high for one in effect.differences)
+    ]  # of which any runs differ
     if len(effects.main) < 2 or not main:
         return []  # of a single setting the configurations are the values
     main.sort(key=lambda effect: (bool(effect.within), -effect.share))
@@ -143,11 +147,6 @@ def effects(results: Results) -> list[str]:
         sentences += [f"Share of the variance of the ranks{of}: {listed}.", *forest(results)]
     pairs = [pair for pair in effects.interactions if pair.p <= SIGNIFICANT]
     return sentences + [interaction(pair, results.best.words) for pair in pairs[:MAX_NAMED]]
-
-
-def is_different(effect: Effect) -> bool:
-    """Return whether any runs with one value of a setting differ from those with another one."""
-    return not effect.means or any(one.value or one.low or one.high for one in effect.differences)
 
 
 def main_effect(effect: Effect) -> str:

@@ -87,6 +87,7 @@ def sweep_document(
     problems = [f"Left out: {problem}." for problem in results.unreadable]
     folds = [Fold(section.title, section.blocks) for section in answer_tables(results)]
     folds = folds if len(results.configurations) > 1 else []
+    count, table = len(results.runs), SPECS["runs"].blocks(results)
     sections = [
         Section("", head),
         Section("Progress", progress(results, request)),
@@ -94,7 +95,7 @@ def sweep_document(
         Section("Configurations", configurations(results)),
         Section("Differences", differences(results)),
         Section("Samples", sample_folds(samples)),
-        Section("Runs", runs(results)),
+        Section("Runs", [Fold(plural(count, "run"), table, count <= MAX_OPEN_ROWS)]),
         Section("Reproducibility", [*map(Paragraph, reproduction(results))]),
         Section("", [Paragraph(EXPLANATION, "soft")]),
     ]
@@ -220,12 +221,6 @@ def sample_folds(samples: Mapping[str, Samples]) -> list[Block]:
     return first_few(folds, "more configurations are in samples.md", MAX_SAMPLES)
 
 
-def runs(results: Results) -> list[Block]:
-    """Return the table of runs."""
-    count = len(results.runs)
-    return [Fold(plural(count, "run"), SPECS["runs"].blocks(results), count <= MAX_OPEN_ROWS)]
-
-
 def reproduction(results: Results) -> list[str]:
     """Return with which versions, processors and seeds the runs were trained."""
     trained = [record for record in results.records if not record.is_imported]
@@ -238,8 +233,3 @@ def answer_document(results: Results) -> Document:
     """Return answer.md."""
     answer = Section("", [Bullets(answers(results)), *map(Paragraph, notes_on_parts(results))])
     return Document("Answer", "", [answer, *answer_tables(results)])
-
-
-def samples_document(samples: Mapping[str, Samples]) -> Document:
-    """Return samples.md."""
-    return Document("Samples", "", [Section(name, [block]) for name, block in samples.items()])

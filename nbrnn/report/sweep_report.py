@@ -15,7 +15,7 @@ import numpy as np
 from nbrnn.analysis.results import Results, read
 from nbrnn.analysis.run_records import Progress, find_runs, ignore
 from nbrnn.errors import StoreError
-from nbrnn.report.document import Figure
+from nbrnn.report.document import Document, Figure, Section
 from nbrnn.report.figures import CAPTIONS, caption, figures, tips
 from nbrnn.report.formatting import plain_rows
 from nbrnn.report.html import render_html
@@ -37,7 +37,6 @@ from nbrnn.report.sweep_document import (
     answer_document,
     read_request,
     reproduction,
-    samples_document,
     samples_of,
     sweep_document,
 )
@@ -122,7 +121,8 @@ def contents_of(
         contents[f"{spec.name}.md"] = render_markdown(spec.document(results))
         contents[f"{spec.name}.tex"] = PACKAGES + "\n"  # of a table without rows
         contents |= {f"{table.name}.tex": latex_table(table) for table in spec.tables(results)}
-    contents["samples.md"] = render_markdown(samples_document(samples))
+    sections = [Section(name, [block]) for name, block in samples.items()]
+    contents["samples.md"] = render_markdown(Document("Samples", "", sections))
     if sentences := reproduction(results):
         contents[REPRODUCIBILITY] = latex_paragraph(sentences, request.commands)
     pictures, hints = {}, tips(results)
