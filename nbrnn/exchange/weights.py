@@ -200,13 +200,15 @@ def states_in(
         found = [array if orientation == "row" else array.T for array in given]
         with suppress(*DECODING_ERRORS), np.errstate(over="ignore"):
             found.append(np.array(json.loads(contents.metadata[name]), layout.dtype))
-        for state in found:
-            fits = state.size == m if L == 1 else state.shape == (L, m)
-            if state.dtype.kind in "fiu" and fits and np.isfinite(state).all():
-                of_letters[letter] = state.reshape(L, m)
-                break
-        else:
+        fitting = [
+            state.reshape(L, m)
+            for state in found
+            if state.dtype.kind in "fiu" and (state.size == m if L == 1 else state.shape == (L, m))
+            if np.isfinite(state).all()
+        ]
+        if not fitting:
             return {}
+        of_letters[letter] = fitting[0]
     return {
         layout.in_file(f"{letter}_prev", layer): np.ascontiguousarray(states[layer], layout.dtype)
         for layer in range(L)

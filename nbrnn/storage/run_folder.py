@@ -224,10 +224,6 @@ class RunFolder(Folder):
             files.write_bytes(self / DYNAMICS, log.header)
         append_logs.truncate_log(self / DYNAMICS, log, update, None)
 
-    def append_dynamics(self, lines: bytes) -> None:
-        """Add rows to dynamics.csv."""
-        files.append(self / DYNAMICS, lines)
-
     # -- snapshots
 
     def snapshot(self, update: int) -> Path:
