@@ -118,7 +118,7 @@ def holm(p: Sequence[float], comparisons: int = 0) -> list[float]:
     Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6, 1979.
     """
     raw, order = np.asarray(p, float), np.argsort(p)  # NaN comes last
-    count = max(comparisons, np.count_nonzero(~np.isnan(raw)))
+    count = max(comparisons, int(np.count_nonzero(~np.isnan(raw))))
     adjusted = np.empty(len(raw))
     adjusted[order] = np.minimum(1, np.maximum.accumulate((count - np.arange(len(raw))) * raw[order]))
     return adjusted.tolist()

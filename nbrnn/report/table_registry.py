@@ -192,7 +192,7 @@ def difference_row(row: Mapping[str, Any]) -> list[str]:
         str(row["n"]) if row["paired"] else str(a) if a == b else f"{a}, {b}",
         loss_text(row["shift"], unit),
         interval_text(row["ci_low"], row["ci_high"], unit),
-        "-" if np.isnan(p) else with_interval(f"{p:.2f}", f"{low:.2f} to {high:.2f}"),
+        "-" if np.isnan(p) else with_interval(p, low, high),
         p_text(row["p_holm"]),
     ]
 
@@ -242,10 +242,10 @@ def lengths(results: Results, measure: Measure) -> Content:
     regrets = {"half": "better half", "quarter": "better quarter", "best": "best one"}
     rows = []
     for row in rows_of(results.lengths):
-        correlations = []
-        for name in ("spearman", "kendall"):
-            value, low, high = (f"{row[name + end]:.2f}" for end in ("", "_low", "_high"))
-            correlations.append(with_interval(value, f"{low} to {high}"))
+        correlations = [
+            with_interval(*(row[name + end] for end in ("", "_low", "_high")))
+            for name in ("spearman", "kendall")
+        ]
         costs = [regret_text(row, name) for name in regrets]
         rows.append([length_text(row), str(row["configurations"]), *correlations, *costs])
     columns = ["ranked after", "configurations", "Spearman", "Kendall"]
