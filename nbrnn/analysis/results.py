@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nbrnn.analysis.findings import Findings, findings_of
-from nbrnn.analysis.intervals import interquartile_mean, median_of
+from nbrnn.analysis.intervals import SIGNIFICANT, interquartile_mean, median_of
 from nbrnn.analysis.measures import MEASURES, TEST, Measure, compared
 from nbrnn.analysis.pairwise import comparison_table
 from nbrnn.analysis.run_records import (
@@ -181,17 +181,22 @@ def results_of(
     best = measures[0]
     best_unit = best.unit_in(unit)
     findings = findings_of(independent, list(map(column_of, swept)), best.column, best_unit, paired)
-    names, verdicts = configurations["setting"], findings.verdicts
+    names, p_of_all = configurations["setting"], findings.p_of_all
+    p_best = [p_of_all.get(name, np.nan) for name in names]
     return Results(
         records=records,
         runs=runs,
         compared=in_unit,
         configurations=configurations.assign(
             unit=unit,
-            p_best=[verdicts.get(name, (np.nan,))[0] for name in names],
-            may_be_best=[name in verdicts and not verdicts[name][1] for name in names],
+            p_best=p_best,
+            may_be_best=[
+                name in p_of_all and not p <= SIGNIFICANT for name, p in zip(names, p_best, strict=True)
+            ],
             dropped=names.map((runs["status"] == DROPPED).groupby(runs["setting"]).sum()),
-            significantly_worse=pd.array([verdicts.get(n, (0, None))[1] for n in names], "boolean"),
+            significantly_worse=pd.array(
+                [None if np.isnan(p) else p <= SIGNIFICANT for p in p_best], "boolean"
+            ),
         ),
         comparison=comparison_table(
             independent, list(names), measures, unit, paired, "part" if folds > 1 else "paired seed"
