@@ -54,9 +54,8 @@ def text_overlap(texts: Mapping[str, Array], other: Array, K: int) -> dict[str, 
 
 def find_passage(passage: Array, text: Array) -> int:
     """Return the first place at which a text has a passage."""
-    if passage.size == 0:
-        return 0
-    places = np.flatnonzero(text[: text.size - passage.size + 1] == passage[0])
-    for offset, code in enumerate(passage):
-        places = places[text[places + offset] == code]
-    return int(places[0])
+    data, wanted = text.tobytes(), passage.tobytes()
+    place = data.find(wanted)
+    while place % text.itemsize:  # in the middle of a code
+        place = data.find(wanted, place + 1)
+    return place // text.itemsize
