@@ -66,3 +66,8 @@ def shortened(value: Any) -> str:
     """Return any value as it is written in Python, in one short line."""
     text = " ".join(reprlib.repr(value).split())
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"

@@ -13,7 +13,7 @@ from nbrnn.storage.schemas import Summary
 def record(loss, status="finished", text="a", name=None, curves=None, **settings):
     """Return what the folder of a run with this best loss would say.
 
-    curves: its updates, smooth losses, looks and validation losses; what else its summary says.
+    curves: its updates, smooth losses, evaluations and validation losses; what else its summary says.
     """
     summary = Summary(status=status)
     if status == "finished":

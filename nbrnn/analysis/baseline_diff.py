@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,17 +10,16 @@ import numpy as np
 import pandas as pd
 
 from nbrnn.analysis.intervals import SIGNIFICANT, Estimate, holm, median_of, shift_of
-from nbrnn.analysis.measures import Measure, compared
-from nbrnn.analysis.pairwise import compare_pair, digits
-from nbrnn.analysis.run_records import Progress, RunRecord, find_runs, read_records
+from nbrnn.analysis.measures import compared
+from nbrnn.analysis.pairwise import compare_pair, two_digits
+from nbrnn.analysis.run_records import Progress, RunRecord, find_runs, ignore, read_records
 from nbrnn.errors import StoreError
 from nbrnn.escaping import one_line
 from nbrnn.naming import PER_WINDOW, namer, unit_of
 from nbrnn.typing import Array
+from nbrnn.values import plural
 
 MAX_NAMED = 5  # configurations
-
-Key = tuple[str, str]  # a configuration's name and its text's sha256, '' where texts differ
 
 COLUMNS = [
     *("measure", "setting", "n", "n_new", "n_old", "mean_new", "mean_old", "mean_difference", "sd"),
@@ -39,7 +37,7 @@ class Change:
 
 
 def changes(
-    new: Iterable[Path], old: Iterable[Path], paired: bool = False, progress: Progress | None = None
+    new: Iterable[Path], old: Iterable[Path], paired: bool = False, progress: Progress = ignore
 ) -> Change:
     """Return how the runs in some folders differ from those in others. Raises StoreError.
 
@@ -56,59 +54,45 @@ def changes_of(new: Sequence[RunRecord], old: Sequence[RunRecord], paired: bool 
     unit = unit_of(*(record.config for record in every))
     measure = compared(record.summary for record in every)[0]
     name_of = namer(record.config for record in every)
-    texts = [{record.corpus.sha256 for record in records} for records in (new, old)]
-    by_text = bool(texts[0] & texts[1])
-
-    def key_of(record: RunRecord) -> Key:
-        return name_of(record.config), record.corpus.sha256 if by_text else ""
-
+    by_text = bool({r.corpus.sha256 for r in new} & {r.corpus.sha256 for r in old})
     by = "fold" if len({record.config.fold for record in every}) > 1 else "seed"
-    new_losses, old_losses = (
-        losses_by_replicate(records, measure, unit, key_of, by) for records in (new, old)
-    )
-    both = [key for key in new_losses if key in old_losses]
-    if not both:
+    keys = ["setting", "text", by]
+    finished = pd.DataFrame(
+        {
+            "side": side,
+            "setting": name_of(record.config),
+            "text": record.corpus.sha256 if by_text else "",
+            by: getattr(record.config, by),
+            "loss": loss * (record.scale(unit) if measure.unit == PER_WINDOW else 1.0),
+        }
+        for side, records in (("new", new), ("old", old))
+        for record in records
+        if record.is_complete and (loss := measure.of(record.summary)) is not None
+    ).reindex(columns=["side", *keys, "loss"])
+    # of a fold the mean over its seeds
+    losses = finished.pivot_table("loss", keys, "side", sort=False).reindex(columns=["new", "old"])
+    counts = losses.groupby(keys[:2], sort=False).count()
+    both = counts[(counts > 0).all(axis=1)].index
+    if both.empty:
         raise StoreError("they have no configuration in common of which runs are finished")
     rows, pairs = [], []
     for key in both:
-        sides = new_losses[key], old_losses[key]
-        seeds = sorted({*sides[0], *sides[1]})
-        a, b = (np.array([side.get(seed, np.nan) for seed in seeds]) for side in sides)
-        _, row = compare_pair(a, b, paired)
+        group = losses.loc[key]
+        a, b = pair = group["new"].to_numpy(), group["old"].to_numpy()
+        row = compare_pair(a, b, paired)
         same = bool(row["n"]) and row["a_lower"] == row["b_lower"] == 0
         row |= {"mean_new": np.nanmean(a), "mean_old": np.nanmean(b), "same": same}
         row |= {"measure": measure.column, "setting": key[0] or "all", "unit": measure.unit_in(unit)}
         rows.append(row)
-        pairs.append((a, b))
+        pairs.append(pair)
     table = pd.DataFrame(rows).rename(columns={"n_a": "n_new", "n_b": "n_old"})
     table["p_holm"] = holm(table["p"].tolist())
     words = f"{measure.words} ({measure.unit_in(unit)})"
     sentences = changes_in_words(table, overall_change(pairs, paired), words)
-    counts = {"new": len(new_losses) - len(both), "old": len(old_losses) - len(both)}
-    sentences += [
-        f"Only in the {side} runs: {plural(count)}." for side, count in counts.items() if count
-    ]
+    for side, other in (("new", "old"), ("old", "new")):
+        if only := int((counts[other] == 0).sum()):
+            sentences.append(f"Only in the {side} runs: {plural(only, 'configuration')}.")
     return Change(table[COLUMNS], [*sentences, *other_differences(new, old)])
-
-
-def losses_by_replicate(
-    records: Sequence[RunRecord],
-    measure: Measure,
-    unit: str,
-    key_of: Callable[[RunRecord], Key],
-    by: str,
-) -> dict[Key, dict[int, float]]:
-    """Return the losses of finished runs by configuration and seed, or their means by fold."""
-    losses: dict[Key, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        loss = measure.of(record.summary)
-        if record.is_complete and loss is not None:
-            scale = record.scale(unit) if measure.unit == PER_WINDOW else 1.0
-            losses[key_of(record)][getattr(record.config, by)].append(loss * scale)
-    return {
-        key: {replicate: float(np.mean(values)) for replicate, values in of_key.items()}
-        for key, of_key in losses.items()
-    }
 
 
 def overall_change(pairs: Sequence[tuple[Array, Array]], paired: bool) -> Estimate:
@@ -118,33 +102,29 @@ def overall_change(pairs: Sequence[tuple[Array, Array]], paired: bool) -> Estima
     return shift_of([(a[~np.isnan(a)], b[~np.isnan(b)]) for a, b in pairs])
 
 
-def plural(count: int, noun: str = "configuration") -> str:
-    """Return a count with its noun."""
-    return f"{count:,} {noun}{'s' if count != 1 else ''}"
-
-
 def changes_in_words(table: pd.DataFrame, change: Estimate, measure: str) -> list[str]:
     """Return what changed over all configurations, and in each with a significant change."""
     count = len(table)
+    configurations = plural(count, "configuration")
     if table["same"].all():
-        return [f"Nothing changed: {plural(count)} with the same {measure} for the same seeds."]
-    words = f"The {measure} changed by {change.value:+.2g} over {plural(count)}"
+        return [f"Nothing changed: {configurations} with the same {measure} for the same seeds."]
+    words = f"The {measure} changed by {change.value:+.2g} over {configurations}"
     if not np.isfinite(change.low):
         sentences = [f"{words}: too few seeds to judge."]
     else:
-        interval = f"95 % CI {digits(change.low)} to {digits(change.high)}"
+        interval = f"95 % CI {two_digits(change.low)} to {two_digits(change.high)}"
         doubt = "" if change.low > 0 or change.high < 0 else "; not significant"
         sentences = [f"{words} ({interval}{doubt})."]
     significant = table[table["p_holm"] <= SIGNIFICANT].sort_values("p_holm")
     for row in significant.head(MAX_NAMED).to_dict("records"):
-        interval = f"95 % CI {digits(row['ci_low'])} to {digits(row['ci_high'])}"
+        interval = f"95 % CI {two_digits(row['ci_low'])} to {two_digits(row['ci_high'])}"
         seeds = f"{row['n_new']} and {row['n_old']} seeds"
         sentences.append(f"{row['setting']}: {row['shift']:+.2g} ({interval}, {seeds}).")
     if (more := len(significant) - MAX_NAMED) > 0:
         sentences.append(f"{plural(more, 'more configuration')} changed significantly.")
     if count > 1:
         unchanged = count - len(significant)
-        which = f"{unchanged} of {plural(count)} show no significant change."
+        which = f"{unchanged} of {configurations} show no significant change."
         sentences.append(which if unchanged else f"All {count} configurations changed significantly.")
     return sentences
 
@@ -161,7 +141,7 @@ def other_differences(new: Sequence[RunRecord], old: Sequence[RunRecord]) -> lis
 
 def surroundings_of(records: Sequence[RunRecord]) -> Mapping[str, set[str]]:
     """Return the texts, versions and machines of runs."""
-    starts = [record.read_start() for record in records]
+    starts = [record.read_environment() for record in records]
     commits = {f"{s.nbrnn} {(s.git_commit or '')[:8]}".strip() if s else "unknown" for s in starts}
     return {
         "Text": {one_line(f"{r.corpus.name} ({r.corpus.sha256[:6]})") for r in records},

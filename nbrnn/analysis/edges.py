@@ -20,7 +20,6 @@ class Edge:
     """A setting whose best value is at an edge of those tried."""
 
     setting: str
-    value: float
     is_largest: bool
     next_values: list[float]
 
@@ -50,7 +49,7 @@ def edges_of(effects: Effects, best: dict[str, Any]) -> list[Edge]:
         if setting.kind is int:
             beyond = sorted({round(v) for v in beyond} - set(tried))
         if beyond:
-            edges.append(Edge(effect.setting, value, is_largest, [float(f"{v:.2g}") for v in beyond]))
+            edges.append(Edge(effect.setting, is_largest, [float(f"{v:.2g}") for v in beyond]))
     return edges
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +19,6 @@ Method = Literal["grid", "fanova", "ranks"]
 RANK_METHODS: tuple[Method, ...] = ("ranks", "fanova")  # of the ranks of medians alone
 THIRDS = ("low", "middle", "high")
 MAX_CONTRASTED = 8  # values of a setting, for interactions
-Losses = Mapping[tuple[Any, ...], Array]  # the runs of each combination of values
 
 
 @dataclass(frozen=True)
@@ -112,15 +111,20 @@ def effects_of(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) ->
 def branch_effects(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) -> Effects:
     """Return the effects of settings that all of these configurations have."""
     levels = {name: sorted(set(column), key=sort_key) for name, column in values.items()}
-    runs: dict[tuple[Any, ...], list[Array]] = {}  # those that settings of a part of them make of one
+    grid = np.empty([len(own) for own in levels.values()], object)
     for row, sample in zip(zip(*values.values(), strict=True), samples, strict=True):
-        runs.setdefault(row, []).append(sample)
-    if len(runs) < math.prod(map(len, levels.values())):
+        place = tuple(own.index(value) for own, value in zip(levels.values(), row, strict=True))
+        # those that settings of a part of them make of one
+        grid[place] = sample if grid[place] is None else np.concatenate([grid[place], sample])
+    if any(runs is None for runs in grid.flat):
         return ranked_effects(values, np.array([np.median(sample) for sample in samples]))
-    losses = {row: np.concatenate(parts) for row, parts in runs.items()}
-    main = [effect(place, levels, losses) for place in range(len(levels))]
-    pairs = combinations(range(len(levels)), 2)
-    contrasts = [one for a, b in pairs for one in contrasts_of(a, b, levels, losses)]
+    main = [effect(name, own, np.moveaxis(grid, i, 0)) for i, (name, own) in enumerate(levels.items())]
+    contrasts: list[Interaction] = []
+    for i, j in combinations(range(len(levels)), 2):
+        # the setting with fewer values is the one that changes
+        a, b = (j, i) if grid.shape[i] > grid.shape[j] else (i, j)
+        names = list(levels)[a], list(levels)[b]
+        contrasts += contrasts_of(*names, levels, np.moveaxis(grid, (a, b), (0, 1)))
     p = holm([one.p for one in contrasts])
     corrected = [replace(one, p=q) for one, q in zip(contrasts, p, strict=True) if not math.isnan(q)]
     best: dict[tuple[str, str], Interaction] = {}
@@ -135,46 +139,40 @@ def sort_key(value: Any) -> tuple[str, Any]:
     return ("" if is_number else str(type(value)), value if is_number else str(value))
 
 
-def effect(place: int, levels: Mapping[str, Sequence[Any]], losses: Losses) -> Effect:
-    """Return the effect of the setting at this place in the combinations of a whole grid."""
-    name, own = list(levels)[place], list(levels.values())[place]
-    others = list(product(*(of for i, of in enumerate(levels.values()) if i != place)))
-    at = {v: [losses[(*rest[:place], v, *rest[place:])] for rest in others] for v in own}
-    means = {v: float(np.mean([np.median(sample) for sample in at[v]])) for v in own}
-    within = [ranks([np.median(at[v][i]) for v in own]) for i in range(len(others))]
-    places = dict(zip(own, np.mean(within, axis=0), strict=True))
-    first, *rest = ranked = sorted(own, key=lambda value: (places[value], means[value]))
-    shifts = [shift_of(list(zip(at[value], at[first], strict=True))) for value in rest]
-    p = holm([one.p for one in shifts], math.comb(len(own), 2))
-    order = dict(zip(losses, ranks([np.median(runs) for runs in losses.values()]), strict=True))
-    averages = [np.mean([order[row] for row in order if row[place] == v]) for v in own]
-    share = float(np.var(averages) / (np.var(list(order.values())) or 1))
-    none = Estimate(min(map(len, at[first])), 0.0, 0.0, 0.0, 1.0)
-    ordered = [means[value] for value in ranked]
-    return Effect(name, "grid", ranked, ordered, [none, *shifts], [1.0, *p], min(p), share)
+def effect(name: str, levels: Sequence[Any], grid: Array) -> Effect:
+    """Return the effect of the setting along the first axis of a grid of runs."""
+    grid = grid.reshape(len(levels), -1)
+    medians = np.vectorize(np.median, otypes=[float])(grid)
+    means, places = medians.mean(axis=1), np.apply_along_axis(ranks, 0, medians).mean(axis=1)
+    first, *rest = ranked = np.lexsort((means, places)).tolist()
+    shifts = [shift_of(list(zip(grid[i], grid[first], strict=True))) for i in rest]
+    p = holm([one.p for one in shifts], math.comb(len(levels), 2))
+    order = ranks(medians.ravel()).reshape(medians.shape)
+    share = float(order.mean(axis=1).var() / (order.var() or 1))
+    none = Estimate(min(map(len, grid[first])), 0.0, 0.0, 0.0, 1.0)
+    own = [levels[i] for i in ranked]
+    return Effect(name, "grid", own, means[ranked].tolist(), [none, *shifts], [1.0, *p], min(p), share)
 
 
 def contrasts_of(
-    a: int, b: int, levels: Mapping[str, Sequence[Any]], losses: Losses
-) -> list[Interaction]:
-    """Return how the shift between two values of one setting differs between two values of another."""
-    if len(list(levels.values())[a]) > len(list(levels.values())[b]):
-        a, b = b, a  # the setting with fewer values is the one that changes
-    (name, own), (by, of_by) = list(levels.items())[a], list(levels.items())[b]
-    own, of_by = (values[:: -(-len(values) // MAX_CONTRASTED)] for values in (own, of_by))
-    contrasts = []
+    name: str, by: str, levels: Mapping[str, Sequence[Any]], grid: Array
+) -> Iterator[Interaction]:
+    """Yield how the shift between two values of one setting differs between two values of another.
+
+    These are the settings along the first two axes of a grid of runs.
+    """
+    values, of_by = levels[name], levels[by]
+    grid = grid.reshape(*grid.shape[:2], -1)
+    own, others = (range(0, n, -(-n // MAX_CONTRASTED)) for n in grid.shape[:2])
     for base, other in combinations(own, 2):
-        shifts = {}
-        for at in of_by:
-            rows = [row for row in losses if row[b] == at and row[a] == other]
-            pairs = [(losses[row], losses[(*row[:a], base, *row[a + 1 :])]) for row in rows]
-            shifts[at] = shift_of(pairs)
-        for low, high in combinations(sorted(of_by, key=lambda at: shifts[at].value), 2):
+        pairs = [list(zip(grid[other, at], grid[base, at], strict=True)) for at in others]
+        shifts = dict(zip(others, map(shift_of, pairs), strict=True))
+        for low, high in combinations(sorted(others, key=lambda at: shifts[at].value), 2):
             change = shifts[low], shifts[high]
             error = math.hypot(*(standard_error(one) for one in change))
             p = 2 * float(ndtr((change[0].value - change[1].value) / error)) if error else math.nan
-            contrasts.append(Interaction(name, by, p, base, other, (low, high), change))
-    return contrasts
+            at = of_by[low], of_by[high]
+            yield Interaction(name, by, p, values[base], values[other], at, change)
 
 
 def standard_error(shift: Estimate) -> float:

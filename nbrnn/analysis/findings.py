@@ -34,13 +34,13 @@ EFFECTS_COLUMNS = [
 
 @dataclass(frozen=True)
 class Findings:
-    """The statistics of configurations by one measure; `p_best` (configurations,) is NaN where unknown.
+    """The statistics of configurations by one measure; `p_best` is NaN where there are too few seeds.
 
     `same` has, by the name of a configuration, those that are bit-identical to it: they are no others.
     """
 
     losses: dict[str, Array]  # of the finished runs of each configuration, lowest median first
-    p_best: Array  # of no other one's being better
+    p_best: dict[str, float]  # of no other one's being better, in the same order
     effects: Effects
     unit: str
     same: dict[str, list[str]] = field(default_factory=dict)
@@ -54,26 +54,23 @@ class Findings:
     @property
     def too_few(self) -> bool:
         """Whether there are too few seeds to call any configuration significantly worse."""
-        return len(self.losses) > 1 and bool(np.isnan(self.p_best).all())
+        return len(self.losses) > 1 and all(map(np.isnan, self.p_best.values()))
 
     @property
     def may_be_best(self) -> list[str]:
         """The configurations that are not significantly worse than the best, the lowest median first."""
-        return [n for n, p in zip(self.losses, self.p_best, strict=True) if not p <= SIGNIFICANT]
+        return [name for name, p in self.p_best.items() if not p <= SIGNIFICANT]
 
     @property
     def significantly_worse(self) -> list[str]:
         """The configurations that are significantly worse than the best, the lowest median first."""
-        return [n for n, p in zip(self.losses, self.p_best, strict=True) if p <= SIGNIFICANT]
+        return [name for name, p in self.p_best.items() if p <= SIGNIFICANT]
 
     @property
-    def verdicts(self) -> dict[str, tuple[float, bool | None]]:
-        """The p-value of each configuration, and whether it is worse; None: too few seeds."""
-        verdicts: dict[str, tuple[float, bool | None]] = {}
-        for name, p in zip(self.losses, self.p_best.tolist(), strict=True):
-            worse = None if np.isnan(p) else p <= SIGNIFICANT
-            verdicts |= dict.fromkeys([name, *self.same.get(name, [])], (p, worse))
-        return verdicts
+    def p_of_all(self) -> dict[str, float]:
+        """The p-value of each configuration, also of those that are bit-identical to another one."""
+        others = {other: self.p_best[name] for name, names in self.same.items() for other in names}
+        return {**self.p_best, **others}
 
     @property
     def best(self) -> Estimate:
@@ -123,15 +120,17 @@ def findings_of(
     same = bit_identical(finished, column)
     others = {name for names in same.values() for name in names}
     distinct = {name: sample for name, sample in losses.items() if name not in others}
-    p_best = dict(zip(distinct, p_of_being_best(list(distinct.values()), paired), strict=True))
-    worse = {name: p <= SIGNIFICANT for name, p in p_best.items()}
-    order = sorted(distinct, key=lambda name: (worse[name], float(np.median(distinct[name]))))
+    p_values = p_of_being_best(list(distinct.values()), paired).tolist()
+    p_best = dict(zip(distinct, p_values, strict=True))
+    order = sorted(distinct, key=lambda n: (p_best[n] <= SIGNIFICANT, float(np.median(distinct[n]))))
     first = finished.drop_duplicates("setting").set_index("setting").loc[list(losses)]
     columns = [*settings, *(["corpus"] if first["corpus_sha256"].nunique() > 1 else [])]
-    values = join_confounded({name: plain_values(first[name]) for name in columns})
+    values = join_confounded(
+        {name: [None if pd.isna(value) else value for value in first[name].tolist()] for name in columns}
+    )
     return Findings(
         {name: distinct[name] for name in order},
-        np.array([p_best[name] for name in order]),
+        {name: p_best[name] for name in order},
         effects_of(values, list(losses.values())),
         unit,
         same,
@@ -201,11 +200,6 @@ def pattern(column: Sequence[Any]) -> tuple[int, ...]:
         distinct.sort(reverse=column[0] > column[-1])
     place = {value: number for number, value in enumerate(distinct)}
     return tuple(place[value] for value in column)
-
-
-def plain_values(column: pd.Series[Any]) -> list[Any]:
-    """Return the values of a setting, None where it has none."""
-    return [None if pd.isna(value) else value for value in column.tolist()]
 
 
 def effects_table(findings: Findings) -> pd.DataFrame:

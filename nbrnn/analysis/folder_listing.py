@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -49,8 +49,8 @@ def listing(path: Path) -> list[Entry]:
     Raises StoreError if there is none.
     """
     if SweepFolder(path).is_sweep():
-        sweep, wanted = SweepFolder(path), SweepFolder(path).requested_lengths()
-        entries = [run_entry(run, wanted.get(run.path.name)) for run in sweep.runs()]
+        wanted = SweepFolder(path).requested_lengths()
+        entries = [run_entry(run, wanted) for run in SweepFolder(path).runs()]
     else:
         entries = list(entries_below(path, MAX_DEPTH))
     if not entries:
@@ -65,14 +65,14 @@ def entries_below(path: Path, depth: int) -> Iterator[Entry]:
             if SweepFolder(child).is_sweep():
                 yield sweep_entry(SweepFolder(child))
             elif RunFolder(child).is_run():
-                yield run_entry(RunFolder(child))
+                yield run_entry(RunFolder(child), {})
             elif depth > 1:
                 yield from entries_below(child, depth - 1)
 
 
-def run_entry(folder: RunFolder, wanted: RequestedLength | None = None) -> Entry:
-    """Return the entry of a run."""
-    summaries = list(readable([folder], {folder.path.name: wanted}))
+def run_entry(folder: RunFolder, wanted: Mapping[str, RequestedLength]) -> Entry:
+    """Return the entry of a run, as the sweep sees it that wants these lengths."""
+    summaries = list(readable([folder], wanted))
     status = summaries[0].status if summaries else "damaged"
     changed = folder.path.stat().st_mtime  # of the last file that was replaced
     return entry(folder.path, "run", status, summaries, 1, changed)
@@ -81,19 +81,17 @@ def run_entry(folder: RunFolder, wanted: RequestedLength | None = None) -> Entry
 def sweep_entry(folder: SweepFolder) -> Entry:
     """Return the entry of a sweep."""
     runs = folder.runs()
-    summaries = list(readable(runs, {**folder.requested_lengths()}))
+    summaries = list(readable(runs, folder.requested_lengths()))
     requested = {run.path.name for run in runs}
     with suppress(StoreError):
-        requested |= {run_id for request in folder.read_requests() for run_id in request.runs}
+        requested.update(*(request.runs for request in folder.read_requests()))
     finished = sum(summary.status in COMPLETE for summary in summaries)
     changed = max(path.stat().st_mtime for path in (folder.path, *(run.path for run in runs)))
     status = f"{finished}/{len(requested)} finished"
     return entry(folder.path, "sweep", status, summaries, len(requested), changed)
 
 
-def readable(
-    folders: Sequence[RunFolder], wanted: dict[str, RequestedLength | None]
-) -> Iterator[Summary]:
+def readable(folders: Sequence[RunFolder], wanted: Mapping[str, RequestedLength]) -> Iterator[Summary]:
     """Return the summaries of runs that can be read, as their sweep sees them."""
     for folder in folders:
         with suppress(StoreError):

@@ -36,12 +36,11 @@ def select_samples(samples: Sequence[Sample]) -> list[Sample]:
     return [samples[place] for place in np.round(places).astype(int)]
 
 
-def long_texts(model: Checkpoint, progress: Progress | None) -> dict[str, str]:
+def long_texts(model: Checkpoint, progress: Progress) -> dict[str, str]:
     """Return what a model generates plainly, by temperatures, and by nucleus (top-p) sampling."""
     settings = {PLAIN: {}, **TEMPERATURES, **NUCLEUS}
     texts = {}
     for number, (name, options) in enumerate(settings.items(), 1):
         texts[name] = sample(model, LENGTH, **options)
-        if progress is not None:
-            progress("texts generated", number, len(settings))
+        progress("texts generated", number, len(settings))
     return texts

@@ -52,7 +52,7 @@ def gradient_check(
     described: Description,
     corpus: Corpus | None,
     stored: Path,
-    progress: Progress | None,
+    progress: Progress,
 ) -> GradientCheck | None:
     """Return the gradient check of a run, the stored one where it is of the same networks.
 
@@ -75,7 +75,7 @@ def gradient_check(
         return None
     differences = []
     for each in configs:
-        observe = partial(progress or ignore, f"m = {each.hidden}: derivatives")
+        observe = partial(progress, f"m = {each.hidden}: derivatives")
         differences += gradcheck(corpus, each, observe)
     return structs.replace(wanted, differences=differences)
 
@@ -87,7 +87,3 @@ def configs_of(config: RunConfig, K: int) -> list[RunConfig]:
     while m > small and T * B * layout_of(replace(config, hidden=m), K).multiply_adds ** 2 > MAX_WORK:
         m -= 1
     return [replace(config, hidden=size, seq_length=T, batch=B) for size in dict.fromkeys((small, m))]
-
-
-def ignore(what: str, done: int, total: int) -> None:
-    """Ignore the progress of the check."""

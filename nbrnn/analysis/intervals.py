@@ -117,13 +117,11 @@ def holm(p: Sequence[float], comparisons: int = 0) -> list[float]:
     `comparisons` is their number if there were more than these.
     Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6, 1979.
     """
-    order = [i for i in np.argsort(p) if not math.isnan(p[i])]
-    adjusted, largest = [math.nan] * len(p), 0.0
-    count = max(comparisons, len(order))
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (count - rank) * p[i]))
-        adjusted[i] = largest
-    return adjusted
+    raw, order = np.asarray(p, float), np.argsort(p)  # NaN comes last
+    count = max(comparisons, int(np.count_nonzero(~np.isnan(raw))))
+    adjusted = np.empty(len(raw))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate((count - np.arange(len(raw))) * raw[order]))
+    return adjusted.tolist()
 
 
 def ranks(values: Sequence[Any] | Array) -> Array:

@@ -5,7 +5,7 @@ All tables, pages and JSON follow from this list: a new measure is one more row 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -37,11 +37,6 @@ def field(name: str, words: str, unit: str = "", rank: int = 0) -> Measure:
     return Measure(name, words, unit, attrgetter(name), rank)
 
 
-def last_epoch(summary: Summary) -> float | None:
-    """Return the mean loss of the last whole epoch."""
-    return summary.epoch_mean_loss[-1] if summary.epoch_mean_loss else None
-
-
 SCORE = field("score_best", "score of the best model from h = 0", PER_CHARACTER)
 
 MEASURES = (
@@ -55,7 +50,13 @@ MEASURES = (
     field("best_update", "update of the best model"),
     SCORE,
     field("score_final", "score of the last model from h = 0", PER_CHARACTER),
-    Measure("epoch_mean_loss_last", "mean loss of the last epoch", PER_WINDOW, last_epoch, rank=3),
+    Measure(
+        "epoch_mean_loss_last",
+        "mean loss of the last epoch",
+        PER_WINDOW,
+        lambda summary: summary.epoch_mean_loss[-1] if summary.epoch_mean_loss else None,
+        rank=3,
+    ),
     field("validation_best", "validation loss of the best model", PER_CHARACTER, rank=4),
     field("validation_final", "validation loss of the last model", PER_CHARACTER, rank=5),
     field("seconds", "seconds of training"),
@@ -77,18 +78,13 @@ def compared(summaries: Iterable[Summary], reveal_test: bool = False) -> list[Me
     were imported, which have no other. The test loss, if it is revealed, comes last: it ranks nothing.
     """
     summaries = list(summaries)
-    return [*ranking_first(summaries), *(TEST if reveal_test else ())]
-
-
-def ranking_first(summaries: Sequence[Summary]) -> list[Measure]:
-    """Return the measures without the test loss, as `compared` does."""
     finished = [summary for summary in summaries if summary.status in COMPLETE]
     held_out = [measure for measure in COMPARED if measure.column.startswith("validation")]
     others = [measure for measure in COMPARED if measure not in held_out]
     if any(summary.status == "imported" for summary in summaries):
         others = [SCORE, *others]
     if all(measure.of(summary) is None for measure in held_out for summary in summaries):
-        return others
-    if finished and all(summary.validation_best is not None for summary in finished):
-        return held_out + others
-    return others + held_out
+        held_out = []
+    ranks = finished and all(summary.validation_best is not None for summary in finished)
+    measures = held_out + others if ranks else others + held_out
+    return [*measures, *(TEST if reveal_test else ())]

@@ -43,15 +43,11 @@ def p_of_being_best(samples: Sequence[Array], paired: bool = False) -> Array:
 
 def least_p(counts: Sequence[int], paired: bool) -> Array:
     """Return the p-value of each configuration if all its runs were above all of another one."""
-    n, total = np.array(counts), sum(counts)
-    fewer = np.minimum.outer(n, n)
-    if paired:
-        spread, gaps = len(n) * (len(n) + 1) / 12, np.full(fewer.shape, len(n) - 1.0)
-    else:
-        spread, gaps = total * (total + 1) / 12, total - np.add.outer(n, n) / 2
-    statistics = (gaps - 1 / fewer) / np.sqrt(2 * spread / fewer)
-    np.fill_diagonal(statistics, 0)
-    return p_of_range(statistics.max(axis=1), len(n))
+    n = np.array(counts)
+    ranked = len(n) if paired else sum(counts)
+    gaps = np.full((len(n), len(n)), ranked - 1.0) if paired else ranked - np.add.outer(n, n) / 2
+    np.fill_diagonal(gaps, 0)
+    return p_of_gaps(gaps, ranked * (ranked + 1) / 12, n)
 
 
 def tail_areas(samples: Sequence[Array], paired: bool) -> Array:
@@ -64,10 +60,15 @@ def tail_areas(samples: Sequence[Array], paired: bool) -> Array:
         ranked = ranks(np.concatenate(samples))
         means = np.array([part.mean() for part in np.split(ranked, np.cumsum(n)[:-1])])
         spread = float(ranked.var(ddof=1))
-    fewer = np.minimum.outer(n, n)
+    return p_of_gaps(np.subtract.outer(means, means), spread, n)
+
+
+def p_of_gaps(gaps: Array, spread: float, n: Array) -> Array:
+    """Return the p-value of each largest gap between mean ranks (n, n), of this variance of ranks."""
     if spread == 0:  # all runs are equal
         return np.ones(len(n))
-    statistics = (np.subtract.outer(means, means) - 1 / fewer) / np.sqrt(2 * spread / fewer)
+    fewer = np.minimum.outer(n, n)
+    statistics = (gaps - 1 / fewer) / np.sqrt(2 * spread / fewer)
     return p_of_range(statistics.max(axis=1), len(n))
 
 

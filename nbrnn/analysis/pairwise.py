@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.analysis.intervals import SIGNIFICANT, Estimate, holm, improvement, median_of, shift_of
+from nbrnn.analysis.intervals import SIGNIFICANT, holm, improvement, median_of, shift_of
 from nbrnn.analysis.measures import Measure
 from nbrnn.naming import PER_CHARACTER
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
 from nbrnn.typing import Array
+from nbrnn.values import plural
 
 MAX_PAIRS = 5_000  # beyond that each configuration is compared with the best one only
 MIN_CORRELATED = 3  # seeds
@@ -31,17 +32,15 @@ COLUMNS = [
 def unfinished_runs(runs: pd.DataFrame) -> dict[str, str]:
     """Return in words how the unfinished runs of each configuration ended, if it has any."""
     endings = {}
-    for configuration, group in runs.groupby("setting", sort=False):
-        statuses = group["status"][~group["status"].isin(COMPLETE)]
-        counts = Counter(s if s in (*FAILURES, DROPPED) else "unfinished" for s in statuses)
-        n = len(group)
-        if counts and max(counts.values()) == n:
-            (ending,) = counts
+    for configuration, statuses in runs.groupby("setting", sort=False)["status"]:
+        others = statuses[~statuses.isin(COMPLETE)]
+        counts = Counter(s if s in (*FAILURES, DROPPED) else "unfinished" for s in others)
+        n, parts = len(statuses), ", ".join(f"{count} {ending}" for ending, count in counts.items())
+        if n in counts.values():
             seeds = {1: "its only seed", 2: "both seeds"}.get(n, f"all {n} seeds")
-            endings[str(configuration)] = f"{ending} with {seeds}"
+            endings[str(configuration)] = f"{next(iter(counts))} with {seeds}"
         elif counts:
-            parts = (f"{count} {ending}" for ending, count in counts.items())
-            endings[str(configuration)] = f"{n - len(statuses)} of {n} runs finished, {', '.join(parts)}"
+            endings[str(configuration)] = f"{n - len(others)} of {n} runs finished, {parts}"
     return endings
 
 
@@ -82,24 +81,22 @@ def comparison_table(
         every = pairs(configurations)
         results = [compare_pair(losses.get(a, empty), losses.get(b, empty), paired) for a, b in every]
         # all pairs, even if those without the best are left out: the best was chosen among all
-        corrected = holm([shift.p for shift, _ in results], math.comb(len(configurations), 2))
-        for (a, b), (difference, row), p_holm in zip(every, results, corrected, strict=True):
-            names = {"measure": measure.column, "a": a, "b": b, "unit": measure.unit_in(unit)}
-            row |= {**names, "p_holm": p_holm}
-            rows.append(
-                {**row, "sentence": sentence(difference, row, measure.words, endings, replicate)}
-            )
+        corrected = holm([row["p"] for row in results], math.comb(len(configurations), 2))
+        for (a, b), row, p_holm in zip(every, results, corrected, strict=True):
+            row |= {"measure": measure.column, "unit": measure.unit_in(unit), "a": a, "b": b}
+            row["p_holm"] = p_holm
+            rows.append({**row, "sentence": sentence(row, measure.words, endings, replicate)})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def compare_pair(a: Array, b: Array, paired: bool) -> tuple[Estimate, dict[str, Any]]:
-    """Return the difference of two configurations, and its columns; losses by seed, NaN: none."""
+def compare_pair(a: Array, b: Array, paired: bool) -> dict[str, Any]:
+    """Return the columns of the difference of two configurations; losses by seed, NaN: none."""
     common = ~np.isnan(a) & ~np.isnan(b)
     differences = a[common] - b[common]
     runs_a, runs_b = a[~np.isnan(a)], b[~np.isnan(b)]
     difference = median_of(differences) if paired else shift_of([(runs_a, runs_b)])
     p, low, high = improvement(runs_a, runs_b)
-    return difference, {
+    return {
         "n": len(differences),
         "n_a": len(runs_a),
         "n_b": len(runs_b),
@@ -136,13 +133,7 @@ def correlation(a: Array, b: Array) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def sentence(
-    difference: Estimate,
-    row: Mapping[str, Any],
-    measure: str,
-    endings: Mapping[str, str],
-    replicate: str,
-) -> str:
+def sentence(row: Mapping[str, Any], measure: str, endings: Mapping[str, str], replicate: str) -> str:
     """Return the difference of two configurations in words, or why there is none."""
     a, b, unit = row["a"], row["b"], row["unit"]
     if reasons := [f"{name} {endings[name]}" for name in (a, b) if name in endings]:
@@ -150,33 +141,25 @@ def sentence(
     if without := [name for name, n in ((a, row["n_a"]), (b, row["n_b"])) if not n]:
         which = f"neither has a {measure}" if len(without) == 2 else f"{without[0]} has no {measure}"
         return f"{a} and {b} cannot be compared: {which}."
-    seeds = seeds_in_words(row["n_a"], row["n_b"], row["n"] if row["paired"] else None, replicate)
+    fewer, more = sorted((row["n_a"], row["n_b"]))
+    seeds = f"{plural(fewer, 'seed')} each" if fewer == more else f"{fewer} and {more} seeds"
+    seeds = plural(row["n"], replicate) if row["paired"] else seeds
     if row["n"] and row["a_lower"] == row["b_lower"] == 0:
         return f"{a} and {b}: equal in {seeds}."
-    low, high = difference.low, difference.high
+    shift, low, high = (row[name] for name in ("shift", "ci_low", "ci_high"))
     if not np.isfinite(low):
         return f"{a} and {b}: too few seeds to judge ({seeds})."
     if low <= 0 <= high:
-        interval = f"95 % CI of the shift {digits(low)} to {digits(high)}"
+        interval = f"95 % CI of the shift {two_digits(low)} to {two_digits(high)}"
         return f"{a} and {b}: no significant difference ({interval}, {seeds})."
-    if difference.value > 0:
+    if shift > 0:
         a, b, low, high = b, a, -high, -low
     per = " per character" if unit == PER_CHARACTER else ""
     doubt = "" if row["p_holm"] <= SIGNIFICANT else "; not significant after Holm's correction"
-    interval = f"95 % CI {digits(-high)} to {digits(-low)}, {seeds}"
-    return (
-        f"{a}: {measure} {digits(abs(difference.value))} nats{per} lower than {b} ({interval}{doubt})."
-    )
+    interval = f"95 % CI {two_digits(-high)} to {two_digits(-low)}, {seeds}"
+    return f"{a}: {measure} {two_digits(abs(shift))} nats{per} lower than {b} ({interval}{doubt})."
 
 
-def seeds_in_words(n_a: int, n_b: int, paired: int | None, replicate: str) -> str:
-    """Return the number of seeds of two configurations, or of pairs of them."""
-    if paired is not None:
-        return f"{paired} {replicate}{'s' if paired != 1 else ''}"
-    low, high = sorted((n_a, n_b))
-    return f"{low} seed{'s' if low != 1 else ''} each" if low == high else f"{low} and {high} seeds"
-
-
-def digits(value: float) -> str:
+def two_digits(value: float) -> str:
     """Return a difference with two digits, or all before the point."""
     return f"{value:#.2g}" if abs(value) < 9.95 else f"{value:.0f}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,53 +16,34 @@ MAX_DIFFERENCES = 10**8  # over all resamples: of many configurations there are 
 SHARES = {"best": 0.0, "quarter": 1 / 4, "half": 1 / 2}
 
 
-class Ranged(NamedTuple):
-    """A number and the range of values expected with new seeds (NaN: unknown).
-
-    The range is no confidence interval: the number itself may lie above it.
-    """
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How two rankings of the same configurations agree.
-
-    `spearman` and `kendall` (tau-b) are rank correlations of medians. `regrets` has, by the names of
-    SHARES, by how much the best median of the configurations kept by the first ranking exceeds the best
-    of all in the second one, `keeps_best` the share of resamples without regret. The lowest of noisy
-    medians is below its expectation, so regrets are above 0 also where all configurations are equal.
-    """
-
-    spearman: Ranged
-    kendall: Ranged
-    regrets: dict[str, Ranged]
-    keeps_best: dict[str, float]
-
-
-def agreement(short: Sequence[Array], long: Sequence[Array]) -> Agreement:
+def agreement(short: Sequence[Array], long: Sequence[Array]) -> dict[str, float]:
     """Return how the medians of configurations rank by short runs and by long ones.
 
-    short, long: the losses of each configuration's runs, in the same order in both. Ranges are the
-    percentiles over resampled runs of each configuration; NaN where one has a single run.
+    short, long: the losses of each configuration's runs, in the same order in both. `spearman` and
+    `kendall` (tau-b) are rank correlations; `half_lost` and its like are the regrets: by how much the
+    best median of the configurations kept by the first ranking exceeds the best of all in the second
+    one. The lowest of noisy medians is below its expectation, so regrets are above 0 also where all
+    configurations are equal. `half_keeps_best` is the share of resamples without regret.
+
+    `spearman_low`, `spearman_high` and their like are the percentiles over resampled runs of each
+    configuration, NaN where one has a single run: the range of values expected with new seeds. It is no
+    confidence interval: the number itself may lie above it.
     """
-    medians = np.array([[np.median(sample) for sample in samples] for samples in (short, long)])
-    values = measures_of(*medians)
-    kept = dict.fromkeys(SHARES, math.nan)
+    names = ["spearman", "kendall", *(f"{name}_lost" for name in SHARES)]
+    values = measures_of(*(np.array([np.median(s) for s in samples]) for samples in (short, long)))
+    row = dict(zip(names, values.tolist(), strict=True))
     drawn = np.full((1, len(values)), math.nan)
     if min(map(len, short)) > 1:
         drawn = np.array([measures_of(*one) for one in resampled(short, long)])
-        kept = {n: float((drawn[:, 2 + i] == 0).mean()) for i, n in enumerate(SHARES)}
-    low, high = (np.full(len(values), math.nan) for _ in range(2))
-    known = ~np.isnan(values) & ~np.isnan(drawn).all(axis=0)
-    if known.any():
-        low[known] = np.nanquantile(drawn[:, known], (1 - LEVEL) / 2, axis=0)
-        high[known] = np.nanquantile(drawn[:, known], (1 + LEVEL) / 2, axis=0)
-    spearman, kendall, *regrets = map(Ranged, values.tolist(), low.tolist(), high.tolist())
-    return Agreement(spearman, kendall, dict(zip(SHARES, regrets, strict=True)), kept)
+    for name, resamples in zip(names, drawn.T, strict=True):
+        known = resamples[~np.isnan(resamples)] if not math.isnan(row[name]) else resamples[:0]
+        ends = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+        low, high = np.quantile(known, ends).tolist() if known.size else (math.nan, math.nan)
+        row |= {f"{name}_low": low, f"{name}_high": high}
+    for i, name in enumerate(SHARES, 2):
+        is_known = not np.isnan(drawn[:, i]).any()
+        row[f"{name}_keeps_best"] = float((drawn[:, i] == 0).mean()) if is_known else math.nan
+    return row
 
 
 def measures_of(short: Array, long: Array) -> Array:

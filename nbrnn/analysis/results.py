@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nbrnn.analysis.findings import Findings, findings_of
-from nbrnn.analysis.intervals import interquartile_mean, median_of
+from nbrnn.analysis.intervals import SIGNIFICANT, interquartile_mean, median_of
 from nbrnn.analysis.measures import MEASURES, TEST, Measure, compared
 from nbrnn.analysis.pairwise import comparison_table
 from nbrnn.analysis.run_records import (
@@ -21,8 +20,10 @@ from nbrnn.analysis.run_records import (
     RunRecord,
     find_runs,
     find_runs_below,
+    ignore,
     read_each,
     read_records,
+    sweep_around,
 )
 from nbrnn.analysis.short_run_ranking import lengths_table
 from nbrnn.errors import StoreError
@@ -38,8 +39,8 @@ from nbrnn.naming import (
 )
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES, Summary
-from nbrnn.storage.sweep_folder import RUNS, SweepFolder
-from nbrnn.values import check_range
+from nbrnn.storage.sweep_folder import SweepFolder
+from nbrnn.values import check_range, plural
 
 
 @dataclass
@@ -77,6 +78,10 @@ class Results:
         """Return the unit of a measure in these tables."""
         return measure.unit_in(self.unit)
 
+    def label(self, measure: Measure) -> str:
+        """Return a measure in words, with its unit in these tables."""
+        return f"{measure.words} ({self.unit_of(measure)})"
+
     def models_worse_than_unigram(self) -> list[str]:
         """Return a sentence for each run whose best model is worse than unigrams from h = 0."""
         return [
@@ -90,11 +95,12 @@ class Results:
 
     def finished_by_seed(self, configuration: str) -> dict[int | str, RunRecord]:
         """Return the finished runs of a configuration by seed and fold, the best run first."""
-        records = [self.records[i] for i in self.ranked.get(configuration, [])]
+        is_own = (self.runs["setting"] == configuration) & self.runs["status"].isin(COMPLETE)
+        ranked = self.runs[is_own].sort_values(self.best.column, kind="stable")
         return {
-            f"{config.seed}, fold {config.fold}" if config.fold else config.seed: record
-            for record in records
-            for config in [record.config]
+            f"{config.seed}, fold {config.fold}" if config.fold else config.seed: self.records[i]
+            for i in ranked.index
+            for config in [self.records[i].config]
         }
 
     @property
@@ -102,22 +108,14 @@ class Results:
         """What statistics count as one of several independent losses of a configuration."""
         return "part" if self.folds > 1 else "seed"
 
-    def note_on_test(self) -> str:
+    def notes_on_test(self) -> list[str]:
         """Return how often the test part was revealed, or how to do so; nothing without one."""
         if not any(record.config.test for record in self.records):
-            return ""
+            return []
         count = len(self.earlier_reveals)
-        times = f"{count} time{'s' if count != 1 else ''} so far"
         first = f", first on {self.earlier_reveals[0][:10]}" if count else ""
         which = "is shown here and ranks nothing" if self.reveals_test else "is hidden (--reveal-test)"
-        return f"The test loss {which}; it was revealed {times}{first}."
-
-    @cached_property
-    def ranked(self) -> dict[str, list[int]]:
-        """The rows of the finished runs of each configuration, the best run first."""
-        finished = self.runs[self.runs["status"].isin(COMPLETE)].sort_values(self.best.column)
-        groups = finished.groupby("setting", sort=False).groups
-        return {str(name): rows.tolist() for name, rows in groups.items()}
+        return [f"The test loss {which}; it was revealed {plural(count, 'time')} so far{first}."]
 
 
 def worse_than_unigram(summary: Summary, model: str) -> str:
@@ -130,7 +128,7 @@ def worse_than_unigram(summary: Summary, model: str) -> str:
 
 def read(
     paths: Iterable[Path],
-    progress: Progress | None = None,
+    progress: Progress = ignore,
     paired: bool = False,
     reveal_test: bool = False,
     smallest_difference: float | None = None,
@@ -159,9 +157,7 @@ def read(
 
 def sweeps_around(folders: Iterable[RunFolder]) -> list[SweepFolder]:
     """Return the sweeps that these runs are of."""
-    paths = dict.fromkeys(
-        path.parent.parent for folder in folders if (path := folder.path.resolve()).parent.name == RUNS
-    )
+    paths = dict.fromkeys(path for folder in folders if (path := sweep_around(folder)))
     return [sweep for sweep in map(SweepFolder, paths) if sweep.is_sweep()]
 
 
@@ -187,17 +183,22 @@ def results_of(
     best = measures[0]
     best_unit = best.unit_in(unit)
     findings = findings_of(independent, list(map(column_of, swept)), best.column, best_unit, paired)
-    names, verdicts = configurations["setting"], findings.verdicts
+    names, p_of_all = configurations["setting"], findings.p_of_all
+    p_best = [p_of_all.get(name, np.nan) for name in names]
     return Results(
         records=records,
         runs=runs,
         compared=in_unit,
         configurations=configurations.assign(
             unit=unit,
-            p_best=[verdicts.get(name, (np.nan,))[0] for name in names],
-            may_be_best=[name in verdicts and not verdicts[name][1] for name in names],
+            p_best=p_best,
+            may_be_best=[
+                name in p_of_all and not p <= SIGNIFICANT for name, p in zip(names, p_best, strict=True)
+            ],
             dropped=names.map((runs["status"] == DROPPED).groupby(runs["setting"]).sum()),
-            significantly_worse=pd.array([verdicts.get(n, (0, None))[1] for n in names], "boolean"),
+            significantly_worse=pd.array(
+                [None if np.isnan(p) else p <= SIGNIFICANT for p in p_best], "boolean"
+            ),
         ),
         comparison=comparison_table(
             independent, list(names), measures, unit, paired, "part" if folds > 1 else "paired seed"

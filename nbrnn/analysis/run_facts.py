@@ -13,7 +13,7 @@ import numpy as np
 
 from nbrnn.analysis.generated_texts import LENGTH, long_texts, select_samples
 from nbrnn.analysis.gradient_check import GradientCheck, gradient_check
-from nbrnn.analysis.run_records import Progress, read_summary
+from nbrnn.analysis.run_records import Progress, ignore, read_summary
 from nbrnn.analysis.text_overlap import Overlap, text_overlap
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Description, encode, load, load_described
@@ -56,7 +56,7 @@ class RunFacts:
     config: RunConfig
     corpus: Description
     summary: Summary
-    start: Environment | None = None
+    environment: Environment | None = None
     gradient: GradientCheck | None = None
     baselines: Mapping[str, float] = field(default_factory=dict)  # in nats, on the training text
     samples: Sequence[Sample] = ()
@@ -82,7 +82,7 @@ class RunFacts:
 
 
 def collect_facts(
-    folder: RunFolder, text: Path | None, stored_check: Path, progress: Progress | None = None
+    folder: RunFolder, text: Path | None, stored_check: Path, progress: Progress = ignore
 ) -> RunFacts:
     """Return what is known of a run, also of an unfinished or a damaged one.
 
@@ -93,7 +93,7 @@ def collect_facts(
     config, described = folder.read_config()
     facts = RunFacts(folder, config, described, read_summary(folder))
     with suppress(StoreError):  # it only informs
-        facts.start = folder.read_env()
+        facts.environment = folder.read_env()
     model = facts.get_or_note("the best model", lambda: read_best_model(folder, described))
     if text is None:
         what = "the text, and what needs it: gradient check, loss from the stored state, copied passages"
@@ -161,32 +161,23 @@ def losses_of_model(
         if not stretches:
             continue
         losses = [
-            mean_over(stretches, partial(mean_loss, model)),
-            None
-            if model.h_prev is None
-            else mean_over(stretches, partial(mean_loss, model, state="kept")),
-            *(
-                mean_over(stretches, partial(loss, ngrams=ngrams)) if ngrams else None
-                for loss in NGRAM_LOSSES
-            ),
+            partial(mean_loss, model),
+            partial(mean_loss, model, state="kept") if model.states else None,
+            *(partial(loss, ngrams=ngrams) if ngrams else None for loss in NGRAM_LOSSES),
         ]
-        rows.append(TextLosses(name, sum(codes.size - 1 for codes in stretches), *losses))
+        means = [None if loss is None else mean_over(stretches, loss) for loss in losses]
+        rows.append(TextLosses(name, sum(codes.size - 1 for codes in stretches), *means))
     return rows
 
 
 def losses_of_summary(summary: Summary) -> list[TextLosses]:
     """Return these losses as far as the summary of a run has them, where its text is not available."""
+    fields = ("best", "unigram", "bigram")
     rows = []
-    if summary.score_characters:
-        losses = summary.score_best, None, summary.score_unigram, None
-        rows.append(TextLosses(BEGINNING, summary.score_characters, *losses))
-    if summary.validation_characters:
-        counted = summary.validation_unigram, summary.validation_bigram
-        best = summary.validation_best
-        rows.append(TextLosses(HELD_OUT, summary.validation_characters, best, None, *counted))
-    if summary.test_characters:
-        counted = summary.test_unigram, summary.test_bigram
-        rows.append(TextLosses(TEST, summary.test_characters, summary.test_best, None, *counted))
+    for name, text in (("score", BEGINNING), ("validation", HELD_OUT), ("test", TEST)):
+        if characters := getattr(summary, f"{name}_characters"):
+            best, *counted = (getattr(summary, f"{name}_{field}", None) for field in fields)
+            rows.append(TextLosses(text, characters, best, None, *counted))
     return rows
 
 

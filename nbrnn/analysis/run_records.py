@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,17 @@ from nbrnn.typing import Array
 Progress = Callable[[str, int, int], object]  # called with what is done, how many of it, of how many
 
 
+def ignore(what: str, done: int, total: int) -> None:
+    """Show no progress."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """The content of a run's folder, read and checked.
 
-    `updates` (n,) and `smooth_losses` (n,) are its loss curve, `looks` (k,) and `held_out_losses` (k,)
-    that of its validation loss, empty without; `samples` are its first, middle and last by update.
+    `updates` (n,) and `smooth_losses` (n,) are its loss curve, `evaluations` (k,) the updates with a
+    validation loss and `validation_losses` (k,) these, empty without; `samples` are its first, middle
+    and last by update.
     """
 
     folder: RunFolder
@@ -36,8 +41,8 @@ class RunRecord:
     summary: Summary
     updates: Array
     smooth_losses: Array
-    looks: Array
-    held_out_losses: Array
+    evaluations: Array
+    validation_losses: Array
     samples: Mapping[int, str]
 
     @property
@@ -60,7 +65,7 @@ class RunRecord:
         """Return the factor that brings the training losses in its files to this unit."""
         return 1.0 if unit == PER_WINDOW else 1 / self.config.characters_in_loss
 
-    def read_start(self) -> Environment | None:
+    def read_environment(self) -> Environment | None:
         """Return what its env.json says, None where that cannot be read."""
         try:
             return self.folder.read_env()
@@ -93,7 +98,7 @@ def find_runs_below(path: Path) -> list[RunFolder]:
 
 
 def read_records(
-    folders: Sequence[RunFolder], progress: Progress | None = None
+    folders: Sequence[RunFolder], progress: Progress = ignore
 ) -> tuple[list[RunRecord], list[str]]:
     """Return each experiment once, a finished run of it if there is one, and why others are unreadable.
 
@@ -108,7 +113,7 @@ def read_records(
 
 
 def read_each(
-    folders: Sequence[RunFolder], progress: Progress | None = None
+    folders: Sequence[RunFolder], progress: Progress = ignore
 ) -> tuple[list[RunRecord], list[str]]:
     """Return the record of each folder, and why others cannot be read.
 
@@ -117,8 +122,7 @@ def read_each(
     records, unreadable = [], []
     wanted = wanted_in(folders)
     for number, folder in enumerate(folders, 1):
-        if progress is not None:
-            progress("runs read", number, len(folders))
+        progress("runs read", number, len(folders))
         try:
             records.append(read_record(folder, wanted.get(folder.path)))
         except StoreError as error:
@@ -128,19 +132,20 @@ def read_each(
     return records, unreadable
 
 
-def wanted_in(folders: Iterable[RunFolder]) -> dict[Path, RequestedLength]:
+def sweep_around(folder: RunFolder) -> Path | None:
+    """Return the folder of the sweep that a run may be of."""
+    path = folder.path.resolve()  # that of a run may be given from within its sweep
+    return path.parent.parent if path.parent.name == RUNS else None
+
+
+def wanted_in(folders: Iterable[RunFolder]) -> dict[Path, RequestedLength | None]:
     """Return by folder what the sweeps around these runs want of them, where that may be longer."""
-    sweeps: dict[Path, dict[str, RequestedLength]] = {}
-    wanted = {}
-    for folder in folders:
-        path = folder.path.resolve()  # that of a run may be given from within its sweep
-        if path.parent.name == RUNS:
-            sweep = path.parent.parent
-            if sweep not in sweeps:
-                sweeps[sweep] = SweepFolder(sweep).requested_lengths()
-            if path.name in sweeps[sweep]:
-                wanted[folder.path] = sweeps[sweep][path.name]
-    return wanted
+    lengths = cache(lambda sweep: SweepFolder(sweep).requested_lengths())
+    return {
+        folder.path: lengths(sweep).get(folder.path.resolve().name)
+        for folder in folders
+        if (sweep := sweep_around(folder))
+    }
 
 
 def read_summary(folder: RunFolder) -> Summary:
@@ -152,15 +157,15 @@ def read_record(folder: RunFolder, wanted: RequestedLength | None = None) -> Run
     """Return the record of a run, as its sweep sees it. Raises StoreError if a file is damaged."""
     config, corpus = folder.read_config()
     summary = folder.read_summary()
-    updates, smooth_losses, looks, held_out_losses = (np.empty(0) for _ in range(4))
+    updates, smooth_losses, evaluations, validation_losses = (np.empty(0) for _ in range(4))
     samples = []
     if folder.has_checkpoint() or summary.status in DONE:  # else it may end before these files are
         metrics = folder.read_metrics()
         updates, smooth_losses = metrics.update, metrics.smooth_loss
         check_increasing(updates, folder / METRICS)
         if config.validation:
-            looks, _, held_out_losses = folder.read_validation()
-            check_increasing(looks, folder / VALIDATION)
+            evaluations, _, validation_losses = folder.read_validation()
+            check_increasing(evaluations, folder / VALIDATION)
         samples = folder.read_samples()
     if wanted is not None:
         config, summary = wanted.apply(config, summary, corpus.characters)
@@ -169,7 +174,7 @@ def read_record(folder: RunFolder, wanted: RequestedLength | None = None) -> Run
     if summary.best_update and texts and max(texts) == 0 and folder.has_text():
         # too short a run for samples while it trained
         texts[summary.best_update] = folder.read_text()[: config.sample_length]
-    curves = updates, smooth_losses, looks, held_out_losses
+    curves = updates, smooth_losses, evaluations, validation_losses
     return RunRecord(folder, config, corpus, summary, *curves, texts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -16,7 +16,6 @@ from nbrnn.config import RunConfig
 from nbrnn.naming import replicate_name
 from nbrnn.storage.append_logs import best_after
 from nbrnn.storage.schemas import DROPPED
-from nbrnn.typing import Array
 
 MIN_CONFIGURATIONS = 4  # for a ranking that says something
 MAX_CONFIGURATIONS = 1000  # beyond which all their pairs take too long
@@ -31,38 +30,8 @@ COLUMNS = [
     "unit",
 ]
 
-LossPairs = dict[Any, list[tuple[float, float]]]  # short and long loss of each run, by configuration
-
-
-@dataclass(frozen=True)
-class LengthRun:
-    """A finished run: its experiment apart from length and seed, and its loss."""
-
-    key: tuple[RunConfig, str]
-    record: RunRecord
-    loss: float  # at its end, in the unit of the table
-    scale: float  # of the losses in its files, to that unit
-
-    @property
-    def length(self) -> tuple[str, int]:
-        """Its length and the unit of that."""
-        config = self.record.config
-        return ("epochs", config.epochs or 0) if config.updates is None else ("updates", config.updates)
-
-    @property
-    def updates(self) -> int:
-        """Its length in updates."""
-        return self.record.config.length(self.record.corpus.characters)
-
-    def loss_after(self, share: float, measure: str) -> float | None:
-        """Return the best loss after a share of its updates; None before the first evaluation."""
-        record, until = self.record, share * self.updates
-        if measure == HELD_OUT:
-            return best_after(record.looks, record.held_out_losses, until)
-        if not ((record.updates > 1) & (record.updates <= until)).any():
-            return None  # the first update alone says nothing
-        best = best_after(record.updates, record.smooth_losses, until)
-        return None if best is None else best * self.scale
+# What rankings are by, the shorter and the longer length, and both losses of each run.
+Ranking = tuple[str, float, float, pd.DataFrame]
 
 
 def lengths_table(
@@ -76,18 +45,32 @@ def lengths_table(
     was dropped. Configurations of which a run diverged are left out.
     """
     diverged = {key_of(record) for record in records if record.summary.status == "diverged"}
-    runs = [
-        LengthRun(key, record, loss, record.scale(training_unit))
+    runs = pd.DataFrame(
+        {
+            "configuration": key_of(record),
+            "replicate": replicate_name(record.config),
+            "fold": record.config.fold,
+            "by": "epochs" if record.config.updates is None else "updates",
+            "length": record.config.epochs if record.config.updates is None else record.config.updates,
+            "updates": record.config.length(record.corpus.characters),
+            "is_constant": record.config.schedule == "constant",
+            "loss": loss,
+            **{s: loss_after(record, s, measure, record.scale(training_unit)) for s in BEGINNINGS},
+        }
         for record, loss in zip(records, losses, strict=True)
         if record.is_complete and not record.is_imported and np.isfinite(loss)
-        if (key := key_of(record)) not in diverged
-    ]
-    dropped = any(record.summary.status == DROPPED for record in records)
-    results = [*by_lengths(runs), *(by_history(runs, measure) if not dropped else ())]
+        if key_of(record) not in diverged
+    )
+    if runs.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    runs["configuration"] = pd.factorize(runs["configuration"])[0]
+    rankings = list(by_lengths(runs))
+    if not any(record.summary.status == DROPPED for record in records):
+        rankings += by_beginnings(runs)
     rows = [
         {"measure": measure, "by": by, "short": short, "long": long, "unit": unit, **agreement_row(both)}
-        for by, short, long, both in results
-        if MIN_CONFIGURATIONS <= len(both) <= MAX_CONFIGURATIONS
+        for by, short, long, both in rankings
+        if MIN_CONFIGURATIONS <= both["configuration"].nunique() <= MAX_CONFIGURATIONS
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -97,57 +80,43 @@ def key_of(record: RunRecord) -> tuple[RunConfig, str]:
     return replace(record.config.configuration, epochs=None, updates=0), record.corpus.sha256
 
 
-def by_lengths(runs: Sequence[LengthRun]) -> Iterator[tuple[str, float, float, LossPairs]]:
+def loss_after(record: RunRecord, share: float, measure: str, scale: float) -> float | None:
+    """Return the best loss after a share of a run's updates; None before the first evaluation."""
+    until = share * record.config.length(record.corpus.characters)
+    if measure == HELD_OUT:
+        return best_after(record.evaluations, record.validation_losses, until)
+    if measure != SMOOTH or not ((record.updates > 1) & (record.updates <= until)).any():
+        return None  # the first update alone says nothing
+    best = best_after(record.updates, record.smooth_losses, until)
+    return None if best is None else best * scale
+
+
+def by_lengths(runs: pd.DataFrame) -> Iterator[Ranking]:
     """Return the pairs of lengths that were swept."""
-    for by in ("epochs", "updates"):
-        losses: dict[int, dict[Any, dict[Any, float]]] = {}  # by length, configuration, seed and fold
-        for run in runs:
-            if run.length[0] == by:
-                of_length = losses.setdefault(run.length[1], {})
-                of_length.setdefault(run.key, {})[replicate_name(run.record.config)] = run.loss
-        lengths = sorted(losses)
+    for by, group in runs.groupby("by"):
+        lengths = sorted(set(group["length"]))
         pairs = list(combinations(lengths, 2))
         if len(lengths) > MAX_LENGTHS:
             pairs = [(length, lengths[-1]) for length in lengths[:-1]]
+        columns = ["configuration", "replicate", "loss"]
+        of_length = {length: rows[columns] for length, rows in group.groupby("length")}
         for short, long in pairs:
-            both = {
-                key: [(loss, after[seed]) for seed, loss in before.items() if seed in after]
-                for key, before in losses[short].items()
-                for after in [losses[long].get(key, {})]
-            }
-            yield by, short, long, {key: pairs for key, pairs in both.items() if pairs}
+            both = of_length[short].merge(of_length[long], on=columns[:2])
+            yield str(by), short, long, both.drop(columns="replicate")
 
 
-def by_history(runs: Sequence[LengthRun], measure: str) -> Iterator[tuple[str, float, float, LossPairs]]:
+def by_beginnings(runs: pd.DataFrame) -> Iterator[Ranking]:
     """Return the beginnings of the longest runs of each configuration."""
-    if measure not in (HELD_OUT, SMOOTH):
-        return
-    longest: dict[Any, int] = {}
-    keys = [(run.key, run.record.config.fold) for run in runs]  # an epoch of another fold may be shorter
-    for key, run in zip(keys, runs, strict=True):
-        longest[key] = max(run.updates, longest.get(key, 0))
-    runs = [
-        run
-        for key, run in zip(keys, runs, strict=True)
-        if run.updates == longest[key] and run.record.config.schedule == "constant"
-    ]
+    # an epoch of another fold may be shorter
+    longest = runs.groupby(["configuration", "fold"])["updates"].transform("max")
+    whole = runs[(runs["updates"] == longest) & runs["is_constant"]]
     for share in BEGINNINGS:
-        both: LossPairs = {}
-        for run in runs:
-            if (loss := run.loss_after(share, measure)) is None:
-                break  # runs are too short for that
-            both.setdefault(run.key, []).append((loss, run.loss))
-        else:
-            yield "share", share, 1.0, both
+        if whole[share].notna().all():  # else runs are too short for that
+            yield "share", share, 1.0, whole[["configuration", share, "loss"]]
 
 
-def agreement_row(pairs: LossPairs) -> dict[str, Any]:
-    """Return the columns of the agreement of two rankings."""
-    both: list[Array] = [np.array(losses).T for losses in pairs.values()]
-    result = agreement([losses[0] for losses in both], [losses[1] for losses in both])
-    row: dict[str, Any] = {"configurations": len(both), "runs": sum(losses.shape[1] for losses in both)}
-    ranges = {"spearman": result.spearman, "kendall": result.kendall}
-    ranges |= {f"{name}_lost": regret for name, regret in result.regrets.items()}
-    for name, (value, low, high) in ranges.items():
-        row |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    return row | {f"{name}_keeps_best": share for name, share in result.keeps_best.items()}
+def agreement_row(both: pd.DataFrame) -> dict[str, Any]:
+    """Return the columns of the agreement of two rankings; both: configuration, short and long loss."""
+    groups = both.set_index("configuration").astype(float).groupby(level=0, sort=False)
+    short, long = zip(*(group.to_numpy().T for _, group in groups), strict=True)
+    return {"configurations": len(short), "runs": len(both), **agreement(short, long)}

@@ -44,24 +44,18 @@ def text_overlap(texts: Mapping[str, Array], other: Array, K: int) -> dict[str, 
     )
     overlaps, start = {}, 0
     for name, text in texts.items():
-        overlaps[name] = overlap_of(text, lengths[start : start + text.size], other)
+        own = lengths[start : start + text.size]
+        longest, end = int(own.max()), int(own.argmax()) + 1
+        place = find_passage(text[end - longest : end], other)
+        overlaps[name] = Overlap(own, longest, end - longest, place)
         start += text.size + 1
     return overlaps
 
 
-def overlap_of(text: Array, lengths: Array, other: Array) -> Overlap:
-    """Return the overlap of one text with another, given the lengths of its passages."""
-    end = int(lengths.argmax())
-    longest = int(lengths[end])
-    begin = end + 1 - longest
-    return Overlap(lengths, longest, begin, find_passage(text[begin : end + 1], other))
-
-
 def find_passage(passage: Array, text: Array) -> int:
     """Return the first place at which a text has a passage."""
-    if passage.size == 0:
-        return 0
-    places = np.flatnonzero(text[: text.size - passage.size + 1] == passage[0])
-    for offset, code in enumerate(passage):
-        places = places[text[places + offset] == code]
-    return int(places[0])
+    data, wanted = text.tobytes(), passage.tobytes()
+    place = data.find(wanted)
+    while place % text.itemsize:  # in the middle of a code
+        place = data.find(wanted, place + 1)
+    return place // text.itemsize

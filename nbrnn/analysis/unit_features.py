@@ -62,7 +62,7 @@ FEATURES: dict[str, Callable[[str], Array]] = {
 }
 
 
-class Following(NamedTuple):
+class FeatureCorrelations(NamedTuple):
     """How closely units follow features of a text."""
 
     features: list[str]
@@ -76,7 +76,7 @@ class Following(NamedTuple):
         return np.where(self.correlations == 0, 0, result)
 
 
-def following(text: str, states: Array) -> Following:
+def correlate_features(text: str, states: Array) -> FeatureCorrelations:
     """Return the correlation of each unit with each feature of a text; states (units, N).
 
     Chance is what the feature reaches when it is shifted along the text, from its end to its beginning,
@@ -92,7 +92,7 @@ def following(text: str, states: Array) -> Following:
         correlations.append(products[:, 0])
         largest = np.abs(products[:, least : len(text) - least + 1]).max(axis=0)
         chance.append(float(np.quantile(largest, CHANCE)) if largest.size else 1.0)
-    return Following(list(FEATURES), np.array(correlations), np.array(chance))
+    return FeatureCorrelations(list(FEATURES), np.array(correlations), np.array(chance))
 
 
 def standardized(rows: Array) -> Array:

@@ -102,19 +102,17 @@ def print_first_lines(texts: Sequence[str], rest: str) -> None:
 
 def print_configurations(results: Results) -> None:
     """Print the table of the best configurations."""
-    from nbrnn.report.table_registry import FIGURES, configuration_rows
+    from nbrnn.report.table_registry import configuration_columns
 
-    cells = {name: [name] for name in results.configurations["setting"]}
-    rows = configuration_rows(results, results.best, cells)
-    columns = ["configuration", f"{results.replicate}s", *FIGURES[1:]]
+    names = results.configurations["setting"].tolist()
+    columns = {"configuration": names, **configuration_columns(results, results.best)}
     wanted = ["configuration", f"{results.replicate}s", "median", "95 % CI"]
-    if max(map(len, results.configurations["setting"])) < LONG_NAME:
+    if max(map(len, names)) < LONG_NAME:
         wanted += ["min", "max"]
     if results.configurations["failures"].any():
         wanted.insert(2, "failed")
-    keep = [columns.index(column) for column in wanted]
-    best = f"{results.best.words} ({results.unit_of(results.best)})"
-    print_table(best, wanted, [[row[i] for i in keep] for row in rows[:MAX_CONFIGURATIONS]])
+    rows = list(zip(*(columns[column] for column in wanted), strict=True))
+    print_table(results.label(results.best), wanted, rows[:MAX_CONFIGURATIONS])
     if (more := len(rows) - MAX_CONFIGURATIONS) > 0:
         print(f"{more:,} more configuration{'s' if more > 1 else ''}")
 
@@ -132,7 +130,7 @@ def print_notes(results: Results) -> None:
     notes = [f"{name}: {ending}" for name, ending in unfinished_runs(others).items()]
     print_first(notes, "configurations with unfinished runs")
     print_first(results.models_worse_than_unigram(), "such models")
-    if note := results.note_on_test():
+    for note in results.notes_on_test():
         print_wrapped(note)
     for problem in results.unreadable:
         print_wrapped(f"left out: {visible(problem)}")

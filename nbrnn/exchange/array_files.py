@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -171,17 +171,11 @@ def read_safetensors(data: bytes) -> Contents:
     return contents
 
 
-def read_onnx(data: bytes) -> Contents:
-    """Return the weights of an ONNX graph under the names of torch's modules, and its metadata."""
-    arrays, metadata = onnx_graph.read_onnx(data)
-    return Contents(arrays, metadata)
-
-
 READERS: dict[str, Callable[[bytes], Contents]] = {
     ".npz": read_npz,
     ".mat": read_mat,
     ".safetensors": read_safetensors,
-    ".onnx": read_onnx,
+    ".onnx": lambda data: Contents(*onnx_graph.read_onnx(data)),
 }
 
 
@@ -198,7 +192,4 @@ def write_mat(path: Path, arrays: Mapping[str, Array]) -> None:
     """Replace a file by one for MATLAB's load. Raises WriteError."""
     from scipy.io import savemat
 
-    def write(file: IO[bytes]) -> None:
-        savemat(file, dict(arrays), oned_as="column")
-
-    write_atomically(path, write)
+    write_atomically(path, lambda file: savemat(file, dict(arrays), oned_as="column"))

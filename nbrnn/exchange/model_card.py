@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from importlib.resources import files
 
 from nbrnn.config import option_name
 from nbrnn.escaping import one_line
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import Summary
+from nbrnn.values import plural
 
 LOSSES = {
     "test_best": "test text, read from h = 0",
@@ -22,41 +24,28 @@ def model_card(folder: RunFolder, name: str, licence: str | None) -> str:
     config, corpus = folder.read_config()
     summary, model = folder.read_summary(), folder.read_model("best")
     settings = {option_name(key): value for key, value in config.to_dict().items() if value is not None}
-    command = " ".join(f"{key} {value}" for key, value in settings.items())
-    layers = f"{config.layers} layer{'s' * (config.layers > 1)}"
-    return "\n".join([
-        f"# {escaped(name)}",
-        "",
-        f"A character-level recurrent network: {config.cell}, {layers} of {config.hidden} units, "
-        f"{model.layout.size:,} parameters, {config.dtype}. Update {model.update:,} of a run of "
-        f"{summary.updates:,} updates.",
-        "",
-        "## Text",
-        "",
-        f"{escaped(corpus.name)}: {corpus.characters:,} characters, {len(corpus.alphabet)} distinct; "
-        f"sha256 `{corpus.sha256}`.",
-        f"Licence: {escaped(licence) if licence else 'not stated'}.",
-        "",
-        "## Losses",
-        "",
-        "| measured on | nats per character | unigram baseline |",
-        "|---|---|---|",
-        *loss_rows(summary),
-        "",
-        "## Settings",
-        "",
-        f"    {command}",
-        "",
-        "## Use",
-        "",
-        f"    nbrnn sample {name}.nbrnn",
-        f'    python -c "import nbrnn; print(nbrnn.Model(\'{name}.nbrnn\').sample(200))"',
-        "",
-        f"It knows these characters: {escaped(ascii(corpus.alphabet))}.",
-        "",
-        f"Made by nbrnn {version('nbrnn')}.",
-        "",
-    ])  # fmt: skip
+    return (
+        files("nbrnn.exchange")
+        .joinpath("model_card.txt")
+        .read_text(encoding="utf-8")
+        .format(
+            name=escaped(name),
+            file=name,
+            config=config,
+            layers=plural(config.layers, "layer"),
+            parameters=model.layout.size,
+            update=model.update,
+            updates=summary.updates,
+            text=escaped(corpus.name),
+            corpus=corpus,
+            distinct=len(corpus.alphabet),
+            licence=escaped(licence) if licence else "not stated",
+            losses="\n".join(loss_rows(summary)),
+            settings=" ".join(f"{key} {value}" for key, value in settings.items()),
+            alphabet=escaped(ascii(corpus.alphabet)),
+            version=version("nbrnn"),
+        )
+    )
 
 
 def loss_rows(summary: Summary) -> list[str]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import get_args
 
 import numpy as np
 
 from nbrnn.errors import CheckError, ConfigError, StoreError
 from nbrnn.exchange.array_files import SAVE_NUMPY, Contents
 from nbrnn.exchange.layer_names import Named
-from nbrnn.exchange.names import MATRICES, Orientation, Role, SortedArrays, sort_arrays
+from nbrnn.exchange.names import Orientation, Role, SortedArrays, sort_arrays
 from nbrnn.network.cells import CELLS
 from nbrnn.network.layout import Layout, shapes
 from nbrnn.storage.atomic_files import DECODING_ERRORS
@@ -47,175 +47,110 @@ def weights_in(path: Path, contents: Contents, wanted: Orientation | None = None
         arrays = sort_arrays(contents.arrays)
         for name, what in contents.unread.items() if arrays.missing() else ():
             raise CheckError(f"{name} is {what}, which is not read: save with {SAVE_NUMPY}")
-        parameters = arrays.parameters()
-        if is_vanilla_layer(arrays):
-            found = {
-                orientation: (Layout(m, K, dtype_of(parameters.values())), theta)
-                for orientation, theta in layouts_in(arrays).items()
-                for m, K in [theta["U"].shape]
-            }
-        else:
-            found = deep_layouts_in(arrays)
+        layout, found = network_in(arrays)
     except CheckError as error:
         raise StoreError(f"{path}: {error}") from None
     if wanted is not None and wanted not in found:
-        raise ConfigError(f"{path} is not in {wanted} layout: {shapes_in_words(parameters)}")
-    networks = []
-    for orientation in [wanted] if wanted else found:
-        layout, theta = found[orientation]
-        theta = {name: np.ascontiguousarray(theta[name], layout.dtype) for name in layout.shapes}
-        states = states_in(contents, arrays, layout, orientation)
-        networks.append(Weights(layout, theta, orientation, states, character_in(contents, layout.K)))
-    return networks
+        raise ConfigError(f"{path} is not in {wanted} layout: {shapes_in_words(arrays)}")
+    x0 = character_in(contents, layout.K)
+    return [
+        Weights(layout, found[each], each, states_in(contents, arrays, layout, each), x0)
+        for each in ([wanted] if wanted else found)
+    ]
 
 
-def dtype_of(parameters: Iterable[Named]) -> np.dtype[Any]:
-    """Return the precision of a network with these parameters."""
-    is_single = all(each.array.dtype in (np.float16, np.float32) for each in parameters)
-    return np.dtype(np.float32 if is_single else np.float64)
-
-
-def is_vanilla_layer(arrays: SortedArrays) -> bool:
-    """Return whether a network has one layer, whose W is not of several gates."""
-    return not arrays.numbered and gates_of(arrays.layers()[0]["W"].array.shape) is None
-
-
-def gates_of(shape: tuple[int, ...]) -> str | None:
-    """Return the cell whose stacked gates W has, None for one gate and for other shapes."""
-    if len(shape) != 2 or 0 in shape:
-        return None
-    rows = {cell.gates * min(shape): name for name, cell in CELLS.items() if cell.gates > 1}
-    return rows.get(max(shape))
-
-
-# ---------------------------------------------------------------- gates and layers
-
-
-def deep_layouts_in(arrays: SortedArrays) -> dict[Orientation, tuple[Layout, dict[str, Array]]]:
-    """Return the parameters of gates or of several layers in each layout that their shapes allow.
+def network_in(arrays: SortedArrays) -> tuple[Layout, dict[Orientation, dict[str, Array]]]:
+    """Return the layout of a network in memory, and its parameters in each layout of the file.
 
     Absent biases are zero. Raises CheckError if no network has these shapes, and for numbers that are
     not finite.
     """
-    layers, readout = arrays.layers(), arrays.of("parameter")
-    everything = [*(each for layer in layers for each in layer.values()), readout["V"]]
-    everything += [readout["c"]] if "c" in readout else []
-    dtype = dtype_of(everything)
-    matrices = [readout["V"], *(layer[key] for layer in layers for key in ("W", "U"))]
-    for name, array in matrices:
-        if array.ndim != 2 or array.size == 0:
-            raise CheckError(f"{name} {array.shape} is not a matrix")
-    for name, array in everything:
+    readout, layers = arrays.parameters(), arrays.layers()
+    used = used_arrays(arrays)
+    is_single = all(array.dtype in (np.float16, np.float32) for _, array in used)
+    dtype = np.dtype(np.float32 if is_single else np.float64)
+    for name, array in used:
         with np.errstate(over="ignore"):  # of 80 bits
             if not np.isfinite(array.astype(dtype)).all():
                 raise CheckError(f"{name} holds numbers that are not finite")
-    found = {}
+    W, V = layers[0]["W"].array, readout["V"].array
+    m = min(W.shape, default=1) or 1
+    cells = {kind.gates * m: name for name, kind in CELLS.items()}
+    layout = Layout(m, V.size // m, dtype, cells.get(W.size // m, "vanilla"), len(layers))
+    found: dict[Orientation, dict[str, Array]] = {}
     for orientation in [arrays.layout] if arrays.layout else get_args(Orientation):
-        is_keras = orientation == arrays.layout == "row"
-        first = columns(layers[0]["W"].array, orientation)
-        V = columns(readout["V"].array, orientation)
-        cell = gates_of(first.shape) or "vanilla"
-        layout = Layout(V.shape[-1], len(V), dtype, cell, len(layers))
-        theta: dict[str, Array] = {"V": V}
-        theta["c"] = readout["c"].array.ravel() if "c" in readout else np.zeros(layout.K, dtype)
+        c = readout["c"].array if "c" in readout else np.zeros(layout.K)
+        theta = {"V": fitted(V, (layout.K, m), orientation), "c": fitted(c, (layout.K,), orientation)}
         for number, layer in enumerate(layers):
-            for name, array in parameters_of(layer, layout, orientation, is_keras).items():
-                theta[layout.in_file(name, number)] = array
-        if {name: array.shape for name, array in theta.items()} == layout.shapes:
-            found[orientation] = layout, theta
+            theta |= layer_in(layer, number, layout, orientation, arrays.layout == "row")
+        fitting = {name: array for name, array in theta.items() if array is not None}
+        if fitting.keys() >= layout.shapes.keys():
+            found[orientation] = {
+                name: np.ascontiguousarray(fitting[name], dtype) for name in layout.shapes
+            }
     if not found:
-        shapes = ", ".join(f"{each.name} {each.array.shape}" for each in everything)
-        raise CheckError(f"no network of gates or layers has parameters of these shapes: {shapes}")
-    return found
+        raise CheckError(
+            f"no network has parameters of these shapes: {shapes_in_words(arrays)}; in column layout "
+            "they are W (m, m), U (m, K), V (K, m), in row layout W (m, m), U (K, m), V (m, K), with "
+            "gates W and U of 3 m or 4 m instead of m"
+        )
+    return layout, found
 
 
-def columns(array: Array, orientation: Orientation) -> Array:
-    """Return a matrix as in the equations, a vector as it is."""
-    return array.T if orientation == "row" else array
+def used_arrays(arrays: SortedArrays) -> list[Named]:
+    """Return the arrays of all layers and of the readout."""
+    readout = arrays.of("parameter")
+    layers = (each for layer in arrays.layers() for each in layer.values())
+    return [*layers, *(readout[key] for key in "Vc" if key in readout)]
 
 
-def parameters_of(
-    layer: Mapping[str, Named], layout: Layout, orientation: Orientation, is_keras: bool
-) -> dict[str, Array]:
-    """Return the parameters of a layer by the names that its cell has for them, of any shape.
+def shapes_in_words(arrays: SortedArrays) -> str:
+    """Return the shape of each array of a network."""
+    return ", ".join(f"{each.name} {each.array.shape}" for each in used_arrays(arrays))
+
+
+def layer_in(
+    layer: Mapping[str, Named], number: int, layout: Layout, orientation: Orientation, is_keras: bool
+) -> dict[str, Array | None]:
+    """Return the parameters of a layer by their names in files, None for those of another shape.
 
     Of two biases, which torch and Keras have, the second is d where the cell has one, and added to the
-    first elsewhere.
+    first elsewhere. Raises CheckError for a GRU of Keras with the reset before the product.
     """
     m, rows = layout.m, layout.kind.gates * layout.m
-    arrays = {key: np.asarray(each.array) for key, each in layer.items()}
-    theta = {key: columns(arrays[key], orientation) for key in ("W", "U")}
-    zeros = np.zeros_like(arrays.get("b", arrays.get("b_hh", np.zeros(rows, layout.dtype))))
-    b, second = (arrays.get(key, zeros) for key in ("b", "b_hh"))
     has_d = "d" in layout.kind.parameters._fields
-    if is_keras and has_d:
-        if b.shape == (rows,) and "b" in arrays:
+    arrays = {key: np.asarray(each.array) for key, each in layer.items()}
+    if is_keras and has_d and "b" in arrays:
+        if arrays["b"].shape == (rows,):
             raise CheckError(f"{layer['b'].name}: the GRU was made with reset_after=False")
-        b, second = b.reshape(2, -1) if b.size == 2 * rows else (b, zeros)
-        theta |= {key: in_order_of_torch(array, m) for key, array in theta.items()}
-        b, second = in_order_of_torch(b, m), in_order_of_torch(second, m)
-    b, second = b.ravel(), second.ravel()
-    if b.size != second.size:
-        raise CheckError(f"two biases of different sizes: {b.size} and {second.size} numbers")
-    if not has_d:
-        return {**theta, "b": b + second}
-    last = second[-m:].copy()
-    b = np.concatenate([b[:-m] + second[:-m], b[-m:]])
-    return {**theta, "b": b, "d": arrays["d"].ravel() if "d" in arrays else last}
+        if arrays["b"].shape == (2, rows):
+            arrays["b"], arrays["b_hh"] = arrays["b"]
+    zeros = np.zeros(rows, layout.dtype)
+    shapes = {key: layout.shapes[layout.in_file(key, number)] for key in "WU"}
+    W, U = (fitted(arrays[key], shapes[key], orientation) for key in "WU")
+    b, second = (fitted(arrays.get(key, zeros), (rows,), orientation) for key in ("b", "b_hh"))
+    if W is None or U is None or b is None or second is None:
+        return {}
+    if is_keras and has_d:
+        W, U, b, second = (in_order_of_torch(array) for array in (W, U, b, second))
+    theta: dict[str, Array | None] = {"W": W, "U": U, "b": b + second}
+    if has_d:
+        theta["b"] = np.concatenate([b[:-m] + second[:-m], b[-m:]])
+        theta["d"] = fitted(arrays["d"], (m,), orientation) if "d" in arrays else second[-m:]
+    return {layout.in_file(name, number): array for name, array in theta.items()}
 
 
-def in_order_of_torch(array: Array, m: int) -> Array:
+def in_order_of_torch(gates: Array) -> Array:
     """Return the stacked gates of a GRU, which are z r h in Keras, as r z n."""
-    if array.shape[0] != 3 * m:
-        return array
-    return np.concatenate([array[m : 2 * m], array[:m], array[2 * m :]])
+    z, r, n = np.split(gates, 3)
+    return np.concatenate([r, z, n])
 
 
-# ---------------------------------------------------------------- one vanilla layer
+def fitted(array: Array, shape: tuple[int, ...], layout: str) -> Array | None:
+    """Return an array in its shape in the equations; None if it has another one in this layout.
 
-
-def layouts_in(found: SortedArrays) -> dict[Orientation, dict[str, Array]]:
-    """Return W (m, m), U (m, K), V (K, m), b (m,), c (K,) in each layout that their shapes allow.
-
-    Absent biases are zero. Raises CheckError if the network is not a vanilla one with one layer, if none
-    has these shapes, and for numbers that are not finite.
+    Axes of length 1 do not count.
     """
-    parameters, known = found.parameters(), found.layout
-    W = parameters["W"].array
-    cell, layers = gates_of(W.shape), len(found.layers())
-    if cell or layers > 1:
-        what = f"{layers} {cell or 'vanilla'} layer{'s' * (layers > 1)}"
-        raise CheckError(f"the network has {what}: only one vanilla layer is checked")
-    square = [n for n in W.shape if n != 1]
-    if W.size == 0 or len(square) not in (0, 2) or len(set(square)) > 1:
-        raise CheckError(f"W is {W.shape} and not square")
-    m = square[0] if square else 1
-    K = parameters["U"].array.size // m
-    arrays = {name: np.zeros(shape) for name, shape in shapes(m, K).items()}
-    with np.errstate(over="ignore"):  # of 80 bits
-        arrays |= {name: np.asarray(each.array, float) for name, each in parameters.items()}
-    of_layouts = {}
-    for layout in [known] if known else get_args(Orientation):
-        theta = {name: oriented(name, array, layout, m, K) for name, array in arrays.items()}
-        if all(theta[name] is not None for name in MATRICES):
-            of_layouts[layout] = theta
-    if not of_layouts:
-        raise CheckError(
-            f"no network has parameters of these shapes: {shapes_in_words(parameters)}; in column "
-            "layout they are W (m, m), U (m, K), V (K, m), in row layout W (m, m), U (K, m), V (m, K)"
-        )
-    for name, array in next(iter(of_layouts.values())).items():
-        if array is None:
-            which = f"{parameters[name].name} {arrays[name].shape}"
-            raise CheckError(f"{which} is not a vector of {shapes(m, K)[name][0]} numbers")
-        if not np.isfinite(array).all():
-            raise CheckError(f"{parameters[name].name} holds numbers that are not finite")
-    return cast("dict[Orientation, dict[str, Array]]", of_layouts)
-
-
-def oriented(name: str, array: Array, layout: str, m: int, K: int) -> Array | None:
-    """Return a parameter, or its gradient, as in the equations; None if it has another shape."""
-    shape = shapes(m, K)[name]
     if len(shape) == 1:
         return array.reshape(shape) if array.size == shape[0] == max(array.shape, default=1) else None
     stored = shape if layout == "column" else shape[::-1]
@@ -224,9 +159,27 @@ def oriented(name: str, array: Array, layout: str, m: int, K: int) -> Array | No
     return array.reshape(stored) if layout == "column" else array.reshape(stored).T
 
 
-def shapes_in_words(parameters: Mapping[str, Named]) -> str:
-    """Return the matrices' shapes in words."""
-    return ", ".join(f"{name} {parameters[name].array.shape}" for name in MATRICES)
+# ---------------------------------------------------------------- for checks: one vanilla layer
+
+
+def layouts_in(arrays: SortedArrays) -> dict[Orientation, dict[str, Array]]:
+    """Return W (m, m), U (m, K), V (K, m), b (m,), c (K,) in each layout that their shapes allow.
+
+    In float64. Raises CheckError as `network_in` does, and for several layers or gates.
+    """
+    layout, found = network_in(arrays)
+    if (layout.cell, layout.layers) != ("vanilla", 1):
+        what = f"{layout.layers} {layout.cell} layer{'s' * (layout.layers > 1)}"
+        raise CheckError(f"the network has {what}: only one vanilla layer is checked")
+    return {
+        orientation: {name: array.astype(float) for name, array in theta.items()}
+        for orientation, theta in found.items()
+    }
+
+
+def oriented(name: str, array: Array, layout: str, m: int, K: int) -> Array | None:
+    """Return a parameter, or its gradient, as in the equations; None if it has another shape."""
+    return fitted(array, shapes(m, K)[name], layout)
 
 
 # ---------------------------------------------------------------- what else may be in a file
@@ -242,20 +195,20 @@ def states_in(
     m, L, of_letters = layout.m, layout.layers, {}
     for letter in layout.kind.states:
         name = f"{letter}0"
-        named = arrays.by_role.get(Role("input", name), ())
-        found = [columns(each.array, orientation) for each in named]
-        if letter != "h" and name in contents.arrays:
-            found.append(columns(contents.arrays[name], orientation))
-        found = [array.T for array in found]
+        given = [each.array for each in arrays.by_role.get(Role("input", name), ())]
+        given += [contents.arrays[name]] if letter != "h" and name in contents.arrays else []
+        found = [array if orientation == "row" else array.T for array in given]
         with suppress(*DECODING_ERRORS), np.errstate(over="ignore"):
             found.append(np.array(json.loads(contents.metadata[name]), layout.dtype))
-        for state in found:
-            fits = state.size == m if L == 1 else state.shape == (L, m)
-            if state.dtype.kind in "fiu" and fits and np.isfinite(state).all():
-                of_letters[letter] = state.reshape(L, m)
-                break
-        else:
+        fitting = [
+            state.reshape(L, m)
+            for state in found
+            if state.dtype.kind in "fiu" and (state.size == m if L == 1 else state.shape == (L, m))
+            if np.isfinite(state).all()
+        ]
+        if not fitting:
             return {}
+        of_letters[letter] = fitting[0]
     return {
         layout.in_file(f"{letter}_prev", layer): np.ascontiguousarray(states[layer], layout.dtype)
         for layer in range(L)

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from nbrnn.report.dot_plots import FONT, WIDTH, stands_out, without_math
+from nbrnn.report.dot_plots import STYLE, WIDTH, stands_out
 from nbrnn.run_plots import bare_axes
 from nbrnn.typing import Array
 
+HEIGHT = 3.6  # inches, more where names are long
 MANY = 10  # curves, of which
 SHARE_INSIDE = 0.8  # end inside the picture
 BLOWN_UP = 3.0  # times the median of all ends above the lowest: beyond that a curve leaves the picture
-LINE = 0.05  # of the height of the axes, that a line of a name takes
 FEW_POINTS = 30  # that have a mark each
 MAX_BEYOND = 3  # configurations beyond the picture that are named
 
@@ -43,93 +42,64 @@ class Curves:
         return np.asarray(deviation / np.sqrt(runs))
 
 
+@mpl.rc_context(STYLE)
 def curves_figure(
     curves: Mapping[str, Curves], colours: Mapping[str, str], axis: str, label: str, default: str | None
 ) -> Figure:
     """Return the mean loss of each configuration, best first, with a band of one standard error.
 
-    Those that stand out are named at their ends, those beyond the picture above it. `axis` says what
+    Those that stand out are named beside the picture, those beyond it above it. `axis` says what
     losses are drawn against. The curve of the i-th configuration in `colours`, which has those without a
     curve too, has the gid `curve-i`.
     """
-    with mpl.rc_context(FONT):
-        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
-        axes = bare_axes(figure)
-        gids = {name: f"curve-{i}" for i, name in enumerate(colours)}
-        for name, curve in reversed(list(curves.items())):
-            colour, mean = colours[name], curve.mean
-            bold = stands_out(colour)
-            (line,) = axes.plot(curve.x, mean, color=colour, label=name, gid=gids[name])
-            line.set(linewidth=1.6 if bold else 0.7, alpha=1 if bold else 0.6, markersize=3)
-            line.set_marker("o" if bold and len(curve.x) <= FEW_POINTS else "none")
-            if bold and len(curve.losses) > 1:
-                band = (mean - curve.error, mean + curve.error)
-                axes.fill_between(curve.x, *band, color=colour, alpha=0.2, linewidth=0)
-        low, high = loss_limits(list(curves.values()))
-        axes.set_ylim(low, high)
-        axes.set_xlim(0, max(float(curve.x[-1]) for curve in curves.values()) or 1)
-        axes.set_xlabel(axis)
-        axes.set_ylabel(label)
-        if axis == "updates":
-            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        if axis == "epochs":
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        beyond = [n for n, curve in curves.items() if not curve.mean[-1] <= high + (high - low) / 2]
-        inside = {n: c for n, c in curves.items() if stands_out(colours[n]) and n not in beyond}
-        if len(curves) > 1:
-            name_ends(axes, inside, colours, default)
-            name_beyond(axes, beyond)
-        return without_math(figure)
+    figure = Figure(figsize=(WIDTH, HEIGHT))
+    axes = bare_axes(figure)
+    gids = {name: f"curve-{i}" for i, name in enumerate(colours)}
+    for name, curve in reversed(list(curves.items())):
+        colour, mean = colours[name], curve.mean
+        bold = stands_out(colour)
+        (line,) = axes.plot(curve.x, mean, color=colour, label=name, gid=gids[name])
+        line.set(linewidth=1.6 if bold else 0.7, alpha=1 if bold else 0.6, markersize=3)
+        line.set_marker("o" if bold and len(curve.x) <= FEW_POINTS else "none")
+        if bold and len(curve.losses) > 1:
+            band = (mean - curve.error, mean + curve.error)
+            axes.fill_between(curve.x, *band, color=colour, alpha=0.2, linewidth=0)
+    low, high = loss_limits(list(curves.values()))
+    axes.set_ylim(low, high)
+    axes.set_xlim(0, max(float(curve.x[-1]) for curve in curves.values()) or 1)
+    axes.set_xlabel(axis)
+    axes.set_ylabel(label)
+    if axis == "updates":
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if axis == "epochs":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    beyond = [n for n, curve in curves.items() if not curve.mean[-1] <= high + (high - low) / 2]
+    if len(curves) > 1:
+        named = [name for name in curves if stands_out(colours[name]) and name not in beyond]
+        name_curves(figure, named, beyond, default)
+    return figure
 
 
-def name_ends(
-    axes: Axes, curves: Mapping[str, Curves], colours: Mapping[str, str], default: str | None
+def name_curves(
+    figure: Figure, names: Sequence[str], beyond: Sequence[str], default: str | None
 ) -> None:
-    """Write the names of curves beside their ends, as far apart as they need to be."""
-    low, high = axes.get_ylim()
-    ends = {name: (float(curve.mean[-1]) - low) / (high - low) for name, curve in curves.items()}
-    order = sorted(ends, key=lambda name: ends[name])
-    texts = {name: end_text(name, name == default) for name in order}
-    sizes = [LINE * (1 + texts[name].count("\n")) for name in order]
-    for name, place in zip(order, spread([ends[name] for name in order], sizes), strict=True):
-        axes.annotate(
-            texts[name],
-            (1, place),
-            (6, 0),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            va="center",
-            color=colours[name],
-            fontsize=9,
-            linespacing=1.0,
-        )
-
-
-def name_beyond(axes: Axes, names: Sequence[str]) -> None:
-    """Write above the picture which curves end beyond it."""
-    if names:
-        more = f" and {len(names) - MAX_BEYOND} more" if len(names) > MAX_BEYOND else ""
-        lines = [f"↑ beyond: {names[0]}", *(f"    {name}" for name in names[1:MAX_BEYOND])]
-        axes.set_title("\n".join(lines) + more, fontsize=9, loc="left")
-
-
-def end_text(name: str, is_default: bool) -> str:
-    """Return a configuration's name in short lines, and whether it is the default."""
-    return "\n".join([*name.split(", "), *(["(default)"] if is_default else [])])
-
-
-def spread(places: Sequence[float], sizes: Sequence[float]) -> list[float]:
-    """Return places from 0 up, in the same order, near those given, so that texts do not overlap."""
-    result: list[float] = []
-    top = 0.0
-    for place, size in zip(places, sizes, strict=True):
-        result.append(max(place, top + size / 2))
-        top = result[-1] + size / 2
-    below = 1.0
-    for i in reversed(range(len(result))):
-        result[i] = min(result[i], below - sizes[i] / 2)
-        below = result[i] - sizes[i] / 2
-    return result
+    """Name curves in a legend beside the picture, and above it those that end beyond it."""
+    axes = figure.axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    texts = [f"{name}, (default)" if name == default else name for name in names]
+    texts = [text.replace(", ", "\n") for text in texts]
+    figure.set_figheight(max(HEIGHT, 0.4 + 0.16 * "\n".join(texts).count("\n")))
+    figure.legend(
+        [lines[name] for name in names],
+        texts,
+        loc="outside right center",
+        labelcolor="linecolor",
+        handlelength=1,
+    )
+    if beyond:
+        more = f" and {len(beyond) - MAX_BEYOND} more" if len(beyond) > MAX_BEYOND else ""
+        title = [f"↑ beyond: {beyond[0]}", *(f"    {name}" for name in beyond[1:MAX_BEYOND])]
+        axes.set_title("\n".join(title) + more, fontsize=9, loc="left")
 
 
 def loss_limits(curves: Sequence[Curves]) -> tuple[float, float]:

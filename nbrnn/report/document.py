@@ -120,7 +120,7 @@ class Document:
     sections: Sequence[Section]
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """Return a text with control and bidirectional characters escaped, without carriage returns."""
     return visible(text.replace("\r", ""))
 

@@ -10,7 +10,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from nbrnn.run_plots import BLACK, BLUE, GREEN, GREY, ORANGE, bare_axes
 from nbrnn.typing import Array
@@ -22,7 +21,9 @@ MAX_VECTORS = 1500  # dots, beyond which they are an image
 LABEL_WIDTH = 30  # characters of a label that a picture is high enough for
 BELOW = 0.12  # of a row, from its median to the first of its dots
 
-FONT: Any = {
+STYLE: Any = {
+    "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # a corpus may have dollars in its name
     "font.size": 10,
     "axes.titlesize": 10,
     "legend.fontsize": 9,
@@ -46,6 +47,7 @@ def stands_out(colour: str) -> bool:
     return colour != GREY
 
 
+@mpl.rc_context(STYLE)
 def dots_figure(
     losses: Mapping[str, Array],
     intervals: Mapping[str, tuple[float, float, float]],
@@ -61,31 +63,29 @@ def dots_figure(
     shown = list(losses)[:MAX_ROWS]
     heads, cells = table
     lines = columned([heads, *(cells[name] for name in shown)])
-    with mpl.rc_context(FONT):
-        size = (WIDTH + max(0, 0.075 * (len(lines[0]) - 24)), 1.2 + 0.34 * max(3, len(shown)))
-        figure = Figure(figsize=size, layout="constrained")
-        axes = bare_axes(figure)
-        few = sum(len(losses[name]) for name in shown) <= MAX_VECTORS
-        for row, name in enumerate(shown):
-            draw_row(axes, row, losses[name], intervals[name], colours[name], few)
-        axes.set_xlim(*dots_limits([losses[name] for name in shown], [intervals[n] for n in shown]))
-        axes.set_yticks(range(len(shown)), lines[1:], family="monospace", fontsize=9)
-        axes.set_ylim(len(shown) - 0.4, -0.6)
-        head = axes.annotate(
-            lines[0],
-            (0, 1),
-            (-7, 4),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            ha="right",
-            family="monospace",
-            fontsize=9,
-            color=GREY,
-        )
-        head.set_parse_math(False)
-        axes.set_xlabel(label, loc="right")
-        axes.set_title("lower is better", loc="right", fontsize=9)
-        return without_math(figure)
+    size = (WIDTH + max(0, 0.075 * (len(lines[0]) - 24)), 1.2 + 0.34 * max(3, len(shown)))
+    figure = Figure(figsize=size)
+    axes = bare_axes(figure)
+    few = sum(len(losses[name]) for name in shown) <= MAX_VECTORS
+    for row, name in enumerate(shown):
+        draw_row(axes, row, losses[name], intervals[name], colours[name], few)
+    axes.set_xlim(*dots_limits([losses[name] for name in shown], [intervals[n] for n in shown]))
+    axes.set_yticks(range(len(shown)), lines[1:], family="monospace", fontsize=9)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.annotate(
+        lines[0],
+        (0, 1),
+        (-7, 4),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="right",
+        family="monospace",
+        fontsize=9,
+        color=GREY,
+    )
+    axes.set_xlabel(label, loc="right")
+    axes.set_title("lower is better", loc="right", fontsize=9)
+    return figure
 
 
 def draw_row(
@@ -98,14 +98,9 @@ def draw_row(
 ) -> None:
     """Draw the median of a configuration with its interval, and below it a dot for each run."""
     deep = np.random.default_rng(0).uniform(BELOW, 0.45, len(losses)) if len(losses) > 4 else 0.25
-    dots: dict[str, Any] = {
-        "color": colour,
-        "markersize": 4,
-        "alpha": 0.85,
-        "mew": 0,
-        "gid": f"runs-{row}",
-    }
-    axes.plot(losses, np.broadcast_to(row + deep, losses.shape), "o", rasterized=not as_vectors, **dots)
+    heights = np.broadcast_to(row + deep, losses.shape)
+    (dots,) = axes.plot(losses, heights, "o", color=colour, markersize=4, alpha=0.85, mew=0)
+    dots.set(gid=f"runs-{row}", rasterized=not as_vectors)
     median, low, high = interval
     if np.isfinite(low):
         axes.plot([low, high], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
@@ -129,30 +124,23 @@ def columned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
 
 
+@mpl.rc_context(STYLE)
 def tries_figure(
     curves: Mapping[str, tuple[Array, Array]], colours: Mapping[str, str], label: str
 ) -> Figure:
     """Return the expected best of several runs, for each configuration: tries (n,), losses (n,)."""
-    with mpl.rc_context(FONT):
-        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
-        axes = bare_axes(figure)
-        for name, (tries, expected) in reversed(list(curves.items())):
-            axes.plot(tries, expected, "o-", color=colours[name], markersize=3, label=name)
-        axes.set_xscale("log")
-        ticks = max((tries for tries, _ in curves.values()), key=len)
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
-        axes.minorticks_off()
-        axes.set_xlabel("runs, of which the best is taken")
-        axes.set_ylabel(label_lines(f"expected {label}"))
-        handles, labels = axes.get_legend_handles_labels()
-        axes.legend(handles[::-1], labels[::-1], loc="upper right")
-        return without_math(figure)
-
-
-def without_math(figure: Figure) -> Figure:
-    """Return a figure that shows all names as they are: a corpus may have dollars in its name."""
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)
+    figure = Figure(figsize=(WIDTH, 3.4))
+    axes = bare_axes(figure)
+    for name, (tries, expected) in reversed(list(curves.items())):
+        axes.plot(tries, expected, "o-", color=colours[name], markersize=3, label=name)
+    axes.set_xscale("log")
+    ticks = max((tries for tries, _ in curves.values()), key=len)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+    axes.minorticks_off()
+    axes.set_xlabel("runs, of which the best is taken")
+    axes.set_ylabel(label_lines(f"expected {label}"))
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1], loc="upper right")
     return figure
 
 

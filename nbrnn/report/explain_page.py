@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from string import Template
 
 import numpy as np
 
-from nbrnn.analysis.unit_features import Following, following
+from nbrnn.analysis.unit_features import FeatureCorrelations, correlate_features
 from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError, CorpusError
 from nbrnn.report.document import Bullets, Table, resource
@@ -29,7 +30,7 @@ CAPTION = (
 
 def write_explanation(
     model: Checkpoint, name: str, text: str, path: Path, replacement: str | None = None
-) -> Following:
+) -> FeatureCorrelations:
     """Write the page on a model, called `name`, and a text; return what its units follow.
 
     Only the beginning of a long text is shown. Characters outside the alphabet become `replacement`.
@@ -47,14 +48,15 @@ def write_explanation(
     states[:, 1:] = np.tanh(states[:, 1:])  # what is no h has no bounds
     rows = states.transpose(0, 1, 3, 2).reshape(units, -1)
     probability = softmax(reading.logits)[np.arange(codes.size - 1), codes[1:]]
-    found = following(shown, rows)
+    found = correlate_features(shown, rows)
     labels = unit_labels(model)
     part = f"the first {len(shown):,} of {len(text):,}" if len(shown) < len(text) else f"{len(text):,}"
     status = f"update {model.update:,} · {part} characters"
-    head = render_blocks([Bullets(answer(found, labels), is_answer=True)])
-    table = render_blocks([unit_table(found, labels)])
-    data = json_of(shown, rows, probability, labels, len(model.alphabet))
-    body = resource("explain.html").replace("HEAD", head).replace("TABLE", table).replace("DATA", data)
+    body = Template(resource("explain.html")).substitute(
+        head=render_blocks([Bullets(answer(found, labels), is_answer=True)]),
+        table=render_blocks([unit_table(found, labels)]),
+        data=json_of(shown, rows, probability, labels, len(model.alphabet)),
+    )
     script = resource("page.js") + resource("explain.js")
     write_bytes(path, page(f"What the units of {name} follow", status, body, script).encode())
     return found
@@ -71,7 +73,7 @@ def unit_labels(model: Checkpoint) -> list[str]:
     ]
 
 
-def answer(found: Following, labels: list[str]) -> list[str]:
+def answer(found: FeatureCorrelations, labels: list[str]) -> list[str]:
     """Return a sentence for each feature: its closest unit, where there is more than chance."""
     sentences = []
     excess = found.excess
@@ -90,7 +92,7 @@ def answer(found: Following, labels: list[str]) -> list[str]:
     return sentences
 
 
-def unit_table(found: Following, labels: list[str]) -> Table:
+def unit_table(found: FeatureCorrelations, labels: list[str]) -> Table:
     """Return the table of units, those that follow something most closely first."""
     excess, best = found.excess, found.excess.argmax(axis=0)
     sizes = np.abs(found.correlations)

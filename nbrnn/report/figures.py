@@ -44,7 +44,7 @@ CAPTIONS = {
     "tries": "The expected {best} of the best of several runs, for the "
     "configurations that are not significantly worse than the best.",
     "heat": "The median {best} over the settings that were swept.",
-    "parallel": "Each line is one configuration, through its values to its median {best}.",
+    "slices": "The median {best} of each configuration against its value of each setting.",
     "seconds": f"The smooth loss against seconds of training, at the mean speed of each. {BANDS}",
 }
 
@@ -73,7 +73,7 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
         yield "loss", curves(means, "epochs", f"training loss ({results.unit})")
     elif smooth:
         yield "loss", curves(smooth, "updates", label)
-    if held_out := curves_of(results, lambda r: (r.looks, r.held_out_losses)):
+    if held_out := curves_of(results, lambda r: (r.evaluations, r.validation_losses)):
         yield "held_out", curves(held_out, "updates", f"validation loss ({PER_CHARACTER})")
     if results.findings.names:
         yield from figures_of_best(results, colours)
@@ -86,7 +86,7 @@ def figures(results: Results) -> Iterator[tuple[str, Figure]]:
 
 def figures_of_best(results: Results, colours: dict[str, str]) -> Iterator[tuple[str, Figure]]:
     """Return the pictures of the measure that ranks configurations."""
-    column, label = results.best.column, f"{results.best.words} ({results.unit_of(results.best)})"
+    column, label = results.best.column, results.label(results.best)
     finished = finished_configurations(results)
     runs = best_runs(results)
     losses = {name: runs.loc[[name], column].to_numpy(float) for name in finished["setting"]}
@@ -95,7 +95,11 @@ def figures_of_best(results: Results, colours: dict[str, str]) -> Iterator[tuple
     yield "best", dot_plots.dots_figure(losses, intervals, colours, label, setting_cells(results))
     if expected := expected_bests(results):
         yield "tries", dot_plots.tries_figure(expected, colours, label)
-    columns = common_settings(results)
+    columns = [  # those that all configurations with a loss have
+        name
+        for name in map(column_of, results.swept)
+        if finished[name].notna().all() and finished[name].nunique() > 1
+    ]
     if len(columns) < min(HEATMAP_SETTINGS):
         return
     medians, settings = ends.iloc[:, 0].to_numpy(float), finished[columns].astype(object)
@@ -109,7 +113,7 @@ def figures_of_best(results: Results, colours: dict[str, str]) -> Iterator[tuple
         sizes = [len(of_setting) for of_setting in values.values()]
         yield "heat", heatmaps.heat_figure(table.reshape(sizes), values, label)
     else:
-        yield "parallel", heatmaps.parallel_figure(settings, medians, label)
+        yield "slices", heatmaps.slices_figure(settings, medians, label)
 
 
 def tips(results: Results) -> dict[str, str | list[str]]:
@@ -134,13 +138,6 @@ def best_runs(results: Results) -> pd.DataFrame:
     runs = results.compared
     finished = runs["status"].isin(COMPLETE) & runs[results.best.column].notna()
     return runs[finished].set_index("setting")
-
-
-def common_settings(results: Results) -> list[str]:
-    """Return the columns of the swept settings that all configurations with a loss have."""
-    table = finished_configurations(results)
-    columns = [column_of(name) for name in results.swept]
-    return [c for c in columns if table[c].notna().all() and table[c].nunique() > 1]
 
 
 def default_of(results: Results) -> str | None:

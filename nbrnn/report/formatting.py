@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nbrnn.analysis.intervals import Estimate
-from nbrnn.analysis.pairwise import digits
+from nbrnn.analysis.pairwise import two_digits
 from nbrnn.naming import PER_CHARACTER, short_texts
 
 MAX_NAMED = 3  # items in one sentence
@@ -43,15 +43,17 @@ def interval_text(low: float, high: float, unit: str) -> str:
     return f"{loss_text(low, unit)} to {loss_text(high, unit)}" if np.isfinite(low) else "-"
 
 
-def with_interval(value: str, interval: str, name: str = "") -> str:
-    """Return a value with its interval, if there is one."""
-    return value if "-" in (interval, value) or "nan" in interval else f"{value} ({name}{interval})"
+def with_interval(
+    value: float, low: float, high: float, text: Callable[[float], str] = "{:.2f}".format, name: str = ""
+) -> str:
+    """Return a value with its interval, if there is one, and what that is called."""
+    interval = f" ({name}{text(low)} to {text(high)})" if np.isfinite(low) else ""
+    return f"{text(value)}{interval}"
 
 
 def difference_text(difference: Estimate) -> str:
     """Return a difference with its interval."""
-    interval = f" ({digits(difference.low)} to {digits(difference.high)})"
-    return f"{digits(difference.value)}{interval if np.isfinite(difference.low) else ''}"
+    return with_interval(difference.value, difference.low, difference.high, two_digits)
 
 
 def p_text(p: float) -> str:
@@ -68,19 +70,14 @@ def length_text(row: Mapping[str, Any]) -> str:
 
 def regret_text(row: Mapping[str, Any], kept: str, name: str = "") -> str:
     """Return the regret of keeping the best few, with its range with new seeds."""
-    value, low, high = (row[f"{kept}_lost{end}"] for end in ("", "_low", "_high"))
-    return with_interval(loss_text(value, row["unit"]), interval_text(low, high, row["unit"]), name)
+    regret = (row[f"{kept}_lost{end}"] for end in ("", "_low", "_high"))
+    return with_interval(*regret, lambda loss: loss_text(loss, row["unit"]), name)
 
 
 def list_text(items: Sequence[Any], text: Callable[[Any], str], limit: int = MAX_NAMED) -> str:
     """Return some items in words, and how many more there are."""
     more = f"; and {len(items) - limit:,} more" if len(items) > limit else ""
     return "; ".join(map(text, items[:limit])) + more
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun."""
-    return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
 def setting_name(column: str) -> str:

@@ -1,4 +1,4 @@
-"""Draw the median loss over the settings that were swept."""
+"""Draw the median loss against the settings that were swept."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
-from nbrnn.analysis.effects import sort_key
-from nbrnn.naming import short_texts
-from nbrnn.report.dot_plots import FONT, WIDTH, label_lines, without_math
-from nbrnn.run_plots import GREY
+from nbrnn.report.dot_plots import STYLE, WIDTH, label_lines
+from nbrnn.report.formatting import value_texts
+from nbrnn.run_plots import BLUE, plain
 from nbrnn.typing import Array
 
 SCALE = "viridis"  # dark is low, in grey too
@@ -22,16 +22,10 @@ ON_DARK, ON_LIGHT = "#fefefe", "#010101"  # of texts on the scale, which is the 
 MAX_NUMBERS = 150  # cells with their number in them
 SIDE_BY_SIDE = 2  # facets, where all numbers can still be read on a narrow page
 FEW_COLUMNS = 3
-MAX_VECTORS = 300  # lines, beyond which they are an image
-MAX_LEVELS = 8  # of a setting with many values
+MAX_VECTORS = 300  # configurations, beyond which their dots are an image
 
 
-def value_texts(values: Sequence[Any]) -> list[str]:
-    """Return a text for each value of a setting."""
-    texts = short_texts(values)
-    return [texts[value] for value in values]
-
-
+@mpl.rc_context(STYLE)
 def heat_figure(table: Array, values: Mapping[str, Sequence[Any]], label: str) -> Figure:
     """Return the median loss over two settings, or over three with a facet for each value of the first.
 
@@ -40,28 +34,27 @@ def heat_figure(table: Array, values: Mapping[str, Sequence[Any]], label: str) -
     """
     facets = table[None] if table.ndim == 2 else table
     *facet_names, row_name, column_name = values
-    texts = {name: value_texts(of_setting) for name, of_setting in values.items()}
+    texts = {name: [value_texts(own)[v] for v in own] for name, own in values.items()}
     rows, columns = texts[row_name], texts[column_name]
     across = min(len(facets), SIDE_BY_SIDE if len(columns) <= FEW_COLUMNS else 1)
     down = -(-len(facets) // across)
-    with mpl.rc_context(FONT):
-        width = max(WIDTH, across * (0.6 + 0.5 * len(columns)) + 1.2)
-        height = max(3.2, down * (0.9 + 0.36 * len(rows)) + 0.3)
-        figure = Figure(figsize=(width, height), layout="constrained")
-        grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
-        low, high = float(np.nanmin(facets)), float(np.nanmax(facets))
-        titles = [f"{name} {text}" for name in facet_names for text in texts[name]] or [""]
-        for axes, facet, title in zip(grid.flat, facets, titles, strict=False):
-            image = draw_cells(axes, facet, (low, high))
-            axes.set_title(title)
-        for axes in grid.flat[len(facets) :]:
-            axes.set_visible(False)
-        grid[0, 0].set_xticks(range(len(columns)), columns)
-        grid[0, 0].set_yticks(range(len(rows)), rows)
-        figure.supxlabel(column_name, fontsize=11)
-        figure.supylabel(row_name, fontsize=11)
-        figure.colorbar(image, ax=grid, label=label_lines(f"median {label}"))
-        return without_math(figure)
+    width = max(WIDTH, across * (0.6 + 0.5 * len(columns)) + 1.2)
+    height = max(3.2, down * (0.9 + 0.36 * len(rows)) + 0.3)
+    figure = Figure(figsize=(width, height))
+    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    low, high = float(np.nanmin(facets)), float(np.nanmax(facets))
+    titles = [f"{name} {text}" for name in facet_names for text in texts[name]] or [""]
+    for axes, facet, title in zip(grid.flat, facets, titles, strict=False):
+        image = draw_cells(axes, facet, (low, high))
+        axes.set_title(title)
+    for axes in grid.flat[len(facets) :]:
+        axes.set_visible(False)
+    grid[0, 0].set_xticks(range(len(columns)), columns)
+    grid[0, 0].set_yticks(range(len(rows)), rows)
+    figure.supxlabel(column_name, fontsize=11)
+    figure.supylabel(row_name, fontsize=11)
+    figure.colorbar(image, ax=grid, label=label_lines(f"median {label}"))
+    return figure
 
 
 def draw_cells(axes: Axes, table: Array, limits: tuple[float, float]) -> Any:
@@ -77,50 +70,25 @@ def draw_cells(axes: Axes, table: Array, limits: tuple[float, float]) -> Any:
     return image
 
 
-def parallel_figure(settings: pd.DataFrame, losses: Array, label: str) -> Figure:
-    """Return parallel coordinates: a line for each configuration through its values to its loss."""
-    names = list(map(str, settings))
-    with mpl.rc_context(FONT):
-        figure = Figure(figsize=(max(WIDTH, 1.5 + 1.1 * len(names)), 3.8), layout="constrained")
-        axes = figure.add_subplot()
-        columns = []
-        for x, name in enumerate(names):
-            values = sorted(set(settings[name]), key=sort_key)
-            places = np.linspace(0, 1, len(values)) if len(values) > 1 else np.array([0.5])
-            columns.append(settings[name].map(dict(zip(values, places, strict=True))).tolist())
-            draw_scale(axes, x, places, value_texts(values))
-        low, high = float(losses.min()), float(losses.max())
-        scaled = (losses - low) / (high - low or 1.0)
-        columns.append(scaled.tolist())
-        axes.axvline(len(names), color=GREY, linewidth=1)
-        colours = mpl.colormaps[SCALE](scaled * 0.95)
-        for i in np.argsort(-losses):  # the best on top
-            line = [column[i] for column in columns]
-            (drawn,) = axes.plot(range(len(columns)), line, color=colours[i], linewidth=1.2, alpha=0.8)
-            drawn.set_rasterized(len(losses) > MAX_VECTORS)
-        right = axes.secondary_yaxis("right")
-        right.set_yticks(np.linspace(0, 1, 5), [f"{v:.3g}" for v in np.linspace(low, high, 5)])
-        right.set_ylabel(label_lines(f"median {label}"))
-        axes.set_xticks(range(len(columns)), [*(n.replace("_", "\n") for n in names), "loss"])
-        axes.set_yticks([])
-        axes.set_xlim(-0.1, len(names))
-        axes.set_ylim(-0.03, 1.08)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        return without_math(figure)
-
-
-def draw_scale(axes: Axes, x: float, places: Array, texts: Sequence[str]) -> None:
-    """Draw the scale of one setting, with some of its values."""
-    axes.axvline(x, color=GREY, linewidth=1)
-    step = -(-len(texts) // MAX_LEVELS)
-    for place, text in list(zip(places, texts, strict=True))[::step]:
-        axes.annotate(
-            text,
-            (x, float(place)),
-            (4, 2),
-            textcoords="offset points",
-            fontsize=8,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
-            zorder=5,
-        )
+@mpl.rc_context(STYLE)
+def slices_figure(settings: pd.DataFrame, losses: Array, label: str) -> Figure:
+    """Return the median loss of each configuration against its value of each setting."""
+    down, many = -(-len(settings.columns) // SIDE_BY_SIDE), len(losses) > MAX_VECTORS
+    figure = Figure(figsize=(WIDTH, 0.4 + 2.2 * down))
+    grid = figure.subplots(down, SIDE_BY_SIDE, squeeze=False, sharey=True)
+    for axes in grid.flat[len(settings.columns) :]:
+        axes.set_visible(False)
+    for axes, (name, column) in zip(grid.flat, settings.items(), strict=False):
+        plain(axes)
+        axes.set_xlabel(str(name))
+        are_numbers = all(isinstance(value, int | float) for value in column)
+        values = column if are_numbers else column.map(str)
+        axes.plot(values, losses, "o", color=BLUE, markersize=4, alpha=0.7, mew=0, rasterized=many)
+        if not are_numbers:
+            axes.margins(x=0.3)  # words are wide
+        elif 0 < 10 * column.min() <= column.max():
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+    figure.supylabel(label_lines(f"median {label}"), fontsize=11)
+    return figure

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain, groupby, zip_longest
+from string import Template
 
 from nbrnn.report.document import (
     Block,
@@ -21,7 +22,7 @@ from nbrnn.report.document import (
     ProgressBar,
     Samples,
     Table,
-    plain,
+    printable,
     resource,
 )
 
@@ -59,32 +60,21 @@ def page(title: str, status: str, body: str, script: str, refresh: int = 0) -> s
         "base-uri 'none'; form-action 'none'"
     )
     reload = f'<meta http-equiv="refresh" content="{refresh}">\n' if refresh else ""
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-{reload}<link rel="icon" href="data:,">
-<title>{escape(title)} - nbrnn</title>
-<style>
-{resource("style.css")}</style>
-</head>
-<body>
-<h1>{escape(title)}</h1>
-<p class="soft">{escape(status)}</p>
-{body}
-<p class="soft">{MARK} {version("nbrnn")}.</p>
-<script type="module">{script}</script>
-</body>
-</html>
-"""
+    return Template(resource("page.html")).substitute(
+        policy=html.escape(policy),
+        reload=reload,
+        title=escape(title),
+        style=resource("style.css"),
+        status=escape(status),
+        body=body,
+        mark=f"{MARK} {version('nbrnn')}",
+        script=script,
+    )
 
 
 def escape(text: str) -> str:
     """Return a text that a browser shows as it is."""
-    return html.escape(plain(text))
+    return html.escape(printable(text))
 
 
 def render_blocks(blocks: Iterable[Block]) -> str:

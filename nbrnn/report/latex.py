@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbrnn.report.document import Table, plain
+from nbrnn.report.document import Table, printable
 
 MAX_ROWS = 40  # of a table on one page
 PACKAGES = "% \\usepackage{booktabs, longtable}, with a text font that has all characters"
@@ -25,7 +25,7 @@ ESCAPES = str.maketrans(
 
 def escape(text: str) -> str:
     """Return a text that LaTeX shows as it is."""
-    return plain(text).translate(ESCAPES)
+    return printable(text).translate(ESCAPES)
 
 
 def latex_table(table: Table) -> str:

@@ -16,7 +16,7 @@ from nbrnn.report.document import (
     ProgressBar,
     Samples,
     Table,
-    plain,
+    printable,
 )
 
 SPECIAL = re.compile(r"[\\`*\[\]]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is none
@@ -35,7 +35,7 @@ def render_markdown(document: Document) -> str:
 
 def escape(text: str) -> str:
     """Return a text of one line that Markdown shows as it is."""
-    return SPECIAL.sub(r"\\\g<0>", html.escape(" ".join(plain(text).split("\n")), quote=False))
+    return SPECIAL.sub(r"\\\g<0>", html.escape(" ".join(printable(text).split("\n")), quote=False))
 
 
 def render_block(block: Block) -> list[str]:  # noqa: PLR0911  (a case a block)
@@ -74,14 +74,14 @@ def line(cells: Sequence[str]) -> str:
 
 def fenced(text: str, language: str = "text") -> str:
     """Return a block of text, between longer fences than there are in it."""
-    text = plain(text)
+    text = printable(text)
     fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", text)), default=0))
     return f"{fence}{language}\n{text}\n{fence}"
 
 
 def inner(text: str) -> str:
     """Return a text within HTML."""
-    return html.escape(plain(text))
+    return html.escape(printable(text))
 
 
 def samples_table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:

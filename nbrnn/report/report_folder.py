@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,7 @@ from nbrnn.errors import StoreError
 from nbrnn.report.figures import CAPTIONS
 from nbrnn.report.html import MARK
 from nbrnn.report.table_registry import TABLES
-from nbrnn.storage.atomic_files import (
-    MAX_LOG,
-    delete,
-    delete_unfinished,
-    is_there,
-    read_bytes,
-    write_bytes,
-)
+from nbrnn.storage import atomic_files as files
 from nbrnn.storage.folder_locks import check_folders, is_empty_but_for
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -36,6 +30,19 @@ RUN_TABLES = ("setup", "gradcheck-max", "gradcheck-norm", "smooth", "losses", "c
 RUN_FIGURES = ("loss", "copying")
 PATIENCE = 60.0  # seconds that another report into the same folder may take
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # where a spreadsheet takes a cell for a formula
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """The files of a report."""
+
+    folder: Path
+    files: list[str]
+
+    @property
+    def page(self) -> Path:
+        """The page with everything."""
+        return self.folder / PAGE
 
 
 def report_place(named: Path, out: Path | None) -> Path:
@@ -57,14 +64,17 @@ def is_report(folder: Path) -> bool:
     """Whether a folder is empty, or holds a report. Raises StoreError if it cannot be read."""
     if is_empty_but_for(folder, PAGE):
         return True
-    return is_there(folder / PAGE) and MARK.encode() in read_bytes(folder / PAGE, MAX_LOG)
+    return files.is_there(folder / PAGE) and MARK.encode() in files.read_bytes(
+        folder / PAGE, files.MAX_LOG
+    )
 
 
 def sweep_files() -> Iterator[str]:
     """Return the names that the files of a report of many runs may have, but for the page."""
     yield from ("answer.md", "samples.md", REPRODUCIBILITY, ANALYSES)
     yield from (name for table in TABLES for name in table.files)
-    yield from (f"{name}.{kind}" for name in CAPTIONS for kind in KINDS)
+    # earlier versions drew parallel coordinates
+    yield from (f"{name}.{kind}" for name in (*CAPTIONS, "parallel") for kind in KINDS)
 
 
 def run_files() -> Iterator[str]:
@@ -83,21 +93,21 @@ def write_report(out: Path, contents: Mapping[str, bytes | str]) -> list[str]:
     for name in sorted(contents, key=lambda name: name != PAGE):
         content = contents[name]
         data = content if isinstance(content, bytes) else content.encode(errors="backslashreplace")
-        write_bytes(out / name, data)
+        files.write_bytes(out / name, data)
     for name in (*sweep_files(), *run_files()):
         if name not in contents:
-            delete(out / name)
-    delete_unfinished(out, contents)
+            files.delete(out / name)
+    files.delete_unfinished(out, contents)
     return list(contents)
 
 
-def draw(figure: Figure) -> dict[run_plots.Kind, bytes]:
-    """Return a picture as the bytes of a file of each kind."""
+def draw(name: str, figure: Figure) -> dict[str, bytes]:
+    """Return a picture as the bytes of a file of each kind, by the names of the files."""
     images = {}
     for kind in KINDS:
         file = io.BytesIO()
         run_plots.save(figure, file, kind)
-        images[kind] = file.getvalue()
+        images[f"{name}.{kind}"] = file.getvalue()
     return images
 
 

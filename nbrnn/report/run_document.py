@@ -21,7 +21,7 @@ from nbrnn.report.document import (
     Samples,
     Section,
     Table,
-    plain,
+    printable,
     sentences,
 )
 from nbrnn.report.formatting import number_text
@@ -88,12 +88,12 @@ def status(facts: RunFacts) -> str:
 
 def reproduction(facts: RunFacts) -> list[str]:
     """Return with which versions, on which processor, with which seed the run was trained."""
-    return [] if facts.is_imported else reproducibility([facts.start], [facts.config.seed])
+    return [] if facts.is_imported else reproducibility([facts.environment], [facts.config.seed])
 
 
 def commands(facts: RunFacts) -> list[str]:
     """Return the commands that trained the run."""
-    starts = [facts.start, *facts.start.resumed] if facts.start else []
+    starts = [facts.environment, *facts.environment.resumed] if facts.environment else []
     return list(dict.fromkeys(as_typed(start.command) for start in starts if start.command))
 
 
@@ -161,8 +161,8 @@ def outcome_rows(facts: RunFacts) -> list[tuple[str, str]]:
     if summary.updates_per_second:
         speed = f"{summary.seconds:,.1f} s, {summary.updates_per_second:,.0f} updates per second"
         rows.append(("time of training", speed))
-    if facts.start is not None:
-        rows.append(("processor", one_line(facts.start.cpu)))
+    if facts.environment is not None:
+        rows.append(("processor", one_line(facts.environment.cpu)))
     return rows
 
 
@@ -219,15 +219,16 @@ def attractor(facts: RunFacts) -> list[str]:
 def smooth_table(facts: RunFacts) -> list[Table]:
     """Return the smooth losses of the best and the last model, and the lowest one, if there are any."""
     summary, rows = facts.summary, []
-    models = ("best model", "best", summary.best_update), ("last model", "final", summary.updates)
-    for words, name, update in models:
-        units = ("smooth_loss", "nats_per_character", "bits_per_character", "perplexity")
-        losses = [getattr(summary, f"{unit}_{name}") for unit in units]
-        if losses[0] is not None:
-            rows.append([words, "-" if update is None else f"{update:,}", *map(number_text, losses)])
-    if (lowest := summary.smooth_loss_lowest) is not None:
-        units_of_lowest = in_units(lowest / facts.config.characters_in_loss)
-        rows.append(["lowest", "-", *map(number_text, (lowest, *units_of_lowest))])
+    losses = [
+        ("best model", summary.best_update, summary.smooth_loss_best),
+        ("last model", summary.updates, summary.smooth_loss_final),
+        ("lowest", None, summary.smooth_loss_lowest),
+    ]
+    for which, update, loss in losses:
+        if loss is not None:
+            in_all_units = (loss, *in_units(loss / facts.config.characters_in_loss))
+            when = "-" if update is None else f"{update:,}"
+            rows.append([which, when, *map(number_text, in_all_units)])
     columns = ["", "update", "smooth loss", "nats/char", "bits/char", "perplexity"]
     unit = unit_of(facts.config)
     caption = f"The smooth loss of the best and the last model, in {unit} and in other units."
@@ -320,4 +321,4 @@ def copying_tables(facts: RunFacts) -> list[Table]:
 
 def quoted(passage: str) -> str:
     """Return a passage in a line, with its line ends as arrows."""
-    return f"“{plain(passage).replace(chr(10), '↵')}”"
+    return f"“{printable(passage).replace(chr(10), '↵')}”"

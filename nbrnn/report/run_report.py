@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from nbrnn.analysis.run_facts import RunFacts, collect_facts
-from nbrnn.analysis.run_records import Progress
+from nbrnn.analysis.run_records import Progress, ignore
 from nbrnn.report.document import Figure, Table
 from nbrnn.report.html import render_html
 from nbrnn.report.latex import latex_paragraph, latex_table
@@ -19,6 +19,7 @@ from nbrnn.report.report_folder import (
     PAGE,
     PATIENCE,
     REPRODUCIBILITY,
+    WrittenReport,
     draw,
     report_place,
     write_report,
@@ -30,17 +31,10 @@ from nbrnn.storage.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
-class RunReport:
+class RunReport(WrittenReport):
     """The files of a report, and the facts in it."""
 
-    folder: Path
     facts: RunFacts
-    files: list[str]
-
-    @property
-    def page(self) -> Path:
-        """The page with everything."""
-        return self.folder / PAGE
 
     def document(self) -> dict[str, Any]:
         """Return everything as plain values for JSON."""
@@ -78,7 +72,7 @@ def report(
     *,
     text: Path | None = None,
     refresh: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = ignore,
 ) -> RunReport:
     """Write page, Markdown, tables and pictures about the run in a folder.
 
@@ -90,7 +84,7 @@ def report(
     folder.read_config()  # before a folder is made for nothing
     with locked(out, PATIENCE):
         facts = collect_facts(folder, text, out / GRADIENT, progress)
-        return RunReport(out, facts, write_report(out, contents_of(facts, refresh)))
+        return RunReport(out, write_report(out, contents_of(facts, refresh)), facts)
 
 
 def contents_of(facts: RunFacts, refresh: int) -> dict[str, bytes | str]:
@@ -98,9 +92,9 @@ def contents_of(facts: RunFacts, refresh: int) -> dict[str, bytes | str]:
     contents: dict[str, bytes | str] = {}
     pictures = {}
     for name, figure in figures(facts):
-        images = draw(figure)
-        contents |= {f"{name}.{kind}": image for kind, image in images.items()}
-        pictures[name] = Figure(name, CAPTIONS[name], images["svg"])
+        images = draw(name, figure)
+        contents |= images
+        pictures[name] = Figure(name, CAPTIONS[name], images[f"{name}.svg"])
     document = run_document(facts, pictures)
     blocks = (block for section in document.sections for block in section.blocks)
     contents |= {f"{block.name}.tex": latex_table(block) for block in blocks if isinstance(block, Table)}

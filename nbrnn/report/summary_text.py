@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from contextlib import suppress
 
 import numpy as np
 
@@ -11,9 +11,9 @@ from nbrnn.analysis.edges import Edge, edges_of
 from nbrnn.analysis.effects import RANK_METHODS, Effect, Interaction
 from nbrnn.analysis.findings import SMALLEST_DIFFERENCE
 from nbrnn.analysis.importance import MIN_CONFIGURATIONS, ROUGH_BELOW
-from nbrnn.analysis.intervals import SIGNIFICANT, Estimate
+from nbrnn.analysis.intervals import SIGNIFICANT
 from nbrnn.analysis.multiple_comparisons import false_claims, fewest_seeds
-from nbrnn.analysis.pairwise import digits
+from nbrnn.analysis.pairwise import two_digits
 from nbrnn.analysis.results import Results, column_of
 from nbrnn.errors import StoreError, install_command
 from nbrnn.naming import PER_CHARACTER
@@ -24,7 +24,6 @@ from nbrnn.report.formatting import (
     length_text,
     list_text,
     loss_text,
-    plural,
     regret_text,
     rows_of,
     setting_name,
@@ -32,8 +31,9 @@ from nbrnn.report.formatting import (
     with_interval,
 )
 from nbrnn.report.reproducibility import as_typed
-from nbrnn.storage.schemas import DROPPED
+from nbrnn.storage.schemas import DROPPED, SweepRequest
 from nbrnn.storage.sweep_folder import SweepFolder
+from nbrnn.values import plural
 
 MAX_EFFECTS = 4
 MIN_CORRELATION = 0.3  # of runs with the same seed, from which pairing them is worth trying
@@ -131,7 +131,11 @@ def far_off(results: Results) -> list[str]:
 def effects(results: Results) -> list[str]:
     """Return the effect of each setting, and which of them interact."""
     effects = results.findings.effects
-    main = [effect for effect in effects.main if is_different(effect)]
+    main = [
+        effect
+        for effect in effects.main
+        if not effect.means or any(one.value or one.low or one.high for one in effect.differences)
+    ]  # of which any runs differ
     if len(effects.main) < 2 or not main:
         return []  # of a single setting the configurations are the values
     main.sort(key=lambda effect: (bool(effect.within), -effect.share))
@@ -143,11 +147,6 @@ def effects(results: Results) -> list[str]:
         sentences += [f"Share of the variance of the ranks{of}: {listed}.", *forest(results)]
     pairs = [pair for pair in effects.interactions if pair.p <= SIGNIFICANT]
     return sentences + [interaction(pair, results.best.words) for pair in pairs[:MAX_NAMED]]
-
-
-def is_different(effect: Effect) -> bool:
-    """Return whether any runs with one value of a setting differ from those with another one."""
-    return not effect.means or any(one.value or one.low or one.high for one in effect.differences)
 
 
 def main_effect(effect: Effect) -> str:
@@ -194,20 +193,12 @@ def interaction(pair: Interaction, measure: str) -> str:
     """Return how the effect of one setting depends on another one."""
     values, at = value_texts({pair.base, pair.other}), value_texts(set(pair.at))
     setting, by = setting_name(pair.setting), setting_name(pair.by)
-    first, second = (f"{verb} {{}} by {size}" for verb, size in map(direction, pair.change))
-    again = "but" if (pair.change[0].value < 0) != (pair.change[1].value < 0) else "and"
+    first, second = (
+        f"by {difference_text(change)} at {by} {at[value]}"
+        for change, value in zip(pair.change, pair.at, strict=True)
+    )
     step = f"{setting} {values[pair.other]} instead of {values[pair.base]}"
-    once = f"{first.format(f'the {measure}')} at {by} {at[pair.at[0]]}"
-    twice = f"{second.format('it')} at {by} {at[pair.at[1]]}"
-    return f"{setting} and {by} interact: {step} {once}, {again} {twice}."
-
-
-def direction(change: Estimate) -> tuple[str, str]:
-    """Return whether a change lowers or raises a loss, and its size."""
-    if change.value < 0:
-        lowered = replace(change, value=-change.value, low=-change.high, high=-change.low)
-        return "lowers", difference_text(lowered)
-    return "raises", difference_text(change)
+    return f"{setting} and {by} interact: {step} changes the {measure} {first}, and {second}."
 
 
 def edges(results: Results) -> list[str]:
@@ -227,11 +218,10 @@ def command_beyond(results: Results, edge: Edge) -> str:
     """Return the command that tries the next values: that of the sweep, where it is known."""
     option = f"--{edge.setting.replace('_', '-')}"
     values = ",".join(f"{value:g}" for value in edge.next_values)
-    folder = SweepFolder(results.records[0].folder.path.parent.parent)
-    try:
-        command = folder.read_requests()[-1].command if folder.is_sweep() else []
-    except (StoreError, IndexError):
-        command = []
+    requests: list[SweepRequest] = []
+    with suppress(StoreError):
+        requests = SweepFolder(results.records[0].folder.path.parent.parent).read_requests()
+    command = requests[-1].command if requests else []
     if option in command[:-1]:
         place = command.index(option) + 1
         return as_typed([*command[:place], values, *command[place + 1 :]])
@@ -247,7 +237,7 @@ def seeds_needed(results: Results) -> list[str]:
         return []
     per = " per character" if findings.unit == PER_CHARACTER else ""
     share = "" if results.smallest_difference else f" ({100 * SMALLEST_DIFFERENCE:g} % of the loss)"
-    what = f"a difference of {digits(difference)} nats{per}{share} from the best"
+    what = f"a difference of {two_digits(difference)} nats{per}{share} from the best"
     have = min(map(len, findings.losses.values()))
     if have >= seeds:
         return [f"{plural(have, 'seed')} each detect {what} with a power of 80 %."]
@@ -292,8 +282,8 @@ def short_runs(results: Results) -> list[str]:
         rows = rows_of(of_unit.sort_values(["long", "short"], ascending=[False, True])[:1])
     sentences = []
     for row in rows:
-        value, low, high = (f"{row['spearman' + end]:.2f}" for end in ("", "_low", "_high"))
-        rho = with_interval(value, f"{low} to {high}", "with new seeds ")
+        correlation = (row["spearman" + end] for end in ("", "_low", "_high"))
+        rho = with_interval(*correlation, name="with new seeds ")
         sentences.append(
             f"The ranking after {length_text(row)} has a rank correlation of {rho} with the final one; "
             f"continuing only the better half would have cost {regret_text(row, 'half')} {row['unit']}."

@@ -24,13 +24,13 @@ from nbrnn.report.document import (
     Section,
     Table,
 )
-from nbrnn.report.formatting import plural
 from nbrnn.report.reproducibility import as_typed, reproducibility
 from nbrnn.report.summary_text import answers, outlook, verdict
-from nbrnn.report.table_registry import IN_ANSWER, TABLES, note_on_parts
+from nbrnn.report.table_registry import IN_ANSWER, TABLES, notes_on_parts
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
 from nbrnn.storage.sweep_folder import SweepFolder
+from nbrnn.values import plural
 
 SPECS = {spec.name: spec for spec in TABLES}
 FIRST_FIGURE = "best"  # beside the answer: every run, by configuration
@@ -81,13 +81,13 @@ def sweep_document(
     after = outlook(results)
     head: list[Block] = [Bullets(verdict(results), is_answer=True), *first]
     head += [Bullets(after)] if after else []
-    notes = note_on_parts(results), results.note_on_test()
-    head += [Paragraph(note, "soft") for note in notes if note]
+    head += [Paragraph(note, "soft") for note in notes_on_parts(results)]
     head += [Paragraph(f"Fixed: {fixed}.", "soft")] if (fixed := fixed_settings(results)) else []
     head += [Paragraph(command, "command") for command in request.commands]
     problems = [f"Left out: {problem}." for problem in results.unreadable]
     folds = [Fold(section.title, section.blocks) for section in answer_tables(results)]
     folds = folds if len(results.configurations) > 1 else []
+    count, table = len(results.runs), SPECS["runs"].blocks(results)
     sections = [
         Section("", head),
         Section("Progress", progress(results, request)),
@@ -95,7 +95,7 @@ def sweep_document(
         Section("Configurations", configurations(results)),
         Section("Differences", differences(results)),
         Section("Samples", sample_folds(samples)),
-        Section("Runs", runs(results)),
+        Section("Runs", [Fold(plural(count, "run"), table, count <= MAX_OPEN_ROWS)]),
         Section("Reproducibility", [*map(Paragraph, reproduction(results))]),
         Section("", [Paragraph(EXPLANATION, "soft")]),
     ]
@@ -221,27 +221,15 @@ def sample_folds(samples: Mapping[str, Samples]) -> list[Block]:
     return first_few(folds, "more configurations are in samples.md", MAX_SAMPLES)
 
 
-def runs(results: Results) -> list[Block]:
-    """Return the table of runs."""
-    count = len(results.runs)
-    return [Fold(plural(count, "run"), SPECS["runs"].blocks(results), count <= MAX_OPEN_ROWS)]
-
-
 def reproduction(results: Results) -> list[str]:
     """Return with which versions, processors and seeds the runs were trained."""
     trained = [record for record in results.records if not record.is_imported]
     some = trained[:: max(1, len(trained) // MAX_STARTS)]
-    starts = [record.read_start() for record in some]
+    starts = [record.read_environment() for record in some]
     return reproducibility(starts, (record.config.seed for record in trained))
 
 
 def answer_document(results: Results) -> Document:
     """Return answer.md."""
-    notes = note_on_parts(results), results.note_on_test()
-    answer = Section("", [Bullets(answers(results)), *(Paragraph(note) for note in notes if note)])
+    answer = Section("", [Bullets(answers(results)), *map(Paragraph, notes_on_parts(results))])
     return Document("Answer", "", [answer, *answer_tables(results)])
-
-
-def samples_document(samples: Mapping[str, Samples]) -> Document:
-    """Return samples.md."""
-    return Document("Samples", "", [Section(name, [block]) for name, block in samples.items()])

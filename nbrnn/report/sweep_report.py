@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from nbrnn.analysis.results import Results, read
-from nbrnn.analysis.run_records import Progress, find_runs
+from nbrnn.analysis.run_records import Progress, find_runs, ignore
 from nbrnn.errors import StoreError
-from nbrnn.report.document import Figure
+from nbrnn.report.document import Document, Figure, Section
 from nbrnn.report.figures import CAPTIONS, caption, figures, tips
 from nbrnn.report.formatting import plain_rows
 from nbrnn.report.html import render_html
@@ -26,6 +26,7 @@ from nbrnn.report.report_folder import (
     PAGE,
     PATIENCE,
     REPRODUCIBILITY,
+    WrittenReport,
     csv_text,
     draw,
     report_place,
@@ -36,7 +37,6 @@ from nbrnn.report.sweep_document import (
     answer_document,
     read_request,
     reproduction,
-    samples_document,
     samples_of,
     sweep_document,
 )
@@ -53,18 +53,11 @@ class Analysis(msgspec.Struct, frozen=True):
     seeds: int
 
 
-@dataclass
-class Report:
+@dataclass(frozen=True)
+class Report(WrittenReport):
     """The files of a report, and the results in it."""
 
-    folder: Path
     results: Results
-    files: list[str]
-
-    @property
-    def page(self) -> Path:
-        """The page with everything."""
-        return self.folder / PAGE
 
     def document(self) -> dict[str, Any]:
         """Return everything as plain values for JSON; NaN is None."""
@@ -83,7 +76,7 @@ def report(
     refresh: int = 0,
     reveal_test: bool = False,
     smallest_difference: float | None = None,
-    progress: Progress | None = None,
+    progress: Progress = ignore,
 ) -> Report:
     """Write tables, samples, pictures and a page about the runs in folders of sweeps and runs.
 
@@ -101,7 +94,7 @@ def report(
         results.analyses = [analysis.seeds for analysis in analyses]
         contents = contents_of(results, read_request(paths), refresh, progress)
         contents[ANALYSES] = json.dumps(msgspec.to_builtins(analyses), indent=2) + "\n"
-        return Report(out, results, write_report(out, contents))
+        return Report(out, write_report(out, contents), results)
 
 
 def analyses_of(results: Results, out: Path) -> list[Analysis]:
@@ -118,7 +111,7 @@ def analyses_of(results: Results, out: Path) -> list[Analysis]:
 
 
 def contents_of(
-    results: Results, request: Request, refresh: int, progress: Progress | None
+    results: Results, request: Request, refresh: int, progress: Progress = ignore
 ) -> dict[str, bytes | str]:
     """Return the name and the content of each file of a report."""
     samples = samples_of(results)
@@ -128,15 +121,15 @@ def contents_of(
         contents[f"{spec.name}.md"] = render_markdown(spec.document(results))
         contents[f"{spec.name}.tex"] = PACKAGES + "\n"  # of a table without rows
         contents |= {f"{table.name}.tex": latex_table(table) for table in spec.tables(results)}
-    contents["samples.md"] = render_markdown(samples_document(samples))
+    sections = [Section(name, [block]) for name, block in samples.items()]
+    contents["samples.md"] = render_markdown(Document("Samples", "", sections))
     if sentences := reproduction(results):
         contents[REPRODUCIBILITY] = latex_paragraph(sentences, request.commands)
     pictures, hints = {}, tips(results)
     for number, (name, figure) in enumerate(figures(results), 1):
-        if progress is not None:
-            progress("pictures drawn", number, len(CAPTIONS))  # or fewer
-        images = draw(figure)
-        contents |= {f"{name}.{kind}": image for kind, image in images.items()}
-        pictures[name] = Figure(name, caption(results, name), images["svg"], hints)
+        progress("pictures drawn", number, len(CAPTIONS))  # or fewer
+        images = draw(name, figure)
+        contents |= images
+        pictures[name] = Figure(name, caption(results, name), images[f"{name}.svg"], hints)
     contents[PAGE] = render_html(sweep_document(results, request, pictures, samples), refresh)
     return contents

@@ -5,9 +5,9 @@ All files, the page and JSON follow from this list: a new table is one more row 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,22 +30,46 @@ from nbrnn.report.formatting import (
 )
 
 MAX_SENTENCES = 30
-MAX_ROWS_OF_OTHERS = 100  # on the page, of a table by a measure that does not rank
+MAX_ROWS, MAX_ROWS_OF_OTHERS = 400, 100  # on the page, by the measure that ranks and by another one
+
+
+class Content(NamedTuple):
+    """A table as text, and sentences that say the same."""
+
+    caption: str
+    columns: list[str]
+    rows: list[list[str]]
+    sentences: list[str] = []  # noqa: RUF012  (never changed)
 
 
 @dataclass(frozen=True)
 class TableSpec:
     """A table: with all digits in NAME.csv and JSON, as text in NAME.md, NAME.tex and on the page.
 
-    A table for each of several measures has a section for each; the first, of the measure that ranks, is
-    in NAME.tex, the others are in NAME-MEASURE.tex.
+    A table `by_measure` has a section for each; that of the measure that ranks is in NAME.tex, those of
+    the others are in NAME-MEASURE.tex.
     """
 
     name: str
     title: str
     frame: Callable[[Results], pd.DataFrame]
-    sections: Callable[[Results], list[Section]]
+    content: Callable[[Results, Measure], Content]
     notes: Callable[[Results], list[str]] = lambda results: []  # paragraphs before it
+    by_measure: bool = False
+
+    def sections(self, results: Results) -> list[Section]:
+        """Return the section of each measure, or the only one; none without rows."""
+        sections = []
+        for measure in results.known_measures if self.by_measure else [results.best]:
+            content, ranks = self.content(results, measure), measure is results.best
+            name = self.name if ranks else f"{self.name}-{measure.column}"
+            max_rows = MAX_ROWS if ranks else MAX_ROWS_OF_OTHERS
+            blocks: list[Block] = [Table(name, *content[:3], is_sortable=True, max_rows=max_rows)]
+            blocks += [Bullets(content.sentences)] if content.sentences else []
+            words = results.label(measure)
+            heading = words[0].upper() + words[1:] if self.by_measure else ""
+            sections += [Section(heading, blocks)] if content.rows else []
+        return sections
 
     def document(self, results: Results) -> Document:
         """Return the table as a document."""
@@ -67,38 +91,6 @@ class TableSpec:
         return [f"{self.name}.csv", f"{self.name}.md", f"{self.name}.tex", *more]
 
 
-def one_table(
-    name: str, caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
-) -> list[Section]:
-    """Return the only section of a table, none without rows."""
-    return [Section("", [Table(name, caption, columns, rows, True)])] if rows else []
-
-
-def by_measure(
-    results: Results,
-    name: str,
-    caption: str,
-    content: Callable[[Measure], tuple[list[str], list[list[str]], list[str]]],
-) -> list[Section]:
-    """Return a section for each measure, of columns, rows and sentences."""
-    sections = []
-    for measure in results.known_measures:
-        columns, rows, sentences = content(measure)
-        ranks = measure is results.best
-        table = Table(
-            name if ranks else f"{name}-{measure.column}",
-            caption.format(f"{measure.words} ({results.unit_of(measure)})"),
-            columns,
-            rows,
-            is_sortable=True,
-            **({} if ranks else {"max_rows": MAX_ROWS_OF_OTHERS}),
-        )
-        blocks: list[Block] = [table, *([Bullets(sentences)] if sentences else [])]
-        heading = f"{measure.words.capitalize()} ({results.unit_of(measure)})"
-        sections += [Section(heading, blocks)] if rows else []
-    return sections
-
-
 def setting_cells(results: Results) -> tuple[list[str], dict[str, list[str]]]:
     """Return the swept settings and the values of each configuration, or else its name."""
     table, columns = results.configurations, [column_of(name) for name in results.swept]
@@ -114,40 +106,44 @@ def setting_cells(results: Results) -> tuple[list[str], dict[str, list[str]]]:
     return results.swept, dict(zip(names, cells, strict=True))
 
 
-def configuration_rows(
-    results: Results, measure: Measure, cells: Mapping[str, list[str]]
-) -> list[list[str]]:
-    """Return the rows of configurations by one measure, after the cells that name them.
+def named_rows(
+    results: Results, names: Iterable[str], columns: Mapping[str, Iterable[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows, after the settings of the configurations with these names."""
+    heads, cells = setting_cells(results)
+    rows = zip(*columns.values(), strict=True)
+    return [*heads, *columns], [[*cells[name], *row] for name, row in zip(names, rows, strict=True)]
+
+
+def configuration_columns(results: Results, measure: Measure) -> dict[str, list[str]]:
+    """Return the columns of configurations by one measure.
 
     Whether one is significantly worse is said by the measure that ranks them.
     """
-    rows, unit = [], results.unit_of(measure)
-    for row in rows_of(results.configurations):
-        own = {key.removeprefix(f"{measure.column}_"): value for key, value in row.items()}
-        median, *rest = (
-            loss_text(own[name], unit) for name in ("median", "mean", "sd", "iqm", "min", "max")
-        )
-        counts = [str(row["n"]), str(row["failures"])]
-        interval = interval_text(own["ci_low"], own["ci_high"], unit)
-        worse = "" if pd.isna(row["significantly_worse"]) else str(row["significantly_worse"]).lower()
-        rows.append([*cells[row["setting"]], *counts, median, interval, worse, *rest])
-    return rows
+    table, unit = results.configurations, results.unit_of(measure)
+
+    def losses(name: str) -> list[str]:
+        return [loss_text(value, unit) for value in table[f"{measure.column}_{name}"]]
+
+    ends = table[[f"{measure.column}_ci_low", f"{measure.column}_ci_high"]].itertuples(index=False)
+    worse = [
+        "" if pd.isna(verdict) else str(verdict).lower() for verdict in table["significantly_worse"]
+    ]
+    return {
+        f"{results.replicate}s": table["n"].map(str).tolist(),
+        "failed": table["failures"].map(str).tolist(),
+        "median": losses("median"),
+        "95 % CI": [interval_text(low, high, unit) for low, high in ends],
+        "worse": worse,
+        **{name: losses(name.lower()) for name in ("mean", "sd", "IQM", "min", "max")},
+    }
 
 
-FIGURES = ["seeds", "failed", "median", "95 % CI", "worse", "mean", "sd", "IQM", "min", "max"]
-
-
-def configurations(results: Results) -> list[Section]:
-    """Return the table of configurations for each measure."""
-    heads, cells = setting_cells(results)
-    figures = [f"{results.replicate}s", *FIGURES[1:]]
-    caption = f"The {{}} of each configuration, over its {over(results)}."
-    return by_measure(
-        results,
-        "settings",
-        caption,
-        lambda measure: ([*heads, *figures], configuration_rows(results, measure, cells), []),
-    )
+def configurations(results: Results, measure: Measure) -> Content:
+    """Return the table of configurations by one measure."""
+    caption = f"The {results.label(measure)} of each configuration, over its {over(results)}."
+    columns = configuration_columns(results, measure)
+    return Content(caption, *named_rows(results, results.configurations["setting"], columns))
 
 
 def over(results: Results) -> str:
@@ -157,9 +153,8 @@ def over(results: Results) -> str:
     return "finished seeds"
 
 
-def runs(results: Results) -> list[Section]:
+def runs(results: Results, measure: Measure) -> Content:
     """Return the table of runs."""
-    heads, cells = setting_cells(results)
     frame, units = results.compared, {m.column: results.unit_of(m) for m in results.measures}
     columns: dict[str, Iterable[str]] = {
         **({"fold": frame["fold"].map(str)} if results.folds > 1 else {}),
@@ -174,21 +169,17 @@ def runs(results: Results) -> list[Section]:
         "µs per update": (1e6 / frame["updates_per_second"]).map(lambda value: loss_text(value, "")),
         "run": frame["run_id"],
     }
-    rest = zip(*columns.values(), strict=True)
-    rows = [[*cells[name], *row] for name, row in zip(frame["setting"], rest, strict=True)]
-    return one_table("runs", f"All runs; {units_in_words(results)}.", [*heads, *columns], rows)
+    caption = f"All runs; {units_in_words(results)}."
+    return Content(caption, *named_rows(results, frame["setting"], columns))
 
 
-def differences(results: Results) -> list[Section]:
-    """Return the differences of pairs of configurations for each measure."""
-
-    def content(measure: Measure) -> tuple[list[str], list[list[str]], list[str]]:
-        table = results.comparison[results.comparison["measure"] == measure.column]
-        rows = [difference_row(row) for row in rows_of(table)]
-        columns = ["a", "b", f"{results.replicate}s", "shift", "95 % CI", "P(a lower)", "p (Holm)"]
-        return columns, rows, [str(text) for text in table["sentence"]][:MAX_SENTENCES]
-
-    return by_measure(results, "comparison", "Differences of the {} between configurations.", content)
+def differences(results: Results, measure: Measure) -> Content:
+    """Return the differences of pairs of configurations by one measure."""
+    table = results.comparison[results.comparison["measure"] == measure.column]
+    caption = f"Differences of the {results.label(measure)} between configurations."
+    columns = ["a", "b", f"{results.replicate}s", "shift", "95 % CI", "P(a lower)", "p (Holm)"]
+    rows = [difference_row(row) for row in rows_of(table)]
+    return Content(caption, columns, rows, table["sentence"].head(MAX_SENTENCES).tolist())
 
 
 def difference_row(row: Mapping[str, Any]) -> list[str]:
@@ -201,12 +192,12 @@ def difference_row(row: Mapping[str, Any]) -> list[str]:
         str(row["n"]) if row["paired"] else str(a) if a == b else f"{a}, {b}",
         loss_text(row["shift"], unit),
         interval_text(row["ci_low"], row["ci_high"], unit),
-        "-" if np.isnan(p) else with_interval(f"{p:.2f}", f"{low:.2f} to {high:.2f}"),
+        "-" if np.isnan(p) else with_interval(p, low, high),
         p_text(row["p_holm"]),
     ]
 
 
-def effects(results: Results) -> list[Section]:
+def effects(results: Results, measure: Measure) -> Content:
     """Return the table of the effects of settings."""
     columns = ["setting", "value", "at", "median", "shift", "95 % CI", "p (Holm)", "share"]
     rows = [
@@ -225,8 +216,7 @@ def effects(results: Results) -> list[Section]:
     method = {"ranks": "by ranks", "fanova": "by fANOVA"}.get(
         results.findings.effects.method, "over all values of the other settings"
     )
-    caption = f"The effect of each setting on the {results.best.words}, {method}."
-    return one_table("effects", caption, columns, rows)
+    return Content(f"The effect of each setting on the {measure.words}, {method}.", columns, rows)
 
 
 def value_text(value: Any) -> str:
@@ -235,7 +225,7 @@ def value_text(value: Any) -> str:
     return "-" if missing else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def tries(results: Results) -> list[Section]:
+def tries(results: Results, measure: Measure) -> Content:
     """Return the table of the expected best of several runs."""
     table, unit = results.findings.tries, results.findings.unit
     tries = sorted(set(table["tries"]))
@@ -243,42 +233,40 @@ def tries(results: Results) -> list[Section]:
     for row in rows_of(table):
         cells.setdefault(row["setting"], {})[row["tries"]] = loss_text(row["expected_best"], unit)
     rows = [[name, *(texts.get(n, "-") for n in tries)] for name, texts in cells.items()]
-    caption = f"The expected {results.best.words} ({unit}) of the best of several runs."
-    return one_table("tries", caption, ["configuration", *(f"best of {n}" for n in tries)], rows)
+    caption = f"The expected {measure.words} ({unit}) of the best of several runs."
+    return Content(caption, ["configuration", *(f"best of {n}" for n in tries)], rows)
 
 
-def lengths(results: Results) -> list[Section]:
+def lengths(results: Results, measure: Measure) -> Content:
     """Return the table of the agreement of rankings by shorter runs with those by longer ones."""
     regrets = {"half": "better half", "quarter": "better quarter", "best": "best one"}
     rows = []
     for row in rows_of(results.lengths):
-        correlations = []
-        for name in ("spearman", "kendall"):
-            value, low, high = (f"{row[name + end]:.2f}" for end in ("", "_low", "_high"))
-            correlations.append(with_interval(value, f"{low} to {high}"))
+        correlations = [
+            with_interval(*(row[name + end] for end in ("", "_low", "_high")))
+            for name in ("spearman", "kendall")
+        ]
         costs = [regret_text(row, name) for name in regrets]
         rows.append([length_text(row), str(row["configurations"]), *correlations, *costs])
     columns = ["ranked after", "configurations", "Spearman", "Kendall"]
     caption = (
-        f"Agreement of rankings by shorter runs with those by longer ones ({results.best.words}), and "
+        f"Agreement of rankings by shorter runs with those by longer ones ({measure.words}), and "
         "the regret of keeping only the better configurations; in brackets the range with new seeds."
     )
-    return one_table("lengths", caption, [*columns, *(f"regret, {w}" for w in regrets.values())], rows)
+    return Content(caption, [*columns, *(f"regret, {w}" for w in regrets.values())], rows)
 
 
 def settings_notes(results: Results) -> list[str]:
     """Return over what configurations are averaged, and what is known of their runs."""
     first = f"Over the {over(results)}; {units_in_words(results)}."
-    notes = [note for note in (note_on_parts(results), results.note_on_test()) if note]
     problems = [f"Left out: {problem}." for problem in results.unreadable]
-    return [first, *notes, *results.models_worse_than_unigram(), *problems]
+    return [first, *notes_on_parts(results), *results.models_worse_than_unigram(), *problems]
 
 
-def note_on_parts(results: Results) -> str:
-    """Return how runs on several parts of the text are counted; nothing if there is one part."""
-    if results.folds == 1:
-        return ""
-    return f"The runs are on {results.folds} parts of the text. {METHODS['parts']}"
+def notes_on_parts(results: Results) -> list[str]:
+    """Return how runs on several parts of the text are counted, and what is known of the test part."""
+    several = f"The runs are on {results.folds} parts of the text. {METHODS['parts']}"
+    return [*([several] if results.folds > 1 else []), *results.notes_on_test()]
 
 
 def comparison_notes(results: Results) -> list[str]:
@@ -318,8 +306,10 @@ def units_in_words(results: Results) -> str:
 TABLES = (
     TableSpec("runs", "Runs", lambda r: r.runs, runs),
     # A configuration is called `setting` in files, columns and JSON: scripts rely on that name.
-    TableSpec("settings", "Configurations", lambda r: r.configurations, configurations, settings_notes),
-    TableSpec("comparison", "Differences", lambda r: r.comparison, differences, comparison_notes),
+    TableSpec(
+        "settings", "Configurations", lambda r: r.configurations, configurations, settings_notes, True
+    ),
+    TableSpec("comparison", "Differences", lambda r: r.comparison, differences, comparison_notes, True),
     TableSpec(
         "effects", "Effects of settings", lambda r: effects_table(r.findings), effects, effects_notes
     ),

@@ -6,7 +6,7 @@ from nbrnn.runs.background_writer import BackgroundWriter
 from nbrnn.runs.dynamics import columns, measure, updates_between_rows
 from nbrnn.runs.observer import Evaluation, Observer
 from nbrnn.runs.training_state import Training
-from nbrnn.storage.append_logs import csv_log
+from nbrnn.storage.append_logs import DYNAMICS, csv_log
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.typing import Array
 
@@ -82,4 +82,4 @@ class Recorder:
         """Append the rows that are not written yet."""
         lines, self.rows = self.log.encode(self.rows), []
         if lines:
-            self.writer.submit(lambda: self.folder.append_dynamics(lines))
+            self.writer.submit(lambda: self.folder.append_to_logs({DYNAMICS: lines}))

@@ -13,7 +13,7 @@ import numpy as np
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError
 from nbrnn.storage.atomic_files import DECODING_ERRORS, MAX_LOG, read_bytes, read_lines, write_bytes
-from nbrnn.storage.schemas import MetricsRow, Sample, ValidationRow
+from nbrnn.storage.schemas import MetricsRow, ValidationRow
 from nbrnn.typing import Array
 
 METRICS = "metrics.csv"
@@ -69,15 +69,15 @@ def csv_log(fields: Sequence[str], sha256: str) -> AppendLog:
     )
 
 
-def sample_line(sample: Sample) -> str:
-    """Return the line of a sample."""
-    return json.dumps(msgspec.to_builtins(sample), ensure_ascii=False, allow_nan=False)
-
-
 LOGS = {
     METRICS: csv_log(MetricsRow._fields, "metrics_sha256"),
     VALIDATION: csv_log(ValidationRow._fields, "validation_sha256"),
-    SAMPLES: AppendLog(b"", sample_line, lambda line: int(json.loads(line)["update"]), "samples_sha256"),
+    SAMPLES: AppendLog(
+        b"",
+        lambda sample: json.dumps(msgspec.to_builtins(sample), ensure_ascii=False, allow_nan=False),
+        lambda line: int(json.loads(line)["update"]),
+        "samples_sha256",
+    ),
 }
 
 

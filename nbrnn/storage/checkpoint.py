@@ -69,15 +69,8 @@ class TrainingState(Struct, frozen=True, kw_only=True):
 
 
 HASHES = tuple(name for name in TrainingState.__struct_fields__ if name.endswith("_sha256"))
-PLAIN_TEXTS = (
-    "format",
-    "corpus_sha256",
-    "alphabet",
-    "first_character",
-    "next_character",
-    "separator",
-    *HASHES,
-)  # not JSON
+TEXTS = ("corpus_sha256", "alphabet", "first_character", "next_character", "separator")
+PLAIN_TEXTS = ("format", *TEXTS, *HASHES)  # in metadata, not JSON
 
 
 @dataclass
@@ -131,26 +124,17 @@ class Checkpoint:
 
     def metadata(self) -> dict[str, str]:
         """Return everything else as texts, mostly JSON."""
+        numbers = ("update", "epoch", "position", "smooth_loss")
         values = {
+            "format": FORMAT,
             "config": self.config.to_dict(),
-            "update": self.update,
-            "epoch": self.epoch,
-            "position": self.position,
-            "smooth_loss": self.smooth_loss,
+            **{name: getattr(self, name) for name in (*TEXTS, *numbers)},
             **(msgspec.to_builtins(self.state) if self.state else {}),
         }
-        texts = {
-            "format": FORMAT,
-            "corpus_sha256": self.corpus_sha256,
-            "alphabet": self.alphabet,
-            "first_character": self.first_character,
-            "next_character": self.next_character,
-            "separator": self.separator,
-            **{name: values.pop(name, None) for name in HASHES},
-        }
         return {
-            **{name: text for name, text in texts.items() if text is not None},
-            **{name: canonical_json(value) for name, value in values.items()},
+            name: value if name in PLAIN_TEXTS else canonical_json(value)
+            for name, value in values.items()
+            if value is not None or name not in PLAIN_TEXTS
         }
 
 

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -17,9 +17,32 @@ from nbrnn.storage.atomic_files import is_there, is_unfinished
 LOCK = ".lock"
 IMPOSSIBLE_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of some network file systems
-
-
 PATIENCE = 0.5  # seconds: a process that only asks `is_at_work` is soon gone
+
+
+class Folder:
+    """A folder in which one process at a time may be at work."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a file of this name, sound or not."""
+        return is_there(self / name)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Make the folder this process's own, as `locked` does."""
+        return locked(self.path)
+
+    def is_at_work(self) -> bool:
+        """Return whether a process is at work here."""
+        return is_at_work(self.path)
 
 
 @contextmanager

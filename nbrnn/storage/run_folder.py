@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,7 +33,7 @@ from nbrnn.storage.append_logs import (
 )
 from nbrnn.storage.checkpoint import Checkpoint, Kind, read_checkpoint
 from nbrnn.storage.checksummed_arrays import write_arrays
-from nbrnn.storage.folder_locks import check_folders, is_at_work, is_empty_but_for, locked
+from nbrnn.storage.folder_locks import Folder, check_folders, is_empty_but_for
 from nbrnn.storage.schemas import Environment, Sample, Summary
 from nbrnn.typing import Array
 
@@ -53,25 +53,8 @@ RUN_FILES = (
 )  # fmt: skip
 
 
-class RunFolder:
+class RunFolder(Folder):
     """The folder of one run: reads and writes its files."""
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-
-    def __str__(self) -> str:
-        return str(self.path)
-
-    def __truediv__(self, name: str) -> Path:
-        return self.path / name
-
-    def locked(self) -> AbstractContextManager[None]:
-        """Make the folder this process's own, as `locked` does."""
-        return locked(self.path)
-
-    def has(self, name: str) -> bool:
-        """Return whether there is a file of this name, sound or not."""
-        return files.is_there(self / name)
 
     def is_run(self) -> bool:
         """Return whether a run was started here."""
@@ -185,7 +168,7 @@ class RunFolder:
         summary = Summary(status="running")
         if self.has(SUMMARY) or not self.is_run():
             summary = files.read_json(self / SUMMARY, Summary)
-        if summary.status == "running" and not is_at_work(self.path):
+        if summary.status == "running" and not self.is_at_work():
             summary = msgspec.structs.replace(summary, status="interrupted")
         return summary
 
@@ -240,10 +223,6 @@ class RunFolder:
         if not self.has_dynamics():
             files.write_bytes(self / DYNAMICS, log.header)
         append_logs.truncate_log(self / DYNAMICS, log, update, None)
-
-    def append_dynamics(self, lines: bytes) -> None:
-        """Add rows to dynamics.csv."""
-        files.append(self / DYNAMICS, lines)
 
     # -- snapshots
 

@@ -80,12 +80,8 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 OPTIONAL_FIELDS = (
-    "smooth_loss_lowest",
-    *("score_characters", "score_best", "score_final", "score_unigram"),
-    *("validation_characters", "validation_best", "validation_final"),
-    *("validation_unigram", "validation_bigram"),
-    *("test_characters", "test_best", "test_final", "test_unigram", "test_bigram"),
-    *("diverged_at", "reason", "traceback"),
+    *(n for n in Summary.__struct_fields__ if n.startswith(("score_", "validation_", "test_"))),
+    *("smooth_loss_lowest", "diverged_at", "reason", "traceback"),
 )
 
 

@@ -14,17 +14,8 @@ from msgspec import structs
 
 from nbrnn.config import SCHEMA, RunConfig
 from nbrnn.errors import StoreError
-from nbrnn.storage.atomic_files import (
-    append,
-    create,
-    decode_json,
-    delete_unfinished,
-    is_there,
-    read_json,
-    read_lines,
-    write_json,
-)
-from nbrnn.storage.folder_locks import check_folders, is_at_work, is_empty_but_for, locked
+from nbrnn.storage import atomic_files as files
+from nbrnn.storage.folder_locks import Folder, check_folders, is_empty_but_for
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DROPPED, Reveal, Summary, SweepFile, SweepRequest
 
@@ -35,27 +26,17 @@ REVEALS = "test_reveals.jsonl"
 LENGTHS = ("epochs", "updates")
 
 
-class SweepFolder:
+class SweepFolder(Folder):
     """The folder of a sweep: `sweep.json`, the runs in `runs/`, and what they show in `report/`."""
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-
-    def __str__(self) -> str:
-        return str(self.path)
 
     def locked(self) -> AbstractContextManager[None]:
         """Make the sweep this process's own, as `locked` does. Raises StoreError for runs elsewhere."""
-        check_folders(self.path, self.path / RUNS)
-        return locked(self.path)
-
-    def is_at_work(self) -> bool:
-        """Return whether a sweep is at work here."""
-        return is_at_work(self.path)
+        check_folders(self.path, self / RUNS)
+        return super().locked()
 
     def is_sweep(self) -> bool:
         """Return whether a sweep was started here."""
-        return is_there(self.path / SWEEP)
+        return self.has(SWEEP)
 
     def is_free(self) -> bool:
         """Return whether nothing is here but our lock and an unfinished sweep.json."""
@@ -63,38 +44,40 @@ class SweepFolder:
 
     def check_run(self, run_id: str) -> None:
         """Raise StoreError if the folder of a run leads elsewhere."""
-        check_folders(self.path, self.path / RUNS / run_id)
+        check_folders(self.path, self / RUNS / run_id)
 
     def run(self, run_id: str) -> RunFolder:
         """Return the folder of one run."""
-        return RunFolder(self.path / RUNS / run_id)
+        return RunFolder(self / RUNS / run_id)
 
     @property
     def report(self) -> Path:
         """The folder of the sweep's report."""
-        return self.path / REPORT
+        return self / REPORT
 
     def runs(self) -> list[RunFolder]:
         """Return the folders of all runs that were started, sorted by name."""
-        folders = (RunFolder(path) for path in sorted((self.path / RUNS).glob("*")))
+        folders = (RunFolder(path) for path in sorted((self / RUNS).glob("*")))
         return [folder for folder in folders if folder.is_run()]
 
     def read_requests(self) -> list[SweepRequest]:
-        """Return the requests in sweep.json. Raises StoreError."""
-        path = self.path / SWEEP
-        content = read_json(path, SweepFile)
+        """Return the requests in sweep.json, none without that file. Raises StoreError."""
+        if not self.is_sweep():
+            return []
+        path = self / SWEEP
+        content = files.read_json(path, SweepFile)
         if content.schema != SCHEMA:
             raise StoreError(f"{path} was written by another version of nbrnn")
         return content.requests
 
     def write_requests(self, requests: list[SweepRequest]) -> None:
         """Write sweep.json."""
-        delete_unfinished(self.path, [SWEEP])
-        write_json(self.path / SWEEP, msgspec.to_builtins(SweepFile(schema=SCHEMA, requests=requests)))
+        files.delete_unfinished(self.path, [SWEEP])
+        files.write_json(self / SWEEP, msgspec.to_builtins(SweepFile(schema=SCHEMA, requests=requests)))
 
     def add_request(self, request: SweepRequest) -> None:
         """Add a request to sweep.json, unless it holds the same. Raises StoreError."""
-        requests = self.read_requests() if self.is_sweep() else []
+        requests = self.read_requests()
         if not any(old.is_same_as(request) for old in requests):
             self.write_requests([*requests, request])
 
@@ -109,20 +92,19 @@ class SweepFolder:
         An appended line: a running sweep replaces sweep.json.
         """
         reveal = Reveal(date=datetime.now(UTC).isoformat(timespec="seconds"), command=sys.argv)
-        create(self.path / REVEALS)
-        append(self.path / REVEALS, msgspec.json.encode(reveal) + b"\n")
+        files.create(self / REVEALS)
+        files.append(self / REVEALS, msgspec.json.encode(reveal) + b"\n")
 
     def read_reveals(self) -> list[str]:
         """Return when the test part was revealed. Raises StoreError."""
-        path = self.path / REVEALS
-        if not is_there(path):
+        path = self / REVEALS
+        if not self.has(REVEALS):
             return []
-        return [decode_json(path, line, Reveal).date for line in read_lines(path)]
+        return [files.decode_json(path, line, Reveal).date for line in files.read_lines(path)]
 
     def with_decisions(self, request: SweepRequest) -> SweepRequest:
         """Return the same request as in sweep.json, with its decisions. Raises StoreError."""
-        requests = self.read_requests() if self.is_sweep() else []
-        return next((old for old in requests if old.is_same_as(request)), request)
+        return next((old for old in self.read_requests() if old.is_same_as(request)), request)
 
     def requested_lengths(self) -> dict[str, RequestedLength]:
         """Return, by id, the lengths of runs that successive halving may have made shorter.
@@ -133,7 +115,7 @@ class SweepFolder:
         lengths: dict[str, RequestedLength] = {}
         requests: list[SweepRequest] = []
         with suppress(StoreError):
-            requests = self.read_requests() if self.is_sweep() else []
+            requests = self.read_requests()
         for request in requests:
             if request.halving is None:
                 again = lengths.keys() & request.runs

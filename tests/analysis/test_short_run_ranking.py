@@ -82,7 +82,7 @@ def test_held_out_losses_have_a_history_too(corpus, tmp_path):
     assert table["short"].tolist() == [1 / 4, 1 / 2]
     first = {r.config.eta: [] for r in held_out.records}
     for record in held_out.records:
-        first[record.config.eta].append(record.held_out_losses[record.looks == 100][0])
+        first[record.config.eta].append(record.validation_losses[record.evaluations == 100][0])
     short = np.array([np.mean(first[eta]) for eta in sorted(first)])
     long = held_out.runs.groupby("eta")["validation_best"].mean().sort_index().to_numpy()
     expected = np.corrcoef(short.argsort().argsort(), long.argsort().argsort())[0, 1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nbrnn.analysis.unit_features import FEATURES, following
+from nbrnn.analysis.unit_features import FEATURES, correlate_features
 
 TEXT = '“Oh (no [a] yes)”, he\nsaid. "So." It is.\r\n\r\n“Open\n\nshut.\n'
 # The text cut into pieces that do not and pieces that do have a feature, in turn.
@@ -31,7 +31,7 @@ def test_correlations_and_chance_are_those_of_numpy():
     text = "".join(rng.choice(list('ab c.\n"('), 300))
     states = np.concatenate([rng.uniform(-1, 1, (3, 300)), np.full((1, 300), 0.25)])
     states[1] += 2 * FEATURES["quotes"](text)
-    found = following(text, states)
+    found = correlate_features(text, states)
     for n, (name, feature) in enumerate(FEATURES.items()):
         assert found.features[n] == name
         values = feature(text)
@@ -49,6 +49,6 @@ def test_correlations_and_chance_are_those_of_numpy():
 
 @pytest.mark.parametrize("text", ["a", "ab", "\n\n"])
 def test_short_and_constant_texts_follow_nothing(text):
-    found = following(text, np.zeros((2, len(text))))
+    found = correlate_features(text, np.zeros((2, len(text))))
     assert not found.correlations.any()
     assert not found.excess.any()

@@ -166,13 +166,13 @@ def test_all_commands_take_it(nbrnn, run_folder, text_file, theta):
 
 BAD = {
     "no U": lambda t: {name: t[name] for name in ("W", "V", "b", "c")},
-    "not square": lambda t: {**t, "W": t["W"][:, 1:]},
+    "W (20, 19)": lambda t: {**t, "W": t["W"][:, 1:]},
     "no network has": lambda t: {**t, "V": t["V"].T},
-    "no network of gates": lambda t: {**by_torch(t), "rnn.weight_hh_l0": np.tile(t["W"], (4, 1))},
+    "rnn.weight_hh_l0 (80, 20)": lambda t: {**by_torch(t), "rnn.weight_hh_l0": np.tile(t["W"], (4, 1))},
     "layer 2 has no U": lambda t: {**by_torch(t), "rnn.weight_hh_l1": t["W"]},
     "one nn.Linear": lambda t: {**by_torch(t), "embedding.weight": t["V"]},
     "not finite": lambda t: {**t, "b": t["b"] * np.nan},
-    "b (1,) is not a vector of 20": lambda t: {**t, "b": t["b"][:1]},
+    "b (1,)": lambda t: {**t, "b": t["b"][:1]},
     "several sets": lambda t: {f"{g}.{n}": a for g in ("best", "last") for n, a in t.items()},
 }
 

@@ -94,7 +94,7 @@ def test_what_other_names_mean_is_not_guessed(tmp_path):
     for more, said in [
         ({"weights.V": theta["V"] + 1}, "V and weights.V are both taken for V, and differ"),
         ({"U": np.ones((0, K))}, "no network has parameters of these shapes"),
-        ({"W": np.zeros((0, 0))}, "not square"),
+        ({"W": np.zeros((0, 0))}, "no network has parameters of these shapes"),
         ({"b": np.full(M, np.float64("nan"))}, "b holds numbers that are not finite"),
         ({"b": np.array(["a"] * M)}, None),  # text, so that there is no b
         ({"c": np.full(K, np.longdouble("1e4000"))}, "c holds numbers that are not finite"),
@@ -152,7 +152,7 @@ def test_gates_and_layers_are_not_checked(names, message):
     with pytest.raises(NbrnnError, match=f"{message} only one vanilla layer is checked"):
         check({**arrays, "loss": np.float64(1)})
     assert weights_in(M, Contents(dict(arrays)))
-    with pytest.raises(NbrnnError, match="no network of gates or layers has parameters of these shapes"):
+    with pytest.raises(NbrnnError, match="no network has parameters of these shapes"):
         weights_in(M, Contents({**arrays, "fc.weight": np.ones((6, 5))}))
 
 

@@ -81,7 +81,7 @@ def test_its_curves_are_drawn(folder, results):
                 if name == line.get_label()
             ]
             assert line.get_xdata().tolist() == [100, 200, 300]
-            expected = np.mean([record.held_out_losses for record in records], axis=0)
+            expected = np.mean([record.validation_losses for record in records], axis=0)
             assert np.allclose(line.get_ydata(), expected)
     assert drawn["best"].axes[0].get_xlabel() == "validation loss of the best model (nats per character)"
 

@@ -34,7 +34,7 @@ def picture():
     axes = figure.add_subplot()
     axes.plot(range(3), "o", color="black", gid="runs-0")
     axes.plot(range(2), "o", color="white", gid="runs-1")
-    return draw(figure)["svg"]
+    return draw("a", figure)["a.svg"]
 
 
 @pytest.fixture(scope="module")

@@ -50,8 +50,8 @@ def test_the_answer_to_the_400_runs():
     assert "epsilon: the loss is lowest at 1, 1.0 (0.41 to 1.8) higher at 1e-08." in text
     (interaction,) = (line for line in text if line.startswith("epsilon and sigma interact"))
     assert interaction == (
-        "epsilon and sigma interact: epsilon 1 instead of 1e-08 lowers the smooth loss of the best "
-        "model by 3.2 (2.2 to 4.2) at sigma 0.03, but raises it by 0.65 (0.17 to 1.4) at sigma 0.3."
+        "epsilon and sigma interact: epsilon 1 instead of 1e-08 changes the smooth loss of the best "
+        "model by -3.2 (-4.2 to -2.2) at sigma 0.03, and by 0.65 (0.17 to 1.4) at sigma 0.3."
     )
     assert "epsilon: the best value is the largest tried. Try --epsilon 10,100" in text
     assert "With 5 runs, sigma 0.01, epsilon 1 is expected to reach 39.68." in text

@@ -135,7 +135,7 @@ def test_the_page_of_a_hundred_configurations_is_below_two_megabytes():
         for seed in range(4)
         for loss in [40 + sigma + eta + rng.normal(0, 0.1)]
     ]
-    contents = contents_of(results_of(runs, []), NOTHING, 0, None)
+    contents = contents_of(results_of(runs, []), NOTHING, 0)
     assert {f"{name}.png" for name in ("loss", "best", "heat", "seconds")} <= set(contents)
     text = contents["index.html"]
     assert len(text.encode()) < 2_000_000

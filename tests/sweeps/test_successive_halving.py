@@ -91,7 +91,7 @@ def test_those_are_kept_that_are_best_so_far(corpus, tmp_path, whole, lists, rat
         sweep(lists, corpus, folder)
     records = read([folder]).records
     history = (
-        (lambda r: (r.looks, r.held_out_losses))
+        (lambda r: (r.evaluations, r.validation_losses))
         if lists is HELD_OUT
         else (lambda r: (r.updates, r.smooth_losses))
     )
