@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -142,23 +143,29 @@ def read(
         check_range("smallest difference", smallest_difference, 0, exclusive=True)
     folders = find_runs(list(paths))
     records, unreadable = read_records(folders, progress)
-    sweeps = sweeps_around(folders)
+    if reveal_test and not any(record.config.test for record in records):
+        raise StoreError(
+            "no run has a test part: --reveal-test reveals nothing (--test F holds one out)"
+        )
+    sweeps = tested_sweeps(records)
     if reveal_test:
-        if not any(record.config.test for record in records):
-            raise StoreError(
-                "no run has a test part: --reveal-test reveals nothing (--test F holds one out)"
-            )
-        for sweep in sweeps:
-            sweep.record_reveal()
-    reveals = sorted(reveal for sweep in sweeps for reveal in sweep.read_reveals())
+        record_reveal(sweeps)
+    reveals = sorted({reveal for sweep in sweeps for reveal in sweep.read_reveals()})
     results = results_of(records, unreadable, paired, reveal_test)
     return replace(results, smallest_difference=smallest_difference, earlier_reveals=reveals)
 
 
-def sweeps_around(folders: Iterable[RunFolder]) -> list[SweepFolder]:
-    """Return the sweeps that these runs are of."""
-    paths = dict.fromkeys(path for folder in folders if (path := sweep_around(folder)))
+def tested_sweeps(records: Iterable[RunRecord]) -> list[SweepFolder]:
+    """Return the sweeps of those runs that have a test part."""
+    paths = dict.fromkeys(path for r in records if r.config.test and (path := sweep_around(r.folder)))
     return [sweep for sweep in map(SweepFolder, paths) if sweep.is_sweep()]
+
+
+def record_reveal(sweeps: Iterable[SweepFolder]) -> None:
+    """Record in sweeps, once in all, that their test part is revealed now."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    for sweep in sweeps:
+        sweep.record_reveal(now)
 
 
 def results_of(
@@ -233,10 +240,7 @@ def read_runs(path: Path | str = "results", *, reveal_test: bool = False) -> pd.
     `reveal_test` adds the test losses, and records that in the folders of the sweeps. A run that cannot
     be read is left out, with a warning. Raises StoreError if there is none.
     """
-    folders = find_runs_below(folder_path(path))
-    for sweep in sweeps_around(folders) if reveal_test else ():
-        sweep.record_reveal()
-    return runs_frame(folders, reveal_test)
+    return runs_frame(find_runs_below(folder_path(path)), reveal_test)
 
 
 def runs_frame(folders: Sequence[RunFolder], reveal_test: bool = False) -> pd.DataFrame:
@@ -244,6 +248,8 @@ def runs_frame(folders: Sequence[RunFolder], reveal_test: bool = False) -> pd.Da
     records, unreadable = read_each(folders)
     for problem in unreadable:
         warnings.warn(f"left out: {problem}", stacklevel=3)
+    if reveal_test:
+        record_reveal(tested_sweeps(records))
     return runs_table(records, reveal_test).assign(folder=[str(record.folder) for record in records])
 
 

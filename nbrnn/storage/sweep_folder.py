@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,12 +85,12 @@ class SweepFolder(Folder):
         requests = self.read_requests()
         self.write_requests([request if old.is_same_as(request) else old for old in requests])
 
-    def record_reveal(self) -> None:
+    def record_reveal(self, date: str) -> None:
         """Record that the test part is revealed, when and by which command. Raises WriteError.
 
         An appended line: a running sweep replaces sweep.json.
         """
-        reveal = Reveal(date=datetime.now(UTC).isoformat(timespec="seconds"), command=sys.argv)
+        reveal = Reveal(date=date, command=sys.argv)
         files.create(self / REVEALS)
         files.append(self / REVEALS, msgspec.json.encode(reveal) + b"\n")
 

@@ -110,10 +110,19 @@ def test_commands_hide_and_reveal_it(nbrnn, corpus, text_file, tmp_path):
     assert "\ntest  " in nbrnn("show", run).stdout
 
 
-def test_nothing_is_revealed_where_there_is_no_test_part(nbrnn, text_file, tmp_path):
-    nbrnn("sweep", text_file, "--updates", 20, "--hidden", 5, "--seeds", 0, "--out", "s", "-q")
-    assert "no run has a test part" in one_line_error(nbrnn("compare", "s", "--reveal-test", code=2))
-    assert not (tmp_path / "s" / "test_reveals.jsonl").exists()
+def test_a_test_part_is_revealed_once_in_all_sweeps_that_have_one(nbrnn, text_file, tmp_path):
+    for seed, (name, parts) in enumerate(
+        {"a": ["--test", 0.1], "b": ["--test", 0.1], "none": []}.items()
+    ):
+        few = ["--updates", 20, "--hidden", 5, "--seeds", seed, *parts]
+        nbrnn("sweep", text_file, *few, "--out", name, "-q")
+    assert "no run has a test part" in one_line_error(nbrnn("compare", "none", "--reveal-test", code=2))
+    said = nbrnn("compare", "a", "b", "none", "--reveal-test").stdout
+    assert "it was revealed 1 time so far" in " ".join(said.split())
+    read_runs(tmp_path, reveal_test=True)
+    reveals = {name: tmp_path / name / "test_reveals.jsonl" for name in ("a", "b", "none")}
+    assert [len(reveals[name].read_text().splitlines()) for name in ("a", "b")] == [2, 2]
+    assert not reveals["none"].exists()
 
 
 # ---------------------------------------------------------------- how often intervals hold
