@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 import matplotlib as mpl
 import numpy as np
@@ -19,6 +20,7 @@ MANY = 10  # curves, of which
 SHARE_INSIDE = 0.8  # end inside the picture
 BLOWN_UP = 3.0  # times the median of all ends above the lowest: beyond that a curve leaves the picture
 FEW_POINTS = 30  # that have a mark each
+MAX_TITLE = 60  # characters of a name above a picture
 MAX_BEYOND = 3  # configurations beyond the picture that are named
 
 
@@ -98,7 +100,8 @@ def name_curves(
     )
     if beyond:
         more = f" and {len(beyond) - MAX_BEYOND} more" if len(beyond) > MAX_BEYOND else ""
-        title = [f"↑ beyond: {beyond[0]}", *(f"    {name}" for name in beyond[1:MAX_BEYOND])]
+        texts = [shorten(name, MAX_TITLE, placeholder=" …") for name in beyond[:MAX_BEYOND]]
+        title = [f"↑ beyond: {texts[0]}", *(f"    {text}" for text in texts[1:])]
         axes.set_title("\n".join(title) + more, fontsize=9, loc="left")
 
 
