@@ -282,8 +282,8 @@ def short_runs(results: Results) -> list[str]:
         rows = rows_of(of_unit.sort_values(["long", "short"], ascending=[False, True])[:1])
     sentences = []
     for row in rows:
-        correlation = (row["spearman" + end] for end in ("", "_low", "_high"))
-        rho = with_interval(*correlation, name="with new seeds ")
+        value, low, high = (row["spearman" + end] for end in ("", "_low", "_high"))
+        rho = with_interval(value, low, high, name="with new seeds ")
         sentences.append(
             f"The ranking after {length_text(row)} has a rank correlation of {rho} with the final one; "
             f"continuing only the better half would have cost {regret_text(row, 'half')} {row['unit']}."
