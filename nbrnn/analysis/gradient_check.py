@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from nbrnn.analysis.run_records import Progress
+from nbrnn.analysis.run_records import Progress, ignore
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import StoreError
@@ -52,7 +52,7 @@ def gradient_check(
     described: Description,
     corpus: Corpus | None,
     stored: Path,
-    progress: Progress,
+    progress: Progress = ignore,
 ) -> GradientCheck | None:
     """Return the gradient check of a run, the stored one where it is of the same networks.
 

@@ -70,8 +70,8 @@ def length_text(row: Mapping[str, Any]) -> str:
 
 def regret_text(row: Mapping[str, Any], kept: str, name: str = "") -> str:
     """Return the regret of keeping the best few, with its range with new seeds."""
-    value, low, high = (row[f"{kept}_lost{end}"] for end in ("", "_low", "_high"))
-    return with_interval(value, low, high, lambda loss: loss_text(loss, row["unit"]), name)
+    regret, low, high = (row[f"{kept}_lost{end}"] for end in ("", "_low", "_high"))
+    return with_interval(regret, low, high, lambda loss: loss_text(loss, row["unit"]), name)
 
 
 def list_text(items: Sequence[Any], text: Callable[[Any], str], limit: int = MAX_NAMED) -> str:

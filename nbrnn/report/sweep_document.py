@@ -22,7 +22,6 @@ from nbrnn.report.document import (
     ProgressBar,
     Samples,
     Section,
-    Table,
 )
 from nbrnn.report.reproducibility import as_typed, reproducibility
 from nbrnn.report.summary_text import answers, outlook, verdict
@@ -180,19 +179,18 @@ def configurations(results: Results) -> list[Block]:
 
 def differences(results: Results) -> list[Block]:
     """Return the differences by the first measure, in words and in a table."""
-    sections = SPECS["comparison"].sections(results)
+    spec = SPECS["comparison"]
+    sections = spec.sections(results)
     if not sections:
         return []
-    table, words = sections[0].blocks
-    assert isinstance(table, Table)
-    assert isinstance(words, Bullets)
-    more = len(table.rows) - len(words.items)
+    content, (table, words) = spec.content(results, results.known_measures[0]), sections[0].blocks
+    more = len(content.rows) - len(content.sentences)
     rest = [Paragraph(f"{more:,} more pairs are in the table.")] if more > 0 else []
     others = " comparison.md has those of the other measures." if len(sections) > 1 else ""
     return [
-        Fold("In words", [words, *rest], len(words.items) <= MAX_OPEN),
-        Fold(f"{sections[0].title}: {plural(len(table.rows), 'pair')}", [table]),
-        *(Paragraph(f"{note}{others}", "soft") for note in SPECS["comparison"].notes(results)),
+        Fold("In words", [words, *rest], len(content.sentences) <= MAX_OPEN),
+        Fold(f"{sections[0].title}: {plural(len(content.rows), 'pair')}", [table]),
+        *(Paragraph(f"{note}{others}", "soft") for note in spec.notes(results)),
     ]
 
 

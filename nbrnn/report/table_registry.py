@@ -5,7 +5,7 @@ All files, the page and JSON follow from this list: a new table is one more row 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -39,7 +39,7 @@ class Content(NamedTuple):
     caption: str
     columns: list[str]
     rows: list[list[str]]
-    sentences: list[str] = []  # noqa: RUF012  (never changed)
+    sentences: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def test_a_model_that_is_lost_from_zero_is_told_in_digits_that_differ():
 
 def test_the_check_is_that_of_nbrnn_gradcheck(run_folder, corpus, tmp_path):
     config, described = RunFolder(run_folder).read_config()
-    check = gradient_check(config, described, corpus, tmp_path / GRADIENT, None)
+    check = gradient_check(config, described, corpus, tmp_path / GRADIENT)
     assert check.hidden == [5, 20]
     expected = [d for m in (5, 20) for d in gradcheck(corpus, replace(config, hidden=m))]
     assert check.differences == expected
@@ -92,7 +92,7 @@ def test_a_check_is_kept_and_not_made_again(run_folder, tmp_path, monkeypatch):
     for other in ({"seed": 1}, {"sigma": 0.2}, {"seq_length": 24}, {"loss": "mean"}):
         config, described = RunFolder(run_folder).read_config()
         kept = tmp_path / "out" / GRADIENT
-        assert gradient_check(replace(config, **other), described, None, kept, None) is None
+        assert gradient_check(replace(config, **other), described, None, kept) is None
     for damaged in (b"", b"{", b'{"nbrnn": 1}'):
         kept.write_bytes(damaged)
         with pytest.raises(AssertionError, match="kept"):
@@ -101,7 +101,7 @@ def test_a_check_is_kept_and_not_made_again(run_folder, tmp_path, monkeypatch):
 
 def test_a_check_with_nan_fails(run_folder, corpus, tmp_path):
     config, described = RunFolder(run_folder).read_config()
-    check = gradient_check(replace(config, hidden=2), described, corpus, tmp_path / GRADIENT, None)
+    check = gradient_check(replace(config, hidden=2), described, corpus, tmp_path / GRADIENT)
     first, *rest = check.differences
     unknown = replace(first, largest=np.nan)
     for differences in ([*rest, unknown], [unknown, *rest]):
