@@ -6,43 +6,40 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nbrnn.checks.equations import GRADIENTS, LINES, RIGHT, Exercise
+from nbrnn.checks.equations import BACKWARD, GRADIENTS, LINES, RIGHT, Exercise
 from nbrnn.checks.inputs import arranged
+from nbrnn.exchange.layer_names import Named
 from nbrnn.exchange.names import SortedArrays
 from nbrnn.exchange.weights import oriented
 from nbrnn.typing import Array
 
 
-def answers_of(found: SortedArrays) -> dict[str, tuple[str, Array]]:
-    """Return the name and the array of each answer by its key, in the order of the equations."""
-    given = dict(found.of("answer"))
-    given |= {f"d{key}": named for key, named in found.of("gradient").items()}
-    return {key: (given[key].name, np.asarray(given[key].array)) for key in LINES if key in given}
+def answers_of(found: SortedArrays) -> dict[str, Named]:
+    """Return each answer by its key, in the order of the equations."""
+    gradients = found.of("numerical") | found.of("gradient")
+    given = found.of("answer") | {f"d{key}": named for key, named in gradients.items()}
+    return {key: Named(given[key].name, np.asarray(given[key].array)) for key in LINES if key in given}
 
 
 def ways_of(key: str, array: Array, e: Exercise, layout: str) -> list[Array]:
-    """Return what an array may be in the equations, by its shape: none if it has another.
-
-    States become h_0 to h_T: a program may leave out h_0 or h_T, or keep h_0 last.
-    """
+    """Return what an array may be in the equations, by its shape: none if it has another."""
     T, B, K, m = e.sizes
     array = np.asarray(array, float)
     if key in GRADIENTS:
         way = oriented(key[1:], array, layout, m, K)
         return [] if way is None else [way]
-    if key == "loss":
-        return [array.reshape(())] if array.size == 1 else []
-    if key == "h_last":
-        return list(arranged(array, (B, m)))
     if key == "H":
         return list(states(array, e))
-    series = list(arranged(array, (T, B, K if key in ("O", "P", "dO") else m)))
-    backwards = [way[::-1] for way in series] if key in ("dO", "dH", "dA") else []
-    return series + backwards
+    shape = {"loss": (), "h_last": (B, m)}.get(key, (T, B, K if key[-1] in "OP" else m))
+    ways = list(arranged(array, shape))
+    return ways + [way[::-1] for way in ways if key in BACKWARD]  # kept as the loop goes: backwards
 
 
 def states(array: Array, e: Exercise) -> Iterator[Array]:
-    """Yield an array of states as h_0 to h_T in each way that its shape allows."""
+    """Yield an array of states as h_0 to h_T in each way that its shape allows.
+
+    A program may leave out h_0 or h_T, or keep h_0 last.
+    """
     T, B, _, m = e.sizes
     first = e.h0[np.newaxis]
     for way in arranged(array, (T + 1, B, m)):
@@ -57,34 +54,25 @@ def states(array: Array, e: Exercise) -> Iterator[Array]:
             yield np.concatenate([way, RIGHT.state(e, T, way)[np.newaxis]])
 
 
-def transposed(key: str, array: Array, e: Exercise, layout: str) -> bool:
-    """Return whether a gradient has the shape of its transpose."""
-    other = "row" if layout == "column" else "column"
-    return key in GRADIENTS and oriented(key[1:], np.asarray(array), other, *e.sizes[:1:-1]) is not None
-
-
-UNITS = {"H": "unit", "dH": "unit", "dA": "unit", "O": "character", "P": "character", "dO": "character"}
-
-
 def where(key: str, found: Array, right: Array, tolerance: float) -> str:
     """Return in words where an array differs, and by how much."""
     if found.ndim == 0:
-        return apart(float(found), float(right))
+        return apart(found, right)
     off = np.abs(found - right)
     off[~np.isfinite(off)] = np.inf
+    wrong = off > tolerance
     if found.ndim == 3:
-        steps = np.flatnonzero((off > tolerance).any((1, 2)))
+        steps = np.flatnonzero(wrong.any((1, 2)))
         t = int(steps[0]) if steps.size else int(np.argmax(off.max((1, 2))))
-        b, unit = np.unravel_index(int(np.argmax(off[t])), off.shape[1:])
+        b, n = np.unravel_index(int(np.argmax(off[t])), off.shape[1:])
         which = f" of window {b + 1}" if found.shape[1] > 1 else ""
         only = " alone" if steps.size == 1 and len(found) > 1 else ""
-        step = t + (key != "H")
-        numbers = apart(float(found[t, b, unit]), float(right[t, b, unit]))
-        return f"first at step {step}{only}{which}: {UNITS[key]} {unit + 1} is {numbers}"
+        unit = "character" if key[-1] in "OP" else "unit"
+        numbers = apart(found[t, b, n], right[t, b, n])
+        return f"first at step {t + (key != 'H')}{only}{which}: {unit} {n + 1} is {numbers}"
     place = np.unravel_index(int(np.argmax(off)), off.shape)
-    numbers = apart(float(found[place]), float(right[place]))
+    numbers = apart(found[place], right[place])
     most = f"most at ({', '.join(str(int(i) + 1) for i in place)}): {numbers}"
-    wrong = off > tolerance
     for axis, word in ((1, "row"), (0, "column")) if found.ndim == 2 else ():
         lines = np.flatnonzero(wrong.any(axis)) + 1
         if 0 < lines.size <= max(1, wrong.shape[1 - axis] // 4):
@@ -93,10 +81,10 @@ def where(key: str, found: Array, right: Array, tolerance: float) -> str:
     return most
 
 
-def apart(found: float, right: float) -> str:
+def apart(found: Array | float, right: Array | float) -> str:
     """Return in words that one number stands for another, with the digits in which they differ."""
     for digits in range(6, 18):
-        a, b = f"{found:.{digits}g}", f"{right:.{digits}g}"
+        a, b = f"{float(found):.{digits}g}", f"{float(right):.{digits}g}"
         if a != b:
             break
     return f"{a} instead of {b}"

@@ -56,16 +56,23 @@ def check(
     check_range("--after", after, 1, 100_000)
     said = {k: v for k, v in with_preset(preset, settings).items() if k in USED}
     with np.errstate(all="ignore"):  # what is wrong may overflow
-        if callable(program) or any((step, train, synthesize)):
+        by_task: dict[str, Any] = {
+            "gradients": program,
+            "step": step,
+            "train": train,
+            "sample": synthesize,
+        }
+        given = {name: function for name, function in by_task.items() if function is not None}
+        if callable(program) or given.keys() - {"gradients"}:
             if program is not None and not callable(program):
                 raise CheckError("give functions, or a file or arrays, not both")
-            functions = Functions(program, step, train, synthesize)
-            report = Submission.of(functions.answers(), {}, said, 1).judge(functions.raised)
+            functions = Functions(given)
+            report = Submission(functions.answers(), {}, said, 1).judge(functions.raised)
             report.not_checked[:0] = functions.not_checked
             report.covered |= {"windows"} if functions.not_checked else set()
         else:
             of_case = {} if case is None else arrays_of(case)
-            report = Submission.of(arrays_of(program), of_case, said, after).judge()
+            report = Submission(arrays_of(program), of_case, said, after).judge()
     report.not_checked += [words for part, words in PARTS.items() if part not in report.covered]
     return report
 

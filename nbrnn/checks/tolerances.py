@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nbrnn.checks.equations import Arrays, Exercise, compute, noise
+from nbrnn.checks.equations import Arrays, Exercise, compute
 from nbrnn.typing import Array
 
 EPS = {"float64": 2.0**-53, "float32": 2.0**-24}
@@ -25,16 +25,16 @@ class Tolerances:
     """The largest differences that rounding explains, by precision and array, for a sum of losses."""
 
     def __init__(self, e: Exercise, own: Mapping[str, Array] | None = None) -> None:
+        self.e, self.own = e, own
         self.right = compute(e, own=own)
-        self.parts = e, own
         self.known: dict[str, dict[str, float]] = {}
 
     def of(self, name: str, precision: str) -> float:
         """Return the tolerance of an array."""
         if precision not in self.known:
-            seen = spread(*self.parts, self.right, EPS[precision])
+            moved = self.moved(EPS[precision])
             self.known[precision] = {
-                key: SAFETY * seen[key] + FLOOR[precision] * largest(array)
+                key: SAFETY * moved[key] + FLOOR[precision] * largest(array)
                 for key, array in self.right.items()
             }
         return self.known[precision][name]
@@ -43,22 +43,38 @@ class Tolerances:
         """Return whether rounding alone may change an array so much that it cannot be judged."""
         return not self.of(name, precision) <= ILL * largest(self.right[name]) < np.inf
 
+    def moved(self, eps: float) -> dict[str, float]:
+        """Return how far rounding by `eps` moves an entry of each array at most."""
+        rng, e = np.random.default_rng(0), self.e
+        moved = dict.fromkeys(self.right, 0.0)
+        for _ in range(TRIALS):
+            theta = perturbed(e.theta, eps, rng)
+            other = Exercise(theta, e.X, e.Y, e.h0 * noise(e.h0, eps, rng))
+            each = compute(other, own=self.own, rounded=lambda a: a * noise(a, eps, rng))
+            for name, array in each.items():
+                moved[name] = max(moved[name], largest(array - self.right[name]))
+        return moved
 
-def spread(e: Exercise, own: Mapping[str, Array] | None, right: Arrays, eps: float) -> dict[str, float]:
-    """Return how far rounding by `eps` moves an entry of each array at most."""
-    rng = np.random.default_rng(0)
-    found = dict.fromkeys(right, 0.0)
-    for _ in range(TRIALS):
-        each = compute(e.perturbed(eps, rng), own=own, rounded=lambda a: a * noise(a, eps, rng))
-        for name, array in each.items():
-            found[name] = max(found[name], largest(array - right[name]))
-    return found
+
+def noise(array: Array, eps: float, rng: np.random.Generator) -> Array:
+    """Return factors near 1, of the array's shape."""
+    return 1 + eps * rng.standard_normal(array.shape)
+
+
+def perturbed(arrays: Mapping[str, Array], eps: float, rng: np.random.Generator) -> Arrays:
+    """Return arrays with each number changed by about `eps`, relatively."""
+    return {name: array * noise(array, eps, rng) for name, array in arrays.items()}
 
 
 def largest(array: Array) -> float:
     """Return the largest absolute value; infinite where one is not a number."""
     most = float(np.abs(array).max(initial=0.0))
     return most if np.isfinite(most) else np.inf
+
+
+def distance(found: Array, right: Array) -> float:
+    """Return the largest difference; infinite for another shape."""
+    return largest(found - right) if found.shape == right.shape else np.inf
 
 
 def is_single(array: Array) -> bool:
