@@ -14,7 +14,6 @@ from nbrnn.checks.equations import BACKWARD, FORWARD, GRADIENTS, Arrays, Exercis
 from nbrnn.checks.inputs import Reading
 from nbrnn.checks.mistakes import mistaken
 from nbrnn.checks.tolerances import Tolerances, distance, is_single, largest
-from nbrnn.config import NONE
 from nbrnn.exchange.layer_names import Named
 from nbrnn.exchange.names import SortedArrays
 from nbrnn.typing import Array
@@ -56,6 +55,7 @@ class Judged:
         self.name, array = self.attempt.answers[self.key]
         self.shape, self.right = array.shape, self.attempt.tolerances.right[self.key]
         self.has_shape = self.found.shape == self.right.shape
+        self.judge()
 
     def accept(self, words: str) -> None:
         """Take it for right."""
@@ -126,14 +126,10 @@ class Attempt:
         right, otherwise = self.tolerances.right[key], (self.answers[key].array, 1.0)
         return min(pairs, key=lambda pair: distance(pair[0], right), default=otherwise)
 
-    def judge(self, convention: Convention, clip: float | str) -> dict[str, Judged]:
+    def judge(self, convention: Convention) -> dict[str, Judged]:
         """Return the verdict on each answer."""
         factor = convention.factor(self.e)
-        judged = {key: Judged(self, key, *self.nearest(key, factor)) for key in self.answers}
-        for each in judged.values():
-            each.judge()
-        accept_clipping(judged, clip)
-        return judged
+        return {key: Judged(self, key, *self.nearest(key, factor)) for key in self.answers}
 
     @cached_property
     def own(self) -> Arrays:
@@ -197,7 +193,7 @@ class Choice:
         return words
 
 
-def choose(exercises: Sequence[list[Attempt]], clip: float | str, loss: str | None = None) -> Choice:
+def choose(exercises: Sequence[list[Attempt]], loss: str | None = None) -> Choice:
     """Return the understanding in which most answers are right, then that in which they are nearest.
 
     `loss` is sum or mean where it is given; otherwise both are right, and so is a sum over the windows.
@@ -206,7 +202,7 @@ def choose(exercises: Sequence[list[Attempt]], clip: float | str, loss: str | No
     for of_windows, mean in product((True, False), [loss == "mean"] if loss else (False, True)):
         convention = Convention(mean, of_windows)
         verdicts = [
-            max(((attempt, attempt.judge(convention, clip)) for attempt in ways), key=score)
+            max(((attempt, attempt.judge(convention)) for attempt in ways), key=score)
             for ways in exercises
         ]
         total = tuple(np.sum([score(verdict) for verdict in verdicts], axis=0))
@@ -217,7 +213,7 @@ def choose(exercises: Sequence[list[Attempt]], clip: float | str, loss: str | No
     choice = Choice(convention, [attempt for attempt, _ in verdicts])
     for attempt, judged in verdicts:
         attempt.judged = judged
-    choice.notes += accept_clipping_by_norm(choice.attempts)
+    choice.notes += accept_clipping(choice.attempts)
     for _, judged in verdicts:
         for each in judged.values():
             if each.is_right is False:
@@ -233,43 +229,37 @@ def score(verdict: tuple[Attempt, dict[str, Judged]]) -> tuple[float, float, flo
     return len(shaped), right, sum(1 / (1 + error) for error in errors)
 
 
-def accept_clipping(judged: dict[str, Judged], clip: float | str) -> None:
-    """Take gradients for right that are the right ones, each entry clipped to the same bounds."""
-    given = [each for key, each in judged.items() if key in GRADIENTS and each.has_shape]
-    bound = max((largest(each.found) for each in given), default=0.0)
-    at_bound = sum(np.count_nonzero(np.abs(each.found) >= bound * (1 - 1e-12)) for each in given)
-    for each in given:
-        words, clipped = f"{bound * each.scale:g}", np.clip(each.right, -bound, bound)
-        is_bound = at_bound > 1 or (clip != NONE and words == f"{clip:g}")
-        if is_bound and each.is_right is False and distance(each.found, clipped) <= each.tolerance:
-            each.accept(f"right, clipped to {words}")
+def accept_clipping(attempts: Sequence[Attempt]) -> list[str]:
+    """Take gradients for right that are clipped, by entry or by norm; return a note of the latter.
 
-
-def accept_clipping_by_norm(attempts: Sequence[Attempt]) -> list[str]:
-    """Take gradients for right that are all scaled to the same norm on each exercise that exceeds it.
-
-    Return a note of it.
+    They are clipped to the same round number on each exercise on which they are not right.
     """
-    norms, scaled = set(), []
-    for attempt in attempts:
-        given = [attempt.judged[key] for key in GRADIENTS if key in attempt.judged]
-        wrong = [each for each in given if each.is_right is False]
-        if not wrong:
-            continue
-        if len(given) < len(GRADIENTS) or not all(each.has_shape for each in given):
-            return []
-        found = np.concatenate([np.ravel(each.found * each.scale) for each in given])
-        right = np.concatenate([np.ravel(each.right * each.scale) for each in given])
-        norm, full = np.linalg.norm(found), np.linalg.norm(right)
-        share = max(each.tolerance * each.scale for each in given) / largest(right)
-        is_exact = share < 1e-5 and distance(found / norm, right / full) <= share
-        whole = float(f"{norm:.2g}")
-        if not (is_exact and norm < full and abs(norm / whole - 1) < max(1e-7, share)):
-            return []
-        norms.add(whole)
-        scaled += wrong
-    if len(norms) != 1:
-        return []
-    for each in scaled:
-        each.accept(f"right, clipped by norm to {whole:g}")
-    return [f"the gradients are clipped to a norm of {whole:g}; nbrnn clips each entry"]
+    given = [[each for key, each in a.judged.items() if key in GRADIENTS] for a in attempts]
+    failing = [gradients for gradients in given if any(each.is_right is False for each in gradients)]
+    for by_norm in (False, True):
+        bounds = {clipped_to(gradients, by_norm) for gradients in failing}
+        bound = bounds.pop() if len(bounds) == 1 else None
+        if bound is not None:
+            words = f"right, clipped {'by norm ' * by_norm}to {bound:g}"
+            for each in (each for gradients in failing for each in gradients if each.is_right is False):
+                each.accept(words)
+            note = f"the gradients are clipped to a norm of {bound:g}; nbrnn clips each entry"
+            return [note] * by_norm
+    return []
+
+
+def clipped_to(gradients: list[Judged], by_norm: bool) -> float | None:
+    """Return the round number to which gradients are clipped, None if they are not."""
+    if not all(each.has_shape for each in gradients) or len(gradients) < len(GRADIENTS) * by_norm:
+        return None
+    found = np.concatenate([np.ravel(each.found * each.scale) for each in gradients])
+    right = np.concatenate([np.ravel(each.right * each.scale) for each in gradients])
+    tolerances = [each.tolerance * each.scale for each in gradients]
+    tolerance = np.repeat(tolerances, [each.found.size for each in gradients])
+    bound, full = (float(np.linalg.norm(a)) if by_norm else largest(a) for a in (found, right))
+    if not 0 < bound < full:
+        return None
+    clipped = right * (bound / full) if by_norm else np.clip(right, -bound, bound)
+    number = float(f"{bound:.2g}")
+    is_clipped = (np.abs(found - clipped) <= tolerance).all() and abs(bound / number - 1) < 1e-5
+    return number if is_clipped else None

@@ -12,7 +12,7 @@ from nbrnn.checks.answers import apart
 from nbrnn.checks.equations import Arrays, compute, softmax
 from nbrnn.checks.ladder import of_codes
 from nbrnn.checks.report import Finding, Report, Row
-from nbrnn.checks.tolerances import EPS, SAFETY, TRIALS, is_single, perturbed
+from nbrnn.checks.tolerances import SAFETY, Rounding, is_single, spread
 from nbrnn.checks.updates import KEPT, Steps, smooth_series
 from nbrnn.exchange.names import SortedArrays
 from nbrnn.typing import Array
@@ -58,13 +58,13 @@ def judge_training(
     given = codes, T, losses.size, steps
     means = [loss == "mean"] if loss else [False, True]
     mean = min(means, key=lambda each: abs(training_losses(theta, *given, each)[0] - losses[0]))
-    right, moved = training_losses(theta, *given, mean), np.zeros(losses.size)
-    eps, rng = EPS["float32" if is_single(losses) else "float64"], np.random.default_rng(0)
-    for _ in range(TRIALS):
-        other = training_losses(perturbed(theta, eps, rng), *given, mean)
-        moved = np.maximum(moved, np.abs(other - right))
-    tolerance = SAFETY * np.maximum.accumulate(moved) + 1e-11 * right
+    right = training_losses(theta, *given, mean)
 
+    def again(rounded: Rounding) -> Arrays:
+        return {"losses": training_losses(rounded.all(theta), *given, mean)}
+
+    moved = spread(again, {"losses": right}, "float32" if is_single(losses) else "float64")["losses"]
+    tolerance = SAFETY * np.maximum.accumulate(moved) + 1e-11 * right
     fits = np.abs(losses - right) <= tolerance
     row = Row.of("losses", "losses of a training", losses, right, bool(fits.all()))
     report = Report([row], covered={"states"})

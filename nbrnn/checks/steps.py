@@ -12,7 +12,7 @@ from nbrnn.checks.answers import where
 from nbrnn.checks.equations import Arrays
 from nbrnn.checks.ladder import until
 from nbrnn.checks.report import Finding, Report, Row, counted
-from nbrnn.checks.tolerances import EPS, FLOOR, SAFETY, TRIALS, is_single, largest, perturbed
+from nbrnn.checks.tolerances import EPS, FLOOR, SAFETY, Rounding, is_single, largest, spread
 from nbrnn.checks.updates import Gradient, Steps
 from nbrnn.config import option_name
 from nbrnn.exchange.layer_names import Named
@@ -97,24 +97,24 @@ class Update:
     def tolerance(self, steps: Steps, n: int, right: Arrays) -> Arrays:
         """Return what rounding may change at each entry: a step may be the sign of a tiny gradient."""
         precision = "float32" if self.is_single else "float64"
-        eps, rng = EPS[precision], np.random.default_rng(0)
 
-        def rounded(theta: Arrays, t: int) -> Arrays:
-            g = self.gradient(perturbed(theta, eps, rng), t)
-            return {
-                k: a + eps * largest(a) * (a != 0) * rng.standard_normal(a.shape) for k, a in g.items()
-            }
+        def again(rounded: Rounding) -> Arrays:
+            def gradient(theta: Arrays, t: int) -> Arrays:
+                g = self.gradient(rounded.all(theta), t)
+                return {k: np.where(a == 0, 0.0, rounded(a, largest(a))) for k, a in g.items()}
 
-        moved = {name: np.zeros_like(array) for name, array in right.items()}
-        for _ in range(0 if self.is_exact and n == 1 else TRIALS):
-            other = steps.run(self.theta, rounded, n)
-            moved = {name: np.maximum(moved[name], np.abs(other[name] - right[name])) for name in moved}
-        found = {}
-        for name, array in right.items():
-            of_step = FLOOR[precision] * largest(array - self.theta[name])
-            of_sum = 8 * eps * n * np.maximum(np.abs(self.theta[name]), np.abs(array))
-            found[name] = SAFETY * moved[name] + of_step + of_sum + 1e-300
-        return found
+            return steps.run(self.theta, gradient, n)
+
+        moved = spread(again, right, precision)
+        if self.is_exact and n == 1:
+            moved = dict.fromkeys(right, np.zeros(()))
+        return {
+            name: SAFETY * moved[name]
+            + FLOOR[precision] * largest(array - self.theta[name])
+            + 8 * EPS[precision] * n * np.maximum(np.abs(self.theta[name]), np.abs(array))
+            + 1e-300
+            for name, array in right.items()
+        }
 
 
 def judge_updates(updates: Sequence[Update], steps: Steps, said: Mapping[str, object]) -> Report:

@@ -78,7 +78,7 @@ class Submission:
         exercises = [attempts_of(rung, self.found[rung], ways[rung]) for rung in ways]
         choice = None
         if any(exercises):
-            choice = choose([each for each in exercises if each], self.config.clip, self.loss)
+            choice = choose([each for each in exercises if each], self.loss)
             report.notes += self.understood(choice)
             report.add(report_of(choice))
             own = cases.fingerprint(choice.attempts[0].e.theta)

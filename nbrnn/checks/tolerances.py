@@ -7,11 +7,11 @@ of its largest entry. A hypothesis about the program has no part in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nbrnn.checks.equations import Arrays, Exercise, compute
+from nbrnn.checks.equations import RIGHT, Arrays, Exercise, compute
 from nbrnn.typing import Array
 
 EPS = {"float64": 2.0**-53, "float32": 2.0**-24}
@@ -19,6 +19,22 @@ FLOOR = {"float64": 1e-11, "float32": 2e-6}  # of the largest entry: what no pro
 SAFETY = 30  # times the rounding that is seen: another program sums in another order
 TRIALS = 3
 ILL = 1e-2  # a tolerance above this share of the largest entry tells nothing
+
+
+class Rounding:
+    """Change numbers at random, as the rounding of a precision may change them."""
+
+    def __init__(self, precision: str) -> None:
+        self.eps, self.rng = EPS[precision], np.random.default_rng(0)
+
+    def __call__(self, array: Array, size: Array | float | None = None) -> Array:
+        """Return an array rounded as numbers of its own size, or of another."""
+        error = self.eps * self.rng.standard_normal(array.shape)
+        return np.asarray(array + error * (array if size is None else size))
+
+    def all(self, arrays: Mapping[str, Array]) -> Arrays:
+        """Return each array rounded."""
+        return {name: self(array) for name, array in arrays.items()}
 
 
 class Tolerances:
@@ -32,9 +48,9 @@ class Tolerances:
     def of(self, name: str, precision: str) -> float:
         """Return the tolerance of an array."""
         if precision not in self.known:
-            moved = self.moved(EPS[precision])
+            moved = spread(self.again, self.right, precision)
             self.known[precision] = {
-                key: SAFETY * moved[key] + FLOOR[precision] * largest(array)
+                key: SAFETY * largest(moved[key]) + FLOOR[precision] * largest(array)
                 for key, array in self.right.items()
             }
         return self.known[precision][name]
@@ -43,27 +59,19 @@ class Tolerances:
         """Return whether rounding alone may change an array so much that it cannot be judged."""
         return not self.of(name, precision) <= ILL * largest(self.right[name]) < np.inf
 
-    def moved(self, eps: float) -> dict[str, float]:
-        """Return how far rounding by `eps` moves an entry of each array at most."""
-        rng, e = np.random.default_rng(0), self.e
-        moved = dict.fromkeys(self.right, 0.0)
-        for _ in range(TRIALS):
-            theta = perturbed(e.theta, eps, rng)
-            other = Exercise(theta, e.X, e.Y, e.h0 * noise(e.h0, eps, rng))
-            each = compute(other, own=self.own, rounded=lambda a: a * noise(a, eps, rng))
-            for name, array in each.items():
-                moved[name] = max(moved[name], largest(array - self.right[name]))
-        return moved
+    def again(self, rounded: Rounding) -> Arrays:
+        """Return the arrays as they are with rounding."""
+        e = Exercise(rounded.all(self.e.theta), self.e.X, self.e.Y, rounded(self.e.h0))
+        return compute(e, RIGHT, self.own, rounded)
 
 
-def noise(array: Array, eps: float, rng: np.random.Generator) -> Array:
-    """Return factors near 1, of the array's shape."""
-    return 1 + eps * rng.standard_normal(array.shape)
-
-
-def perturbed(arrays: Mapping[str, Array], eps: float, rng: np.random.Generator) -> Arrays:
-    """Return arrays with each number changed by about `eps`, relatively."""
-    return {name: array * noise(array, eps, rng) for name, array in arrays.items()}
+def spread(again: Callable[[Rounding], Arrays], right: Arrays, precision: str) -> Arrays:
+    """Return how far rounding moves each entry at most: `again` repeats the computation with it."""
+    rounded, moved = Rounding(precision), {name: np.zeros_like(a) for name, a in right.items()}
+    for _ in range(TRIALS):
+        other = again(rounded)
+        moved = {name: np.maximum(moved[name], np.abs(other[name] - right[name])) for name in right}
+    return moved
 
 
 def largest(array: Array) -> float:
