@@ -9,10 +9,9 @@ from itertools import product
 
 import numpy as np
 
-from nbrnn.checks.answers import answers_of, ways_of
 from nbrnn.checks.equations import BACKWARD, FORWARD, GRADIENTS, Arrays, Exercise, compute
-from nbrnn.checks.inputs import Reading
 from nbrnn.checks.mistakes import mistaken
+from nbrnn.checks.reading import answers_of, exercises_of, has_single_parameters, ways_of
 from nbrnn.checks.tolerances import Tolerances, distance, is_single, largest
 from nbrnn.exchange.layer_names import Named
 from nbrnn.exchange.names import SortedArrays
@@ -158,19 +157,16 @@ class Attempt:
         return self.supposed[name, kept]
 
 
-def attempts_of(rung: str, found: SortedArrays, readings: Sequence[Reading]) -> list[Attempt]:
-    """Return the ways to understand an answered exercise, by the readings of its inputs."""
-    answers, parameters = answers_of(found), found.of("parameter").values()
-    is_single = all(array.dtype in (np.float16, np.float32) for _, array in parameters)
-    attempts = []
-    for reading in readings:
-        if (e := reading.exercise) is not None:
-            kept = {  # what is left of a loop, as dh of its last step, is no array of all steps
-                key: named
-                for key, named in answers.items()
-                if key not in BACKWARD or ways_of(key, named.array, e, reading.layout)
-            }
-            attempts.append(Attempt(rung, reading.layout, e, kept, is_single))
+def attempts_of(rung: str, found: SortedArrays) -> list[Attempt]:
+    """Return the ways to understand an answered exercise. Raises CheckError."""
+    answers, is_single, attempts = answers_of(found), has_single_parameters(found), []
+    for layout, e in exercises_of(found):
+        kept = {  # what is left of a loop, as dh of its last step, is no array of all steps
+            key: named
+            for key, named in answers.items()
+            if key not in BACKWARD or ways_of(key, named.array, e, layout)
+        }
+        attempts.append(Attempt(rung, layout, e, kept, is_single))
     return attempts
 
 
@@ -184,13 +180,6 @@ class Choice:
     convention: Convention
     attempts: list[Attempt]
     notes: list[str] = field(default_factory=list)
-
-    def words(self) -> str:
-        """Return the convention in words."""
-        words = "the mean" if self.convention.of_characters else "the sum"
-        if not self.convention.of_windows and any(a.e.sizes[1] > 1 for a in self.attempts):
-            words += ", summed over the windows, where nbrnn takes the mean"
-        return words
 
 
 def choose(exercises: Sequence[list[Attempt]], loss: str | None = None) -> Choice:

@@ -11,12 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from nbrnn.checks.answers import where
 from nbrnn.checks.attempts import Attempt, Choice, Judged
 from nbrnn.checks.equations import BACKWARD, FORWARD, GRADIENTS, LINES
 from nbrnn.checks.ladder import RUNGS, until
 from nbrnn.checks.mistakes import FACTORS, MISTAKES, words_of
-from nbrnn.checks.report import Finding, Report, Row
+from nbrnn.checks.report import Finding, Report, Row, where
 from nbrnn.checks.tolerances import FLOOR, distance, largest
 from nbrnn.errors import CheckError
 from nbrnn.exchange.weights import oriented

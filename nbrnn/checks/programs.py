@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,6 @@ from nbrnn.checks.arrays import flat_arrays
 from nbrnn.checks.attempts import attempts_of, choose
 from nbrnn.checks.case import task
 from nbrnn.checks.equations import Arrays
-from nbrnn.checks.inputs import readings
 from nbrnn.checks.ladder import RUNGS, Rung
 from nbrnn.checks.report import Finding
 from nbrnn.config import RunConfig
@@ -120,12 +119,7 @@ def call_sample(function: Function, given: Arrays, form: Form, rung: Rung) -> Ar
     return flat_arrays({"sample": sample})
 
 
-CALLS = {
-    "gradients": call_gradients,
-    "step": call_step,
-    "train": call_train,
-    "sample": call_sample,
-}
+CALLS = {"gradients": call_gradients, "step": call_step, "train": call_train, "sample": call_sample}
 
 
 def guess_form(function: Function) -> Form:
@@ -153,8 +147,7 @@ def guess_form(function: Function) -> Form:
 
 def fit(rung: Rung, arrays: Arrays) -> tuple[int, int]:
     """Return how many answers to an exercise have the right shape, and how many are right."""
-    found = sort_arrays(arrays)
-    (attempt,) = choose([attempts_of(rung.name, found, readings(found))]).attempts
+    (attempt,) = choose([attempts_of(rung.name, sort_arrays(arrays))]).attempts
     judged = attempt.judged.values()
     return sum(each.has_shape for each in judged), sum(each.is_right is True for each in judged)
 
@@ -165,23 +158,22 @@ def named(result: Any, given: Arrays) -> Arrays:
         return flat_arrays(result)
     if result is None:
         raise CheckError("the function must return a loss and gradients: (loss, grads), or a dictionary")
+    K, m = given["c"].size, given["b"].size
+    steps = given["X"].size // K
+    shapes = [(f"d{name}", given[name].shape) for name in NAMES] + [("h_last", (m,))]
+    shapes += [(name, way) for name, n in (("P", K), ("H", m)) for way in ((n, steps), (steps, n))]
     found: dict[str, Any] = {}
     for item in result if isinstance(result, tuple | list) else [result]:
+        fitting = (n for n, shape in shapes if n not in found and is_same_shape(np.shape(item), shape))
         if isinstance(item, Mapping):
             found["grads"] = item
         elif "loss" not in found and np.size(item) == 1:
             found["loss"] = item
-        elif name := next((n for n in names_by_shape(np.shape(item), given) if n not in found), None):
+        elif name := next(fitting, None):
             found[name] = item
     return flat_arrays(found)
 
 
-def names_by_shape(shape: tuple[int, ...], given: Arrays) -> Iterator[str]:
-    """Yield what an array of this shape may be: a gradient, probabilities, states or the last state."""
-    sizes = [n for n in shape if n != 1]
-    yield from (f"d{name}" for name in NAMES if sizes == [n for n in given[name].shape if n != 1])
-    steps, m = given["X"].size // given["c"].size, given["b"].size
-    shapes = {"P": (steps, given["c"].size), "H": (steps, m), "h_last": (m,)}
-    yield from (
-        name for name, wanted in shapes.items() if sorted(sizes) == sorted(n for n in wanted if n != 1)
-    )
+def is_same_shape(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Return whether two shapes are the same but for axes of length 1."""
+    return [n for n in one if n != 1] == [n for n in other if n != 1]

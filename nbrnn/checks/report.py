@@ -166,3 +166,39 @@ class Report:
 def counted(number: int, word: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {word}{'s' * (number != 1)}"
+
+
+def where(key: str, found: Array, right: Array, tolerance: float) -> str:
+    """Return in words where an array differs, and by how much."""
+    if found.ndim == 0:
+        return apart(found, right)
+    off = np.abs(found - right)
+    off[~np.isfinite(off)] = np.inf
+    wrong = off > tolerance
+    if found.ndim == 3:
+        steps = np.flatnonzero(wrong.any((1, 2)))
+        t = int(steps[0]) if steps.size else int(np.argmax(off.max((1, 2))))
+        b, n = np.unravel_index(int(np.argmax(off[t])), off.shape[1:])
+        which = f" of window {b + 1}" if found.shape[1] > 1 else ""
+        only = " alone" if steps.size == 1 and len(found) > 1 else ""
+        unit = "character" if key[-1] in "OP" else "unit"
+        numbers = apart(found[t, b, n], right[t, b, n])
+        return f"first at step {t + (key != 'H')}{only}{which}: {unit} {n + 1} is {numbers}"
+    place = np.unravel_index(int(np.argmax(off)), off.shape)
+    numbers = apart(found[place], right[place])
+    most = f"most at ({', '.join(str(int(i) + 1) for i in place)}): {numbers}"
+    for axis, word in ((1, "row"), (0, "column")) if found.ndim == 2 else ():
+        lines = np.flatnonzero(wrong.any(axis)) + 1
+        if 0 < lines.size <= max(1, wrong.shape[1 - axis] // 4):
+            listed = ", ".join(map(str, lines[:5])) + (", ..." if lines.size > 5 else "")
+            return f"only in {word}{'s' * (lines.size > 1)} {listed}; {most}"
+    return most
+
+
+def apart(found: Array | float, right: Array | float) -> str:
+    """Return in words that one number stands for another, with the digits in which they differ."""
+    for digits in range(6, 18):
+        a, b = f"{float(found):.{digits}g}", f"{float(right):.{digits}g}"
+        if a != b:
+            break
+    return f"{a} instead of {b}"

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import chdtrc
 
-from nbrnn.checks.answers import apart
 from nbrnn.checks.equations import Arrays, compute, softmax
 from nbrnn.checks.ladder import of_codes
-from nbrnn.checks.report import Finding, Report, Row
+from nbrnn.checks.report import Finding, Report, Row, apart
 from nbrnn.checks.tolerances import SAFETY, Rounding, is_single, spread
 from nbrnn.checks.updates import KEPT, Steps, smooth_series
 from nbrnn.exchange.names import SortedArrays
@@ -97,19 +96,15 @@ STARTS = {
 def judge_smooth(found: SortedArrays, T: int | None, is_whole: bool) -> Report:
     """Return the verdict on a smooth series; `is_whole` says that it has every update."""
     series, report = found.of("series"), Report()
-    if "smooth" not in series or "losses" not in series:
-        for name, _ in series.values():
-            report.notes.append(f"{name}: a series alone is not checked; losses and smooth are needed")
+    if not {"losses", "smooth"} <= set(series):
+        words = "a series alone is not checked; losses and smooth are needed"
+        report.notes += [f"{name}: {words}" for name, _ in series.values()]
         return report
     losses, smooth = (np.asarray(series[key].array, float).ravel() for key in ("losses", "smooth"))
     name = series["smooth"].name
     if losses.size != smooth.size or not losses.size:
-        sizes = f"it has {smooth.size} numbers, there are {losses.size} losses"
-        report.notes.append(f"{name}: not checked, {sizes}")
-        return report
-    if not np.isfinite(losses).all():
-        first = int(np.argmin(np.isfinite(losses))) + 1
-        report.notes.append(f"{name}: not checked, loss {first} is not a finite number")
+        words = f"it has {smooth.size} numbers, there are {losses.size} losses"
+        report.notes.append(f"{name}: not checked, {words}")
         return report
     updates = series["updates"].array.ravel() if "updates" in series else None
     right = smooth_series(losses, float(losses[0]))
@@ -177,7 +172,7 @@ def is_sparse(losses: Array, smooth: Array, updates: Array | None) -> bool:
 
 def is_same(found: Array, right: Array) -> bool:
     """Return whether two series agree in each number, but for the rounding of float32 along the way."""
-    return bool((np.abs(found - right) <= 1e-5 * np.abs(right) + 1e-12).all())
+    return bool(np.isclose(found, right, rtol=1e-5, atol=1e-12, equal_nan=True).all())
 
 
 # ---------------------------------------------------------------- sampling

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from nbrnn.checks.answers import where
 from nbrnn.checks.equations import Arrays
 from nbrnn.checks.ladder import until
-from nbrnn.checks.report import Finding, Report, Row, counted
+from nbrnn.checks.report import Finding, Report, Row, counted, where
 from nbrnn.checks.tolerances import EPS, FLOOR, SAFETY, Rounding, is_single, largest, spread
 from nbrnn.checks.updates import Gradient, Steps
 from nbrnn.config import option_name
@@ -55,10 +54,10 @@ class Update:
     rung: str
     theta: Arrays
     after: dict[str, Named]
-    gradient: Gradient
     n: int
-    is_exact: bool
     is_single: bool
+    gradient: Gradient
+    is_exact: bool = False
 
     def __post_init__(self) -> None:
         self.is_single = self.is_single or any(is_single(array) for _, array in self.after.values())

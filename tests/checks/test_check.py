@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import student
 
-from nbrnn.checks.answers import apart
 from nbrnn.checks.case import case
 from nbrnn.checks.check import check
 from nbrnn.checks.equations import compute
 from nbrnn.checks.ladder import of_codes
+from nbrnn.checks.report import apart
 from nbrnn.checks.updates import smooth_series
 from nbrnn.config import RunConfig
 from nbrnn.errors import CheckError, ConfigError

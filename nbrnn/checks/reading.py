@@ -1,18 +1,17 @@
-"""The computation that a file is about: its parameters, characters and state, by their shapes."""
+"""The arrays of a program in the shapes of the equations: an exercise, and the answers to it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import permutations, product
 
 import numpy as np
 
-from nbrnn.checks.equations import Exercise
+from nbrnn.checks.equations import BACKWARD, GRADIENTS, LINES, RIGHT, Exercise
 from nbrnn.errors import CheckError
 from nbrnn.exchange.layer_names import Named
 from nbrnn.exchange.names import SortedArrays
-from nbrnn.exchange.weights import layouts_in
+from nbrnn.exchange.weights import layouts_in, oriented
 from nbrnn.typing import Array
 
 MAX_NUMBERS = 2**27  # in the states and probabilities of all steps
@@ -21,21 +20,11 @@ ONE_HOT = -1
 STORED = [(x, y) for x, y in product((ONE_HOT, 0, 1), repeat=2) if x == y or ONE_HOT in (x, y)]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One way to understand a file: the layout of its parameters, and the exercise.
+def exercises_of(found: SortedArrays) -> list[tuple[str, Exercise]]:
+    """Return the layout and the exercise of a file in each way that its shapes allow.
 
-    `exercise` is None where the file has no inputs: then only steps can be checked. A file of series
-    alone has no parameters either.
+    There is none in a file without inputs. Raises CheckError.
     """
-
-    layout: str = ""
-    theta: dict[str, Array] = field(default_factory=dict)
-    exercise: Exercise | None = None
-
-
-def readings(found: SortedArrays) -> list[Reading]:
-    """Return all ways to understand the inputs of a file by their shapes. Raises CheckError."""
     of_layouts = layouts_in(found)
     K, m = next(iter(of_layouts.values()))["V"].shape
     given = {  # one-hot vectors are larger than indices, and leave less to guess
@@ -45,15 +34,18 @@ def readings(found: SortedArrays) -> list[Reading]:
     }
     inputs = [name for name in "xy" if name in given]
     if not inputs:
-        return [Reading(layout, theta) for layout, theta in of_layouts.items()]
+        return []
     if len(inputs) == 1:
         raise CheckError(f"there is {inputs[0]}, but no {'y' if inputs == ['x'] else 'x'}: save both")
     windows = windows_of(given["x"], given["y"], given.get("h0"), m, K)
     return [
-        Reading(layout, theta, Exercise(theta, *window))
-        for layout, theta in of_layouts.items()
-        for window in windows
+        (layout, Exercise(theta, *window)) for layout, theta in of_layouts.items() for window in windows
     ]
+
+
+def has_single_parameters(found: SortedArrays) -> bool:
+    """Return whether a program's parameters are of float32, or narrower."""
+    return all(array.dtype in (np.float16, np.float32) for _, array in found.of("parameter").values())
 
 
 def windows_of(
@@ -101,6 +93,49 @@ def arranged(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
     for order in permutations(range(squeezed.ndim)):
         if [squeezed.shape[axis] for axis in order] == wanted:
             yield squeezed.transpose(order).reshape(shape)
+
+
+# ---------------------------------------------------------------- answers
+
+
+def answers_of(found: SortedArrays) -> dict[str, Named]:
+    """Return each answer by its key, in the order of the equations."""
+    gradients = found.of("numerical") | found.of("gradient")
+    given = found.of("answer") | {f"d{key}": named for key, named in gradients.items()}
+    return {key: Named(given[key].name, np.asarray(given[key].array)) for key in LINES if key in given}
+
+
+def ways_of(key: str, array: Array, e: Exercise, layout: str) -> list[Array]:
+    """Return what an array may be in the equations, by its shape: none if it has another."""
+    T, B, K, m = e.sizes
+    array = np.asarray(array, float)
+    if key in GRADIENTS:
+        way = oriented(key[1:], array, layout, m, K)
+        return [] if way is None else [way]
+    if key == "H":
+        return list(states(array, e))
+    shape = {"loss": (), "h_last": (B, m)}.get(key, (T, B, K if key[-1] in "OP" else m))
+    ways = list(arranged(array, shape))
+    return ways + [way[::-1] for way in ways if key in BACKWARD]  # kept as the loop goes: backwards
+
+
+def states(array: Array, e: Exercise) -> Iterator[Array]:
+    """Yield an array of states as h_0 to h_T in each way that its shape allows.
+
+    A program may leave out h_0 or h_T, or keep h_0 last.
+    """
+    T, B, _, m = e.sizes
+    first = e.h0[np.newaxis]
+    for way in arranged(array, (T + 1, B, m)):
+        yield way
+        if np.allclose(way[-1], e.h0, rtol=1e-6):  # at index -1
+            yield np.roll(way, 1, 0)
+        if not way[-1].any():
+            yield np.concatenate([first, way[:-1]])
+    for way in arranged(array, (T, B, m)):
+        yield np.concatenate([first, way])
+        if np.allclose(way[0], e.h0, rtol=1e-6):
+            yield np.concatenate([way, RIGHT.state(e, T, way)[np.newaxis]])
 
 
 # ---------------------------------------------------------------- refusals
