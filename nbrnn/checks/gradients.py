@@ -72,8 +72,8 @@ def findings_of(choice: Choice, first: int) -> Iterator[Finding]:
     attempt, before = choice.attempts[first], choice.attempts[first - 1].rung if first else ""
     wrong = wrong_in(attempt)
     faults = [each for each in wrong if each is wrong[0] or not attempt.follows(each)]
-    is_forward = False
-    for number, (causes, group) in enumerate(grouped(faults, choice.attempts)):
+    groups = grouped(faults, choice.attempts)
+    for number, (causes, group) in enumerate(groups):
         if causes == ["relu"] and group[0].key == "H":
             raise CheckError("the states are those of a ReLU network, and only tanh can be checked")
         sentence = sentence_of(group, causes, choice)
@@ -81,15 +81,32 @@ def findings_of(choice: Choice, first: int) -> Iterator[Finding]:
             isolates = RUNGS[attempt.rung].isolates
             sentence = f"{until(attempt.rung, before)}{sentence}. New there: {isolates}"
         cause = causes[0] if len(causes) == 1 else None
-        arrays = tuple(each.key[1:] if each.key in GRADIENTS else each.key for each in group)
-        yield Finding(cause, sentence, arrays, number > 0 and (is_forward or not causes), attempt.rung)
-        is_forward = is_forward or group[0].key in (*FORWARD, "loss")
+        follows = number > 0 and (groups[0][1][0].key == "loss" or not causes)
+        yield Finding(cause, sentence, arrays_in(group), follows, attempt.rung)
+        rest = [each for _, others in groups[number + 1 :] for each in others]
+        if rest and rest[0].key not in FORWARD and is_forward(causes, group):
+            # Automatic differentiation makes right gradients of a wrong forward pass: they have no name.
+            names = ", ".join(each.name for each in rest)
+            words = f"{names}: not those of a right forward pass; correct that first"
+            yield Finding(None, words, arrays_in(rest), True, attempt.rung)
+            break
     later = {each.key: each for other in choice.attempts[first + 1 :] for each in wrong_in(other)}
     for each in later.values():
         if each.key not in attempt.judged:
             rung = each.attempt.rung
             sentence = f"{each.name} is wrong, which only '{RUNGS[rung].title}' has"
             yield Finding(None, sentence, (each.key,), True, rung)
+
+
+def arrays_in(group: list[Judged]) -> tuple[str, ...]:
+    """Return the names of arrays in the equations, those of parameters for their gradients."""
+    return tuple(each.key[1:] if each.key in GRADIENTS else each.key for each in group)
+
+
+def is_forward(causes: list[str], group: list[Judged]) -> bool:
+    """Return whether a fault is in the forward pass."""
+    lines = {line for cause in causes if cause in MISTAKES for line in MISTAKES[cause][1]}
+    return group[0].key in FORWARD or bool(lines & FIRST)
 
 
 def grouped(faults: list[Judged], attempts: Sequence[Attempt]) -> list[tuple[list[str], list[Judged]]]:

@@ -93,6 +93,48 @@ def test_the_code_for_torch(capsys):
     assert "is missing in dh_t" in capsys.readouterr().out
 
 
+STATES = {  # h_t as a program may compute it whose gradients are made by automatic differentiation
+    "W transposed": lambda theta, x, h, h0: np.tanh(theta["W"].T @ h + theta["U"] @ x + theta["b"]),
+    "b left out": lambda theta, x, h, h0: np.tanh(theta["W"] @ h + theta["U"] @ x),
+    "state not handed on": lambda theta, x, h, h0: np.tanh(
+        theta["W"] @ h0 + theta["U"] @ x + theta["b"]
+    ),
+    "no tanh": lambda theta, x, h, h0: theta["W"] @ h + theta["U"] @ x + theta["b"],
+    None: lambda theta, x, h, h0: np.tanh(2 * theta["W"] @ h + theta["U"] @ x + theta["b"]),
+}
+
+
+def differentiated(theta, X, Y, h0, fault):
+    """Return what a faulty forward pass and its exact derivative make, by steps of 1e-30 i."""
+
+    def forward(theta):
+        h, H, P = h0, [], []
+        for x in X.T:
+            h = STATES[fault](theta, x[:, None], h, h0)
+            e = np.exp(theta["V"] @ h + theta["c"] - 800 * (theta["c"].real.max() > 700))
+            H, P = [*H, h], [*P, e / e.sum()]
+        return -np.log((np.hstack(P) * Y).sum(0)).sum(), np.hstack(H), np.hstack(P)
+
+    grads = {name: np.zeros_like(array) for name, array in theta.items()}
+    for name, g in grads.items():
+        for index in np.ndindex(g.shape):
+            moved = {**theta, name: theta[name].astype(complex)}
+            moved[name][index] += 1e-30j
+            g[index] = forward(moved)[0].imag / 1e-30
+    loss, H, P = forward(theta)
+    return {"loss": loss, "H": H, "P": P, "grads": grads}
+
+
+@pytest.mark.parametrize("fault", STATES)
+def test_right_gradients_of_a_wrong_forward_pass_have_no_name(fault):
+    report = nbrnn.check(lambda *a: differentiated(*a, fault))
+    first, *others = report.findings
+    assert first.cause == fault
+    assert first.arrays == ("H",)
+    assert all(each.cause is None and each.follows for each in others)
+    assert report.points.get("one_step") == (fault not in ("b left out", "no tanh"))
+
+
 def steps(theta, gradients, epsilon=1e-8, keep=1, clip=5):
     memory = dict.fromkeys(theta, 0)
     for grads in gradients:
