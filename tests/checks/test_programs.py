@@ -1,7 +1,10 @@
 """A program's own functions: called with the ladder, in the form that they take arrays in."""
 
+import inspect
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,14 +68,33 @@ def test_the_first_exercise_that_fails(fault, rung):
 
 
 def test_the_code_for_numpy(capsys):
-    numpy_code, _, test_code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    numpy_code, _, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert len([line for line in numpy_code.splitlines() if line]) == 5
     names = {"backward": lambda *a: program(*a[:4])["grads"]}
     names["forward"] = lambda *a: tuple(program(*a)[name] for name in ("loss", "P", "H"))
     exec(numpy_code, names)
     assert "two steps                         right" in capsys.readouterr().out
-    with pytest.raises(AssertionError, match="WRONG"):
-        exec(test_code, names | {"loss_and_gradients": lambda *a: program(*a, ("no next",))})
+
+
+def test_the_code_for_otter_grader(monkeypatch):
+    """Otter calls each case with what the student's notebook has under the names of its parameters."""
+    cases = {}
+
+    def decorator(name, points):
+        return lambda function: cases.update({name: (points, function)})
+
+    monkeypatch.setitem(sys.modules, "otter", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "otter.test_files", SimpleNamespace(test_case=decorator))
+    _, _, code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(code, names := {})
+    assert not names["OK_FORMAT"]
+    assert [points for points, _ in cases.values()] == [1, 2]
+    for _, function in cases.values():
+        assert list(inspect.signature(function).parameters) == ["loss_and_gradients"]
+        function(lambda *a: program(*a, ("mean",)))
+    cases["one step"][1](lambda *a: program(*a, ("mean", "no next")))
+    with pytest.raises(AssertionError, match="Right up to 'one step from another h_0'"):
+        cases["back through time"][1](lambda *a: program(*a, ("mean", "no next")))
 
 
 @pytest.mark.interop
