@@ -257,9 +257,9 @@ def main() -> None:
         "Faults of solutions in public repositories, imitated in programs of our own that save what "
         "those save. What check cannot see: a best model that is a shallow copy of the last one, unless "
         "its parameters are saved beside those after a step; an alphabet by `list(set(text))`, which is "
-        "another one in each process. The exercise is the first of the ladder that their functions fail; "
-        "tests/checks/published_faults.py has by hand which it must be, and a test compares. Faults of "
-        "what a program saves are in no function.",
+        "another one in each process. The exercise is the first of the ladder that the functions of the "
+        "program fail; `tests/checks/published_faults.py` has by hand which it must be, and a test "
+        "compares. A fault in what a program saves is in none of its functions.",
         *table(
             "what is wrong",
             "what check says of a file",

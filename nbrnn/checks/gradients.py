@@ -84,7 +84,7 @@ def findings_of(choice: Choice, first: int) -> Iterator[Finding]:
         follows = number > 0 and (groups[0][1][0].key == "loss" or not causes)
         yield Finding(cause, sentence, arrays_in(group), follows, attempt.rung)
         rest = [each for _, others in groups[number + 1 :] for each in others]
-        if rest and rest[0].key not in FORWARD and is_forward(causes, group):
+        if rest and rest[0].key.startswith("d") and is_forward(causes, group):
             # Automatic differentiation makes right gradients of a wrong forward pass: they have no name.
             names = ", ".join(each.name for each in rest)
             words = f"{names}: not those of a right forward pass; correct that first"

@@ -7,8 +7,8 @@ AdaGrad, and saves structs as MATLAB does. Imports nothing of nbrnn.
 
 import numpy as np
 
-# By fault: the edition of the program; what nbrnn should call it in a file, None where it is none; and by
-# hand the first exercise of the ladder that it must fail, None where only a file can show it.
+# By fault: the edition of the program; what nbrnn should call it in a file, None where it is none; and
+# by hand the first exercise of the ladder that it must fail, None where only a file can show it.
 UNNAMED = "no name"
 SEEN = {
     "none": (2025, None, None),

@@ -45,6 +45,19 @@ def test_the_form_of_the_arguments_is_found(form):
     assert finding.cause == "next step missing"
 
 
+def test_arrays_that_a_function_returns_are_known_by_their_shapes():
+    def lossfun(*arguments, faults=()):  # as min-char-rnn returns them
+        loss, _, H, grads = program(*arguments, faults).values()
+        return loss, grads["U"], grads["W"], grads["V"], grads["b"], grads["c"], H[:, -1:]
+
+    report = nbrnn.check(lossfun)
+    assert report.is_right
+    names = {row.name for row in report.rows}
+    assert names == {"loss", "dU", "dW", "dV", "db", "dc", "h_last"}
+    report = nbrnn.check(lambda *a: lossfun(*a, faults=("no next",)))
+    assert report.causes == ["next step missing"]
+
+
 RUNGS = {  # which exercise fails first
     "no tanh'": "one_step",
     "dW of h_t": "one_step",
