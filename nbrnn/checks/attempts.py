@@ -80,6 +80,7 @@ class Judged:
                 other = -np.log(p + added).sum()
                 if abs(float(self.found) - other) <= 1e-2 * abs(other - right):
                     self.accept(f"right, with {added:.2g} added to p")
+                    return
         elif self.key in GRADIENTS and self.has_shape and self.attempt.precision == "float64":
             off = np.abs(self.found - self.right)
             most, size = largest(off), largest(self.right)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from nbrnn.checks.attempts import Attempt, Choice, attempts_of, choose
 from nbrnn.checks.equations import Arrays
 from nbrnn.checks.gradients import report_of
 from nbrnn.checks.ladder import RUNGS
-from nbrnn.checks.programs import Functions
+from nbrnn.checks.programs import call_all
 from nbrnn.checks.reading import has_single_parameters
 from nbrnn.checks.report import PARTS, Finding, Report
 from nbrnn.checks.sequences import judge_sample, judge_smooth, judge_training
@@ -74,13 +74,12 @@ def check(
         if callable(program) or given.keys() - {"gradients"}:
             if program is not None and not callable(program):
                 raise CheckError("give functions, or a file or arrays, not both")
-            functions = Functions(given)
-            report = Submission(functions.answers(), {}, said, 1).judge(functions.raised)
-            report.not_checked[:0] = functions.not_checked
-            report.covered |= {"windows"} if functions.not_checked else set()
+            arrays, report = call_all(given)
+            Submission(arrays, {}, said, 1).judge(report)
         else:
             of_case = {} if case is None else arrays_of(case)
-            report = Submission(arrays_of(program), of_case, said, after).judge()
+            report = Report()
+            Submission(arrays_of(program), of_case, said, after).judge(report)
     report.not_checked += [words for part, words in PARTS.items() if part not in report.covered]
     return report
 
@@ -113,9 +112,8 @@ class Submission:
             for rung, arrays in self.parts.items()
         }
 
-    def judge(self, raised: Sequence[Finding] = ()) -> Report:
-        """Return the report; `raised` has the exercises that ended in an error. Raises CheckError."""
-        report = Report()
+    def judge(self, report: Report) -> None:
+        """Judge everything; the report may have exercises that raised. Raises CheckError."""
         if self.about is not None:
             seed, corpus = self.about.get("seed"), self.about.get("corpus")
             report.notes.append(f"the exercise with seed {seed} from {corpus}")
@@ -126,13 +124,11 @@ class Submission:
             else:
                 T = self.config.seq_length if "seq_length" in self.said else None
                 report.add(judge_smooth(found, T, is_whole=rung != ""), rung)
-        report.findings += raised
         if self.parts and "" not in self.parts:
-            rungs = {*self.parts, *(finding.rung for finding in raised)}
+            rungs = {*self.parts, *(finding.rung for finding in report.findings)}
             report.titles = {name: rung.title for name, rung in RUNGS.items() if name in rungs}
             report.findings.sort(key=lambda each: list(RUNGS).index(each.rung))
         self.refuse_nothing(report)
-        return report
 
     def judge_windows(self, report: Report) -> None:
         """Judge losses, states, probabilities and gradients, and steps along these."""
@@ -238,6 +234,12 @@ class Submission:
         """Note arrays of unknown names. Raises CheckError if there was nothing to judge."""
         windows = {rung: found for rung, found in self.found.items() if rung not in SEQUENCES}
         names = [name for found in windows.values() for name in found.unknown]
+        report.not_checked += [
+            f"{named.name}, as there is another gradient"
+            for found in windows.values()
+            for key, named in found.of("numerical").items()
+            if key in found.of("gradient")
+        ]
         unknown = ", ".join(names[:10] + ["..."] * (len(names) > 10))
         has_series = any(role.kind == "series" for each in self.found.values() for role in each.by_role)
         reasons = [*report.notes, *report.not_checked] if report.not_checked or has_series else []

@@ -40,11 +40,6 @@ def no_first(H: Array, first: Array | float = 0.0) -> Array:
     return np.concatenate([np.zeros_like(H[:1]) + first, H[1:-1]])
 
 
-def as_indices(P: Array) -> Any:
-    """Return the loss in which one-hot vectors of y are indices: K - 1 times 0, and 1."""
-    return -(np.log(P[..., 0]) * (P.shape[-1] - 1) + np.log(P[..., 1])).sum()
-
-
 # fmt: off
 # h_t
 mistake("h_0 ignored", "the window starts from h = 0 instead of the given h_0", start=lambda e: 0 * e.h0)
@@ -61,16 +56,12 @@ mistake("sigmoid for tanh", "h_t is the sigmoid instead of tanh",
 mistake("no tanh", "tanh is missing", state=lambda e, t, H: activation(e, t, H[t - 1]))
 mistake("relu", "the states are those of a ReLU network",
         state=lambda e, t, H: np.maximum(0, activation(e, t, H[t - 1])))
-mistake("reads y", "the network reads y instead of x",
-        state=lambda e, t, H: RIGHT.state(replace(e, X=e.Y), t, H))
 # o_t and p_t
 mistake("h_{t-1} for h_t in o", "o_t is computed from h_{t-1} instead of h_t",
         logits=lambda e, H: H[:-1] @ e.theta["V"].T + e.theta["c"])
 mistake("c left out", "o_t is computed without c", logits=lambda e, H: H[1:] @ e.theta["V"].T)
 mistake("softmax over time", "softmax is taken along the wrong axis: over the steps, not the characters",
         softmax=lambda e, O: softmax(O, 0))
-mistake("softmax over all", "softmax is taken over all steps and characters together",
-        softmax=lambda e, O: softmax(O, (0, 1, 2)))
 mistake("logits for P", "P holds the o_t, before softmax", softmax=lambda e, O: O)
 mistake("log P for P", "P holds logarithms of the probabilities",
         softmax=lambda e, O: np.log(softmax(O)))
@@ -83,10 +74,8 @@ mistake("targets are x", "the targets are x instead of y", target=lambda e: e.X)
 mistake("log missing", "the logarithm is missing in the loss", loss=lambda P, Y: -P[Y == 1].sum())
 mistake("softmax twice", "softmax is applied twice: the loss takes probabilities for logits",
         loss=lambda P, Y: -np.log(softmax(P)[Y == 1]).sum())
-mistake("y read as K indices", "the one-hot vectors of y are used as indices, all K of each step",
-        loss=lambda P, Y: as_indices(P) / P.shape[-1])
 mistake("y read as indices", "the one-hot vectors of y are used as indices",
-        loss=lambda P, Y: as_indices(P))
+        loss=lambda P, Y: -(np.log(P[..., 0]) * (P.shape[-1] - 1) + np.log(P[..., 1])).sum())
 # do_t
 mistake("softmax' missing", "do_t is -y_t / p_t: the derivative of softmax is missing",
         dO=lambda P, Y: -Y / P)
@@ -105,8 +94,6 @@ mistake("tanh' without the square", "the derivative of tanh is taken as 1 - h_t 
         dA=lambda H, dH: (1 - H) * dH)
 mistake("tanh' of tanh(h)", "the derivative of tanh takes tanh of h_t once more: 1 - tanh(h_t)^2",
         dA=lambda H, dH: (1 - np.tanh(H) ** 2) * dH)
-mistake("tanh' of a", "the derivative of tanh is taken as 1 - a_t^2 instead of 1 - h_t^2",
-        dA=lambda H, dH: (1 - np.arctanh(H) ** 2) * dH)
 # the sums
 mistake("h_t for h_{t-1}", "dW takes h_t instead of h_{t-1}", dW=lambda dA, H: outer(dA, H[1:]))
 mistake("h_{t-1} for h_t", "dV takes h_{t-1} instead of h_t", dV=lambda dO, H: outer(dO, H[:-1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from nbrnn.checks.attempts import attempts_of, choose
 from nbrnn.checks.case import task
 from nbrnn.checks.equations import Arrays
 from nbrnn.checks.ladder import RUNGS, Rung
-from nbrnn.checks.report import Finding
+from nbrnn.checks.report import Finding, Report
 from nbrnn.config import RunConfig
 from nbrnn.errors import CheckError
 from nbrnn.exchange.names import sort_arrays
@@ -47,43 +47,35 @@ class Form:
 FORMS = [Form(a, b, c) for a in ("column", "row") for b in (True, False) for c in (False, True)]
 
 
-@dataclass
-class Functions:
-    """The functions of a program by the task that they do; they answer the ladder as a file does."""
+def call_all(by_task: Mapping[str, Function]) -> tuple[Arrays, Report]:
+    """Call the functions of a program, by their tasks, with all exercises. Raises CheckError.
 
-    by_task: dict[str, Function]
-    raised: list[Finding] = field(default_factory=list)
-    not_checked: list[str] = field(default_factory=list)
-
-    def answers(self) -> Arrays:
-        """Call the functions with all exercises; return inputs and answers. Raises CheckError."""
-        arrays: Arrays = {}
-        form = guess_form(self.by_task["gradients"]) if "gradients" in self.by_task else FORMS[0]
-        for rung in RUNGS.values():
-            if rung.task not in self.by_task:
-                continue
-            given = form.given(rung)
-            try:
-                answer = CALLS[rung.task](self.by_task[rung.task], given, form, rung)
-            except CheckError:
-                raise
-            except Exception as error:  # the program may raise anything
-                words = f"the function raised {type(error).__name__}: {str(error)[:80]}"
-                if rung.name == "windows":
-                    self.not_checked.append(f"several windows at once: {words}")
-                else:
-                    sentence = f"In '{rung.title}' {words}"
-                    self.raised.append(Finding("raised", sentence, (), rung=rung.name))
-                continue
-            if rung.name == "windows" and not fit(rung, {**given, **answer})[1]:
-                words = "several windows at once, of which the function got nothing right"
-                self.not_checked.append(words)
-                continue
+    Return inputs and answers as a file has them, and a report of what raised an exception.
+    """
+    arrays: Arrays = {}
+    report = Report()
+    form = guess_form(by_task["gradients"]) if "gradients" in by_task else FORMS[0]
+    for rung in (rung for rung in RUNGS.values() if rung.task in by_task):
+        given = form.given(rung)
+        try:
+            answer = CALLS[rung.task](by_task[rung.task], given, form, rung)
+            words = "of which the function got nothing right"
+            is_answered = rung.name != "windows" or fit(rung, {**given, **answer})[1] > 0
+        except CheckError:
+            raise
+        except Exception as error:  # the program may raise anything
+            is_answered, words = False, f"the function raised {type(error).__name__}: {str(error)[:80]}"
+        if is_answered:
             arrays |= {f"{rung.name}.{name}": array for name, array in {**given, **answer}.items()}
-            if "train.smooth" in arrays:
-                arrays["smooth.smooth"] = arrays.pop("train.smooth")
-                arrays["smooth.losses"] = answer["losses"]
-        return arrays
+        elif rung.name == "windows":  # which a program need not take
+            report.not_checked.append(f"several windows at once: {words}")
+            report.covered.add("windows")
+        else:
+            report.findings.append(Finding("raised", f"In '{rung.title}' {words}", (), rung=rung.name))
+    if "train.smooth" in arrays:
+        arrays["smooth.smooth"] = arrays.pop("train.smooth")
+        arrays["smooth.losses"] = arrays["train.losses"]
+    return arrays, report
 
 
 def call_gradients(function: Function, given: Arrays, form: Form, rung: Rung) -> Arrays:

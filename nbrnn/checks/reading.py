@@ -170,7 +170,7 @@ def reason_of_none(x: Named, y: Named, state: Named | None, m: int, K: int) -> s
         if array.min() < 0 or array.max() - array.min() >= K or array.max() > K:
             numbers = f"{array.min():g} to {array.max():g}"
             return f"{name} holds indices from {numbers}, but c has {K} characters"
-        if array.ndim == 2 and K in array.shape and holds_bits(array):
+        if array.ndim >= 2 and K in array.shape and holds_bits(array):
             ones = array.sum(array.shape.index(K))
             if (ones != 1).any():
                 return f"{name}: {(ones != 1).sum()} of {ones.size} vectors are not one-hot"

@@ -137,8 +137,6 @@ def mistake_of_smooth(losses: Array, smooth: Array, T: int | None) -> tuple[str,
     share = float(pulls @ np.diff(smooth) / max(pulls @ pulls, 1e-300))
     if not (0 < share < 1 and is_same(smooth, smooth_series(losses, float(smooth[0]), 1 - share))):
         return None
-    if abs(share / KEPT - 1) < 1e-3:
-        return "weights exchanged", "the weights are exchanged: it is 0.999 smooth + 0.001 L"
     if abs(share / (1 - KEPT) - 1) > 1e-3:
         return "weights", f"the smooth loss keeps {1 - share:.4g} of itself instead of {KEPT}"
     lengths = (T,) if T else range(2, 201)

@@ -104,9 +104,8 @@ class Update:
 
             return steps.run(self.theta, gradient, n)
 
-        moved = spread(again, right, precision)
-        if self.is_exact and n == 1:
-            moved = dict.fromkeys(right, np.zeros(()))
+        is_given = self.is_exact and n == 1  # the gradient, so that nothing is rounded but the step
+        moved = dict.fromkeys(right, np.zeros(())) if is_given else spread(again, right, precision)
         return {
             name: SAFETY * moved[name]
             + FLOOR[precision] * largest(array - self.theta[name])
