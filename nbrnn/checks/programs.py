@@ -59,7 +59,7 @@ def call_all(by_task: Mapping[str, Function]) -> tuple[Arrays, Report]:
         given = form.given(rung)
         try:
             answer = CALLS[rung.task](by_task[rung.task], given, form, rung)
-            words = "of which the function got nothing right"
+            words = "the function got nothing right"
             is_answered = rung.name != "windows" or fit(rung, {**given, **answer})[1] > 0
         except CheckError:
             raise
