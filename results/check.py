@@ -162,21 +162,28 @@ def random_programs() -> list[str]:
 # ---------------------------------------------------------------- programs like those of others
 
 
-def published() -> Iterator[tuple[str, Report]]:
-    """Yield what is wrong in programs like those that students publish, and the reports."""
+def published() -> Iterator[tuple[str, Report, Report | None]]:
+    """Yield what is wrong in programs like those that students publish, and what check says.
+
+    The reports are those on a file, and on the functions of the program, if these can have the fault.
+    """
     theta, codes, h0 = student.exercise(8, 11, 20, seed=4)
     with tempfile.TemporaryDirectory() as folder:
-        for fault, (edition, _) in published_faults.SEEN.items():
+        for fault, (edition, *_) in published_faults.SEEN.items():
+            settings = {"preset": f"dd2424-{edition}"} | ({"clip": 0.5} if edition == 2017 else {})
+            window, step = published_faults.functions(fault)
+            on_ladder = nbrnn.check(window, step=step, **settings)
             if edition == 2025:
                 path = Path(folder) / "answers.npz"
                 np.savez(path, **published_faults.program_of_2025(theta, codes[0], h0, fault))
-                yield fault, nbrnn.check(path, preset="dd2424-2025", after=2)
+                yield fault, nbrnn.check(path, after=2, **settings), on_ladder
             else:
                 path = Path(folder) / "answers.mat"
                 savemat(path, published_faults.program_of_2017(theta, codes[0], h0, fault))
-                yield fault, nbrnn.check(path, preset="dd2424-2017", clip=0.5)
+                yield fault, nbrnn.check(path, **settings), on_ladder
     for fault in published_faults.SMOOTH:
-        yield f"smooth loss: {fault}", nbrnn.check(published_faults.training(fault), seq_length=25)
+        report = nbrnn.check(published_faults.training(fault), seq_length=25)
+        yield f"smooth loss: {fault}", report, None
 
 
 # ---------------------------------------------------------------- the page
@@ -196,14 +203,19 @@ def said(report: Report) -> str:
     return report.findings[0].sentence + f" (and {rest} that may follow)" * (rest > 0)
 
 
+def first_rung(report: Report | None) -> str:
+    """Return the first exercise that fails."""
+    if report is None:
+        return "-"
+    return "none: right" if report.is_right else report.titles[report.findings[0].rung]
+
+
 def planted() -> list[str]:
     """Return the sections on planted faults."""
     rows = []
     for fault, cause, report in on_the_ladder():
-        rung = "none: right" if report.is_right else report.titles[report.findings[0].rung]
-        rows.append(
-            (PARTS[fault], fault, rung, (report.causes or ["-"])[0] or "no name", cause or "no name")
-        )
+        named = (report.causes or ["-"])[0] or "no name"
+        rows.append((PARTS[fault], fault, first_rung(report), named, cause or "no name"))
     text = ["", "## Planted faults on the ladder", ""]
     text += ["The first exercise that fails, and the name that the report gives first."]
     text += table("part", "planted", "first exercise that fails", "named", "should be named", rows=rows)
@@ -245,8 +257,15 @@ def main() -> None:
         "Faults of solutions in public repositories, imitated in programs of our own that save what "
         "those save. What check cannot see: a best model that is a shallow copy of the last one, unless "
         "its parameters are saved beside those after a step; an alphabet by `list(set(text))`, which is "
-        "another one in each process.",
-        *table("what is wrong", "what check says", rows=((f, said(r)) for f, r in published())),
+        "another one in each process. The exercise is the first of the ladder that the functions of the "
+        "program fail; `tests/checks/published_faults.py` has by hand which it must be, and a test "
+        "compares. A fault in what a program saves is in none of its functions.",
+        *table(
+            "what is wrong",
+            "what check says of a file",
+            "first exercise that fails",
+            rows=((fault, said(file), first_rung(ladder)) for fault, file, ladder in published()),
+        ),
     ]
     (HERE / "README.md").write_text("\n".join(text) + "\n")
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import Any
 
 import numpy as np
 
-from nbrnn.checks.answers import answers_of, ways_of
-from nbrnn.checks.equations import GRADIENTS, SCALED, Arrays, Exercise
-from nbrnn.checks.inputs import Reading
-from nbrnn.checks.tolerances import Tolerances, is_single, largest
-from nbrnn.config import NONE, RunConfig
+from nbrnn.checks.equations import BACKWARD, FORWARD, GRADIENTS, Arrays, Exercise, compute
+from nbrnn.checks.mistakes import mistaken
+from nbrnn.checks.reading import answers_of, exercises_of, has_single_parameters, ways_of
+from nbrnn.checks.tolerances import Tolerances, distance, is_single, largest
+from nbrnn.exchange.layer_names import Named
 from nbrnn.exchange.names import SortedArrays
 from nbrnn.typing import Array
 
-BACKWARD = ("dO", "dH", "dA")
 # Additions to p inside the logarithm of the loss that are no fault.
 INSIDE_LOG = (*(10.0**-n for n in range(7, 17)), 2.0**-52, 2.0**-23)
 
@@ -36,7 +34,7 @@ class Convention:
         return 1 / ((T if self.of_characters else 1) * (B if self.of_windows else 1))
 
 
-@dataclass
+@dataclass(eq=False)
 class Judged:
     """An answer beside what it should be, both for a loss that is a sum.
 
@@ -44,33 +42,63 @@ class Judged:
     alone makes so much that nothing can be said.
     """
 
+    attempt: Attempt
     key: str
-    name: str
-    shape: tuple[int, ...]
     found: Array
-    right: Array
-    tolerance: float
-    is_right: bool | None
-    verdict: str
-    scale: float = 1.0
+    scale: float
+    tolerance: float = 0.0
+    is_right: bool | None = False
+    verdict: str = "wrong"
 
-    @property
-    def has_shape(self) -> bool:
-        """Whether it has the shape that it should have."""
-        return self.found.shape == self.right.shape
+    def __post_init__(self) -> None:
+        self.name, array = self.attempt.answers[self.key]
+        self.shape, self.right = array.shape, self.attempt.tolerances.right[self.key]
+        self.has_shape = self.found.shape == self.right.shape
+        self.judge()
+
+    def accept(self, words: str) -> None:
+        """Take it for right."""
+        self.is_right, self.verdict = True, words
+
+    def judge(self) -> None:
+        """Judge it by its largest entry."""
+        attempt = self.attempt
+        for precision in ("float64", "float32")[: 1 + (attempt.precision == "float32")]:
+            self.tolerance = attempt.tolerances.of(self.key, precision)
+            is_ill = attempt.tolerances.is_ill(self.key, precision)
+            if not is_ill and distance(self.found, self.right) <= self.tolerance:
+                self.accept("right" if precision == "float64" else "right, in float32")
+                return
+        if is_ill and self.has_shape:
+            self.is_right, self.verdict = None, "not judged: ill-conditioned"
+
+    def excuse(self) -> None:
+        """Take it for right if what makes it differ is no fault."""
+        if self.key == "loss" and self.has_shape:
+            p, right = self.attempt.tolerances.right["P"][self.attempt.e.Y == 1], float(self.right)
+            for added in INSIDE_LOG:
+                other = -np.log(p + added).sum()
+                if abs(float(self.found) - other) <= 1e-2 * abs(other - right):
+                    self.accept(f"right, with {added:.2g} added to p")
+                    return
+        elif self.key in GRADIENTS and self.has_shape and self.attempt.precision == "float64":
+            off = np.abs(self.found - self.right)
+            most, size = largest(off), largest(self.right)
+            if most <= 1e-4 * size and np.median(off[self.right != 0]) > 0.02 * most:  # off everywhere
+                self.accept(f"right, as numerical differences are: to {most / size:.0e}")
 
 
-@dataclass
+@dataclass(eq=False)
 class Attempt:
     """An exercise as the program answered it, understood in one way."""
 
     rung: str
-    reading: Reading
+    layout: str
     e: Exercise
-    answers: dict[str, tuple[str, Array]]
-    numerical: dict[str, tuple[str, Array]] = field(default_factory=dict)
-    is_single: bool = False  # of float32, as far as the parameters tell
-    supposed: dict[Any, Arrays] = field(default_factory=dict)  # the arrays of known mistakes
+    answers: dict[str, Named]
+    is_single: bool  # of float32, as far as the parameters tell
+    judged: dict[str, Judged] = field(default_factory=dict)
+    supposed: dict[tuple[str, tuple[str, ...]], Arrays] = field(default_factory=dict)
 
     @cached_property
     def tolerances(self) -> Tolerances:
@@ -80,69 +108,28 @@ class Attempt:
     @cached_property
     def ways(self) -> dict[str, list[Array]]:
         """What each answer may be in the equations."""
-        layout = self.reading.layout
-        return {key: ways_of(key, array, self.e, layout) for key, (_, array) in self.answers.items()}
+        return {k: ways_of(k, array, self.e, self.layout) for k, (_, array) in self.answers.items()}
 
     @cached_property
     def precision(self) -> str:
         """The precision of the program: float32 if one of its arrays is rounded to it."""
-        arrays = [np.asarray(array) for _, array in self.answers.values()]
+        arrays = [array for _, array in self.answers.values()]
         rounded = any(is_single(array) and (array != np.round(array)).any() for array in arrays)
         return "float32" if self.is_single or rounded else "float64"
 
     def nearest(self, key: str, factor: float) -> tuple[Array, float]:
         """Return an answer as it is likeliest meant, for a loss that is a sum, and its scale."""
         T, B, *_ = self.e.sizes
-        scales = [factor if key in SCALED else 1.0]
+        scales = [1.0 if key in FORWARD else factor]
         scales += [1.0, 1 / T, 1 / B, 1 / (T * B)] * (key in BACKWARD)  # it may be divided later
         pairs = [(way / scale, scale) for way in self.ways[key] for scale in scales]
-        right = self.tolerances.right[key]
-        return min(pairs, key=lambda pair: distance(pair[0], right), default=(self.answers[key][1], 1.0))
+        right, otherwise = self.tolerances.right[key], (self.answers[key].array, 1.0)
+        return min(pairs, key=lambda pair: distance(pair[0], right), default=otherwise)
 
-    def judge(self, convention: Convention, clip: float | str) -> dict[str, Judged]:
+    def judge(self, convention: Convention) -> dict[str, Judged]:
         """Return the verdict on each answer."""
         factor = convention.factor(self.e)
-        judged = {key: self.judge_one(key, factor) for key in self.answers}
-        self.accept_clipping(judged, clip)
-        return judged
-
-    def judge_one(self, key: str, factor: float) -> Judged:
-        """Return the verdict on one answer, by its largest entry."""
-        name, array = self.answers[key]
-        (found, scale), right = self.nearest(key, factor), self.tolerances.right[key]
-        judged = Judged(key, name, array.shape, found, right, 0.0, False, "wrong", scale)
-        for precision in ("float64", "float32")[: 1 + (self.precision == "float32")]:
-            judged.tolerance = self.tolerances.of(key, precision)
-            is_ill = self.tolerances.is_ill(key, precision)
-            if distance(found, right) <= judged.tolerance and not is_ill:
-                words = "right" if precision == "float64" else "right, in float32"
-                return replace(judged, is_right=True, verdict=words)
-        if is_ill and judged.has_shape:
-            return replace(judged, is_right=None, verdict="not judged: ill-conditioned")
-        return judged
-
-    def excuse(self, each: Judged) -> str | None:
-        """Return why an answer that differs is no fault, None if it is one."""
-        if each.key == "loss" and each.has_shape:
-            p, right = self.tolerances.right["P"][self.e.Y == 1], float(each.right)
-            for added in INSIDE_LOG:
-                other = -np.log(p + added).sum()
-                if abs(float(each.found) - other) <= 1e-2 * abs(other - right):
-                    return f"right, with {added:.2g} added to p"
-        if each.key in GRADIENTS and each.has_shape and self.precision == "float64":
-            return as_differences(each.found, each.right)
-        return None
-
-    def accept_clipping(self, judged: dict[str, Judged], clip: float | str) -> None:
-        """Take gradients for right that are the right ones, each entry clipped to the same bounds."""
-        given = [each for key, each in judged.items() if key in GRADIENTS and each.has_shape]
-        bound = max((largest(each.found) for each in given), default=0.0)
-        at_bound = sum(np.count_nonzero(np.abs(each.found) >= bound * (1 - 1e-12)) for each in given)
-        words = f"{bound * given[0].scale:g}" if given else ""
-        for each in given if at_bound > 1 or (clip != NONE and words == f"{clip:g}") else ():
-            clipped = np.clip(each.right, -bound, bound)
-            if each.is_right is False and distance(each.found, clipped) <= each.tolerance:
-                each.is_right, each.verdict = True, f"right, clipped to {words}"
+        return {key: Judged(self, key, *self.nearest(key, factor)) for key in self.answers}
 
     @cached_property
     def own(self) -> Arrays:
@@ -160,31 +147,31 @@ class Attempt:
         """Return whether an answer follows from the program's own arrays before it."""
         if self.following.is_ill(each.key, self.precision):
             return False
-        right, tolerance = self.following.right[each.key], self.following.of(each.key, self.precision)
-        return distance(each.found, right) <= tolerance
+        tolerance = self.following.of(each.key, self.precision)
+        return distance(each.found, self.following.right[each.key]) <= tolerance
+
+    def suppose(self, name: str, kept: tuple[str, ...]) -> Arrays:
+        """Return the arrays of a known mistake, as they follow from the program's own arrays `kept`."""
+        if (name, kept) not in self.supposed:
+            own = {key: array for key, array in self.own.items() if key in kept}
+            self.supposed[name, kept] = compute(self.e, mistaken(name), own)
+        return self.supposed[name, kept]
 
 
-def distance(found: Array, right: Array) -> float:
-    """Return the largest difference; infinite for another shape."""
-    return largest(found - right) if found.shape == right.shape else np.inf
-
-
-def attempts_of(rung: str, found: SortedArrays, readings: Sequence[Reading]) -> list[Attempt]:
-    """Return the ways to understand an answered exercise, by the readings of its inputs."""
-    answers = answers_of(found)
-    numerical = {f"d{k}": (n.name, np.asarray(n.array)) for k, n in found.of("numerical").items()}
-    parameters = [named.array for named in found.of("parameter").values()]
-    single = bool(parameters) and all(a.dtype in (np.float16, np.float32) for a in parameters)
-    attempts = []
-    for reading in readings:
-        if (e := reading.exercise) is not None:
-            kept = {  # what is left of a loop, as dh of its last step, is no array of all steps
-                key: (name, array)
-                for key, (name, array) in answers.items()
-                if key not in BACKWARD or ways_of(key, array, e, reading.layout)
-            }
-            attempts.append(Attempt(rung, reading, e, kept, numerical, single))
+def attempts_of(rung: str, found: SortedArrays) -> list[Attempt]:
+    """Return the ways to understand an answered exercise. Raises CheckError."""
+    answers, is_single, attempts = answers_of(found), has_single_parameters(found), []
+    for layout, e in exercises_of(found):
+        kept = {  # what is left of a loop, as dh of its last step, is no array of all steps
+            key: named
+            for key, named in answers.items()
+            if key not in BACKWARD or ways_of(key, named.array, e, layout)
+        }
+        attempts.append(Attempt(rung, layout, e, kept, is_single))
     return attempts
+
+
+# ---------------------------------------------------------------- the likeliest understanding
 
 
 @dataclass
@@ -193,88 +180,76 @@ class Choice:
 
     convention: Convention
     attempts: list[Attempt]
-    judged: list[dict[str, Judged]]
     notes: list[str] = field(default_factory=list)
 
-    def words(self) -> str:
-        """Return the convention in words."""
-        has_several = any(attempt.e.sizes[1] > 1 for attempt in self.attempts)
-        batch = ", summed over the windows, where nbrnn takes the mean"
-        return ("the mean" if self.convention.of_characters else "the sum") + batch * (
-            has_several and not self.convention.of_windows
-        )
 
-
-def choose(exercises: Sequence[list[Attempt]], config: RunConfig, loss: str | None) -> Choice:
+def choose(exercises: Sequence[list[Attempt]], loss: str | None = None) -> Choice:
     """Return the understanding in which most answers are right, then that in which they are nearest.
 
     `loss` is sum or mean where it is given; otherwise both are right, and so is a sum over the windows.
     """
-    best: tuple[tuple[float, ...], Choice] | None = None
+    best = None
     for of_windows, mean in product((True, False), [loss == "mean"] if loss else (False, True)):
         convention = Convention(mean, of_windows)
-        choice, total = Choice(convention, [], []), np.zeros(3)
-        for ways in exercises:
-            scored = []
-            for attempt in ways:
-                judged = attempt.judge(convention, config.clip)
-                scored.append((score(judged), attempt, judged))
-            points, attempt, judged = max(scored, key=lambda each: each[0])
-            choice.attempts.append(attempt)
-            choice.judged.append(judged)
-            total += points
-        if best is None or tuple(total) > best[0]:
-            best = tuple(total), choice
+        verdicts = [
+            max(((attempt, attempt.judge(convention)) for attempt in ways), key=score)
+            for ways in exercises
+        ]
+        total = tuple(np.sum([score(verdict) for verdict in verdicts], axis=0))
+        if best is None or total > best[0]:
+            best = total, convention, verdicts
     assert best is not None
-    choice = best[1]
-    accept_clipping_by_norm(choice, config.clip)
-    for attempt, judged in zip(choice.attempts, choice.judged, strict=True):
+    _, convention, verdicts = best
+    choice = Choice(convention, [attempt for attempt, _ in verdicts])
+    for attempt, judged in verdicts:
+        attempt.judged = judged
+    choice.notes += accept_clipping(choice.attempts)
+    for _, judged in verdicts:
         for each in judged.values():
-            words = attempt.excuse(each) if each.is_right is False else None
-            if words:
-                each.is_right, each.verdict = True, words
+            if each.is_right is False:
+                each.excuse()
     return choice
 
 
-def score(judged: dict[str, Judged]) -> tuple[float, float, float]:
+def score(verdict: tuple[Attempt, dict[str, Judged]]) -> tuple[float, float, float]:
     """Return how many answers have the shape, how many are right, and how near the others are."""
-    shaped = [each for each in judged.values() if each.has_shape]
+    shaped = [each for each in verdict[1].values() if each.has_shape]
     errors = [distance(each.found, each.right) / max(largest(each.right), 1e-300) for each in shaped]
     right = sum(each.is_right is True for each in shaped)
     return len(shaped), right, sum(1 / (1 + error) for error in errors)
 
 
-def accept_clipping_by_norm(choice: Choice, clip: float | str) -> None:
-    """Take gradients for right that are all scaled to the same norm on each exercise that exceeds it."""
-    norms, scaled = set(), []
-    for judged in choice.judged:
-        given = [judged[key] for key in GRADIENTS if key in judged]
-        wrong = [each for each in given if each.is_right is False]
-        if not wrong:
-            continue
-        if len(given) < len(GRADIENTS) or not all(each.has_shape for each in given):
-            return
-        found = np.concatenate([np.ravel(each.found * each.scale) for each in given])
-        right = np.concatenate([np.ravel(each.right * each.scale) for each in given])
-        norm, full = float(np.linalg.norm(found)), float(np.linalg.norm(right))
-        whole, share = (
-            float(f"{norm:.2g}"),
-            max(each.tolerance * each.scale for each in given) / largest(right),
-        )
-        is_exact = share < 1e-5 and distance(found / norm, right / full) <= share
-        if not (is_exact and norm < full and abs(norm / whole - 1) < max(1e-7, share)):
-            return
-        norms.add(whole)
-        scaled += wrong
-    for norm in norms if len(norms) == 1 else ():
-        for each in scaled:
-            each.is_right, each.verdict = True, f"right, clipped by norm to {norm:g}"
-        choice.notes.append(f"the gradients are clipped to a norm of {norm:g}; nbrnn clips each entry")
+def accept_clipping(attempts: Sequence[Attempt]) -> list[str]:
+    """Take gradients for right that are clipped, by entry or by norm; return a note of the latter.
+
+    They are clipped to the same round number on each exercise on which they are not right.
+    """
+    given = [[each for key, each in a.judged.items() if key in GRADIENTS] for a in attempts]
+    failing = [gradients for gradients in given if any(each.is_right is False for each in gradients)]
+    for by_norm in (False, True):
+        bounds = {clipped_to(gradients, by_norm) for gradients in failing}
+        bound = bounds.pop() if len(bounds) == 1 else None
+        if bound is not None:
+            words = f"right, clipped {'by norm ' * by_norm}to {bound:g}"
+            for each in (each for gradients in failing for each in gradients if each.is_right is False):
+                each.accept(words)
+            note = f"the gradients are clipped to a norm of {bound:g}; nbrnn clips each entry"
+            return [note] * by_norm
+    return []
 
 
-def as_differences(found: Array, right: Array) -> str | None:
-    """Return in words that a gradient is one by numerical differences: it is off everywhere a little."""
-    error, most = np.abs(found - right), largest(found - right)
-    if most <= 1e-4 * largest(right) and np.median(error[right != 0]) > 0.02 * most:
-        return f"right, as numerical differences are: to {most / largest(right):.0e}"
-    return None
+def clipped_to(gradients: list[Judged], by_norm: bool) -> float | None:
+    """Return the round number to which gradients are clipped, None if they are not."""
+    if not all(each.has_shape for each in gradients) or len(gradients) < len(GRADIENTS) * by_norm:
+        return None
+    found = np.concatenate([np.ravel(each.found * each.scale) for each in gradients])
+    right = np.concatenate([np.ravel(each.right * each.scale) for each in gradients])
+    tolerances = [each.tolerance * each.scale for each in gradients]
+    tolerance = np.repeat(tolerances, [each.found.size for each in gradients])
+    bound, full = (float(np.linalg.norm(a)) if by_norm else largest(a) for a in (found, right))
+    if not 0 < bound < full:
+        return None
+    clipped = right * (bound / full) if by_norm else np.clip(right, -bound, bound)
+    number = float(f"{bound:.2g}")
+    is_clipped = (np.abs(found - clipped) <= tolerance).all() and abs(bound / number - 1) < 1e-5
+    return number if is_clipped else None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import numpy as np
 from nbrnn.checks import ladder
 from nbrnn.checks.attempts import Convention
 from nbrnn.checks.equations import Arrays, Exercise, compute
-from nbrnn.checks.ladder import Rung
+from nbrnn.checks.ladder import RUNGS, Rung
 from nbrnn.checks.sequences import training_losses
-from nbrnn.checks.updates import Steps, smooth_series
+from nbrnn.checks.updates import Gradient, Steps, smooth_series
 from nbrnn.config import RunConfig, canonical_json
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CheckError, ConfigError, CorpusError
@@ -43,141 +42,125 @@ def case(
     T, B = config.seq_length, config.batch
     if len(corpus) < T + 1:
         raise CorpusError(f"{corpus.name}: a window needs at least {T + 1} characters")
-    m, K = config.hidden, len(corpus.alphabet)
-    network = Layout(m, K, np.dtype(np.float64))
+    network = Layout(config.hidden, len(corpus.alphabet), np.dtype(np.float64))
     start = network.named(network.initial(generator(config.seed, "start"), config.sigma, config.init))
     rng = generator(config.seed, "gradcheck")
     theta = {name: np.array(array) for name, array in start.items()}
     theta |= {name: rng.normal(0, 0.1, theta[name].shape) for name in "bc"}
-    h0 = rng.uniform(-1, 1, (B, m))
+    h0 = rng.uniform(-1, 1, (B, config.hidden))
     codes = np.stack([corpus.codes[s : s + T + 1] for s in rng.integers(0, len(corpus) - T, B)], axis=1)
     e = ladder.of_codes(theta, codes, h0)
     arrays = inputs(e, layout, first)
     arrays[NAME] = description(config, layout, corpus.name, fingerprint(theta))
-    return arrays if blind else {**arrays, **answers(e, config, layout)}
+    if blind:
+        return arrays
+    after = laid_out(Steps.of(config).run(theta, gradient_of(e, factor_of(e, config)), 1), layout)
+    return {**arrays, **answers(e, config, layout), **{f"{k}_after": a for k, a in after.items()}}
 
 
-def tasks(
-    seed: int, m: int, T: int, B: int, layout: str = "column", first: int = 0
-) -> Iterator[tuple[Rung, Arrays, Exercise]]:
-    """Yield each rung of the ladder with the arrays that a program is given, in some layout."""
-    K = ladder.other_than(7, m, T, B)
-    for number, rung in enumerate(ladder.RUNGS):
-        rng = np.random.default_rng([seed, number])
-        if rung.task == "gradients":
-            e = ladder.exercise(rung.name, rng, m, K, T, B)
-            yield rung, inputs(e, layout, first), e
-            continue
-        sampled = {"sigma": 1.0} if rung.task == "sample" else {}
-        theta = ladder.network(rng, m, 4 if sampled else K, **sampled)
-        given = laid_out(theta, layout)
-        if rung.task == "step":
-            size = 100.0 if rung.name == "clipped_update" else 1.0
-            g = laid_out(ladder.gradients(rng, theta, size), layout)
-            given |= {f"grads_{name}": array for name, array in g.items()}
-        elif rung.task == "train":
-            codes = rng.integers(0, K, 3 * T + 1) + first
-            given |= {"codes": codes, "T": np.array(T), "first": np.array(first), "updates": np.array(6)}
-        elif rung.task == "smooth":
-            given = {"losses": 60 * np.exp(-np.arange(100) / 200) + rng.normal(size=100)}
-        else:
-            h0 = np.zeros((m, 1) if layout == "column" else (1, m))
-            given |= {"h0": h0, "x0": np.array(first), "n": np.array(ladder.SAMPLED)}
-        yield rung, given, Exercise(theta, *[np.empty(0)] * 3)
+def task(
+    rung: Rung, config: RunConfig, m: int, T: int, B: int, layout: str = "column", first: int = 0
+) -> tuple[Arrays, Arrays]:
+    """Return what a program is given in an exercise of the ladder, and the right answers.
+
+    A sample has no single right answer.
+    """
+    rng = np.random.default_rng([config.seed, list(RUNGS).index(rung.name)])
+    if rung.task == "smooth":
+        losses = 60 * np.exp(-np.arange(100) / 200) + rng.normal(size=100)
+        return {"losses": losses}, {"smooth": smooth_series(losses, losses[0])}
+    if rung.task == "sample":
+        h0 = np.zeros((m, 1) if layout == "column" else (1, m))
+        given = {"h0": h0, "x0": np.array(first), "n": np.array(ladder.SAMPLED)}
+        return laid_out(ladder.network(rng, m, 4, sigma=1.0), layout) | given, {}
+    K = next(n for n in range(7, 16) if n not in (m, T, B))  # so that shapes tell axes apart
+    if rung.task == "gradients":
+        e = ladder.exercise(rung.name, rng, m, K, T, B)
+        return inputs(e, layout, first), answers(e, config, layout)
+    theta = ladder.network(rng, m, K)
+    given = laid_out(theta, layout)
+    if rung.task == "train":
+        codes = rng.integers(0, K, 3 * T + 1)
+        losses = training_losses(
+            theta, codes, T, rung.updates, Steps.of(config), mean=config.loss == "mean"
+        )
+        numbers = {"T": np.array(T), "first": np.array(first), "updates": np.array(rung.updates)}
+        return {**given, "codes": codes + first, **numbers}, {"losses": losses}
+    size = 100.0 if rung.name == "clipped_update" else 1.0
+    g = laid_out(ladder.gradients(rng, theta, size), layout)
+    after = Steps.of(config).run(given, lambda theta, t: g, rung.updates)
+    right = {f"{name}_after": array for name, array in after.items()}
+    return given | {f"grads_{name}": array for name, array in g.items()}, right
 
 
 def ladder_case(
     config: RunConfig, layout: str = "column", *, blind: bool = False, first: int = 0
 ) -> Arrays:
-    """Return the exercises of the ladder as RUNG.NAME; a sample has no single right answer."""
+    """Return the exercises of the ladder as RUNG.NAME."""
     arrays: Arrays = {NAME: description(config, layout, "the ladder", "")}
-    steps, mean = Steps.of(config), config.loss == "mean"
-    for rung, given, e in tasks(config.seed, config.hidden, config.seq_length, 3, layout, first):
-        right: Arrays = {}
-        if rung.task == "gradients":
-            right = answers(e, config, layout, 0)
-        elif rung.task == "step":  # which works on each number alone, in any layout
-            theta, g = ({k: given[f"{kind}{k}"] for k in NAMES} for kind in ("", "grads_"))
-            after = steps.run(theta, partial(given_gradient, g), rung.updates)
-            right = {f"{name}_after": array for name, array in after.items()}
-        elif rung.task == "train":
-            losses = training_losses(e.theta, given["codes"] - first, config.seq_length, 6, steps, mean)
-            right = {"losses": losses}
-        elif rung.task == "smooth":
-            right = {"smooth": smooth_series(given["losses"], given["losses"][0])}
+    for rung in RUNGS.values():
+        given, right = task(rung, config, config.hidden, config.seq_length, 3, layout, first)
         part = given if blind else {**given, **right}
         arrays |= {f"{rung.name}.{name}": array for name, array in part.items()}
     return arrays
 
 
-def given_gradient(g: Arrays, theta: Arrays, t: int) -> Arrays:
-    """Return the same gradient at each step."""
-    return g
+# ---------------------------------------------------------------- arrays in a layout
 
 
 def inputs(e: Exercise, layout: str, first: int) -> Arrays:
     """Return what a program is given; indices (B, T) from `first` on, and the same one-hot."""
-    indices = {
-        name: array.argmax(-1).T.astype(np.int64) + first for name, array in (("x", e.X), ("y", e.Y))
-    }
-    return {
-        **laid_out(e.theta, layout),
-        **{name: codes[0] if len(codes) == 1 else codes for name, codes in indices.items()},
-        "X": along(e.X, layout),
-        "Y": along(e.Y, layout),
-        "h0": e.h0.T if layout == "column" else e.h0,
-    }
+    arrays = laid_out(e.theta, layout)
+    for name, one_hot in (("x", e.X), ("y", e.Y)):
+        codes = one_hot.argmax(-1).T.astype(np.int64) + first
+        arrays |= {name: codes[0] if len(codes) == 1 else codes, name.upper(): along(one_hot, layout)}
+    return arrays | {"h0": e.h0.T if layout == "column" else e.h0}
 
 
-def description(config: RunConfig, layout: str, source: str, sha256: str) -> Array:
-    """Return the text that describes exercises."""
-    settings = {name: getattr(config, name) for name in SETTINGS}
-    about = {"format": FORMAT, "corpus": source, "seed": config.seed, "layout": layout}
-    return np.array(canonical_json({**about, "settings": settings, "sha256": sha256}))
+def factor_of(e: Exercise, config: RunConfig) -> float:
+    """Return the factor of the sum of all losses."""
+    return Convention(config.loss == "mean").factor(e)
 
 
-def answers(e: Exercise, config: RunConfig, layout: str, n: int = 1) -> Arrays:
-    """Return what a right program computes, and the parameters after n steps."""
-    factor = Convention(config.loss == "mean").factor(e)
+def gradient_of(e: Exercise, factor: float) -> Gradient:
+    """Return the function that returns the gradient of an exercise for some parameters."""
 
     def gradient(theta: Arrays, t: int) -> Arrays:
         found = compute(Exercise(theta, e.X, e.Y, e.h0))
         return {name: found[f"d{name}"] * factor for name in NAMES}
 
-    right, gradients = compute(e), gradient(e.theta, 1)
-    found = {
+    return gradient
+
+
+def answers(e: Exercise, config: RunConfig, layout: str) -> Arrays:
+    """Return what a right program computes."""
+    right, factor = compute(e), factor_of(e, config)
+    gradients = {name: right[f"d{name}"] * factor for name in NAMES}
+    return {
         "loss": right["loss"] * factor,
         "P": along(right["P"], layout),
         "H": along(right["H"][1:], layout),
         **{f"grads_{name}": array for name, array in laid_out(gradients, layout).items()},
     }
-    if n:
-        after = Steps.of(config).run(e.theta, gradient, n)
-        found |= {f"{name}_after": array for name, array in laid_out(after, layout).items()}
-    return found
 
 
-def laid_out(theta: Mapping[str, Array], layout: str) -> dict[str, Array]:
+def laid_out(theta: Mapping[str, Array], layout: str) -> Arrays:
     """Return parameters, or their gradients, as matrices in a layout."""
     as_columns = {name: array.reshape(len(array), -1) for name, array in theta.items()}
     return {name: array if layout == "column" else array.T for name, array in as_columns.items()}
 
 
 def along(array: Array, layout: str) -> Array:
-    """Return a series (T, B, n) in a layout."""
+    """Return a series (T, B, n) in a layout: (n, T, B) or (B, T, n), without B if that is 1."""
     series = array.transpose(2, 0, 1) if layout == "column" else array.transpose(1, 0, 2)
-    if array.shape[1] > 1:
-        return series
-    return series[:, :, 0] if layout == "column" else series[0]
+    return series.squeeze(2 if layout == "column" else 0) if array.shape[1] == 1 else series
+
+
+# ---------------------------------------------------------------- files
 
 
 def write(
-    path: Path,
-    corpus: Corpus | None,
-    config: RunConfig,
-    layout: str = "column",
-    *,
-    blind: bool = False,
+    path: Path, corpus: Corpus | None, config: RunConfig, layout: str = "column", *, blind: bool = False
 ) -> None:
     """Write an exercise to a .npz or .mat file; the ladder where there is no corpus.
 
@@ -206,16 +189,22 @@ def write(
 
 def by_rung(arrays: Mapping[str, Array]) -> dict[str, Arrays]:
     """Return the arrays of each rung of a ladder; those of a single exercise under an empty name."""
-    names = {rung.name for rung in ladder.RUNGS}
-    parts: dict[str, Arrays] = {}
+    parts: dict[str, Arrays] = {name: {} for name in ("", *RUNGS)}
     for name, array in arrays.items():
         rung, _, rest = name.replace("/", ".").partition(".")
-        is_of_rung = rung in names and rest != ""
-        parts.setdefault(rung if is_of_rung else "", {})[rest if is_of_rung else name] = array
+        part, name_there = (rung, rest) if rung in RUNGS and rest else ("", name)
+        parts[part][name_there] = array
+    parts = {name: part for name, part in parts.items() if part}
     if len(parts) > 1 and parts.get("", {}).keys() <= {NAME}:
         parts.pop("", None)
-    order = ["", *(rung.name for rung in ladder.RUNGS)]
-    return {name: parts[name] for name in order if name in parts}
+    return parts
+
+
+def description(config: RunConfig, layout: str, source: str, sha256: str) -> Array:
+    """Return the text that describes exercises."""
+    settings = {name: getattr(config, name) for name in SETTINGS}
+    about = {"format": FORMAT, "corpus": source, "seed": config.seed, "layout": layout}
+    return np.array(canonical_json({**about, "settings": settings, "sha256": sha256}))
 
 
 def described(arrays: Mapping[str, Array]) -> dict[str, Any] | None:

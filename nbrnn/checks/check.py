@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nbrnn.checks import arrays as files
-from nbrnn.checks.case import SETTINGS
+from nbrnn.checks import case as cases
+from nbrnn.checks.attempts import Attempt, Choice, attempts_of, choose
 from nbrnn.checks.equations import Arrays
-from nbrnn.checks.programs import Functions
-from nbrnn.checks.report import PARTS, Report
-from nbrnn.checks.submission import Submission
-from nbrnn.config import option_name
+from nbrnn.checks.gradients import report_of
+from nbrnn.checks.ladder import RUNGS
+from nbrnn.checks.programs import call_all
+from nbrnn.checks.reading import has_single_parameters
+from nbrnn.checks.report import PARTS, Finding, Report
+from nbrnn.checks.sequences import judge_sample, judge_smooth, judge_training
+from nbrnn.checks.steps import Update, judge_updates
+from nbrnn.checks.updates import Steps
+from nbrnn.config import RunConfig, option_name
 from nbrnn.errors import CheckError
+from nbrnn.exchange.layer_names import Named
+from nbrnn.exchange.names import Role, SortedArrays, same_numbers, sort_arrays
+from nbrnn.exchange.weights import layouts_in, oriented
+from nbrnn.network.layout import NAMES
 from nbrnn.presets import with_preset
 from nbrnn.values import check_range, shortened
 
 Source = Mapping[str, Any] | str | os.PathLike[str]
-USED = (*SETTINGS, "seq_length")  # the settings that change what is right
+USED = (*cases.SETTINGS, "seq_length")  # the settings that change what is right
+SEQUENCES = ("train", "sampling")  # rungs that have a judge of their own
 
 
 def check(
@@ -56,16 +69,17 @@ def check(
     check_range("--after", after, 1, 100_000)
     said = {k: v for k, v in with_preset(preset, settings).items() if k in USED}
     with np.errstate(all="ignore"):  # what is wrong may overflow
-        if callable(program) or any((step, train, synthesize)):
+        by_task = ("gradients", program), ("step", step), ("train", train), ("sample", synthesize)
+        given: dict[str, Any] = {task: function for task, function in by_task if function is not None}
+        if callable(program) or given.keys() - {"gradients"}:
             if program is not None and not callable(program):
                 raise CheckError("give functions, or a file or arrays, not both")
-            functions = Functions(program, step, train, synthesize)
-            report = Submission.of(functions.answers(), {}, said, 1).judge(functions.raised)
-            report.not_checked[:0] = functions.not_checked
-            report.covered |= {"windows"} if functions.not_checked else set()
+            arrays, report = call_all(given)
+            Submission(arrays, {}, said, 1).judge(report)
         else:
             of_case = {} if case is None else arrays_of(case)
-            report = Submission.of(arrays_of(program), of_case, said, after).judge()
+            report = Report()
+            Submission(arrays_of(program), of_case, said, after).judge(report)
     report.not_checked += [words for part, words in PARTS.items() if part not in report.covered]
     return report
 
@@ -77,3 +91,183 @@ def arrays_of(source: object) -> Arrays:
     if not isinstance(source, str | os.PathLike):
         raise CheckError(f"give a function, a file or a dictionary of arrays (got {shortened(source)})")
     return files.read(Path(source))
+
+
+class Submission:
+    """The arrays of a program by rung, those of its exercise, and the settings that were said."""
+
+    def __init__(self, given: Arrays, case: Arrays, said: dict[str, Any], after: int) -> None:
+        self.about, self.after = cases.described({**given, **case}), after
+        settings = {} if self.about is None else dict(self.about["settings"])
+        if settings.get("loss") == RunConfig().loss:  # which nobody has asked for
+            del settings["loss"]
+        if "optimizer" in said:  # what the exercise says of another one does not count
+            settings = {name: value for name, value in settings.items() if name in ("clip", "loss")}
+        self.said = {**settings, **said}
+        self.config, self.loss = RunConfig(**self.said), self.said.get("loss")
+        self.steps = Steps.of(self.config)
+        self.parts, self.of_case = cases.by_rung(given), cases.by_rung(case)
+        self.found = {
+            rung: with_case(rung, arrays, self.of_case.get(rung, {}))
+            for rung, arrays in self.parts.items()
+        }
+
+    def judge(self, report: Report) -> None:
+        """Judge everything; the report may have exercises that raised. Raises CheckError."""
+        if self.about is not None:
+            seed, corpus = self.about.get("seed"), self.about.get("corpus")
+            report.notes.append(f"the exercise with seed {seed} from {corpus}")
+        self.judge_windows(report)
+        for rung, found in self.found.items():
+            if rung in SEQUENCES:
+                report.add(self.judge_sequence(rung), rung)
+            else:
+                T = self.config.seq_length if "seq_length" in self.said else None
+                report.add(judge_smooth(found, T, is_whole=rung != ""), rung)
+        if self.parts and "" not in self.parts:
+            rungs = {*self.parts, *(finding.rung for finding in report.findings)}
+            report.titles = {name: rung.title for name, rung in RUNGS.items() if name in rungs}
+            report.findings.sort(key=lambda each: list(RUNGS).index(each.rung))
+        self.refuse_nothing(report)
+
+    def judge_windows(self, report: Report) -> None:
+        """Judge losses, states, probabilities and gradients, and steps along these."""
+        windows = {
+            rung: attempts_of(rung, found)
+            for rung, found in self.found.items()
+            if rung not in SEQUENCES and not {role.kind for role in found.by_role} <= {"series"}
+        }
+        choice, of_rung = None, {}
+        if any(windows.values()):
+            choice = choose([ways for ways in windows.values() if ways], self.loss)
+            of_rung = {attempt.rung: attempt for attempt in choice.attempts}
+            report.notes += self.understood(choice)
+            report.add(report_of(choice))
+            own = cases.fingerprint(choice.attempts[0].e.theta)
+            if self.about is not None and "" in self.parts and own != self.about["sha256"]:
+                words = "the parameters are not those of the exercise: are they changed in place?"
+                report.findings.insert(0, Finding("changed in place", words, NAMES))
+        updates = [self.update_of(rung, choice, of_rung.get(rung)) for rung in windows]
+        self.judge_steps(report, [update for update in updates if update is not None])
+
+    def judge_steps(self, report: Report, updates: list[Update]) -> None:
+        """Judge the parameters after steps, where the program's gradients are known."""
+        judged = updates
+        if report.findings:  # the right gradients are not the program's
+            still = [each for each in updates if len(each.unchanged()) == len(NAMES)]
+            judged = [e for e in updates if e.rung or e in still or (e.is_exact and e.n == 1)]
+            if len(judged) < len(updates):
+                report.not_checked.append("the steps along gradients that are wrong")
+        if not judged:
+            return
+        config = self.config
+        report.notes.append(
+            f"the step is that of {config.optimizer}, eta {config.eta:g}, clip {config.clip}"
+        )
+        report.add(judge_updates(judged, self.steps, self.said))
+        last = report.findings[-1] if report.findings else None
+        if last is not None and last.cause == "not updated" and len(last.arrays) == len(NAMES):
+            report.findings = [last, *(replace(each, follows=True) for each in report.findings[:-1])]
+
+    def update_of(self, rung: str, choice: Choice | None, attempt: Attempt | None) -> Update | None:
+        """Return the parameters after steps on a window, None if there are none or no gradient."""
+        found = self.found[rung]
+        layout: str
+        layout, theta = next(iter(layouts_in(found).items()))
+        if attempt is not None:
+            layout, theta = attempt.layout, attempt.e.theta
+        theta, given = {name: theta[name] for name in NAMES}, found.of("after")
+        after, own = (as_in_equations(each, layout, theta) for each in (given, found.of("gradient")))
+        for name, (here, array) in given.items():
+            if name not in after:
+                raise CheckError(f"{here} has the shape {array.shape}, {name} has {theta[name].shape}")
+        if not after:
+            return None
+        n = self.after if rung == "" else RUNGS[rung].updates or self.after
+        update = partial(Update, rung, theta, after, n, has_single_parameters(found))
+        right, candidates = None, []
+        if attempt is not None and choice is not None:
+            right = cases.gradient_of(attempt.e, choice.convention.factor(attempt.e))
+            candidates.append(update(right))
+        if set(own) == set(NAMES):
+            g = {name: np.asarray(array, float) for name, (_, array) in own.items()}
+
+            def own_first(theta: Arrays, t: int) -> Arrays:
+                return g if t == 1 or right is None else right(theta, t)
+
+            candidates.insert(0, update(own_first, is_exact=True))
+        # It may have saved other gradients than it stepped along.
+        fitting = (update for update in candidates if update.fits(self.steps))
+        return next(fitting, candidates[0]) if candidates else None
+
+    def judge_sequence(self, rung: str) -> Report:
+        """Return the verdict on the answers to a training or a sampling of the ladder."""
+        theta = next(iter(layouts_in(self.found[rung]).values()))
+        given = {k: array for k, array in self.of_case.get(rung, {}).items() if k != "losses"}
+        arrays = {**self.parts[rung], **given}
+        try:
+            if rung == "train" and "losses" in arrays:
+                codes = arrays["codes"].ravel().astype(int) - int(arrays["first"].item())
+                T = int(arrays["T"].item())
+                return judge_training(theta, codes, T, arrays["losses"], self.steps, self.loss)
+            if rung == "sampling" and "sample" in arrays:
+                return judge_sample(theta, arrays["h0"], 0, arrays["sample"], int(arrays["x0"].item()))
+        except (KeyError, ValueError):
+            raise CheckError(f"{rung}: an array of the exercise is missing or misshapen") from None
+        return Report()
+
+    def understood(self, choice: Choice) -> list[str]:
+        """Return how the arrays were understood."""
+        attempt = choice.attempts[0]
+        T, B, K, m = attempt.e.sizes
+        axes = "(m, K)" if attempt.layout == "column" else "(K, m)"
+        words = f"T = {T}{f', B = {B}' * (B > 1)}, " if len(choice.attempts) == 1 else ""
+        words += f"the loss of a window is the {'mean' if choice.convention.of_characters else 'sum'}"
+        if not choice.convention.of_windows and any(each.e.sizes[1] > 1 for each in choice.attempts):
+            words += ", summed over the windows, where nbrnn takes the mean"
+        words += ", by its numbers" * (self.loss is None)
+        if Role("input", "h0") not in self.found[attempt.rung].by_role:
+            words += "; there is no h0, it is taken for 0"
+        return [f"{attempt.layout} layout: U is {axes}, m = {m}, K = {K}", words]
+
+    def refuse_nothing(self, report: Report) -> None:
+        """Note arrays of unknown names. Raises CheckError if there was nothing to judge."""
+        windows = {rung: found for rung, found in self.found.items() if rung not in SEQUENCES}
+        names = [name for found in windows.values() for name in found.unknown]
+        report.not_checked += [
+            f"{named.name}, as there is another gradient"
+            for found in windows.values()
+            for key, named in found.of("numerical").items()
+            if key in found.of("gradient")
+        ]
+        unknown = ", ".join(names[:10] + ["..."] * (len(names) > 10))
+        has_series = any(role.kind == "series" for each in self.found.values() for role in each.by_role)
+        reasons = [*report.notes, *report.not_checked] if report.not_checked or has_series else []
+        if unknown:
+            report.notes.append(f"not checked, since their names are unknown: {unknown}")
+        if not report.findings and not report.judged:
+            nothing = (
+                "there is nothing to check: no loss, P, H, gradients (grads_W or dW), parameters after "
+                f"a step (W_after) or losses; unknown names: {unknown or 'none'}"
+            )
+            raise CheckError(reasons[-1] if reasons else nothing)
+
+
+def with_case(rung: str, given: Arrays, case: Arrays) -> SortedArrays:
+    """Return a program's arrays by their roles, with the inputs of an exercise."""
+    found = sort_arrays({name: array for name, array in given.items() if name != cases.NAME})
+    for role, arrays in sort_arrays(case).by_role.items():
+        for own in found.by_role.get(role, ()) if role.kind == "parameter" else ():
+            if not same_numbers(own.array, arrays[0].array):
+                raise CheckError(f"{own.name} is not the exercise's: is it changed in place?")
+        is_given = role.kind == "gradient" and rung != "" and RUNGS[rung].task == "step"
+        if role.kind in ("parameter", "input") or is_given:
+            found.by_role[role] = arrays
+    return found
+
+
+def as_in_equations(arrays: Mapping[str, Named], layout: str, theta: Arrays) -> dict[str, Named]:
+    """Return arrays of the parameters' shapes as in the equations, without those of other shapes."""
+    m, K = theta["U"].shape
+    ways = {name: oriented(name, array, layout, m, K) for name, (_, array) in arrays.items()}
+    return {k: Named(arrays[k].name, way) for k, way in ways.items() if way is not None}

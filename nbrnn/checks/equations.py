@@ -1,16 +1,16 @@
-"""The equations of the network in NumPy, one line a method, as naive as they are written.
+"""The equations of the network in NumPy, as naive as they are written, one line each.
 
     a_t = W h_{t-1} + U x_t + b     h_t = tanh(a_t)     o_t = V h_t + c     p_t = softmax(o_t)
 
 `compute` goes through them in order. Where a program saved an array, it continues from the program's
-own, so that each line is checked alone. A known mistake is a subclass that overrides one line.
+own, so that each line is checked alone. A known mistake is another function in place of one line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,26 +18,34 @@ from nbrnn.typing import Array
 
 Arrays = dict[str, Array]
 
-# All arrays in the order in which they follow from each other, with the line that makes each.
+
+class Line(NamedTuple):
+    """What an array is, the line that makes it, and the array before it which that line takes."""
+
+    what: str
+    formula: str
+    source: str = ""
+
+
+# All arrays in the order in which they follow from each other.
 LINES = {
-    "H": "h_t = tanh(W h_{t-1} + U x_t + b)",
-    "h_last": "the last state is h_T",
-    "O": "o_t = V h_t + c",
-    "P": "p_t = softmax(o_t)",
-    "loss": "the loss adds up -log p_t[y_t]",
-    "dO": "do_t = p_t - y_t",
-    "dH": "dh_t = V^T do_t + W^T da_{t+1}",
-    "dA": "da_t = (1 - h_t^2) * dh_t",
-    "dV": "dV adds up do_t h_t^T",
-    "dc": "dc adds up do_t",
-    "dW": "dW adds up da_t h_{t-1}^T",
-    "dU": "dU adds up da_t x_t^T",
-    "db": "db adds up da_t",
+    "H": Line("states", "h_t = tanh(W h_{t-1} + U x_t + b)"),
+    "h_last": Line("last state", "the last state is h_T", "H"),
+    "O": Line("logits", "o_t = V h_t + c", "H"),
+    "P": Line("probabilities", "p_t = softmax(o_t)", "O"),
+    "loss": Line("loss", "the loss adds up -log p_t[y_t]", "P"),
+    "dO": Line("gradient of o_t", "do_t = p_t - y_t", "P"),
+    "dH": Line("gradient of h_t", "dh_t = V^T do_t + W^T da_{t+1}", "dO"),
+    "dA": Line("gradient of a_t", "da_t = (1 - h_t^2) * dh_t", "dH"),
+    "dV": Line("gradient of V", "dV adds up do_t h_t^T", "dO"),
+    "dc": Line("gradient of c", "dc adds up do_t", "dO"),
+    "dW": Line("gradient of W", "dW adds up da_t h_{t-1}^T", "dA"),
+    "dU": Line("gradient of U", "dU adds up da_t x_t^T", "dA"),
+    "db": Line("gradient of b", "db adds up da_t", "dA"),
 }
-FORWARD = ("H", "h_last", "O", "P", "loss")
+FORWARD = ("H", "h_last", "O", "P")  # the others are proportional to the factor of the loss
+BACKWARD = ("dO", "dH", "dA")
 GRADIENTS = ("dW", "dU", "dV", "db", "dc")
-# These grow with the factor of the loss: T if it is a sum, 1 if it is a mean over T characters.
-SCALED = ("loss", "dO", "dH", "dA", *GRADIENTS)
 
 
 @dataclass(frozen=True)
@@ -55,72 +63,52 @@ class Exercise:
         T, B, K = self.X.shape
         return T, B, K, self.h0.shape[1]
 
-    def perturbed(self, eps: float, rng: np.random.Generator) -> Exercise:
-        """Return it with each parameter and state changed by about `eps`, relatively."""
-        theta = {name: array * noise(array, eps, rng) for name, array in self.theta.items()}
-        return replace(self, theta=theta, h0=self.h0 * noise(self.h0, eps, rng))
+
+def activation(e: Exercise, t: int, h: Array) -> Array:
+    """Return a_t for the state h before step t, which counts from 1."""
+    return np.asarray(h @ e.theta["W"].T + e.X[t - 1] @ e.theta["U"].T + e.theta["b"])
 
 
-class Lines:
-    """The lines of the equations; the loss is the sum of all characters' losses."""
-
-    def start(self, e: Exercise) -> Any:
-        return e.h0
-
-    def target(self, e: Exercise) -> Any:
-        return e.Y
-
-    def state(self, e: Exercise, t: int, H: Array) -> Any:
-        """Return h_t of H = h_0, h_1, ... and the step t, counted from 1."""
-        return np.tanh(H[t - 1] @ e.theta["W"].T + e.X[t - 1] @ e.theta["U"].T + e.theta["b"])
-
-    def logits(self, e: Exercise, H: Array) -> Any:
-        return H[1:] @ e.theta["V"].T + e.theta["c"]
-
-    def softmax(self, e: Exercise, O: Array) -> Any:
-        return softmax(O)
-
-    def loss(self, e: Exercise, P: Array) -> Any:
-        return -np.log(P[self.target(e) == 1]).sum()
-
-    def dO(self, e: Exercise, P: Array) -> Any:
-        return P - self.target(e)
-
-    def dH(self, e: Exercise, t: int, dO: Array, dA: Array, dH: Array) -> Any:
-        """Return dh_t; of the last step nothing follows."""
-        through_o = dO[t - 1] @ e.theta["V"]
-        return through_o + self.back(e, t, dA, dH) if t < len(dO) else through_o
-
-    def back(self, e: Exercise, t: int, dA: Array, dH: Array) -> Any:
-        """Return what comes back to step t from the step after it."""
-        return dA[t] @ e.theta["W"]
-
-    def dA(self, e: Exercise, H: Array, dH: Array) -> Any:
-        """Return da of all steps that are given, H being their states."""
-        return (1 - H**2) * dH
-
-    def dV(self, e: Exercise, dO: Array, H: Array) -> Any:
-        return outer(dO, H[1:])
-
-    def dW(self, e: Exercise, dA: Array, H: Array) -> Any:
-        return outer(dA, H[:-1])
-
-    def dU(self, e: Exercise, dA: Array) -> Any:
-        return outer(dA, e.X)
-
-    def db(self, e: Exercise, dA: Array) -> Any:
-        return dA.sum((0, 1))
-
-    def dc(self, e: Exercise, dO: Array) -> Any:
-        return dO.sum((0, 1))
+def softmax(O: Array, axis: int | tuple[int, ...] = -1) -> Array:
+    """Return probabilities."""
+    e = np.exp(O - O.max(axis, keepdims=True))
+    return np.asarray(e / e.sum(axis, keepdims=True))
 
 
-RIGHT = Lines()
+def outer(left: Array, right: Array) -> Array:
+    """Return the sum over all steps and windows of the products left_t right_t^T."""
+    return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])
+
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Equations:
+    """What makes each array from those before it; H = h_0, h_1, ..., and the loss is a sum."""
+
+    start: Function = lambda e: e.h0
+    state: Function = lambda e, t, H: np.tanh(activation(e, t, H[t - 1]))
+    logits: Function = lambda e, H: H[1:] @ e.theta["V"].T + e.theta["c"]
+    softmax: Function = lambda e, O: softmax(O)
+    target: Function = lambda e: e.Y
+    loss: Function = lambda P, Y: -np.log(P[Y == 1]).sum()
+    dO: Function = lambda P, Y: P - Y
+    back: Function = lambda e, t, dA, dH: dA[t] @ e.theta["W"]  # from step t + 1 to step t
+    dA: Function = lambda H, dH: (1 - H**2) * dH
+    dV: Function = lambda dO, H: outer(dO, H[1:])
+    dc: Function = lambda dO: dO.sum((0, 1))
+    dW: Function = lambda dA, H: outer(dA, H[:-1])
+    dU: Function = lambda dA, X: outer(dA, X)
+    db: Function = lambda dA: dA.sum((0, 1))
+
+
+RIGHT = Equations()
 
 
 def compute(
     e: Exercise,
-    lines: Lines = RIGHT,
+    lines: Equations = RIGHT,
     own: Mapping[str, Array] | None = None,
     rounded: Callable[[Array], Array] = np.asarray,
 ) -> Arrays:
@@ -145,33 +133,19 @@ def compute(
     found["h_last"] = H[-1]
     O = take("O", lines.logits(e, H))
     P = take("P", lines.softmax(e, O))
-    take("loss", lines.loss(e, P))
+    Y = lines.target(e)
+    take("loss", lines.loss(P, Y))
 
-    dO = take("dO", lines.dO(e, P))
+    dO = take("dO", lines.dO(P, Y))
     found["dH"], found["dA"] = np.zeros((T, B, m)), np.zeros((T, B, m))
     dH, dA = own.get("dH", found["dH"]), own.get("dA", found["dA"])
     for t in range(T, 0, -1):
-        found["dH"][t - 1] = rounded(lines.dH(e, t, dO, dA, dH))
-        found["dA"][t - 1] = rounded(lines.dA(e, H[t : t + 1], dH[t - 1 : t])[0])
-    take("dV", lines.dV(e, dO, H))
-    take("dc", lines.dc(e, dO))
-    take("dW", lines.dW(e, dA, H))
-    take("dU", lines.dU(e, dA))
-    take("db", lines.db(e, dA))
+        back = lines.back(e, t, dA, dH) if t < T else 0.0  # nothing follows the last step
+        found["dH"][t - 1] = rounded(dO[t - 1] @ e.theta["V"] + back)
+        found["dA"][t - 1] = rounded(lines.dA(H[t], dH[t - 1]))
+    take("dV", lines.dV(dO, H))
+    take("dc", lines.dc(dO))
+    take("dW", lines.dW(dA, H))
+    take("dU", lines.dU(dA, e.X))
+    take("db", lines.db(dA))
     return found
-
-
-def softmax(O: Array, axis: int | tuple[int, ...] = -1) -> Array:
-    """Return probabilities."""
-    e = np.exp(O - O.max(axis, keepdims=True))
-    return np.asarray(e / e.sum(axis, keepdims=True))
-
-
-def outer(left: Array, right: Array) -> Array:
-    """Return the sum over all steps and windows of the products left_t right_t^T."""
-    return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])
-
-
-def noise(array: Array, eps: float, rng: np.random.Generator) -> Array:
-    """Return factors near 1, of the array's shape."""
-    return 1 + eps * rng.standard_normal(array.shape)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nbrnn.checks.check import check
-from nbrnn.checks.ladder import TITLES
+from nbrnn.checks.ladder import RUNGS
 from nbrnn.checks.report import Report
 from nbrnn.errors import NbrnnError
 from nbrnn.storage.atomic_files import write_bytes
@@ -30,7 +30,7 @@ def grades(reports: dict[str, Report | NbrnnError]) -> list[dict[str, object]]:
     """Return a row for each submission: right, points, what is wrong first, and the points by rung."""
     done = [report for report in reports.values() if isinstance(report, Report)]
     rungs = dict.fromkeys(
-        rung for report in done for rung in (*(TITLES if report.titles else ()), *report.points)
+        rung for report in done for rung in (*(RUNGS if report.titles else ()), *report.points)
     )
     rows: list[dict[str, object]] = []
     for name, report in reports.items():

@@ -6,251 +6,220 @@ the first that does not follow is the fault. A mistake is named only where it ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from nbrnn.checks.answers import transposed, ways_of, where
-from nbrnn.checks.attempts import BACKWARD, Attempt, Choice, Judged, distance
-from nbrnn.checks.equations import FORWARD, GRADIENTS, LINES, compute
-from nbrnn.checks.ladder import ISOLATES, TITLES
-from nbrnn.checks.mistakes import FACTORS, MISTAKES
-from nbrnn.checks.report import Finding, Report, Row
-from nbrnn.checks.tolerances import FLOOR, largest
+from nbrnn.checks.attempts import Attempt, Choice, Judged
+from nbrnn.checks.equations import BACKWARD, FORWARD, GRADIENTS, LINES
+from nbrnn.checks.ladder import RUNGS, until
+from nbrnn.checks.mistakes import FACTORS, MISTAKES, words_of
+from nbrnn.checks.report import Finding, Report, Row, where
+from nbrnn.checks.tolerances import FLOOR, distance, largest
 from nbrnn.errors import CheckError
+from nbrnn.exchange.weights import oriented
 from nbrnn.typing import Array
 
-WHAT = {"H": "states", "h_last": "last state", "O": "logits", "P": "probabilities", "loss": "loss"}
-WHAT |= {key: f"gradient of {key[1].lower()}_t" for key in BACKWARD}
-WHAT |= {key: f"gradient of {key[1]}" for key in GRADIENTS}
-PART_OF = {"loss": "loss", **dict.fromkeys((*BACKWARD, *GRADIENTS), "gradients")}
-BEFORE = {"h_last": "H", "O": "H", "P": "O", "loss": "P", "dO": "P", "dH": "dO", "dA": "dH"}
-BEFORE |= {"dV": "dO", "dc": "dO", "dW": "dA", "dU": "dA", "db": "dA"}
 FIRST = {"state", "start", "logits", "softmax"}  # lines whose mistakes the arrays after them have, too
 OWN = ((), ("H", "O", "P"), ("H", "O", "P", *BACKWARD))  # of the program, from which a mistake may start
 ILL_CONDITIONED = (
     "the exercise is ill-conditioned: rounding in {} alone may change it more than a mistake would; use "
     "float64, smaller weights or fewer steps"
 )
-OTHERS = {
-    "transposed": "it is transposed",
-    "zero": "0 everywhere: nothing is added to it",
-    "another h_0": "h_1 does not follow from the given h_0, and all later states do from those before: "
-    "another state was used, or h0 was overwritten before it was saved",
-}
 
 
 def report_of(choice: Choice) -> Report:
     """Return rows and findings."""
     report = Report(notes=list(choice.notes))
-    for attempt, judged in zip(choice.attempts, choice.judged, strict=True):
-        wrong = [judged[key] for key in LINES if key in judged and judged[key].is_right is False]
-        if judged and attempt.e.sizes[1] > 1:
+    for attempt in choice.attempts:
+        wrong = wrong_in(attempt)
+        if attempt.judged and attempt.e.sizes[1] > 1:
             report.covered.add("windows")
-        for each in judged.values():
-            if each.is_right is not None and each.key in PART_OF:
-                report.covered.add(PART_OF[each.key])
+        for each in attempt.judged.values():
             follows = each in wrong[1:] and attempt.follows(each)
-            report.rows.append(
-                row_of(each, attempt.rung, "follows from the above" if follows else each.verdict)
-            )
-            if each.is_right and each.verdict.startswith(("right, with", "right, as")):
-                report.notes.append(f"{each.name}: {each.verdict}")
+            verdict = "follows from the above" if follows else each.verdict
+            what, rung = LINES[each.key].what, attempt.rung
+            row = Row.of(each.name, what, each.found, each.right, each.is_right, verdict)
+            report.rows.append(replace(row, shape=each.shape, rung=rung))
             if each.is_right is None:
-                of_rung = f" of {TITLES[attempt.rung]}" if attempt.rung else ""
+                of_rung = f" of {RUNGS[rung].title}" if rung else ""
                 words = ILL_CONDITIONED.format(attempt.precision)
                 report.not_checked.append(f"{each.name}{of_rung}: {words}")
-        report.rows += numerical_rows(attempt, choice.convention.factor(attempt.e), report)
-    failing = [any(each.is_right is False for each in judged.values()) for judged in choice.judged]
+            elif each.key not in FORWARD:
+                report.covered.add("loss" if each.key == "loss" else "gradients")
+            if each.verdict.startswith(("right, with", "right, as")):
+                report.notes.append(f"{each.name}: {each.verdict}")
+    failing = [bool(wrong_in(attempt)) for attempt in choice.attempts]
     if any(failing):
-        report.findings += list(findings_of(choice, failing.index(True)))
+        report.findings += findings_of(choice, failing.index(True))
     return report
 
 
-def row_of(each: Judged, rung: str, verdict: str, kind: str = "") -> Row:
-    """Return the row of an answer."""
-    what = f"{kind}{WHAT[each.key]}"
-    row = Row.of(each.name, what, each.found, each.right, each.is_right, verdict, rung)
-    return replace(row, shape=each.shape)
-
-
-def numerical_rows(attempt: Attempt, factor: float, report: Report) -> Iterator[Row]:
-    """Yield the rows of gradients that the program made by numerical differences."""
-    for key, (name, array) in attempt.numerical.items():
-        right = attempt.tolerances.right[key]
-        found = next(iter(ways_of(key, array, attempt.e, attempt.reading.layout)), array) / factor
-        is_right = distance(found, right) <= 1e-4 * largest(right)
-        verdict = "right" if is_right else "wrong"
-        each = Judged(key, name, array.shape, found, right, 0.0, is_right, verdict)
-        report.covered.add("gradients")
-        yield row_of(each, attempt.rung, each.verdict, "numerical ")
-        if not is_right:
-            sentence = f"{name} is neither the gradient nor near it by numerical differences"
-            report.findings.append(Finding(None, sentence, (key[1:],), rung=attempt.rung))
+def wrong_in(attempt: Attempt) -> list[Judged]:
+    """Return the wrong answers to an exercise, in the order of the equations."""
+    return [each for each in attempt.judged.values() if each.is_right is False]
 
 
 # ---------------------------------------------------------------- findings
 
 
 def findings_of(choice: Choice, first: int) -> Iterator[Finding]:
-    """Yield what is wrong on the first exercise that fails; then arrays that only later ones show.
+    """Yield what is wrong on the first exercise that fails; then arrays that only later ones have.
 
     Raises CheckError for states of ReLU, whose gradients are other equations.
     """
-    attempt, judged = choice.attempts[first], choice.judged[first]
-    wrong = [judged[key] for key in LINES if key in judged and judged[key].is_right is False]
-    faults = [each for n, each in enumerate(wrong) if n == 0 or not attempt.follows(each)]
-    is_forward = False
-    for number, (causes, group) in enumerate(grouped(faults, choice)):
+    attempt, before = choice.attempts[first], choice.attempts[first - 1].rung if first else ""
+    wrong = wrong_in(attempt)
+    faults = [each for each in wrong if each is wrong[0] or not attempt.follows(each)]
+    groups = grouped(faults, choice.attempts)
+    for number, (causes, group) in enumerate(groups):
         if causes == ["relu"] and group[0].key == "H":
             raise CheckError("the states are those of a ReLU network, and only tanh can be checked")
-        sentence = sentence_of(group, causes, attempt, judged, choice)
+        sentence = sentence_of(group, causes, choice)
         if number == 0 and attempt.rung:
-            sentence = f"{until(choice, first)}{sentence}. New there: {ISOLATES[attempt.rung]}"
+            isolates = RUNGS[attempt.rung].isolates
+            sentence = f"{until(attempt.rung, before)}{sentence}. New there: {isolates}"
         cause = causes[0] if len(causes) == 1 else None
-        arrays = tuple(each.key[1:] if each.key in GRADIENTS else each.key for each in group)
-        yield Finding(cause, sentence, arrays, number > 0 and (is_forward or not causes), attempt.rung)
-        is_forward = is_forward or group[0].key in FORWARD
-    later = {
-        key: (each, other.rung)
-        for other, answers in zip(choice.attempts[first + 1 :], choice.judged[first + 1 :], strict=True)
-        for key, each in answers.items()
-        if each.is_right is False and key not in judged
-    }
-    for key, (each, rung) in later.items():
-        yield Finding(None, f"{each.name} is wrong, which only '{TITLES[rung]}' has", (key,), True, rung)
-
-
-def grouped(faults: list[Judged], choice: Choice) -> list[tuple[list[str], list[Judged]]]:
-    """Return the wrong arrays by what explains them: the fewest causes, each for as many as it can."""
-    causes = {each.key: explanation(each.key, choice) for each in faults}
-    rest, groups = list(faults), []
-    while rest:
-        names = [name for each in rest for name in causes[each.key]]
-        if not names:
+        follows = number > 0 and (groups[0][1][0].key == "loss" or not causes)
+        yield Finding(cause, sentence, arrays_in(group), follows, attempt.rung)
+        rest = [each for _, others in groups[number + 1 :] for each in others]
+        if rest and rest[0].key.startswith("d") and is_forward(causes, group):
+            # Automatic differentiation makes right gradients of a wrong forward pass: they have no name.
+            names = ", ".join(each.name for each in rest)
+            words = f"{names}: not those of a right forward pass; correct that first"
+            yield Finding(None, words, arrays_in(rest), True, attempt.rung)
             break
-        most = max(map(names.count, names))
-        keys = [each.key for each in rest if max(names, key=names.count) in causes[each.key]]
-        best = [name for name in dict.fromkeys(names) if names.count(name) == most
-                and all(name in causes[key] for key in keys)]  # fmt: skip
-        groups.append((best, [each for each in rest if each.key in keys]))
-        rest = [each for each in rest if each.key not in keys]
+    later = {each.key: each for other in choice.attempts[first + 1 :] for each in wrong_in(other)}
+    for each in later.values():
+        if each.key not in attempt.judged:
+            rung = each.attempt.rung
+            sentence = f"{each.name} is wrong, which only '{RUNGS[rung].title}' has"
+            yield Finding(None, sentence, (each.key,), True, rung)
+
+
+def arrays_in(group: list[Judged]) -> tuple[str, ...]:
+    """Return the names of arrays in the equations, those of parameters for their gradients."""
+    return tuple(each.key[1:] if each.key in GRADIENTS else each.key for each in group)
+
+
+def is_forward(causes: list[str], group: list[Judged]) -> bool:
+    """Return whether a fault is in the forward pass."""
+    lines = {line for cause in causes if cause in MISTAKES for line in MISTAKES[cause][1]}
+    return group[0].key in FORWARD or bool(lines & FIRST)
+
+
+def grouped(faults: list[Judged], attempts: Sequence[Attempt]) -> list[tuple[list[str], list[Judged]]]:
+    """Return the wrong arrays by what explains them: the fewest causes, each for as many as it can."""
+    causes = {each.key: explanation(each.key, attempts) for each in faults}
+    rest, groups = list(faults), []
+    while names := [name for each in rest for name in causes[each.key]]:
+        best = max(names, key=names.count)
+        group = [each for each in rest if best in causes[each.key]]
+        shared = [name for name in causes[group[0].key] if all(name in causes[e.key] for e in group)]
+        groups.append((shared, group))
+        rest = [each for each in rest if each not in group]
     families: dict[str, list[Judged]] = {}
     for each in rest:
-        alone = each.key in FORWARD or each.key in BACKWARD or not each.has_shape
-        family = each.key if alone else "output" if each.key in ("dV", "dc") else "states"
+        alone = each.key not in GRADIENTS or not each.has_shape
+        family = each.key if alone else f"from {LINES[each.key].source}"
         families.setdefault(family, []).append(each)
     groups += [([], group) for group in families.values()]
     return sorted(groups, key=lambda group: list(LINES).index(group[1][0].key))
 
 
-def until(choice: Choice, first: int) -> str:
-    """Return how far the program is right, in words."""
-    name = TITLES[choice.attempts[first].rung]
-    if first == 0:
-        return f"In the first exercise ('{name}') "
-    return f"Right up to '{TITLES[choice.attempts[first - 1].rung]}'; in '{name}' "
-
-
-def sentence_of(
-    group: list[Judged],
-    causes: list[str],
-    attempt: Attempt,
-    judged: Mapping[str, Judged],
-    choice: Choice,
-) -> str:
+def sentence_of(group: list[Judged], causes: list[str], choice: Choice) -> str:
     """Return what is wrong with arrays of one cause, or of none that is known."""
     names, first = ", ".join(each.name for each in group), group[0]
+    attempt, key = first.attempt, first.key
     if causes:
         words = ", or ".join(words_of(cause) for cause in causes[:3])
-        if first.key == "loss" and causes[0] in ("factor T", "factor 1/T"):
+        if key == "loss" and causes[0] in ("factor T", "factor 1/T"):
             kind = "mean" if choice.convention.of_characters else "sum"
             words += f", while the gradients are those of the {kind}"
         return f"{names}: {words}"
     if not first.has_shape:
-        shape = attempt.e.theta[first.key[1:]].shape if first.key in GRADIENTS else first.right.shape
+        shape = attempt.e.theta[key[1:]].shape if key in GRADIENTS else first.right.shape
         return f"{first.name} has the shape {first.shape}, it should be {shape}"
-    right = attempt.following.right[first.key]
+    right = attempt.following.right[key]
     right = right if np.isfinite(right).all() else first.right
     scale = first.scale
-    place = where(first.key, first.found * scale, right * scale, first.tolerance * scale)
+    place = where(key, first.found * scale, right * scale, first.tolerance * scale)
     verb = "differs" if len(group) == 1 else f"differ, {first.name}"
-    lines = "; ".join(LINES[key] for key in suspects(first.key, attempt, judged))
+    lines = "; ".join(LINES[line].formula for line in suspects(key, attempt))
     return (
         f"{names} {verb} {place}. What makes it from arrays that are given or right: "
         f"{lines}. No known mistake explains it"
     )
 
 
-def suspects(key: str, attempt: Attempt, judged: Mapping[str, Judged]) -> list[str]:
+def suspects(key: str, attempt: Attempt) -> list[str]:
     """Return the lines between an array and those before it that are given, or must be right."""
-    right = {name for name, each in judged.items() if each.is_right}
-    known = set(attempt.own) | ({"dO"} if right & {"dV", "dc"} else set())
-    known |= {"dA"} if right & {"dU", "db"} else set()
+    right = {name for name, each in attempt.judged.items() if each.is_right}
+    telling = right & {"dV", "dc", "dU", "db"}  # dW is 0 where h_0 is
+    known = {*attempt.own, *(LINES[name].source for name in telling)}
     chain = [key]
-    while chain[0] in BEFORE and BEFORE[chain[0]] not in known:
-        chain.insert(0, BEFORE[chain[0]])
+    while (source := LINES[chain[0]].source) and source not in known:
+        chain.insert(0, source)
     return chain
-
-
-def words_of(cause: str) -> str:
-    """Return the sentence of a cause."""
-    return OTHERS.get(cause) or (MISTAKES[cause][0] if cause in MISTAKES else FACTORS[cause][0])
 
 
 # ---------------------------------------------------------------- what explains an array
 
 
-def explanation(key: str, choice: Choice) -> list[str]:
+def explanation(key: str, attempts: Sequence[Attempt]) -> list[str]:
     """Return the known mistakes that give every number of an array on every exercise it is given for."""
-    pairs = [
-        (attempt, judged[key])
-        for attempt, judged in zip(choice.attempts, choice.judged, strict=True)
-        if key in judged and judged[key].is_right is not None
-    ]
-    if not all(each.has_shape for _, each in pairs):
-        is_transposed = all(transposed(key, a.answers[key][1], a.e, a.reading.layout) for a, _ in pairs)
-        return ["transposed"] * is_transposed
-    if all(not each.found.any() for _, each in pairs):
+    answers = [attempt.judged[key] for attempt in attempts if key in attempt.judged]
+    answers = [each for each in answers if each.is_right is not None]
+
+    if not all(each.has_shape for each in answers):
+        return ["transposed"] * all(map(is_transposed, answers))
+    if all(not each.found.any() for each in answers):
         return ["zero"]
     found = [
         name
         for name, (_, ratio) in FACTORS.items()
-        if all(matches(a, each, each.right * ratio(*a.e.sizes[:3])) for a, each in pairs)
+        if all(matches(each, each.right * ratio(*each.attempt.e.sizes[:3])) for each in answers)
     ]
-    found += [name for name in MISTAKES if all(given_by(name, attempt, each) for attempt, each in pairs)]
-    if key == "dW" and all(matches(a, each, each.right.T) for a, each in pairs):
+    found += [name for name in MISTAKES if all(gives(name, each) for each in answers)]
+    if key == "dW" and all(matches(each, each.right.T) for each in answers):
         found.append("transposed")
-    if key == "H" and not found and all(only_first_differs(a, each) for a, each in pairs):
+    if key == "H" and not found and all(only_first_differs(each) for each in answers):
         found.append("another h_0")
     return found
 
 
-def given_by(name: str, attempt: Attempt, each: Judged) -> bool:
+def is_transposed(each: Judged) -> bool:
+    """Return whether a gradient has the shape of its transpose."""
+    attempt = each.attempt
+    array, other = attempt.answers[each.key].array, "row" if attempt.layout == "column" else "column"
+    m, K = attempt.e.theta["U"].shape
+    return each.key in GRADIENTS and oriented(each.key[1:], array, other, m, K) is not None
+
+
+def gives(name: str, each: Judged) -> bool:
     """Return whether a mistake gives every number, from the program's own arrays or from right ones."""
-    for own in OWN[:1] if FIRST & vars(type(MISTAKES[name][1])).keys() else OWN:
-        if (name, own) not in attempt.supposed:
-            arrays = {key: array for key, array in attempt.own.items() if key in own}
-            attempt.supposed[name, own] = compute(attempt.e, MISTAKES[name][1], arrays)
-        result = attempt.supposed[name, own][each.key]
-        if each.key == "H" and np.array_equal(each.found[0], attempt.e.h0):
+    for own in OWN[:1] if FIRST & MISTAKES[name][1].keys() else OWN:
+        result = each.attempt.suppose(name, own)[each.key]
+        if each.key == "H" and np.array_equal(each.found[0], each.attempt.e.h0):
             result = np.concatenate([each.found[:1], result[1:]])  # h_0 was put in front by us
-        if matches(attempt, each, result):
+        if matches(each, result):
             return True
     return False
 
 
-def matches(attempt: Attempt, each: Judged, result: Array) -> bool:
+def matches(each: Judged, result: Array) -> bool:
     """Return whether a hypothesis gives every number; its own numbers do not widen the tolerance."""
-    share = each.tolerance / max(largest(each.right), 1e-300)
-    share = min(share, 1e-4) if each.right.any() else FLOOR[attempt.precision]
-    return bool(distance(each.found, result) <= share * largest(each.found) < np.inf)
+    share = FLOOR[each.attempt.precision]
+    if each.right.any():
+        share = min(each.tolerance / largest(each.right), 1e-4)
+    return distance(each.found, result) <= share * largest(each.found) < np.inf
 
 
-def only_first_differs(attempt: Attempt, each: Judged) -> bool:
+def only_first_differs(each: Judged) -> bool:
     """Return whether all states but h_1 follow from those before them."""
-    right, tolerance = attempt.following.right["H"], attempt.following.of("H", attempt.precision)
+    attempt, right = each.attempt, each.attempt.following.right["H"]
+    tolerance = attempt.following.of("H", attempt.precision)
     if len(right) < 4:  # the last may be one that we computed
         return False
     return distance(each.found[2:], right[2:]) <= tolerance < distance(each.found[:2], right[:2])

@@ -27,7 +27,7 @@ class Rung:
     updates: int = 0
 
 
-RUNGS = (
+RUNGS = {rung.name: rung for rung in (
     Rung("one_step", "one step from h_0 = 0", "h_1, o_1, p_1, the loss, dV, dc, dU, db; dW is 0"),
     Rung("other_state", "one step from another h_0", "W h_0 in h_1, and dW = da_1 h_0^T"),
     Rung("two_steps", "two steps", "what comes back through W, and the sums over the steps"),
@@ -46,16 +46,17 @@ RUNGS = (
          "h carried over from window to window, and 0 at the start of an epoch", "train", 6),
     Rung("smooth", "the smooth loss", "0.999 smooth + 0.001 loss, starting at the first loss", "smooth"),
     Rung("sampling", "sampling", "characters drawn from p_t, each read as the next x", "sample"),
-)  # fmt: skip
-TITLES = {rung.name: rung.title for rung in RUNGS}
-ISOLATES = {rung.name: rung.isolates for rung in RUNGS}
-UPDATES = {rung.name: rung.updates for rung in RUNGS if rung.task == "step"}
+)}  # fmt: skip
 SAMPLED = 2000  # characters
 
 
-def other_than(first: int, *taken: int) -> int:
-    """Return a size that no other axis has, so that shapes tell axes apart."""
-    return next(n for n in range(first, first + 9) if n not in taken)
+def until(rung: str, before: str = "") -> str:
+    """Return in words how far a program is right: up to the exercise before the first that fails."""
+    if not rung:
+        return ""
+    if not before:
+        return f"In '{RUNGS[rung].title}' "
+    return f"Right up to '{RUNGS[before].title}'; in '{RUNGS[rung].title}' "
 
 
 def network(rng: np.random.Generator, m: int, K: int, sigma: float = 0.5) -> Arrays:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -55,25 +55,18 @@ class Row:
 
     @classmethod
     def of(
-        cls,
-        name: str,
-        what: str,
-        found: Array,
-        right: Array,
-        is_right: bool | None,
-        verdict: str = "",
-        rung: str = "",
+        cls, name: str, what: str, found: Array, right: Array, is_right: bool | None, verdict: str = ""
     ) -> Row:
         """Return the row of an array that may have another shape than the right one."""
-        share = norm = None
+        shares: list[float | None] = [None, None]
         if found.shape == right.shape:
             off = found - right
-            sizes = float(np.abs(right).max(initial=0)), float(np.linalg.norm(right))
-            errors = float(np.abs(off).max(initial=0)), float(np.linalg.norm(off))
-            shares = zip(errors, sizes, strict=True)
-            share, norm = (e / max(s, 1e-300) if np.isfinite(e) else None for e, s in shares)
+            sizes = np.abs(right).max(initial=0), np.linalg.norm(right)
+            errors = np.abs(off).max(initial=0), np.linalg.norm(off)
+            pairs = zip(errors, sizes, strict=True)
+            shares = [float(e / max(s, 1e-300)) if np.isfinite(e) else None for e, s in pairs]
         verdict = verdict or ("right" if is_right else "wrong")
-        return cls(name, what, found.shape, share, norm, verdict, is_right, rung)
+        return cls(name, what, found.shape, shares[0], shares[1], verdict, is_right)
 
 
 @dataclass
@@ -98,22 +91,26 @@ class Report:
         return [finding.cause for finding in self.findings]
 
     @property
+    def judged(self) -> list[Row]:
+        """The rows of which it is known whether they are right."""
+        return [row for row in self.rows if row.is_right is not None]
+
+    @property
     def points(self) -> dict[str, int]:
         """1 for each rung that is right and 0 for each that is not; what was not judged has none."""
-        judged: dict[str, list[bool]] = {}
-        for row in self.rows:
-            if row.is_right is not None:
-                judged.setdefault(row.rung or row.name, []).append(row.is_right)
-        for finding in self.findings:
-            if finding.rung and not any(row.rung == finding.rung for row in self.rows):
-                judged[finding.rung] = [False]
-        return {name: int(all(rows)) for name, rows in judged.items()}
+        points: dict[str, int] = {}
+        for row in self.judged:
+            name = row.rung or row.name
+            points[name] = int(bool(row.is_right) and points.get(name, 1) == 1)
+        raised = [each.rung for each in self.findings if each.rung and each.rung not in points]
+        return points | dict.fromkeys(raised, 0)
 
-    def add(self, other: Report) -> None:
-        """Take in the report of another part of the program."""
-        for name in ("rows", "findings", "notes", "not_checked"):
-            getattr(self, name).extend(getattr(other, name))
-        self.titles |= other.titles
+    def add(self, other: Report, rung: str = "") -> None:
+        """Take in the report of another part of the program, all of one rung if that is given."""
+        self.rows += [replace(row, rung=rung or row.rung) for row in other.rows]
+        self.findings += [replace(each, rung=rung or each.rung) for each in other.findings]
+        self.notes += other.notes
+        self.not_checked += other.not_checked
         self.covered |= other.covered
 
     def sentences(self) -> list[str]:
@@ -125,14 +122,13 @@ class Report:
 
     def verdict(self) -> str:
         """Return the answer in a sentence."""
-        judged = [row for row in self.rows if row.is_right is not None]
-        wrong = sum(not row.is_right for row in judged)
+        judged = self.judged
         rungs = {row.rung for row in judged if row.rung}
-        where = f" of {counted(len(rungs), 'exercise')}" if rungs else ""
+        what = counted(len(judged), "array")
+        what += f" of {counted(len(rungs), 'exercise')}" if rungs else ""
         if self.is_right:
-            agree = "agrees" if len(judged) == 1 else "agree"
-            return f"right: {counted(len(judged), 'array')}{where} {agree}"
-        return f"WRONG: {wrong} of {counted(len(judged), 'array')}{where}"
+            return f"right: {what} {'agrees' if len(judged) == 1 else 'agree'}"
+        return f"WRONG: {sum(not row.is_right for row in judged)} of {what}"
 
     def caveat(self) -> str:
         """Return what was not checked, in a sentence."""
@@ -156,12 +152,11 @@ class Report:
         if not self.titles:
             width = max((len(row.name) for row in self.rows), default=0)
             return [f"{row.name:{width}}  {row.what}: {row.verdict}" for row in self.rows]
-        points = self.points
-        lines = []
+        words, lines = {1: "right", 0: "WRONG", None: "not checked"}, []
         for name, title in self.titles.items():
-            words = {1: "right", 0: "WRONG", None: "not checked"}[points.get(name)]
             wrong = [row.name for row in self.rows if row.rung == name and row.is_right is False]
-            lines.append(f"{title:32}  {words}{': ' * bool(wrong)}{', '.join(wrong)}")
+            verdict = words[self.points.get(name)]
+            lines.append(f"{title:32}  {verdict}{': ' * bool(wrong)}{', '.join(wrong)}")
         return lines
 
     def __repr__(self) -> str:
@@ -171,3 +166,39 @@ class Report:
 def counted(number: int, word: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {word}{'s' * (number != 1)}"
+
+
+def where(key: str, found: Array, right: Array, tolerance: float) -> str:
+    """Return in words where an array differs, and by how much."""
+    if found.ndim == 0:
+        return apart(found, right)
+    off = np.abs(found - right)
+    off[~np.isfinite(off)] = np.inf
+    wrong = off > tolerance
+    if found.ndim == 3:
+        steps = np.flatnonzero(wrong.any((1, 2)))
+        t = int(steps[0]) if steps.size else int(np.argmax(off.max((1, 2))))
+        b, n = np.unravel_index(int(np.argmax(off[t])), off.shape[1:])
+        which = f" of window {b + 1}" if found.shape[1] > 1 else ""
+        only = " alone" if steps.size == 1 and len(found) > 1 else ""
+        unit = "character" if key[-1] in "OP" else "unit"
+        numbers = apart(found[t, b, n], right[t, b, n])
+        return f"first at step {t + (key != 'H')}{only}{which}: {unit} {n + 1} is {numbers}"
+    place = np.unravel_index(int(np.argmax(off)), off.shape)
+    numbers = apart(found[place], right[place])
+    most = f"most at ({', '.join(str(int(i) + 1) for i in place)}): {numbers}"
+    for axis, word in ((1, "row"), (0, "column")) if found.ndim == 2 else ():
+        lines = np.flatnonzero(wrong.any(axis)) + 1
+        if 0 < lines.size <= max(1, wrong.shape[1 - axis] // 4):
+            listed = ", ".join(map(str, lines[:5])) + (", ..." if lines.size > 5 else "")
+            return f"only in {word}{'s' * (lines.size > 1)} {listed}; {most}"
+    return most
+
+
+def apart(found: Array | float, right: Array | float) -> str:
+    """Return in words that one number stands for another, with the digits in which they differ."""
+    for digits in range(6, 18):
+        a, b = f"{float(found):.{digits}g}", f"{float(right):.{digits}g}"
+        if a != b:
+            break
+    return f"{a} instead of {b}"

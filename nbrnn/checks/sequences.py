@@ -1,25 +1,27 @@
-"""Judge what takes more than one window: training on a text, and sampling from a model."""
+"""Judge what takes more than one window: training on a text, the smooth loss, and sampling."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from scipy.special import chdtrc
 
-from nbrnn.checks.answers import apart
-from nbrnn.checks.equations import Arrays, compute, noise, softmax
+from nbrnn.checks.equations import Arrays, compute, softmax
 from nbrnn.checks.ladder import of_codes
-from nbrnn.checks.report import Finding, Report, Row
-from nbrnn.checks.tolerances import EPS, SAFETY, TRIALS, is_single
-from nbrnn.checks.updates import Steps
+from nbrnn.checks.report import Finding, Report, Row, apart
+from nbrnn.checks.tolerances import SAFETY, Rounding, is_single, spread
+from nbrnn.checks.updates import KEPT, Steps, smooth_series
+from nbrnn.exchange.names import SortedArrays
 from nbrnn.typing import Array
+
+# ---------------------------------------------------------------- training
 
 RESETS = (
     ("window", "state not carried over", "each window starts from h = 0: h is not carried over"),
     ("never", "state not reset", "h is carried over from the end of an epoch to the start of the next"),
 )
-SURELY = 1e-6  # a right sampler is called wrong so often
 
 
 def training_losses(
@@ -51,38 +53,129 @@ def judge_training(
     theta: Arrays, codes: Array, T: int, losses: Array, steps: Steps, loss: str | None
 ) -> Report:
     """Return the verdict on the losses of a training."""
-    report, losses = Report(covered={"states"}), np.asarray(losses, float).ravel()
+    losses = np.asarray(losses, float).ravel()
     given = codes, T, losses.size, steps
-    eps, rng = EPS["float32" if is_single(losses) else "float64"], np.random.default_rng(0)
     means = [loss == "mean"] if loss else [False, True]
     mean = min(means, key=lambda each: abs(training_losses(theta, *given, each)[0] - losses[0]))
     right = training_losses(theta, *given, mean)
-    moved = np.zeros(losses.size)
-    for _ in range(TRIALS):
-        other = {name: a * noise(a, eps, rng) for name, a in theta.items()}
-        moved = np.maximum(moved, np.abs(training_losses(other, *given, mean) - right))
+
+    def again(rounded: Rounding) -> Arrays:
+        return {"losses": training_losses(rounded.all(theta), *given, mean)}
+
+    moved = spread(again, {"losses": right}, "float32" if is_single(losses) else "float64")["losses"]
     tolerance = SAFETY * np.maximum.accumulate(moved) + 1e-11 * right
-
-    def fits(series: Array) -> Array:
-        return np.asarray(np.abs(losses - series) <= tolerance)
-
-    is_right = bool(fits(right).all())
-    report.rows.append(Row.of("losses", "losses of a training", losses, right, is_right, rung="train"))
-    if is_right:
+    fits = np.abs(losses - right) <= tolerance
+    row = Row.of("losses", "losses of a training", losses, right, bool(fits.all()))
+    report = Report([row], covered={"states"})
+    if row.is_right:
         return report
-    at, cause = int(np.argmin(fits(right))), None
+    at, cause = int(np.argmin(fits)), None
     what = f"the step of {steps.optimizer} (eta {steps.eta:g}), or the state carried over"
     if at == 0:
         what = "the loss of the first window, from h = 0"
     elif at % ((len(codes) - 1) // T) == 0:
         what = "the start of an epoch, where h is 0 again"
     for reset, mistake, words in RESETS:
-        if fits(training_losses(theta, *given, mean, reset)).all():
+        if (np.abs(losses - training_losses(theta, *given, mean, reset)) <= tolerance).all():
             cause, what = mistake, words
-    numbers = apart(losses[at], right[at])
-    sentence = f"losses: right up to update {at}, then {numbers}: {what}"
-    report.findings.append(Finding(cause, sentence, ("losses",), rung="train"))
+    sentence = f"losses: right up to update {at}, then {apart(losses[at], right[at])}: {what}"
+    report.findings.append(Finding(cause, sentence, ("losses",)))
     return report
+
+
+# ---------------------------------------------------------------- the smooth loss
+
+LATE = "the smooth loss lags by one update: it is recorded before it takes in the loss"
+STARTS = {
+    "begun at 0": "the smooth loss starts at 0 instead of the first loss",
+    "begun as a sum": "the smooth loss starts with a sum over the window and continues with means",
+    "begun as a mean": "the smooth loss starts with a mean over the window and continues with sums",
+}
+
+
+def judge_smooth(found: SortedArrays, T: int | None, is_whole: bool) -> Report:
+    """Return the verdict on a smooth series; `is_whole` says that it has every update."""
+    series, report = found.of("series"), Report()
+    if not {"losses", "smooth"} <= set(series):
+        words = "a series alone is not checked; losses and smooth are needed"
+        report.notes += [f"{name}: {words}" for name, _ in series.values()]
+        return report
+    losses, smooth = (np.asarray(series[key].array, float).ravel() for key in ("losses", "smooth"))
+    name = series["smooth"].name
+    if losses.size != smooth.size or not losses.size:
+        words = f"it has {smooth.size} numbers, there are {losses.size} losses"
+        report.notes.append(f"{name}: not checked, {words}")
+        return report
+    updates = series["updates"].array.ravel() if "updates" in series else None
+    right = smooth_series(losses, float(losses[0]))
+    is_right: bool | None = is_same(smooth, right)
+    verdict = "right" if is_right else "wrong"
+    if not is_right and (mistake := mistake_of_smooth(losses, smooth, T)):
+        report.findings.append(Finding(*mistake, ("smooth",)))
+    elif not is_right and not is_whole and is_sparse(losses, smooth, updates):
+        is_start_known = updates is not None and math.isclose(smooth[0], losses[0], rel_tol=1e-5)
+        verdict, is_right = "not judged but for its start", True if is_start_known else None
+        report.not_checked.append(
+            f"{name}: it does not follow from these losses alone, as where only every n-th update is "
+            "recorded: save every update to check it"
+        )
+    elif not is_right:
+        at = int(np.argmax(~(np.abs(smooth - right) <= 1e-5 * np.abs(right))))
+        sentence = f"{name} differs from update {at + 1} on: {apart(smooth[at], right[at])}"
+        report.findings.append(Finding(None, sentence, ("smooth",)))
+    report.covered |= set() if is_right is None else {"smooth"}
+    report.rows.append(Row.of(name, "smooth loss", smooth, right, is_right, verdict))
+    return report
+
+
+def mistake_of_smooth(losses: Array, smooth: Array, T: int | None) -> tuple[str, str] | None:
+    """Return the mistake that gives each number of a smooth series: its name and a sentence."""
+    first = float(losses[0])
+    if is_same(smooth, np.append(first, smooth_series(losses, first)[:-1])):
+        return "a step late", LATE
+    pulls = losses[1:] - smooth[:-1]
+    share = float(pulls @ np.diff(smooth) / max(pulls @ pulls, 1e-300))
+    if not (0 < share < 1 and is_same(smooth, smooth_series(losses, float(smooth[0]), 1 - share))):
+        return None
+    if abs(share / (1 - KEPT) - 1) > 1e-3:
+        return "weights", f"the smooth loss keeps {1 - share:.4g} of itself instead of {KEPT}"
+    lengths = (T,) if T else range(2, 201)
+    others = {"begun at 0": [0.0], "begun as a sum": [n * first for n in lengths]}
+    others["begun as a mean"] = [first / n for n in lengths]
+    for start in (
+        smooth[0],
+        (smooth[0] - (1 - KEPT) * first) / KEPT,
+    ):  # which may take in the first loss
+        for name, numbers in others.items():
+            if any(abs(start - number) <= 1e-5 * max(abs(number), abs(first)) for number in numbers):
+                return name, STARTS[name]
+    return "begun elsewhere", "the smooth loss starts at another number than the first loss"
+
+
+def is_sparse(losses: Array, smooth: Array, updates: Array | None) -> bool:
+    """Return whether a series may have every n-th update: the losses between would be likely."""
+    if len(losses) < 2:
+        return False
+    low, high = losses.min(), losses.max()
+    room = max(high - low, 0.1 * abs(high))
+    for n in range(2, 10_001) if updates is None else [np.diff(updates)]:
+        kept = KEPT ** np.asarray(n, float)
+        if (kept == 1).any():
+            return False
+        between = (smooth[1:] - kept * smooth[:-1]) / (1 - kept)  # the mean of the losses between
+        if (between > low - room).all() and (between < high + room).all():
+            return bool(np.max(n) > 1)
+    return False
+
+
+def is_same(found: Array, right: Array) -> bool:
+    """Return whether two series agree in each number, but for the rounding of float32 along the way."""
+    return bool(np.isclose(found, right, rtol=1e-5, atol=1e-12, equal_nan=True).all())
+
+
+# ---------------------------------------------------------------- sampling
+
+SURELY = 1e-6  # a right sampler is called wrong so often
 
 
 def chances(theta: Arrays, h0: Array, x0: int, sample: Array) -> Iterator[Array]:
@@ -96,17 +189,15 @@ def chances(theta: Arrays, h0: Array, x0: int, sample: Array) -> Iterator[Array]
 
 def judge_sample(theta: Arrays, h0: Array, x0: int, sample: Array, first: int = 0) -> Report:
     """Return whether sampled indices, from `first` on, are draws from p_t: chi-square over all pairs."""
-    K, name = len(theta["c"]), "sample"
-    report, sample = Report(covered={"sampling"}), np.asarray(sample)
+    K, sample = len(theta["c"]), np.asarray(sample)
+    report = Report(covered={"sampling"})
     if sample.ndim > 1 and K in sample.shape and (sample.sum(sample.shape.index(K)) == 1).all():
-        sample = sample.argmax(sample.shape.index(K))
+        sample = sample.argmax(sample.shape.index(K))  # of one-hot vectors
     else:
         sample = sample - first
     sample = sample.ravel().astype(int)
     if sample.size == 0 or sample.min() < 0 or sample.max() >= K:
-        report.findings.append(
-            Finding(None, f"{name} holds no indices from 0 to {K - 1}", ("sample",), rung="sampling")
-        )
+        report.findings.append(Finding(None, f"sample holds no indices from 0 to {K - 1}", ("sample",)))
         return report
     before = np.concatenate([[x0], sample[:-1]])
     p = np.array(list(chances(theta, h0, x0, sample)))
@@ -122,14 +213,13 @@ def judge_sample(theta: Arrays, h0: Array, x0: int, sample: Array, first: int = 
     probability = float(chdtrc(freedom, statistic)) if freedom else 1.0
     is_right = probability > SURELY
     verdict = "right" if is_right else "wrong"
-    report.rows.append(
-        Row(name, "sampled characters", sample.shape, None, None, verdict, is_right, "sampling")
-    )
+    row = Row("sample", "sampled characters", sample.shape, None, None, verdict, is_right)
+    report.rows.append(row)
     if is_right:
         return report
-    cause, what = None, f"their frequencies are not those of p_t: chi-square {statistic:.0f} with "
-    what += f"{freedom} degrees of freedom, p = {probability:.1g}"
+    cause, words = None, f"their frequencies are not those of p_t: chi-square {statistic:.0f} with "
+    words += f"{freedom} degrees of freedom, p = {probability:.1g}"
     if (sample == p.argmax(1)).all():
-        cause, what = "argmax", "each is the most likely character instead of one drawn from p_t"
-    report.findings.append(Finding(cause, f"{name}: {what}", ("sample",), rung="sampling"))
+        cause, words = "argmax", "each is the most likely character instead of one drawn from p_t"
+    report.findings.append(Finding(cause, f"sample: {words}", ("sample",)))
     return report

@@ -7,11 +7,11 @@ of its largest entry. A hypothesis about the program has no part in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nbrnn.checks.equations import Arrays, Exercise, compute, noise
+from nbrnn.checks.equations import RIGHT, Arrays, Exercise, compute
 from nbrnn.typing import Array
 
 EPS = {"float64": 2.0**-53, "float32": 2.0**-24}
@@ -21,20 +21,36 @@ TRIALS = 3
 ILL = 1e-2  # a tolerance above this share of the largest entry tells nothing
 
 
+class Rounding:
+    """Change numbers at random, as the rounding of a precision may change them."""
+
+    def __init__(self, precision: str) -> None:
+        self.eps, self.rng = EPS[precision], np.random.default_rng(0)
+
+    def __call__(self, array: Array, size: Array | float | None = None) -> Array:
+        """Return an array rounded as numbers of its own size, or of another."""
+        error = self.eps * self.rng.standard_normal(array.shape)
+        return np.asarray(array + error * (array if size is None else size))
+
+    def all(self, arrays: Mapping[str, Array]) -> Arrays:
+        """Return each array rounded."""
+        return {name: self(array) for name, array in arrays.items()}
+
+
 class Tolerances:
     """The largest differences that rounding explains, by precision and array, for a sum of losses."""
 
     def __init__(self, e: Exercise, own: Mapping[str, Array] | None = None) -> None:
+        self.e, self.own = e, own
         self.right = compute(e, own=own)
-        self.parts = e, own
         self.known: dict[str, dict[str, float]] = {}
 
     def of(self, name: str, precision: str) -> float:
         """Return the tolerance of an array."""
         if precision not in self.known:
-            seen = spread(*self.parts, self.right, EPS[precision])
+            moved = spread(self.again, self.right, precision)
             self.known[precision] = {
-                key: SAFETY * seen[key] + FLOOR[precision] * largest(array)
+                key: SAFETY * largest(moved[key]) + FLOOR[precision] * largest(array)
                 for key, array in self.right.items()
             }
         return self.known[precision][name]
@@ -43,22 +59,30 @@ class Tolerances:
         """Return whether rounding alone may change an array so much that it cannot be judged."""
         return not self.of(name, precision) <= ILL * largest(self.right[name]) < np.inf
 
+    def again(self, rounded: Rounding) -> Arrays:
+        """Return the arrays as they are with rounding."""
+        e = Exercise(rounded.all(self.e.theta), self.e.X, self.e.Y, rounded(self.e.h0))
+        return compute(e, RIGHT, self.own, rounded)
 
-def spread(e: Exercise, own: Mapping[str, Array] | None, right: Arrays, eps: float) -> dict[str, float]:
-    """Return how far rounding by `eps` moves an entry of each array at most."""
-    rng = np.random.default_rng(0)
-    found = dict.fromkeys(right, 0.0)
+
+def spread(again: Callable[[Rounding], Arrays], right: Arrays, precision: str) -> Arrays:
+    """Return how far rounding moves each entry at most: `again` repeats the computation with it."""
+    rounded, moved = Rounding(precision), {name: np.zeros_like(a) for name, a in right.items()}
     for _ in range(TRIALS):
-        each = compute(e.perturbed(eps, rng), own=own, rounded=lambda a: a * noise(a, eps, rng))
-        for name, array in each.items():
-            found[name] = max(found[name], largest(array - right[name]))
-    return found
+        other = again(rounded)
+        moved = {name: np.maximum(moved[name], np.abs(other[name] - right[name])) for name in right}
+    return moved
 
 
 def largest(array: Array) -> float:
     """Return the largest absolute value; infinite where one is not a number."""
     most = float(np.abs(array).max(initial=0.0))
     return most if np.isfinite(most) else np.inf
+
+
+def distance(found: Array, right: Array) -> float:
+    """Return the largest difference; infinite for another shape."""
+    return largest(found - right) if found.shape == right.shape else np.inf
 
 
 def is_single(array: Array) -> bool:

@@ -12,6 +12,7 @@ from nbrnn.config import NONE, RunConfig
 from nbrnn.typing import Array
 
 KEPT = 0.999  # of the smooth loss, at each update
+Gradient = Callable[[Arrays, int], Arrays]  # of theta and the number of the step
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,12 @@ class Steps:
     @classmethod
     def of(cls, config: RunConfig) -> Steps:
         """Return the steps that the settings describe."""
-        eta, epsilon, beta1, beta2 = (
-            getattr(config, name) or 0.0 for name in ("eta", "epsilon", "beta1", "beta2")
-        )
+        epsilon, beta1, beta2 = (getattr(config, name) or 0.0 for name in ("epsilon", "beta1", "beta2"))
         clip = np.inf if config.clip == NONE else float(config.clip)
-        return cls(config.optimizer, eta, epsilon, beta1, beta2, clip)
+        return cls(config.optimizer, config.eta, epsilon, beta1, beta2, clip)
 
-    def run(self, theta: Arrays, gradient: Callable[[Arrays, int], Arrays], n: int) -> Arrays:
-        """Return the parameters after n steps along gradient(theta, number of the step)."""
+    def run(self, theta: Arrays, gradient: Gradient, n: int) -> Arrays:
+        """Return the parameters after n steps."""
         mean = {name: np.zeros_like(array) for name, array in theta.items()}
         square = dict(mean)
         for t in range(1, n + 1):
@@ -49,9 +48,8 @@ class Steps:
                 mean[name] = self.beta1 * m + (1 - self.beta1) * g[name]
                 decay, share = (1, 1) if self.optimizer == "adagrad" else (self.beta2, 1 - self.beta2)
                 square[name] = decay * v + share * g[name] ** 2
-                following[name] = array - self.eta * self.direction(
-                    g[name], mean[name], square[name], t, place
-                )
+                direction = self.direction(g[name], mean[name], square[name], t, place)
+                following[name] = array - self.eta * direction
             theta = following
         return theta
 

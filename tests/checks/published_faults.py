@@ -7,26 +7,29 @@ AdaGrad, and saves structs as MATLAB does. Imports nothing of nbrnn.
 
 import numpy as np
 
-# The fault, the edition of the program, and what nbrnn should call it: None where it is none.
+# By fault: the edition of the program; what nbrnn should call it in a file, None where it is none; and
+# by hand the first exercise of the ladder that it must fail, None where only a file can show it.
 UNNAMED = "no name"
 SEEN = {
-    "none": (2025, None),
-    "log(p + 1e-12)": (2025, None),
-    "h_t is written where h_{t-1} stands": (2025, "every step but the first from 0"),
-    "dW of a column of zeros for h_0": (2025, "h_0 ignored in it"),
-    "h0 is saved after it is overwritten": (2025, "another h_0"),
-    "loss is computed after the step": (2025, UNNAMED),
-    "mean loss, summed gradients": (2025, "factor T"),
-    "dictionary copied, arrays updated in place": (2025, "not updated"),
-    "b and c are not updated": (2025, "not updated"),
-    "t counts epochs": (2025, "t stays at 1"),
-    "none, struct": (2017, None),
-    "clipped by norm": (2017, "clipped by norm"),
-    "epsilon outside the root": (2017, "epsilon on the other side of the root"),
-    "a decaying memory, called AdaGrad": (2017, "optimizer"),
-    "plain gradient": (2017, "plain gradient"),
-    "tanh' of tanh(h)": (2017, "tanh' of tanh(h)"),
-    "h0 of the window before": (2017, "another h_0"),
+    "none": (2025, None, None),
+    "log(p + 1e-12)": (2025, None, None),
+    # In one step h_1 stands in the place of h_0: what the gradients read as h_1 is 0.
+    "h_t is written where h_{t-1} stands": (2025, "every step but the first from 0", "one_step"),
+    "dW of a column of zeros for h_0": (2025, "h_0 ignored in it", "other_state"),
+    "h0 is saved after it is overwritten": (2025, "another h_0", None),
+    "loss is computed after the step": (2025, UNNAMED, None),
+    "mean loss, summed gradients": (2025, "factor T", "two_steps"),
+    "dictionary copied, arrays updated in place": (2025, "not updated", None),
+    "b and c are not updated": (2025, "not updated", "one_update"),
+    "t counts epochs": (2025, "t stays at 1", "two_updates"),
+    "none, struct": (2017, None, None),
+    # Its clip is 0.5, which gradients of 1 exceed.
+    "clipped by norm": (2017, "clipped by norm", "one_update"),
+    "epsilon outside the root": (2017, "epsilon on the other side of the root", "one_update"),
+    "a decaying memory, called AdaGrad": (2017, "optimizer", "one_update"),
+    "plain gradient": (2017, "plain gradient", "one_update"),
+    "tanh' of tanh(h)": (2017, "tanh' of tanh(h)", "one_step"),
+    "h0 of the window before": (2017, "another h_0", "other_state"),
 }
 SMOOTH = {
     "none": None,
@@ -105,9 +108,8 @@ def program_of_2025(theta, codes, h0, fault, steps=2):
     return {**before, "X": X, "Y": Y, "hprev": h0, "loss": loss, "h": h, "p": p, **grads, **after}
 
 
-def program_of_2017(theta, codes, h0, fault):
-    """Return what is saved after one step: structs, vectors in columns, numbers as double."""
-    X, Y = (np.eye(len(theta["c"]))[each].T for each in (codes[:-1], codes[1:]))
+def window_of_2017(theta, X, Y, h0, fault):
+    """Return the summed loss, probabilities, states and gradients; signals lie in rows."""
     own = np.tanh(h0[::-1]) if fault == "h0 of the window before" else h0
     loss, h, p = forward(theta, X, Y, own, fault)
     T = X.shape[1]
@@ -118,19 +120,54 @@ def program_of_2017(theta, codes, h0, fault):
         da[t] = (g[t] @ theta["V"] + (da[t + 1] @ theta["W"] if t < T - 1 else 0)) * slope[t]
     grads = {"W": da.T @ h[:, :-1].T, "U": da.T @ X.T, "V": g.T @ h[:, 1:].T}
     grads |= {"b": da.sum(0)[:, None], "c": g.sum(0)[:, None]}
-    after = {}
-    norm = np.sqrt(sum((array**2).sum() for array in grads.values()))
+    return {"loss": loss * T, "p": p, "h": h, "grads": grads}
+
+
+def adagrad(theta, grads, memory, fault):
+    """Return the parameters after a step; the memory is changed in place."""
+    after, norm = {}, np.sqrt(sum((array**2).sum() for array in grads.values()))
     for name, array in theta.items():
         clipped = np.clip(grads[name], -0.5, 0.5)
         if fault == "clipped by norm":
             clipped = grads[name] * min(1, 0.5 / norm)
-        memory = clipped**2 * (0.1 if fault == "a decaying memory, called AdaGrad" else 1)
-        root = np.sqrt(memory + 1e-8)
+        decays = fault == "a decaying memory, called AdaGrad"
+        memory[name] = memory[name] * (0.9 if decays else 1) + clipped**2 * (0.1 if decays else 1)
+        root = np.sqrt(memory[name] + 1e-8)
         if fault == "epsilon outside the root":
-            root = np.sqrt(memory) + 1e-8
+            root = np.sqrt(memory[name]) + 1e-8
         after[name] = array - 0.1 * clipped / (1 if fault == "plain gradient" else root)
-    saved = {"RNN": theta, "X": X, "Y": Y, "h0": h0, "loss": loss * T, "p": p, "h": h}
-    return {**saved, "grads": grads, "RNN_new": after}
+    return after
+
+
+def program_of_2017(theta, codes, h0, fault):
+    """Return what is saved after one step: structs, vectors in columns, numbers as double."""
+    X, Y = (np.eye(len(theta["c"]))[each].T for each in (codes[:-1], codes[1:]))
+    answers = window_of_2017(theta, X, Y, h0, fault)
+    after = adagrad(theta, answers["grads"], dict.fromkeys(theta, 0), fault)
+    return {"RNN": theta, "X": X, "Y": Y, "h0": h0, **answers, "RNN_new": after}
+
+
+def functions(fault):
+    """Return the functions of a program: those of a window and of steps."""
+
+    def window(theta, X, Y, h0):
+        if SEEN[fault][0] == 2017:
+            return window_of_2017(theta, X, Y, h0, fault)
+        loss, h, p = forward(theta, X, Y, h0, fault)
+        return {"loss": loss, "h": h, "p": p, **backward(theta, X, Y, h, p, fault)}
+
+    def step(theta, gradients):
+        memory = dict.fromkeys(theta, 0)
+        moments = {name: (np.zeros_like(array), np.zeros_like(array)) for name, array in theta.items()}
+        for t, grads in enumerate(gradients, 1):
+            if SEEN[fault][0] == 2017:
+                theta = adagrad(theta, grads, memory, fault)
+            else:
+                named = {f"d{name}": array for name, array in grads.items()}
+                adam(theta, named, moments, 1 if fault == "t counts epochs" else t, fault)
+        return theta
+
+    return window, step
 
 
 def training(fault, T=25):

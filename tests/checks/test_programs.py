@@ -1,7 +1,10 @@
 """A program's own functions: called with the ladder, in the form that they take arrays in."""
 
+import inspect
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,6 +45,19 @@ def test_the_form_of_the_arguments_is_found(form):
     assert finding.cause == "next step missing"
 
 
+def test_arrays_that_a_function_returns_are_known_by_their_shapes():
+    def lossfun(*arguments, faults=()):  # as min-char-rnn returns them
+        loss, _, H, grads = program(*arguments, faults).values()
+        return loss, grads["U"], grads["W"], grads["V"], grads["b"], grads["c"], H[:, -1:]
+
+    report = nbrnn.check(lossfun)
+    assert report.is_right
+    names = {row.name for row in report.rows}
+    assert names == {"loss", "dU", "dW", "dV", "db", "dc", "h_last"}
+    report = nbrnn.check(lambda *a: lossfun(*a, faults=("no next",)))
+    assert report.causes == ["next step missing"]
+
+
 RUNGS = {  # which exercise fails first
     "no tanh'": "one_step",
     "dW of h_t": "one_step",
@@ -65,14 +81,33 @@ def test_the_first_exercise_that_fails(fault, rung):
 
 
 def test_the_code_for_numpy(capsys):
-    numpy_code, _, test_code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    numpy_code, _, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert len([line for line in numpy_code.splitlines() if line]) == 5
     names = {"backward": lambda *a: program(*a[:4])["grads"]}
     names["forward"] = lambda *a: tuple(program(*a)[name] for name in ("loss", "P", "H"))
     exec(numpy_code, names)
     assert "two steps                         right" in capsys.readouterr().out
-    with pytest.raises(AssertionError, match="WRONG"):
-        exec(test_code, names | {"loss_and_gradients": lambda *a: program(*a, ("no next",))})
+
+
+def test_the_code_for_otter_grader(monkeypatch):
+    """Otter calls each case with what the student's notebook has under the names of its parameters."""
+    cases = {}
+
+    def decorator(name, points):
+        return lambda function: cases.update({name: (points, function)})
+
+    monkeypatch.setitem(sys.modules, "otter", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "otter.test_files", SimpleNamespace(test_case=decorator))
+    _, _, code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(code, names := {})
+    assert not names["OK_FORMAT"]
+    assert [points for points, _ in cases.values()] == [1, 2]
+    for _, function in cases.values():
+        assert list(inspect.signature(function).parameters) == ["loss_and_gradients"]
+        function(lambda *a: program(*a, ("mean",)))
+    cases["one step"][1](lambda *a: program(*a, ("mean", "no next")))
+    with pytest.raises(AssertionError, match="Right up to 'one step from another h_0'"):
+        cases["back through time"][1](lambda *a: program(*a, ("mean", "no next")))
 
 
 @pytest.mark.interop
@@ -91,6 +126,48 @@ def test_the_code_for_torch(capsys):
     assert "right: 54 arrays of 9 exercises agree" in capsys.readouterr().out
     exec(code, {"my_loss": lambda *a: my_loss(*a, cut=lambda h: h.detach())})
     assert "is missing in dh_t" in capsys.readouterr().out
+
+
+STATES = {  # h_t as a program may compute it whose gradients are made by automatic differentiation
+    "W transposed": lambda theta, x, h, h0: np.tanh(theta["W"].T @ h + theta["U"] @ x + theta["b"]),
+    "b left out": lambda theta, x, h, h0: np.tanh(theta["W"] @ h + theta["U"] @ x),
+    "state not handed on": lambda theta, x, h, h0: np.tanh(
+        theta["W"] @ h0 + theta["U"] @ x + theta["b"]
+    ),
+    "no tanh": lambda theta, x, h, h0: theta["W"] @ h + theta["U"] @ x + theta["b"],
+    None: lambda theta, x, h, h0: np.tanh(2 * theta["W"] @ h + theta["U"] @ x + theta["b"]),
+}
+
+
+def differentiated(theta, X, Y, h0, fault):
+    """Return what a faulty forward pass and its exact derivative make, by steps of 1e-30 i."""
+
+    def forward(theta):
+        h, H, P = h0, [], []
+        for x in X.T:
+            h = STATES[fault](theta, x[:, None], h, h0)
+            e = np.exp(theta["V"] @ h + theta["c"] - 800 * (theta["c"].real.max() > 700))
+            H, P = [*H, h], [*P, e / e.sum()]
+        return -np.log((np.hstack(P) * Y).sum(0)).sum(), np.hstack(H), np.hstack(P)
+
+    grads = {name: np.zeros_like(array) for name, array in theta.items()}
+    for name, g in grads.items():
+        for index in np.ndindex(g.shape):
+            moved = {**theta, name: theta[name].astype(complex)}
+            moved[name][index] += 1e-30j
+            g[index] = forward(moved)[0].imag / 1e-30
+    loss, H, P = forward(theta)
+    return {"loss": loss, "H": H, "P": P, "grads": grads}
+
+
+@pytest.mark.parametrize("fault", STATES)
+def test_right_gradients_of_a_wrong_forward_pass_have_no_name(fault):
+    report = nbrnn.check(lambda *a: differentiated(*a, fault))
+    first, *others = report.findings
+    assert first.cause == fault
+    assert first.arrays == ("H",)
+    assert all(each.cause is None and each.follows for each in others)
+    assert report.points.get("one_step") == (fault not in ("b left out", "no tanh"))
 
 
 def steps(theta, gradients, epsilon=1e-8, keep=1, clip=5):

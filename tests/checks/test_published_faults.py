@@ -12,7 +12,7 @@ from nbrnn.checks.check import check
 @pytest.mark.parametrize("fault", published_faults.SEEN)
 def test_what_was_seen(fault, tmp_path):
     theta, codes, h0 = student.exercise(8, 11, 12, seed=4)
-    edition, cause = published_faults.SEEN[fault]
+    edition, cause, _ = published_faults.SEEN[fault]
     if edition == 2025:
         path = tmp_path / "answers.npz"
         np.savez(path, **published_faults.program_of_2025(theta, codes[0], h0, fault))
@@ -26,6 +26,15 @@ def test_what_was_seen(fault, tmp_path):
         assert report.causes[0] == (None if cause == published_faults.UNNAMED else cause)
         assert not [name for name in report.causes[1:] if name]  # what follows is no other fault
         assert all(finding.follows for finding in report.findings[1:])
+
+
+@pytest.mark.parametrize("fault", published_faults.SEEN)
+def test_the_first_exercise_that_fails(fault):
+    edition, _, rung = published_faults.SEEN[fault]
+    window, step = published_faults.functions(fault)
+    settings = {"clip": 0.5} if edition == 2017 else {}
+    report = check(window, step=step, preset=f"dd2424-{edition}", **settings)
+    assert [finding.rung for finding in report.findings[:1]] == ([rung] if rung else [])
 
 
 @pytest.mark.parametrize("fault", published_faults.SMOOTH)
