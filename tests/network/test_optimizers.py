@@ -10,6 +10,8 @@ from nbrnn.network.buffers import Carry, History, training_buffers
 from nbrnn.network.layout import NAMES, Layout
 from nbrnn.network.optimizers import RULES, SGD, AdaGrad, RMSProp
 
+pytestmark = pytest.mark.nojit
+
 CLIP = 0.5
 NUMBERS = {"eta": 0.1, "beta1": 0.75, "beta2": 0.875, "epsilon": 0.01}
 KINDS = pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.__name__)
