@@ -147,7 +147,7 @@ def command(*arguments):
 def run_program(*arguments, code=0, limit=None, **options):
     """Run the program as a process of its own, under a limit as bash's `ulimit` takes it."""
     words = command(*arguments)
-    if limit:  # by a shell: a function between fork and exec does not go with the threads of JAX
+    if limit:  # by a shell: a function between fork and exec does not go with threads
         # without bytecode: a limit on the size of files would cut it short, for all later tests
         no_bytecode = "export PYTHONDONTWRITEBYTECODE=1"
         words = ["bash", "-c", f'{no_bytecode}; ulimit {limit} && exec "$@"', "bash", *words]

@@ -52,43 +52,43 @@ def loss_per_character(theta, codes):
 
 # ---------------------------------------------------------------- cells and layers
 # theta: W.1, U.1, b.1, [d.1,] W.2 ... by layer, V, c. states: for each layer the rows of its state, h
-# first. masks: for each layer (T, m) what its h_t is multiplied by before it is read. np may be JAX's.
+# first. masks: for each layer (T, m) what its h_t is multiplied by before it is read.
 
 
-def sigmoid(a, np=np):
+def sigmoid(a):
     return 1 / (1 + np.exp(-a))
 
 
-def vanilla_step(W, U_x, b, d, state, np):
+def vanilla_step(W, U_x, b, d, state):
     (h,) = state
     return (np.tanh(W @ h + U_x + b),)
 
 
-def gru_step(W, U_x, b, d, state, np):
+def gru_step(W, U_x, b, d, state):
     (h,) = state
     m = len(h)
     (W_r, W_z, W_n), (u_r, u_z, u_n), (b_r, b_z, b_n) = (
         (a[:m], a[m : 2 * m], a[2 * m :]) for a in (W, U_x, b)
     )
-    r = sigmoid(W_r @ h + u_r + b_r, np)
-    z = sigmoid(W_z @ h + u_z + b_z, np)
+    r = sigmoid(W_r @ h + u_r + b_r)
+    z = sigmoid(W_z @ h + u_z + b_z)
     n = np.tanh(u_n + b_n + r * (W_n @ h + d))
     return ((1 - z) * n + z * h,)
 
 
-def lstm_step(W, U_x, b, d, state, np):
+def lstm_step(W, U_x, b, d, state):
     h, c = state
     m = len(h)
     a = W @ h + U_x + b
     i, f, g, o = (a[gate * m : (gate + 1) * m] for gate in range(4))
-    c = sigmoid(f, np) * c + sigmoid(i, np) * np.tanh(g)
-    return sigmoid(o, np) * np.tanh(c), c
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
 
 
 STEPS = {"vanilla": vanilla_step, "gru": gru_step, "lstm": lstm_step}
 
 
-def deep_loss(theta, cell, x, y, states, masks=None, np=np):
+def deep_loss(theta, cell, x, y, states, masks=None):
     """Return the loss of a window, and the states after it."""
     loss, states = 0.0, list(states)
     for t in range(len(x)):
@@ -97,7 +97,7 @@ def deep_loss(theta, cell, x, y, states, masks=None, np=np):
             W, U, b = (theta[f"{name}.{layer + 1}"] for name in "WUb")
             U_x = U[:, x[t]] if below is None else U @ below
             d = theta.get(f"d.{layer + 1}")
-            states[layer] = STEPS[cell](W, U_x, b, d, states[layer], np)
+            states[layer] = STEPS[cell](W, U_x, b, d, states[layer])
             below = states[layer][0] * (1 if masks is None else masks[layer][t])
         o = theta["V"] @ below + theta["c"]
         loss += np.log(np.exp(o - o.max()).sum()) + o.max() - o[y[t]]

@@ -52,14 +52,14 @@ class Network:
         )
         set_states_before(self.work, self.states)
 
-    def naive_loss(self, arrays, masks=None, np=np):
+    def naive_loss(self, arrays, masks=None):
         """Return the loss of all windows together, and the states after each."""
         total, after = 0.0, []
         for b, s in enumerate(self.starts):
             x, y = self.codes[s : s + T], self.codes[s + 1 : s + T + 1]
             own = None if masks is None else [mask[:, b] for mask in masks]
             before = [tuple(layer[:, b]) for layer in self.states]
-            loss, states = naive.deep_loss(arrays, self.layout.cell, x, y, before, own, np)
+            loss, states = naive.deep_loss(arrays, self.layout.cell, x, y, before, own)
             total, after = total + loss, [*after, states]
         return total, after
 

@@ -8,7 +8,7 @@ import pytest
 from small_training import Setup, distance
 
 from nbrnn.network import sampling_kernels, training_kernels
-from nbrnn.network.buffers import Carry, Sampling, window_work
+from nbrnn.network.buffers import Carry, Sampling, set_states_before, window_work
 from nbrnn.network.layout import NAMES
 
 # Two correct programs part ways: with eta = 0.1 and epsilon = 1e-8 AdaGrad's first steps have the
@@ -68,6 +68,25 @@ def test_each_of_300_updates_at_full_size_is_the_naive_one_from_the_same_state(c
                 assert np.abs(actual - expected).max() < 1e-9
             else:
                 assert np.abs(actual - expected)[sure].max(initial=0) < 5e-3
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("m", [1, 13, 32, 33, 100])  # none to spare, remainders of all products
+def test_a_gradient_used_again_holds_nothing_of_the_window_before(corpus, m, dtype):
+    setup, tolerance = Setup(corpus, m, 25, dtype), {"float64": 1e-12, "float32": 1e-5}[dtype]
+    theta, h0, real = setup.named(setup.theta), np.full(m, 0.5), setup.layout.dtype.type
+    for start, length in ((0, 25), (50, 25), (200, 4), (90, 25), (300, 1), (17, 9)):
+        window = window_work(setup.layout, length)
+        set_states_before(window, h0[None, None, None])
+        codes, zero = setup.codes[start : start + length + 1], np.zeros(1, int)
+        arguments = setup.theta, setup.gradient, window, codes, zero, real(1)
+        loss, actual = training_kernels.loss_gradient(*arguments), setup.named(setup.gradient)
+        expected_loss, expected, _ = naive.gradients(theta, codes[:-1], codes[1:], h0)
+        assert loss == pytest.approx(expected_loss, rel=tolerance)
+        assert not actual["U"][:, np.setdiff1d(np.arange(setup.layout.K), codes[:-1])].any()
+        assert set(codes[:-1]) <= set(setup.gradient.rows)
+        for name in NAMES:
+            assert distance(actual[name], expected[name]) < tolerance
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
