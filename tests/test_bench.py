@@ -1,6 +1,5 @@
 """What benchmarks make of their measurements; each checks itself what its programs compute."""
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +10,7 @@ import pytest
 from bench import __main__ as bench
 from bench import sections
 from bench.problem import IN_BATCHES
-from bench.report import batches_table, write
+from bench.report import batches_table
 from bench.runner import CONTESTANTS, PRODUCT, Result
 
 ROOT = Path(__file__).parent.parent
@@ -32,19 +31,6 @@ def test_what_is_unknown_is_refused(monkeypatch, capsys):
         bench.main()
     assert end.value.code == 2
     assert "no such section: nonsense" in capsys.readouterr().err
-
-
-SPEED = [
-    {"name": "nbrnn", "dtype": "float32", "microseconds": 20.0, "times_nbrnn": 1.0},
-    {"name": "C, float64", "dtype": "float64", "microseconds": 50.0},
-    {"name": "NumPy, best", "dtype": "float32", "microseconds": 160.0, "times_nbrnn": 8.0},
-    {"name": "PyTorch, eager", "dtype": "float32", "missing": "No module named 'torch'"},
-]
-SCALING = [
-    {"letter": "m", "sizes": [1, 2], "name": "nbrnn", "microseconds": [1.0, 4.0], "exponent": 2.0}
-    | {"batch": batch, "per": per}
-    for batch, per in ((1, "update"), (32, "character"))
-]
 
 
 def timed_in_batches():
@@ -80,34 +66,3 @@ def test_batches_are_measured_at_each_size(monkeypatch):
         (batch, name) for batch in (1, 2) for name in ("NumPy, best", "products alone")
     ]
     assert "B = 2" in batches_table(rows)
-
-
-MACHINE = dict.fromkeys(("nbrnn", "python", "numpy", "numba", "cpu", "cpu_target"), "some") | {"cpus": 2}
-
-
-@pytest.mark.parametrize(
-    ("document", "pictures"),
-    [
-        ({"speed": SPEED, "scaling": SCALING}, {"speed.png", "scaling.png"}),
-        ({"speed": SPEED[1:]}, {"speed.png"}),  # without nbrnn there are no ratios
-        ({"speed": SPEED[2:]}, {"speed.png"}),
-        ({"speed": SPEED[3:], "scaling": []}, set()),
-        ({"batches": [{"batch": 8, **row} for row in timed_in_batches()]}, {"batches.png"}),
-        ({"limit": [{"dtype": "float32", "missing": "no compiler"}]}, set()),
-    ],
-)
-def test_whatever_was_measured_is_shown(tmp_path, document, pictures):
-    write({"machine": MACHINE, **document}, tmp_path)
-    page = (tmp_path / "README.md").read_text()
-    assert {path.name for path in tmp_path.glob("*.png")} == pictures
-    assert all(f"({name})" in page for name in pictures)
-    assert json.loads((tmp_path / "bench.json").read_text())["machine"] == MACHINE
-    if "speed" in document:
-        assert "PyTorch, eager: No module named 'torch'" in page
-    if "batches" in document:
-        assert "| nbrnn | 1 (1) |" in page
-        assert "PyTorch, eager: No module named 'torch'" in page
-    if "scaling.png" in pictures:
-        assert "µs per character over m, B = 32" in page
-    if document == {"speed": SPEED, "scaling": SCALING}:
-        assert "| NumPy, best | 160 | 8 |  |  |" in page

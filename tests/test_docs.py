@@ -61,7 +61,7 @@ def generator():
 def users_folder(tmp_path):
     """Return a folder with the texts that the pages' commands and code name."""
     for seed, name in enumerate(("my-text.txt", "other-text.txt")):
-        (tmp_path / name).write_text(f"{made_up_text(12_000, seed)} ROMEO: I moor\n")
+        (tmp_path / name).write_text(f"{made_up_text(5000, seed)} ROMEO: I moor\n")
     (tmp_path / "names.txt").write_text(made_up_text(2000).replace(" ", "\n"))
     return tmp_path
 
@@ -273,12 +273,11 @@ def test_every_link_leads_somewhere():
                 assert anchor in places[file.relative_to(ROOT).as_posix()], f"{name}: {target}"
 
 
-@pytest.mark.parametrize("words", ["tox", "nbrnn train", "python3 -m venv"])
-def test_the_two_commands_are_single_lines(words):
+def test_the_two_commands_are_single_lines():
     setup = [block for block in blocks("sh", README) if "venv" in block]
-    assert len(setup) == 2
-    assert all(len(block.splitlines()) == 1 for block in setup)
-    assert any(words in block for block in setup)
+    assert [len(block.splitlines()) for block in setup] == [1, 1]
+    assert "nbrnn train" in setup[0]
+    assert "tox" in setup[1]
 
 
 # ---------------------------------------------------------------- numbers
@@ -287,27 +286,6 @@ def test_the_two_commands_are_single_lines(words):
 def rows(path):
     with (ROOT / "results" / path).open() as file:
         return list(csv.DictReader(file))
-
-
-def test_the_table_of_sizes_is_that_of_the_results():
-    runs = [row for row in rows("size/shakespeare/runs.csv") if row["seed"] != "0"]
-    for hidden in ("50", "100", "200", "300", "500"):
-        of_size = [row for row in runs if row["hidden"] == hidden]
-        losses = [float(row["validation_best"]) for row in of_size]
-        seconds = statistics.median(float(row["seconds"]) for row in of_size)
-        loss = f"{statistics.median(losses):.3f} ({max(losses):.3f})"
-        assert f"| {hidden} | {of_size[0]['eta']} | {loss} | {seconds:.1f} |" in README
-
-
-def test_the_table_of_editions_is_that_of_the_results():
-    shown = {
-        (row["optimizer"], row["warmup"]): "{:.3f} ({:.3f} to {:.3f})".format(
-            *(float(row[f"validation_best_{what}"]) for what in ("mean", "ci_low", "ci_high"))
-        )
-        for row in rows("editions/shakespeare/settings.csv")
-    }
-    columns = [shown[place] for place in (("adagrad", "0"), ("adagrad", "300"), ("adam", "0"))]
-    assert f"| {' | '.join(columns)} |" in STUDENTS
 
 
 def test_the_gain_by_a_warm_up_is_that_of_the_results():
@@ -354,18 +332,6 @@ def test_the_times_of_several_windows_are_those_of_their_benchmark():
     lines = re.findall(r"^\| (?:nbrnn|JAX|NumPy|PyTorch|products).* \|$", page, re.MULTILINE)[:6]
     assert all(line in SPEED for line in lines)
     assert f"`{machine['cpu_target']}`), with nbrnn {machine['nbrnn']}" in SPEED
-
-
-def test_the_table_of_warm_ups_is_that_of_the_results():
-    losses = {}
-    for row in rows("edge/brontes-warmup/runs.csv"):
-        losses.setdefault((float(row["eta"]), int(row["warmup"])), []).append(
-            float(row["validation_best"])
-        )
-    for warmup in (0, 300):
-        of_etas = [losses[eta, warmup] for eta in (0.05, 0.07, 0.1, 0.14, 0.2)]
-        cells = " | ".join(f"{statistics.median(of):.3f} ({max(of):.3f})" for of in of_etas)
-        assert f"| {cells} |" in RESULTS
 
 
 def test_the_table_of_sigmas_is_that_of_the_results():
