@@ -1,5 +1,6 @@
 """What test files share: made-up texts, the bits of a folder, events, processes and their deadline."""
 
+import csv
 import hashlib
 import json
 import shutil
@@ -45,6 +46,12 @@ def copy_old(name, to):
     return to
 
 
+def csv_rows(path):
+    """Return the rows of a table in CSV."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def bits(folder, files=SERIES):
     """Return the hash of each of these files of a run."""
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
@@ -75,6 +82,15 @@ def no_pictures():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nbrnn.runs.run.draw_loss", lambda folder: None)
         patch.setattr("nbrnn.sweeps.sweep.draw_loss", lambda folder: None)
+        yield
+
+
+@contextmanager
+def no_figures():
+    """Let reports have no figures, which take longer than all else of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nbrnn.report.sweep_report.figures", lambda results: ())
+        patch.setattr("nbrnn.report.run_report.figures", lambda facts: ())
         yield
 
 

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from bench import __main__ as bench
 from bench import sections
 from bench.problem import IN_BATCHES
-from bench.report import batches_table
 from bench.runner import CONTESTANTS, PRODUCT, Result
 
 ROOT = Path(__file__).parent.parent
@@ -54,15 +52,3 @@ def test_times_in_batches_are_per_character_and_beside_the_products():
     assert ours["times_products"] == pytest.approx(1 / 1.08)
     assert product["times_nbrnn"] == pytest.approx(1.08)
     assert torch == {"name": "PyTorch, eager", "missing": "No module named 'torch'"}
-
-
-@pytest.mark.slow
-def test_batches_are_measured_at_each_size(monkeypatch):
-    monkeypatch.setattr(sections, "BATCHES", (1, 2))
-    monkeypatch.setattr(sections, "IN_BATCHES", replace(IN_BATCHES, m=5, T=3, K=30))
-    numpy = sections.chosen("numpy, best")
-    rows = sections.batches(numpy, sections.Effort(turns=1, seconds=0.001, sweep_updates=0))
-    assert [(row["batch"], row["name"]) for row in rows] == [
-        (batch, name) for batch in (1, 2) for name in ("NumPy, best", "products alone")
-    ]
-    assert "B = 2" in batches_table(rows)

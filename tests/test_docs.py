@@ -1,7 +1,6 @@
 """What the pages say, done: their commands, code, links and numbers."""
 
 import ast
-import csv
 import importlib.util
 import json
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 import child_processes
 import pytest
 import typer
-from harness import import_interop, made_up_text
+from harness import DATA, csv_rows, import_interop, made_up_text
 
 from bench.report import speed_table
 from nbrnn.cli.main import app
@@ -36,7 +35,6 @@ PAGES = {
 README, HOW_TO = PAGES["README.md"], PAGES["docs/how-to.md"]
 RESULTS = PAGES["results/README.md"]
 SPEED, STUDENTS = PAGES["docs/reference/speed.md"], PAGES["docs/tutorials/students.md"]
-OLD = Path(__file__).parent / "data" / "0.1"
 
 
 def blocks(language, text):
@@ -115,9 +113,9 @@ def execute(fork):
 @pytest.fixture
 def results(tmp_path):
     """Return a folder with runs in results/, and the text of them."""
-    shutil.copytree(OLD / "sweep", tmp_path / "results" / "sweep")
-    shutil.copytree(OLD / "run", tmp_path / "results" / "tour")
-    shutil.copy(OLD / "moor.txt", tmp_path / "my-text.txt")
+    shutil.copytree(DATA / "sweep", tmp_path / "results" / "sweep")
+    shutil.copytree(DATA / "run", tmp_path / "results" / "tour")
+    shutil.copy(DATA / "moor.txt", tmp_path / "my-text.txt")
     return tmp_path
 
 
@@ -189,8 +187,8 @@ def test_the_example_from_python(execute, users_folder):
 
 
 def test_the_example_in_numpy_writes_what_nbrnn_does(nbrnn, tmp_path):
-    nbrnn("export", OLD / "run", "model.npz")
-    written = nbrnn("sample", OLD / "run", "--length", "200").stdout
+    nbrnn("export", DATA / "run", "model.npz")
+    written = nbrnn("sample", DATA / "run", "--length", "200").stdout
     assert python(answer("another program"), tmp_path) == written
 
 
@@ -283,16 +281,11 @@ def test_the_two_commands_are_single_lines():
 # ---------------------------------------------------------------- numbers
 
 
-def rows(path):
-    with (ROOT / "results" / path).open() as file:
-        return list(csv.DictReader(file))
-
-
 def test_the_gain_by_a_warm_up_is_that_of_the_results():
     losses = {
         warmup: statistics.median(
             float(row["validation_best"])
-            for row in rows("edge/brontes-warmup/runs.csv")
+            for row in csv_rows(ROOT / "results" / "edge/brontes-warmup/runs.csv")
             if (row["eta"], row["warmup"]) == ("0.1", warmup)
         )
         for warmup in ("0", "300")
@@ -306,7 +299,7 @@ def test_the_gain_by_a_warm_up_is_that_of_the_results():
 def test_the_range_over_seeds_is_that_of_the_results(name):
     (row,) = (
         row
-        for row in rows("sigma/7-epochs/settings.csv")
+        for row in csv_rows(ROOT / "results" / "sigma/7-epochs/settings.csv")
         if (row["sigma"], row["epsilon"]) == ("0.1", "1e-08")
     )
     low, high = (float(row[f"smooth_loss_best_{end}"]) for end in ("min", "max"))
@@ -337,7 +330,7 @@ def test_the_times_of_several_windows_are_those_of_their_benchmark():
 def test_the_table_of_sigmas_is_that_of_the_results():
     means = {
         (float(row["epsilon"]), float(row["sigma"])): float(row["smooth_loss_best_mean"])
-        for row in rows("sigma/7-epochs/settings.csv")
+        for row in csv_rows(ROOT / "results" / "sigma/7-epochs/settings.csv")
     }
     for epsilon in (1e-8, 1):
         cells = " | ".join(f"{means[epsilon, sigma]:.2f}" for sigma in (0.01, 0.03, 0.1, 0.3))
@@ -354,7 +347,7 @@ def test_the_table_of_sigmas_is_that_of_the_results():
 def test_the_differences_are_those_of_the_results(better, worse):
     (row,) = (
         row
-        for row in rows("sigma/7-epochs/comparison.csv")
+        for row in csv_rows(ROOT / "results" / "sigma/7-epochs/comparison.csv")
         if (row["measure"], row["a"], row["b"]) == ("smooth_loss_best", better, worse)
     )
     lower, low, high = (-float(row[name]) for name in ("mean_difference", "ci_high", "ci_low"))

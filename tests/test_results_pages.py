@@ -1,12 +1,11 @@
 """No sentence without a file behind it: pages of results/ and prose against their tables."""
 
-import csv
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import made_up_text
+from harness import csv_rows, made_up_text
 
 from nbrnn.config import SETTINGS, RunConfig
 from nbrnn.corpus import Corpus
@@ -157,10 +156,9 @@ def values_in(folders):
         for file in folder.rglob(name)
         if "sweeps" not in file.parts
     ):
-        with file.open(newline="") as lines:
-            for row in csv.DictReader(lines):
-                names = [n for n in row if n and (AGGREGATED.search(n) or n in TYPED)]
-                values |= {facts.parsed(row[n]) for n in names if row[n]}
+        for row in csv_rows(file):
+            names = [n for n in row if n and (AGGREGATED.search(n) or n in TYPED)]
+            values |= {facts.parsed(row[n]) for n in names if row[n]}
     return np.unique([abs(value) for value in values if isinstance(value, int | float)])
 
 

@@ -57,8 +57,8 @@ def test_a_signal_ends_a_training_with_a_checkpoint(text_file, tmp_path, fork, n
     ("backend", "number", "code"),
     [
         ("threading", signal.SIGTERM, 143),
+        ("threading", signal.SIGHUP, 129),
         ("loky", signal.SIGINT, 130),
-        ("loky", signal.SIGHUP, 129),
     ],
 )
 def test_a_signal_ends_a_sweep_with_checkpoints(text_file, tmp_path, fork, backend, number, code):

@@ -195,14 +195,9 @@ def test_top_k_and_top_p_cut_the_unlikely():
 def test_sampling_feeds_each_character_back(corpus):
     setup = Setup(corpus, 10, 25, sigma=1)  # so that characters are far from equally likely
     theta = setup.named(setup.theta)
-    h, x, expected = np.zeros(10), corpus.codes[3], []
     uniforms = np.random.default_rng(0).random(50)
-    for n in range(-1, 50):  # one character of prime before the last
-        _, hs, ps = naive.forward(theta, [corpus.codes[2] if n < 0 else x], [0], h)
-        h = hs[-1]
-        if n >= 0:
-            x = int(np.searchsorted(np.cumsum(ps[0]), uniforms[n], side="right"))
-            expected.append(x)
+    _, states, _ = naive.forward(theta, corpus.codes[2:3], [0], np.zeros(10))  # before the last of prime
+    expected = naive.sample(theta, corpus.codes[3], states[-1], uniforms)
     text = np.empty(50, np.int32)
     work = window_work(setup.layout, 1)
     sampling_kernels.sample(setup.theta, work, corpus.codes[2:4], uniforms, Sampling(), text)

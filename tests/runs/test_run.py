@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 
+import imitated
 import naive
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from harness import bits, made_up_text
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
-from nbrnn.network.layout import Layout, generator
+from nbrnn.network.layout import generator
 from nbrnn.runs.observer import Observer
 from nbrnn.runs.run import run
 from nbrnn.storage.run_folder import RunFolder
@@ -100,23 +101,14 @@ def test_epoch_means_and_samples_are_those_of_the_naive_program(tmp_path):
     short = Corpus.from_text(made_up_text(600), "short")  # 23 updates an epoch
     config = RunConfig(epochs=3, hidden=5, dtype="float64", sample_every=10, sample_length=40)
     summary = run(config, short, tmp_path / "run")
-    layout = Layout(5, len(short.alphabet), np.dtype(float))
     rng = generator(0, "samples")
     for row in RunFolder(tmp_path / "run").read_samples():
-        theta = layout.named(layout.initial(generator(0, "start"), 0.1))
-        theta = {name: np.array(array) for name, array in theta.items()}
-        update = row.update
-        h = naive.train(theta, short.codes, update)[-1]
-        window = update % 23
+        theta, window = imitated.start(config, len(short.alphabet)), row.update % 23
+        h = naive.train(theta, short.codes, row.update)[-1]
         h = h if window else np.zeros(5)
-        x, text = short.codes[window * 25], ""
-        for uniform in rng.random(40):
-            _, hs, ps = naive.forward(theta, [x], [0], h)
-            h, x = hs[-1], int(np.searchsorted(np.cumsum(ps[0]), uniform, side="right"))
-            text += short.alphabet[x]
-        assert row.text == text, update
-    theta = layout.named(layout.initial(generator(0, "start"), 0.1))
-    theta = {name: np.array(array) for name, array in theta.items()}
+        codes = naive.sample(theta, short.codes[window * 25], h, rng.random(40))
+        assert row.text == "".join(short.alphabet[code] for code in codes), row.update
+    theta = imitated.start(config, len(short.alphabet))
     _, losses, smooths, _ = naive.train(theta, short.codes, 69)
     assert summary.epoch_mean_loss == pytest.approx(np.mean(np.reshape(losses, (3, 23)), axis=1))
     assert summary.smooth_loss_final == pytest.approx(smooths[-1])

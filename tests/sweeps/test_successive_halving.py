@@ -157,12 +157,9 @@ def test_a_beginning_is_worth_what_a_short_run_is(corpus, tmp_path):
     assert losses[0] == losses[1] == first  # nothing was learned, and the first model is the best
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"jobs": 3}, pytest.param({"jobs": 2, "backend": "loky"}, marks=pytest.mark.slow)],
-)
-def test_jobs_and_backends_change_nothing(corpus, tmp_path, halved, options):
-    sweep(LISTS, corpus, tmp_path, halving=HALVING, **options)
+@pytest.mark.slow
+def test_processes_change_nothing(corpus, tmp_path, halved):
+    sweep(LISTS, corpus, tmp_path, halving=HALVING, jobs=2, backend="loky")
     assert sweep_bits(tmp_path) == sweep_bits(halved)
     assert rounds_of(tmp_path) == rounds_of(halved)
 
