@@ -1,6 +1,6 @@
 """Print a digest of what each kernel computes for networks of many sizes.
 
-`python bit_digests.py PRECISION B [--no-cache] [OPTIMIZER ...]`; no optimizer: of the gradient only.
+`python bit_digests.py PRECISION B [--no-cache] [OPTIMIZER ...]`; no optimizer: of evaluations only.
 """
 
 import hashlib
@@ -85,19 +85,20 @@ class Case:
 
 
 def digests(dtype, B, optimizers, cached=True):
-    """Return a digest by kernel and sizes; without optimizers only of the gradient."""
-    rest = ("evaluate", "numerical_gradient", "sample") if optimizers and B == 1 else ()
+    """Return a digest by kernel and sizes; without optimizers only of `evaluate`."""
+    rest = ("evaluate", "numerical_gradient", "sample") if B == 1 else ()
+    rest = rest if optimizers else rest[:1]
     if cached:
         group = "batch" if B > 1 else "window"
-        kernel_cache.ready(f"{group}_gradient", dtype)
         for optimizer in optimizers:
+            kernel_cache.ready(f"{group}_gradient", dtype)
             kernel_cache.ready(f"train_{group}", dtype, optimizer)
         for kernel in rest:
             kernel_cache.ready(kernel, dtype)
     result = {}
     for K, m, T in product(CHARACTERS, HIDDEN, LENGTHS):
         case, size = Case(dtype, B, K, m, T), f"K={K} m={m} T={T}"
-        for loss in case.scales:
+        for loss in case.scales if optimizers else ():
             result[f"gradient {size} {loss}"] = case.gradient(loss)
             for optimizer in optimizers:
                 result[f"{optimizer} {size} {loss}"] = case.train(optimizer, loss)

@@ -41,7 +41,7 @@ KINDS = {
     "small": SMALL,
     "held out": {
         **SMALL, "dtype": "float64", "optimizer": "adam", "batch": 3, "order": "chunks", "chunks": 7,
-        "validation": 0.2, "validate_every": 7, "loss": "mean", "warmup": 10,
+        "validation": 0.2, "validate_every": 7, "loss": "mean", "warmup": 10, "sample_every": 10,
     },
     "scheduled": {
         **SMALL, "dtype": "float64", "optimizer": "rmsprop", "order": "random", "validation": 0.3,
@@ -49,7 +49,7 @@ KINDS = {
     },
     "deep": {
         "hidden": 10, "cell": "gru", "layers": 2, "dropout": 0.3, "clip_norm": 1, "batch": 3,
-        "seq_length": 10, "dtype": "float64", "optimizer": "adam", "sample_every": 50,
+        "seq_length": 10, "dtype": "float64", "optimizer": "sgd", "sample_every": 50,
         "sample_length": 30,
     },
 }  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 import read_guard
 import typer
 import without_posix  # noqa: F401 (before nbrnn)
-from harness import Child, Done, command, made_up_text, no_pictures
+from harness import Child, Done, command, made_up_text, no_figures, no_pictures
 from kernels import keep_parts
 
 from nbrnn.cli.main import app
@@ -44,13 +44,14 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(config, items):
-    """Let slow tests come first, so that several processes end at about the same time.
+    """Let files with slow tests come first, so that several processes end at about the same time.
 
-    Simulations run only where `-m` asks for them.
+    Each file stays whole: its fixtures are made once. Simulations run only where `-m` asks for them.
     """
     if "simulations" not in config.option.markexpr:
         items[:] = [item for item in items if "simulations" not in item.keywords]
-    items.sort(key=lambda item: "slow" not in item.keywords)
+    slow = {item.path for item in items if "slow" in item.keywords}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_collection_finish():
@@ -122,10 +123,10 @@ def without_pictures():
 
 
 @pytest.fixture
-def without_figures(monkeypatch):
-    """Let reports have no figures, which take longer than all else of them."""
-    monkeypatch.setattr("nbrnn.report.sweep_report.figures", lambda results: ())
-    monkeypatch.setattr("nbrnn.report.run_report.figures", lambda facts: ())
+def without_figures():
+    """Let reports have no figures."""
+    with no_figures():
+        yield
 
 
 @pytest.fixture(scope="session")

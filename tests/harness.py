@@ -1,5 +1,6 @@
 """What test files share: made-up texts, the bits of a folder, events, processes and their deadline."""
 
+import csv
 import hashlib
 import json
 import shutil
@@ -45,6 +46,12 @@ def copy_old(name, to):
     return to
 
 
+def csv_rows(path):
+    """Return the rows of a table in CSV."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def bits(folder, files=SERIES):
     """Return the hash of each of these files of a run."""
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
@@ -75,6 +82,15 @@ def no_pictures():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nbrnn.runs.run.draw_loss", lambda folder: None)
         patch.setattr("nbrnn.sweeps.sweep.draw_loss", lambda folder: None)
+        yield
+
+
+@contextmanager
+def no_figures():
+    """Let reports have no figures, which take longer than all else of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nbrnn.report.sweep_report.figures", lambda results: ())
+        patch.setattr("nbrnn.report.run_report.figures", lambda facts: ())
         yield
 
 
@@ -147,7 +163,7 @@ def command(*arguments):
 def run_program(*arguments, code=0, limit=None, **options):
     """Run the program as a process of its own, under a limit as bash's `ulimit` takes it."""
     words = command(*arguments)
-    if limit:  # by a shell: a function between fork and exec does not go with the threads of JAX
+    if limit:  # by a shell: a function between fork and exec does not go with threads
         # without bytecode: a limit on the size of files would cut it short, for all later tests
         no_bytecode = "export PYTHONDONTWRITEBYTECODE=1"
         words = ["bash", "-c", f'{no_bytecode}; ulimit {limit} && exec "$@"', "bash", *words]

@@ -40,6 +40,16 @@ def gradients(theta, x, y, h):
     return loss, grad, hs[-1]
 
 
+def sample(theta, x, h, uniforms):
+    """Return the characters that are drawn after x, from the state h on."""
+    found = []
+    for uniform in uniforms:
+        _, hs, ps = forward(theta, [x], [0], h)
+        h, x = hs[-1], int(np.searchsorted(np.cumsum(ps[0]), uniform, side="right"))
+        found.append(x)
+    return found
+
+
 def zeros_like(theta):
     return {name: np.zeros_like(array) for name, array in theta.items()}
 
@@ -52,43 +62,43 @@ def loss_per_character(theta, codes):
 
 # ---------------------------------------------------------------- cells and layers
 # theta: W.1, U.1, b.1, [d.1,] W.2 ... by layer, V, c. states: for each layer the rows of its state, h
-# first. masks: for each layer (T, m) what its h_t is multiplied by before it is read. np may be JAX's.
+# first. masks: for each layer (T, m) what its h_t is multiplied by before it is read.
 
 
-def sigmoid(a, np=np):
+def sigmoid(a):
     return 1 / (1 + np.exp(-a))
 
 
-def vanilla_step(W, U_x, b, d, state, np):
+def vanilla_step(W, U_x, b, d, state):
     (h,) = state
     return (np.tanh(W @ h + U_x + b),)
 
 
-def gru_step(W, U_x, b, d, state, np):
+def gru_step(W, U_x, b, d, state):
     (h,) = state
     m = len(h)
     (W_r, W_z, W_n), (u_r, u_z, u_n), (b_r, b_z, b_n) = (
         (a[:m], a[m : 2 * m], a[2 * m :]) for a in (W, U_x, b)
     )
-    r = sigmoid(W_r @ h + u_r + b_r, np)
-    z = sigmoid(W_z @ h + u_z + b_z, np)
+    r = sigmoid(W_r @ h + u_r + b_r)
+    z = sigmoid(W_z @ h + u_z + b_z)
     n = np.tanh(u_n + b_n + r * (W_n @ h + d))
     return ((1 - z) * n + z * h,)
 
 
-def lstm_step(W, U_x, b, d, state, np):
+def lstm_step(W, U_x, b, d, state):
     h, c = state
     m = len(h)
     a = W @ h + U_x + b
     i, f, g, o = (a[gate * m : (gate + 1) * m] for gate in range(4))
-    c = sigmoid(f, np) * c + sigmoid(i, np) * np.tanh(g)
-    return sigmoid(o, np) * np.tanh(c), c
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
 
 
 STEPS = {"vanilla": vanilla_step, "gru": gru_step, "lstm": lstm_step}
 
 
-def deep_loss(theta, cell, x, y, states, masks=None, np=np):
+def deep_loss(theta, cell, x, y, states, masks=None):
     """Return the loss of a window, and the states after it."""
     loss, states = 0.0, list(states)
     for t in range(len(x)):
@@ -97,7 +107,7 @@ def deep_loss(theta, cell, x, y, states, masks=None, np=np):
             W, U, b = (theta[f"{name}.{layer + 1}"] for name in "WUb")
             U_x = U[:, x[t]] if below is None else U @ below
             d = theta.get(f"d.{layer + 1}")
-            states[layer] = STEPS[cell](W, U_x, b, d, states[layer], np)
+            states[layer] = STEPS[cell](W, U_x, b, d, states[layer])
             below = states[layer][0] * (1 if masks is None else masks[layer][t])
         o = theta["V"] @ below + theta["c"]
         loss += np.log(np.exp(o - o.max()).sum()) + o.max() - o[y[t]]
@@ -183,37 +193,15 @@ class SGD:
 OPTIMIZERS = {"adagrad": AdaGrad, "rmsprop": RMSProp, "adam": Adam, "sgd": SGD}
 
 
-# ---------------------------------------------------------------- orders
-# Each returns an epoch on N characters: for each update, for each of B windows of T characters, where
-# it begins and whether it is read from h = 0.
+# ---------------------------------------------------------------- training
 
 
 def sequential(N, T, B):
-    """B streams, which begin at equal distances in the text."""
+    """Return an epoch of N characters, read by B streams that begin at equal distances in the text.
+
+    For each update, for each of B windows: where it begins, and whether it is read from h = 0.
+    """
     return [[(b * ((N - 1) // B) + n * T, n == 0) for b in range(B)] for n in range((N - 1) // (T * B))]
-
-
-def anywhere(N, T, B, rng):
-    """Windows that begin at any character, from the generator of this epoch."""
-    return [[(rng.integers(0, N - T), True) for _ in range(B)] for _ in range((N - 1) // (T * B))]
-
-
-def by_pieces(N, T, B, L, rng):
-    """L pieces in random order, laid end to end, and read by B streams of equal length."""
-    windows = (N - 1) // T
-    laid = []
-    for piece in rng.permutation(L):
-        first, end = piece * windows // L, (piece + 1) * windows // L
-        laid += [(number * T, number == first) for number in range(first, end)]
-    length = windows // B
-    epoch = []
-    for n in range(length):
-        of_streams = [laid[b * length + n] for b in range(B)]
-        epoch.append([(start, is_first or n == 0) for start, is_first in of_streams])
-    return epoch
-
-
-# ---------------------------------------------------------------- training
 
 
 def rates(eta, schedule, warmup, updates):
@@ -232,22 +220,25 @@ def rates(eta, schedule, warmup, updates):
     return found
 
 
-def follow(theta, codes, T, plan, optimizer, etas, clip=5.0, loss="sum"):
+def follow(theta, codes, T, plan, optimizer, etas, clip=5.0, loss="sum", filled=1, h=None):
     """Train theta in place: an update for each list of windows in plan, and each learning rate.
 
-    Returns each update's loss and smooth loss, and the last states (B, m).
+    A window may say where it ends, if that is before T characters; `filled` is their mean share of T.
+    Returns each update's loss and smooth loss, and the last states (B, m); h are those before.
     """
-    losses, smooths, h = [], [], np.zeros((len(plan[0]) if plan else 1, len(theta["b"])))
+    losses, smooths = [], []
+    h = np.zeros((len(plan[0]) if plan else 1, len(theta["b"]))) if h is None else h
     for windows, eta in zip(plan, etas, strict=True):
         total, grad = 0.0, zeros_like(theta)
-        for b, (start, is_fresh) in enumerate(windows):
+        for b, (start, is_fresh, *ends) in enumerate(windows):
             before = np.zeros_like(h[b]) if is_fresh else h[b]
-            x, y = codes[start : start + T], codes[start + 1 : start + T + 1]
+            end = ends[0] if ends else start + T
+            x, y = codes[start:end], codes[start + 1 : end + 1]
             of_window, of_grad, h[b] = gradients(theta, x, y, before)
             total += of_window
             for name, g in of_grad.items():
                 grad[name] += g
-        scale = 1 / len(windows) if loss == "sum" else 1 / (len(windows) * T)
+        scale = 1 / len(windows) / filled / (T if loss == "mean" else 1)
         clipped = {name: np.clip(scale * g, -clip, clip) for name, g in grad.items()}
         optimizer.step(theta, clipped, eta)
         losses.append(scale * total)

@@ -1,6 +1,5 @@
 """Each kind of thing is added in the places that CONTRIBUTING.md names, to a copy of the package."""
 
-import csv
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 import naive
 import numpy as np
 import pytest
+from harness import TEXT, copy_old, csv_rows
 from safetensors.numpy import load_file
 
 from nbrnn.config import option_name
@@ -19,7 +19,6 @@ from nbrnn.corpus import load
 from nbrnn.network.layout import Layout, generator
 
 ROOT = Path(__file__).parents[1]
-TEXT = ROOT / "tests" / "data" / "0.1" / "moor.txt"
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 
 
@@ -82,13 +81,7 @@ def change(file, old, new):
 @pytest.fixture
 def old_sweep(tmp_path):
     """Return the folder of an old sweep, in which one may write."""
-    return shutil.copytree(TEXT.parent / "sweep", tmp_path / "sweep")
-
-
-def rows(table):
-    """Return the rows of a table in CSV."""
-    with table.open() as file:
-        return list(csv.DictReader(file))
+    return copy_old("sweep", tmp_path / "sweep")
 
 
 @pytest.mark.slow
@@ -111,7 +104,7 @@ def test_a_setting(package, old_sweep, nbrnn):
     assert other["run_id"] != default["run_id"]
     before = nbrnn(*dry).stdout
     assert [row["run_id"] for row in json.loads(before)] == [default["run_id"]]
-    assert {row["leak"] for row in rows(old_sweep / "report" / "runs.csv")} == {"0.5"}
+    assert {row["leak"] for row in csv_rows(old_sweep / "report" / "runs.csv")} == {"0.5"}
 
 
 @pytest.mark.slow
@@ -122,9 +115,9 @@ def test_a_measure(package, old_sweep):
     change(root / place, "MEASURES = (\n", f"MEASURES = (\n{row}")
     _, shown = program(["report", old_sweep, "--quiet"], ["report", old_sweep, "--json"])
     report = old_sweep / "report"
-    finished = [row for row in rows(report / "runs.csv") if row["status"] == "finished"]
+    finished = [row for row in csv_rows(report / "runs.csv") if row["status"] == "finished"]
     assert all(float(row["perplexity_best"]) > 1 for row in finished)
-    assert "perplexity_best_mean" in rows(report / "settings.csv")[0]
+    assert "perplexity_best_mean" in csv_rows(report / "settings.csv")[0]
     assert "Perplexity of the best model" in (report / "index.html").read_text()
     assert "## Perplexity of the best model" in (report / "comparison.md").read_text()
     assert "perplexity_best" in json.loads(shown)["runs"][0]
@@ -197,6 +190,7 @@ def test_a_cell(package):
     network = ["--cell", "linear", "--layers", 2, "--seq-length", 4]
     check = ["gradcheck", TEXT, *network, "--hidden", 3, "--json"]
     train = ["train", TEXT, *network, "--hidden", 3, "--batch", 2, "--updates", 5, "-q", "--out", "run"]
+    train += ["--dtype", "float64"]  # parts of its kernels are compiled by then
     *checked, _, scored = program(check, [*check, "--batch", 2], train, ["score", "run", TEXT, "--json"])
     assert [json.loads(each)["passed"] for each in checked] == [True, True]
     assert json.loads(scored)["model"]["nats_per_character"] > 0

@@ -166,7 +166,7 @@ def test_pairs_of_neighbours_are_counted():
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, which counts in KiB")
 def test_a_long_text_takes_twenty_bytes_a_character(tmp_path):
-    text = made_up_text(100_000) * 200
+    text = made_up_text(100_000) * 60
     (tmp_path / "text").write_text(text)
     script = """
 import resource, sys

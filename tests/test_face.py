@@ -78,12 +78,6 @@ def test_commands_import_no_more_than_they_need(here, text_file, words, absent):
     assert not set(absent) & set(modules)
 
 
-def test_the_python_interface_imports_no_command_line():
-    code = "import sys, nbrnn.api; print({'nbrnn.cli', 'typer'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
-
-
 ITSELF = {}  # a dictionary that holds itself
 ITSELF["hidden"] = ITSELF
 

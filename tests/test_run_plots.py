@@ -30,12 +30,6 @@ def test_the_curve_the_best_point_and_both_axes(run_folder):
     assert "nats per window" in figure.axes[0].get_ylabel()
 
 
-def test_a_run_without_updates_has_a_picture_too():
-    file = io.BytesIO()
-    save(loss_figure((np.empty(0), np.empty(0)), (None, None), "nothing", 199, "bits"), file, "png")
-    assert file.getvalue().startswith(b"\x89PNG")
-
-
 def test_the_plot_in_the_folder_is_the_one_of_its_metrics(run_folder):
     folder = RunFolder(run_folder)
     metrics, summary = folder.read_metrics(), folder.read_summary()

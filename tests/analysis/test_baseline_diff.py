@@ -3,15 +3,13 @@
 import json
 import re
 import shutil
-from pathlib import Path
 
 import pytest
+from harness import DATA
 from recorded import grid, record
 
 from nbrnn.analysis.baseline_diff import changes_of
 from nbrnn.errors import StoreError
-
-DATA = Path(__file__).parents[1] / "data" / "0.1"
 
 
 def test_what_changed():

@@ -1,13 +1,12 @@
 """Runs on several parts of a text: what counts as independent, and how often intervals hold."""
 
-import csv
 import json
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
-from harness import no_pictures, one_line_error
+from harness import csv_rows, no_pictures, one_line_error
 from scipy.stats import binomtest
 
 from nbrnn.analysis.measures import MEASURES
@@ -55,11 +54,6 @@ def test_each_part_counts_once_and_differences_are_taken_part_by_part(folder):
     assert results.swept == ["sigma"]
 
 
-def table(path):
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
 def everything_shown(written):
     texts = [(written.folder / name).read_text(errors="replace") for name in written.files]
     return "\n".join([*texts, json.dumps(written.document())])
@@ -77,12 +71,12 @@ def test_the_test_part_is_hidden_until_it_is_revealed(folder):
         in hidden.page.read_text()
     )
     assert not [name for name in read_runs(folder) if name.startswith("test_")]
-    order = [row["setting"] for row in table(folder / "report" / "settings.csv")]
+    order = [row["setting"] for row in csv_rows(folder / "report" / "settings.csv")]
     assert not (folder / "test_reveals.jsonl").exists()
 
     shown = report([folder], reveal_test=True)
-    assert {row["test_best"] for row in table(folder / "report" / "runs.csv")} == losses
-    settings = table(folder / "report" / "settings.csv")
+    assert {row["test_best"] for row in csv_rows(folder / "report" / "runs.csv")} == losses
+    settings = csv_rows(folder / "report" / "settings.csv")
     assert [row["setting"] for row in settings] == order
     assert all(float(row["test_best_mean"]) > 0 for row in settings)
     assert "it was revealed 1 time so far, first on 20" in shown.page.read_text()

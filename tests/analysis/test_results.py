@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -247,6 +248,15 @@ def test_what_is_damaged_or_unfinished_is_shown_as_such(corpus, tmp_path):
     )
 
 
+@pytest.fixture(scope="module")
+def four(corpus, tmp_path_factory):
+    """Return the folder of a sweep of four runs."""
+    path = tmp_path_factory.mktemp("four")
+    with no_pictures():
+        sweep(grid({**SMALL, "sigma": "0.01,0.1", "seed": "0:1"}), corpus, SweepFolder(path))
+    return path
+
+
 @pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize(
     ("name", "content"),
@@ -263,19 +273,19 @@ def test_what_is_damaged_or_unfinished_is_shown_as_such(corpus, tmp_path):
     ],
 )
 def test_a_damaged_run_is_left_out_with_its_reason_and_the_others_are_shown(
-    nbrnn, corpus, tmp_path, name, content
+    nbrnn, four, tmp_path, name, content
 ):
-    outcome = sweep(grid({**SMALL, "sigma": "0.01,0.1", "seed": "0:1"}), corpus, SweepFolder(tmp_path))
-    damaged = outcome.jobs[0].folder / name
+    folder = shutil.copytree(four, tmp_path / "sweep")
+    damaged = SweepFolder(folder).runs()[0] / name
     damaged.write_text(content)
-    written = report([tmp_path], tmp_path / "report")
+    written = report([folder], tmp_path / "report")
     assert list(written.results.runs["status"]) == ["finished"] * 3
     assert [str(damaged) in problem for problem in written.document()["unreadable"]] == [True]
     for file in ("index.html", "settings.md"):
         assert f"Left out: {damaged}" in (tmp_path / "report" / file).read_text()
-    assert f"left out: {damaged}" in nbrnn("compare", tmp_path).stdout.replace("\n  ", " ")
+    assert f"left out: {damaged}" in nbrnn("compare", folder).stdout.replace("\n  ", " ")
     damaged.unlink()  # of a run that has ended, so that no file of it may lack
-    assert len(read([tmp_path]).unreadable) == (name in ("metrics.csv", "samples.jsonl"))
+    assert len(read([folder]).unreadable) == (name in ("metrics.csv", "samples.jsonl"))
 
 
 def test_one_text_under_two_names_counts_once(corpus, tmp_path):

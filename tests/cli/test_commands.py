@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 from harness import made_up_text, one_line_error
@@ -118,9 +116,3 @@ def test_help_and_version(nbrnn, monkeypatch):
     assert "\n  FOLDER...  Folders of sweeps or runs." in nbrnn("report", "--help").stdout
     assert nbrnn("train", "--help").stdout.endswith("More: docs/reference/settings.md\n")
     assert re.fullmatch(r"nbrnn \d+\.\d+\.\d+\n", nbrnn("--version").stdout)
-
-
-def test_help_does_not_import_what_is_slow():
-    code = "import sys, nbrnn.cli.main; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"numpy", "numba", "pandas", "matplotlib", "rich"} & set(done.stdout.split())

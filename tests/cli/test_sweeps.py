@@ -8,7 +8,6 @@ import shutil
 import pytest
 from harness import one_line_error
 
-from nbrnn.report.sweep_report import report
 from nbrnn.storage.run_folder import RunFolder
 
 FAST = ["--hidden", "5", "--updates", "200", "--seeds", "0:1"]
@@ -105,16 +104,6 @@ def test_failures_are_exit_code_1_with_a_line_that_names_them(nbrnn, text_file):
         "cannot be compared: eta 1e+30 diverged with both seeds."
         in nbrnn("compare", "s", "--json").stdout
     )
-
-
-@pytest.mark.slow
-def test_a_report_tells_how_much_of_it_is_done(run_folder, tmp_path):
-    told = []
-    report([run_folder], tmp_path / "report", progress=lambda *steps: told.append(steps))
-    assert told[0] == ("runs read", 1, 1)
-    pictures = len(list((tmp_path / "report").glob("*.png")))
-    assert [done for what, done, _ in told if "pictures" in what] == [*range(1, pictures + 1)]
-    assert all(done <= total for _, done, total in told)
 
 
 @pytest.mark.parametrize(

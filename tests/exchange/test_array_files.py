@@ -199,7 +199,7 @@ def test_bombs_are_read_in_little_memory(tmp_path):
     for name in bombs:
         suffix, make = HOSTILE[name]
         (tmp_path / f"{name}.{suffix}").write_bytes(make())
-    np.savez_compressed(tmp_path / "zeros.npz", W=np.zeros(2**26))  # not too large in itself
+    np.savez_compressed(tmp_path / "zeros.npz", W=np.zeros(3 * 2**24))  # not too large in itself
     for path in tmp_path.iterdir():
         said = "too large for the memory" if path.name == "zeros.npz" else "damaged"
         line = subprocess.check_output([sys.executable, "-c", LIMITED, path], text=True)

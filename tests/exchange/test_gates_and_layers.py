@@ -45,7 +45,7 @@ def logits_of(model, codes, states):
         below = np.eye(K)[code]
         for n in range(layout.layers):
             W, U, b, d = (theta.get(layout.in_file(name, n)) for name in "WUbd")
-            states[n] = STEPS[layout.cell](W, U @ below, b, d, states[n], np)
+            states[n] = STEPS[layout.cell](W, U @ below, b, d, states[n])
             below = states[n][0]
         logits.append(theta["V"] @ below + theta["c"])
     return np.array(logits), np.array(states).swapaxes(0, 1)

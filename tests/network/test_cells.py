@@ -1,11 +1,12 @@
 """Every cell and number of layers against the naive program: loss, gradient, states, dropout, files.
 
-Also run line by line, without compilation, by `tox -e nojit`.
+Some are compiled; `tox -e nojit` runs all line by line, `tox -e interop` holds all against torch.
 """
 
 import naive
 import numpy as np
 import pytest
+from numba import config
 from small_training import in_order
 
 from nbrnn.network import sampling_kernels, training_kernels
@@ -25,18 +26,14 @@ from nbrnn.network.dropout import fill_mask, philox
 from nbrnn.network.layout import Layout, generator
 from nbrnn.network.optimizers import SGD
 
+pytestmark = pytest.mark.nojit
+
 T = 4
-# What is slow is compiled for these tests alone; all of it is run without compilation, too.
-SLOW = pytest.mark.slow
-NETWORKS = pytest.mark.parametrize(
-    ("cell", "layers"),
-    [
-        *(pytest.param(*network, marks=SLOW) for network in (("vanilla", 2), ("gru", 1), ("lstm", 2))),
-        *(("gru", 2), ("lstm", 1)),
-    ],
-)
+COMPILED = [("gru", 2), ("lstm", 1)]  # by tests/kernels.py
+OTHERS = [("vanilla", 2), ("gru", 1), ("lstm", 2)] if config.DISABLE_JIT else []
+NETWORKS = pytest.mark.parametrize(("cell", "layers"), [*COMPILED, *OTHERS])
 BATCHES = pytest.mark.parametrize("B", [1, 3])
-ONE_OF_BATCHES = pytest.mark.parametrize("B", [pytest.param(1, marks=SLOW), 3])
+ONE_OF_BATCHES = pytest.mark.parametrize("B", [1, 3] if config.DISABLE_JIT else [3])
 
 
 class Network:
@@ -55,14 +52,14 @@ class Network:
         )
         set_states_before(self.work, self.states)
 
-    def naive_loss(self, arrays, masks=None, np=np):
+    def naive_loss(self, arrays, masks=None):
         """Return the loss of all windows together, and the states after each."""
         total, after = 0.0, []
         for b, s in enumerate(self.starts):
             x, y = self.codes[s : s + T], self.codes[s + 1 : s + T + 1]
             own = None if masks is None else [mask[:, b] for mask in masks]
             before = [tuple(layer[:, b]) for layer in self.states]
-            loss, states = naive.deep_loss(arrays, self.layout.cell, x, y, before, own, np)
+            loss, states = naive.deep_loss(arrays, self.layout.cell, x, y, before, own)
             total, after = total + loss, [*after, states]
         return total, after
 
@@ -174,15 +171,15 @@ def test_evaluation_reading_and_samples_are_those_of_the_naive_program(cell, lay
     assert text.tolist() == [*pieces[0], *pieces[1]]
 
 
-@SLOW
-@BATCHES
+@ONE_OF_BATCHES
 def test_the_norm_of_the_gradient_is_limited_before_its_elements(B):
-    network = Network("lstm", 1, B)
+    dropout = Dropout.of(0.3, 1, np.dtype(float))
+    network = Network("gru", 2, B, dropout=dropout)
     _, gradient = network.gradient()
     norm = np.linalg.norm(gradient.flat)
     for limit, factor in ((norm / 2, 0.5), (2 * norm, 1.0)):
         theta = network.layout.pack(network.arrays)
-        buffers = training_buffers(network.layout, theta, T, memory=0, B=B)
+        buffers = training_buffers(network.layout, theta, T, 0, B, dropout)
         plan = in_order(network.codes, T, B, 0, 1, 0.1)._replace(
             starts=network.starts[None], reset=np.zeros((1, B), bool)
         )

@@ -119,26 +119,6 @@ def test_a_gradient_that_is_no_number_is_all_wrong(corpus, monkeypatch):
     assert {key[0] for key, error in found.items() if error == 1} == {"V", "W"}
 
 
-def test_a_forgotten_tanh_derivative_is_found(corpus, monkeypatch):
-    def do_it_again(gradient, theta, work, codes):
-        (dU,), (dW,), (db,) = gradient.layers[0]
-        do, (da,), (h,), m = work.p, work.layers[0].dz, work.layers[0].s, len(dW)
-        gradient.flat[:] = 0
-        for t in reversed(range(len(da))):
-            gradient.V[...] += np.outer(do[t], h[t + 1])
-            gradient.c[...] += do[t]
-            da[t] = do[t] @ theta.V  # and not times 1 - h^2
-            if t + 1 < len(da):
-                da[t] += theta.layers[0].W[0].T @ da[t + 1, :m]
-            dW += np.outer(da[t, :m], h[t])
-            dU[codes[t]] += da[t]
-            db += da[t]
-
-    plant(monkeypatch, do_it_again)
-    found = {key[0] for key, error in errors(corpus, sigma=0.5).items() if error > 1e-6}
-    assert found == {"W", "U", "b"}
-
-
 @pytest.mark.parametrize("batch", [1, 3])
 def test_numerical_differences_agree_with_the_naive_gradient(corpus, batch):
     """What the check compares with is itself right, whatever the kernels' gradient says."""

@@ -23,7 +23,7 @@ SHAPES = [*product((1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 19, 20, 25, 45), (1, 2, 4, 5
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("columns", [16, 32, 112])
+@pytest.mark.parametrize("columns", [pytest.param(16, marks=pytest.mark.nojit), 32, 112])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-4)])
 def test_products_of_all_remainders(columns, dtype, tolerance):
     for rows, inner in SHAPES:

@@ -8,38 +8,38 @@ from small_training import in_order
 from nbrnn.network import optimizers, training_kernels
 from nbrnn.network.buffers import Carry, History, training_buffers
 from nbrnn.network.layout import NAMES, Layout
-from nbrnn.network.optimizers import RULES, SGD, AdaGrad, RMSProp
+from nbrnn.network.optimizers import OPTIMIZERS, RULES
+
+pytestmark = pytest.mark.nojit
 
 CLIP = 0.5
 NUMBERS = {"eta": 0.1, "beta1": 0.75, "beta2": 0.875, "epsilon": 0.01}
-KINDS = pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.__name__)
+KINDS = pytest.mark.parametrize("kind", OPTIMIZERS)
 # In float32 the steps are compiled for these tests alone.
 PRECISIONS = pytest.mark.parametrize(
     "dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)]
 )
 
 
-def expected_step(kind, theta, memory, g, t):
-    """Return theta and memory after update t, by the formulas of the papers."""
-    eta, beta1, beta2, epsilon = NUMBERS.values()
-    g = np.clip(g, -CLIP, CLIP)
-    if kind is SGD:
-        return theta - eta * g, ()
-    if kind is AdaGrad:
-        G = memory[0] + g**2
-        return theta - eta * g / np.sqrt(G + epsilon), (G,)
-    if kind is RMSProp:
-        G = beta2 * memory[0] + (1 - beta2) * g**2
-        return theta - eta * g / np.sqrt(G + epsilon), (G,)
-    m = beta1 * memory[0] + (1 - beta1) * g
-    v = beta2 * memory[1] + (1 - beta2) * g**2
-    m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
-    return theta - eta * m_hat / (np.sqrt(v_hat) + epsilon), (m, v)
+def memories(kind):
+    return len(RULES[OPTIMIZERS[kind]].memory)
 
 
 def settings(kind, dtype):
     """Return the optimizer with the numbers that it has of NUMBERS."""
-    return kind(*(np.dtype(dtype).type(NUMBERS[name]) for name in kind._fields))
+    fields = OPTIMIZERS[kind]._fields
+    return OPTIMIZERS[kind](*(np.dtype(dtype).type(NUMBERS[name]) for name in fields))
+
+
+def naive_optimizer(kind, theta):
+    """Return the same in the naive program."""
+    fields = OPTIMIZERS[kind]._fields
+    numbers = {name: NUMBERS[name] for name in fields if name != "eta"}
+    return naive.OPTIMIZERS[kind](theta, **numbers)
+
+
+def plain(layout, parameters):
+    return {name: np.array(a, float) for name, a in layout.named(parameters).items()}
 
 
 @KINDS
@@ -49,12 +49,8 @@ def test_every_step_is_that_of_numpy(kind, dtype, m, K):
     layout = Layout(m, K, np.dtype(dtype))
     real, rng = layout.dtype.type, np.random.default_rng(0)
     theta = layout.initial(rng, 0.1)
-    size = len(RULES[kind].memory)
-    buffers = training_buffers(layout, theta, T=4, memory=size)
-    expected = {
-        name: (np.array(a, float), (np.zeros(a.shape),) * size)
-        for name, a in layout.named(theta).items()
-    }
+    buffers, expected = training_buffers(layout, theta, 4, memories(kind)), plain(layout, theta)
+    optimizer = naive_optimizer(kind, expected)
     for t, rows in enumerate(([1, 2, 1, 3], [0, 0, 0, 0], [6, 2, 4, 1]), 1):
         gradient = layout.gradient(4)
         gradient.rows[:] = rows
@@ -62,7 +58,8 @@ def test_every_step_is_that_of_numpy(kind, dtype, m, K):
             g[...] = rng.standard_normal(g.shape)
             if name == "U":
                 g[:, np.setdiff1d(np.arange(K), rows)] = 0
-            expected[name] = expected_step(kind, *expected[name], np.array(g, float), t)
+        clipped = {n: np.clip(g, -CLIP, CLIP) for n, g in plain(layout, gradient).items()}
+        optimizer.step(expected, clipped, NUMBERS["eta"])
         now = optimizers.at(settings(kind, dtype), real(NUMBERS["eta"]), t, real)
         assert {type(number) for number in now} == {real}
         optimizers.update_parameters(
@@ -71,9 +68,9 @@ def test_every_step_is_that_of_numpy(kind, dtype, m, K):
         assert not buffers.work.touched.any()
     tolerance = {"float64": 1e-13, "float32": 1e-5}[dtype]
     for name in NAMES:
-        assert np.abs(layout.named(theta)[name] - expected[name][0]).max() < tolerance
-        for flat, memory in zip(buffers.memory, expected[name][1], strict=True):
-            assert np.abs(layout.named(layout.views(flat))[name] - memory).max() < tolerance
+        assert np.abs(layout.named(theta)[name] - expected[name]).max() < tolerance
+        for flat, memory in zip(buffers.memory, optimizer.memory.values(), strict=True):
+            assert np.abs(layout.named(layout.views(flat))[name] - memory[name]).max() < tolerance
 
 
 @KINDS
@@ -81,9 +78,9 @@ def test_every_step_is_that_of_numpy(kind, dtype, m, K):
 def test_without_a_gradient_and_memory_nothing_moves(kind, dtype):
     layout = Layout(5, 7, np.dtype(dtype))
     real, theta = layout.dtype.type, layout.initial(np.random.default_rng(0), 0.1)
-    buffers, before = training_buffers(layout, theta, 4, len(RULES[kind].memory)), theta.flat.copy()
+    buffers, before = training_buffers(layout, theta, 4, memories(kind)), theta.flat.copy()
     optimizer = settings(kind, dtype)
-    if "epsilon" in kind._fields:
+    if "epsilon" in optimizer._fields:
         optimizer = optimizer._replace(epsilon=real(1e-12))
     now = optimizers.at(optimizer, real(0.1), 1, real)
     optimizers.update_parameters(
@@ -99,26 +96,14 @@ def test_training_is_by_these_steps(kind, B):
     m, K, T, updates = 7, 5, 4, 20
     layout = Layout(m, K, np.dtype(float))
     theta = layout.initial(np.random.default_rng(1), 0.1)
-    buffers = training_buffers(layout, theta, T, len(RULES[kind].memory), B)
+    buffers, expected = training_buffers(layout, theta, T, memories(kind), B), plain(layout, theta)
     codes = np.random.default_rng(0).integers(0, K, 100).astype(np.int32)
-    plan = in_order(codes, T, B, 0, updates, NUMBERS["eta"])
-    scale, history = 1 / (B * T), History.empty(updates)
-    expected = {
-        name: (np.array(a), (np.zeros(a.shape),) * len(buffers.memory))
-        for name, a in layout.named(theta).items()
-    }
-    training_kernels.train(buffers, settings(kind, float), CLIP, scale, codes, plan, Carry(), history)
-    states = np.zeros((B, m))
-    for n in range(updates):
-        states[plan.reset[n]] = 0
-        plain, loss, total = {name: expected[name][0] for name in NAMES}, 0, dict.fromkeys(NAMES, 0)
-        for b, s in enumerate(plan.starts[n]):
-            x, y = codes[s : s + T], codes[s + 1 : s + T + 1]
-            one, grad, states[b] = naive.gradients(plain, x, y, states[b])
-            loss += one * scale
-            total = {name: total[name] + grad[name] * scale for name in NAMES}
-        for name in NAMES:
-            expected[name] = expected_step(kind, *expected[name], total[name], n + 1)
-        assert history.losses[n] == pytest.approx(loss, rel=1e-11)
+    plan, history = in_order(codes, T, B, 0, updates, NUMBERS["eta"]), History.empty(updates)
+    number = 1 / (B * T)
+    training_kernels.train(buffers, settings(kind, float), CLIP, number, codes, plan, Carry(), history)
+    windows = [list(zip(*rows, strict=True)) for rows in zip(plan.starts, plan.reset, strict=True)]
+    optimizer = naive_optimizer(kind, expected)
+    losses, *_ = naive.follow(expected, codes, T, windows, optimizer, plan.eta, CLIP, "mean")
+    assert history.losses == pytest.approx(losses, rel=1e-11)
     for name in NAMES:
-        assert np.abs(layout.named(theta)[name] - expected[name][0]).max() < 1e-11
+        assert np.abs(layout.named(theta)[name] - expected[name]).max() < 1e-11

@@ -5,6 +5,8 @@ import pytest
 
 from nbrnn.network.suffix_automaton import Automaton, copied_lengths
 
+pytestmark = pytest.mark.nojit
+
 
 def naive_lengths(sample, text):
     """Return for each character how long a passage that ends with it is in the text."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import made_up_text, one_line_error
+from harness import DATA, TEXT, made_up_text, one_line_error
 
 from nbrnn.analysis.run_facts import GENERATED, collect_facts
 from nbrnn.config import RunConfig
@@ -22,7 +22,6 @@ from nbrnn.runs.sampling import sample
 from nbrnn.storage.folder_locks import LOCK
 from nbrnn.storage.run_folder import RunFolder
 
-OLD = Path(__file__).parents[1] / "data" / "0.1"
 FILES = {
     *("index.html", "report.md", "gradcheck.json", "reproducibility.tex"),
     *(f"{name}.{kind}" for name in ("loss", "copying") for kind in ("png", "svg", "pdf")),
@@ -178,7 +177,7 @@ def test_held_out_text_is_compared_with(held_out_run, text):
 
 @pytest.mark.usefixtures("without_figures")
 def test_a_text_that_is_not_at_hand_is_said_and_may_be_given(nbrnn, tmp_path):
-    config = shutil.copytree(OLD / "run", tmp_path / "run") / "config.json"
+    config = shutil.copytree(DATA / "run", tmp_path / "run") / "config.json"
     config.write_text(config.read_text().replace("/home/anna/moor.txt", str(tmp_path / "gone.txt")))
     shown = nbrnn("report", "run").stdout
     assert "not available: the text" in shown
@@ -187,7 +186,7 @@ def test_a_text_that_is_not_at_hand_is_said_and_may_be_given(nbrnn, tmp_path):
     assert "Not available: the text" in page
     assert "Gradient check" not in page
     assert "Text of the best model" in page
-    told = json.loads(nbrnn("report", "run", "--text", OLD / "moor.txt", "--json").stdout)
+    told = json.loads(nbrnn("report", "run", "--text", TEXT, "--json").stdout)
     assert told["missing"] == []
     assert told["gradient_check"]["hidden"] == [5]
     assert told["copying"][0]["text"] == GENERATED
@@ -199,14 +198,14 @@ def test_a_text_that_is_not_at_hand_is_said_and_may_be_given(nbrnn, tmp_path):
 
 @pytest.mark.usefixtures("without_figures")
 def test_another_text_is_none(nbrnn, tmp_path):
-    shutil.copytree(OLD / "run", tmp_path / "run")
+    shutil.copytree(DATA / "run", tmp_path / "run")
     (tmp_path / "other.txt").write_text(made_up_text(5000, seed=3))
     line = one_line_error(nbrnn("report", "run", "--text", "other.txt", "--json", code=2))
     assert "other.txt is not the text of this run" in line
     line = one_line_error(nbrnn("report", "run", "--text", "none.txt", code=2))
     assert "none.txt: no such file" in line
     assert not (tmp_path / "run" / "report" / "index.html").exists()
-    line = one_line_error(nbrnn("report", OLD / "sweep", "--text", "other.txt", code=2))
+    line = one_line_error(nbrnn("report", DATA / "sweep", "--text", "other.txt", code=2))
     assert "--text is for the report of one run" in line
 
 
@@ -214,8 +213,8 @@ def test_another_text_is_none(nbrnn, tmp_path):
 @pytest.mark.parametrize("name", ["interrupted", "resumed"])
 def test_old_and_unfinished_runs_are_reported(nbrnn, tmp_path, monkeypatch, name):
     monkeypatch.setattr("nbrnn.report.report_folder.KINDS", ("png", "svg"))
-    shutil.copytree(OLD / name, tmp_path / "run")
-    told = json.loads(nbrnn("report", "run", "--text", OLD / "moor.txt", "--json").stdout)
+    shutil.copytree(DATA / name, tmp_path / "run")
+    told = json.loads(nbrnn("report", "run", "--text", TEXT, "--json").stdout)
     assert len(told["text"]) == 1000
     assert {"loss.png", "copying.png"} <= set(told["files"])
     assert told["summary"]["status"] in (tmp_path / "run" / "report" / "report.md").read_text().lower()
@@ -227,16 +226,14 @@ def test_old_and_unfinished_runs_are_reported(nbrnn, tmp_path, monkeypatch, name
 )
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"\0nonsense\n" * 2)])
 def test_what_is_damaged_is_said_and_the_rest_is_shown(nbrnn, tmp_path, name, damage):
-    shutil.copytree(OLD / "run", tmp_path / "run")
+    shutil.copytree(DATA / "run", tmp_path / "run")
     damage(tmp_path / "run" / name)
     if name == "metrics.csv":  # which only the picture shows
-        facts = collect_facts(RunFolder(tmp_path / "run"), OLD / "moor.txt", tmp_path / "none")
+        facts = collect_facts(RunFolder(tmp_path / "run"), TEXT, tmp_path / "none")
         facts.get_or_note("the loss curve", lambda: loss_figure(facts))
         missing = facts.missing
     else:
-        missing = json.loads(nbrnn("report", "run", "--text", OLD / "moor.txt", "--json").stdout)[
-            "missing"
-        ]
+        missing = json.loads(nbrnn("report", "run", "--text", TEXT, "--json").stdout)["missing"]
     assert len(missing) == 1
     assert name in missing[0]
 

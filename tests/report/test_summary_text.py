@@ -1,6 +1,5 @@
 """The answer in words, in a dozen lines on a terminal."""
 
-import csv
 import re
 import sys
 from dataclasses import replace
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from harness import csv_rows
 from recorded import grid, record
 
 from nbrnn.analysis.findings import effects_table
@@ -29,8 +29,6 @@ def said(records, paired=False):
 
 
 def test_the_answer_to_the_400_runs():
-    with SIGMA.open() as file:
-        rows = list(csv.DictReader(file))
     runs = [
         record(
             float(row["smooth_loss_best"]),
@@ -38,7 +36,7 @@ def test_the_answer_to_the_400_runs():
             epsilon=float(row["epsilon"]),
             seed=int(row["seed"]),
         )
-        for row in rows
+        for row in csv_rows(SIGMA)
     ]
     text = said(runs)
     assert text[:3] == [
@@ -185,9 +183,9 @@ def search(count):
     ]
 
 
-def rank_lines(records):
+def rank_lines(records=None, results=None):
     """Return the sentences on ranks and on the forest behind their shares."""
-    lines = said(records)
+    lines = answers(results or results_of(records, []))
     place = next(
         i for i, line in enumerate(lines) if line.startswith("Share of the variance of the ranks")
     )
@@ -197,7 +195,8 @@ def rank_lines(records):
 @pytest.mark.slow
 def test_of_a_random_search_a_forest_tells_shares():
     pytest.importorskip("sklearn")
-    shares, forest = rank_lines(search(60))
+    results = results_of(search(60), [])
+    shares, forest = rank_lines(results=results)
     eta = re.fullmatch(
         r"Share of the variance of the ranks that a random forest predicts: eta (\d+)% "
         r"\(best: middle\); sigma \d+% \(p = 0\.\d\d, not significant\)\.",
@@ -208,7 +207,6 @@ def test_of_a_random_search_a_forest_tells_shares():
         forest,
     )[1]
     assert min(int(eta) / 100, float(r_squared)) > 0.9
-    results = results_of(search(60), [])
     table = effects_table(results.findings)
     assert set(table["method"]) == {"fanova"}
     assert table["kind"].tolist() == ["main effect"] * 6 + ["interaction"]

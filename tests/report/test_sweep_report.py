@@ -1,7 +1,6 @@
 """What a reader gets: files, pictures, and a page that works in a real browser."""
 
 import base64
-import csv
 import hashlib
 import html
 import json
@@ -10,7 +9,7 @@ from xml.etree import ElementTree
 
 import child_processes
 import pytest
-from harness import LISTS, no_pictures, one_line_error, wait_until
+from harness import LISTS, csv_rows, no_pictures, one_line_error, wait_until
 from msgspec import structs
 
 from nbrnn.report.report_folder import sweep_files
@@ -95,8 +94,7 @@ def test_the_same_files_come_out_again(folder, written, tmp_path):
 def test_csv_and_json_say_the_same(folder, written):
     document = json.loads(json.dumps(written.document(), allow_nan=False))
     for name in ("runs", "settings", "comparison"):
-        with (folder / "report" / f"{name}.csv").open() as file:
-            rows = list(csv.DictReader(file))
+        rows = csv_rows(folder / "report" / f"{name}.csv")
         assert len(rows) == len(document[name])
         for row, record in zip(rows, document[name], strict=True):
             assert list(row) == list(record)

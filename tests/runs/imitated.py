@@ -27,20 +27,13 @@ def start(config, K):
 
 def epoch_of(config, N, number):
     """Return the order of an epoch on N characters."""
-    T, B, rng = (
-        config.seq_length,
-        config.batch,
-        generator(config.seed, "order", number, *config.replicate),
-    )
     if config.order == "sequential":
-        return naive.sequential(N, T, B)
-    if config.order == "random":
-        return naive.anywhere(N, T, B, rng)
-    return naive.by_pieces(N, T, B, config.chunks, rng)
+        return naive.sequential(N, config.seq_length, config.batch)
+    return epoch_of_stretches(config, ((0, N),), number)
 
 
 def epoch_of_stretches(config, part, number):
-    """Return the order of an epoch on a part that is two stretches of the text."""
+    """Return the order of an epoch on stretches of the text; sequential, if they are several."""
     T, B = config.seq_length, config.batch
     rng = generator(config.seed, "order", number, *config.replicate)
     laid = [(s, s == start) for start, end in part for s in range(start, end - T, T)]

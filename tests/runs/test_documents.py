@@ -34,32 +34,13 @@ def names(names_file):
 
 
 def windows_of(documents, T):
-    """Return where each window starts and ends in the text, and whether its document starts there."""
+    """Return where each window starts, whether its document starts there, and where it ends."""
     windows, start = [], 0
     for document in documents:
         end = start + len(document) + 1
-        windows.append([(at, min(at + T, end), at == start) for at in range(start, end, T)])
+        windows.append([(at, at == start, min(at + T, end)) for at in range(start, end, T)])
         start = end
     return windows
-
-
-def follow(theta, codes, plan, T, filled, eta):
-    """Train by SGD on windows as long as they are; return the losses."""
-    losses, h = [], [np.zeros(len(theta["b"])) for _ in plan[0]]
-    for windows in plan:
-        total, grad = 0.0, naive.zeros_like(theta)
-        for b, (start, end, is_first) in enumerate(windows):
-            before = np.zeros_like(h[b]) if is_first else h[b]
-            x, y = codes[start:end], codes[start + 1 : end + 1]
-            loss, of_window, h[b] = naive.gradients(theta, x, y, before)
-            total += loss
-            for name, g in of_window.items():
-                grad[name] += g
-        scale = 1 / len(windows) / filled
-        for name, g in grad.items():
-            theta[name] -= eta * scale * g
-        losses.append(scale * total)
-    return losses
 
 
 def plan_of(config, documents, updates):
@@ -74,7 +55,7 @@ def plan_of(config, documents, updates):
         laid = [window for d in order for window in whole[d]]
         length = len(laid) // B
         streams = [laid[b * length : (b + 1) * length] for b in range(B)]
-        streams = [[(*s[0][:2], True), *s[1:]] for s in streams]
+        streams = [[(s[0][0], True, s[0][2]), *s[1:]] for s in streams]
         plan += [list(windows) for windows in zip(*streams, strict=True)]
     return plan[:updates]
 
@@ -90,8 +71,9 @@ def test_documents_are_learnt_as_by_the_naive_reference(names, tmp_path, options
     run(config, names, tmp_path / "run")
     theta = RunFolder(tmp_path / "start").read_model("last").theta
     all_windows = [w for windows in windows_of(NAMES, T) for w in windows]
-    filled = sum(end - start for start, end, _ in all_windows) / (T * len(all_windows))
-    losses = follow(theta, names.codes, plan_of(config, NAMES, updates), T, filled, eta)
+    filled = sum(end - start for start, _, end in all_windows) / (T * len(all_windows))
+    plan, etas = plan_of(config, NAMES, updates), [eta] * updates
+    losses, *_ = naive.follow(theta, names.codes, T, plan, naive.SGD(theta), etas, np.inf, filled=filled)
     for name, array in RunFolder(tmp_path / "run").read_model("last").theta.items():
         np.testing.assert_allclose(array, theta[name], rtol=1e-9, atol=1e-12)
     metrics = RunFolder(tmp_path / "run").read_metrics()

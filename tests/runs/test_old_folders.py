@@ -1,14 +1,13 @@
 """Folders of earlier versions keep their ids, go on, are sampled, scored, shown and reported."""
 
-import csv
 import dataclasses
 import json
 import shutil
-from pathlib import Path
 
 import naive
 import numpy as np
 import pytest
+from harness import DATA, TEXT, csv_rows
 
 from nbrnn.analysis.results import read
 from nbrnn.config import SETTINGS, RunConfig
@@ -22,8 +21,6 @@ from nbrnn.sweeps.sweep import sweep
 
 pytestmark = pytest.mark.usefixtures("without_pictures", "without_figures")
 
-DATA = Path(__file__).parents[1] / "data" / "0.1"
-
 IDS = {
     "run": "moor-m5-eta0.1-sigma0.1-400updates-seed3-0e61e2d8",
     "resumed": "moor-m5-eta0.1-sigma0.1-2epochs-seed0-5a95a9cc",
@@ -33,7 +30,7 @@ IDS = {
 
 @pytest.fixture(scope="module")
 def moor():
-    return load(str(DATA / "moor.txt"))
+    return load(str(TEXT))
 
 
 @pytest.fixture
@@ -72,17 +69,12 @@ def test_an_interrupted_run_goes_on_as_the_naive_program_does(folders, moor):
     assert last.update == 250
     theta, memory = ({name: a.astype(float) for name, a in group.items()}
                      for group in (last.theta, last.memory["adagrad"]))  # fmt: skip
-    h, smooth = last.h_prev.astype(float), last.smooth_loss
-    before = (folder / "metrics.csv").read_text()
-    for update in range(250, 700):
-        start = update % 499 * 10
-        h = h if start else np.zeros(5)
-        x, y = moor.codes[start : start + 10], moor.codes[start + 1 : start + 11]
-        loss, gradient, h = naive.gradients(theta, x, y, h)
+    before, smooth = (folder / "metrics.csv").read_text(), last.smooth_loss
+    optimizer, h = naive.AdaGrad(theta), last.h_prev.astype(float)[np.newaxis]
+    optimizer.memory["adagrad"] = memory
+    plan = [[(n % 499 * 10, n % 499 == 0)] for n in range(250, 700)]
+    for loss in naive.follow(theta, moor.codes, 10, plan, optimizer, [0.1] * 450, h=h)[0]:
         smooth = 0.999 * smooth + 0.001 * loss
-        for name, g in gradient.items():
-            memory[name] += np.clip(g, -5, 5) ** 2
-            theta[name] -= 0.1 * np.clip(g, -5, 5) / np.sqrt(memory[name] + 1e-8)
     summary = run(last.config, moor, folder.path)
     assert (summary.status, summary.updates) == ("finished", 700)
     assert summary.smooth_loss_final == pytest.approx(smooth, rel=1e-4)
@@ -121,8 +113,7 @@ def test_old_runs_are_reported_with_new_ones(nbrnn, folders, moor, tmp_path):
     assert results.unreadable == []
     assert sorted(results.runs["status"]) == ["diverged", *["finished"] * 7]
     nbrnn("report", folders / "sweep", "--quiet")
-    with (folders / "sweep" / "report" / "runs.csv").open() as file:
-        rows = {row["run_id"]: row for row in csv.DictReader(file)}
+    rows = {row["run_id"]: row for row in csv_rows(folders / "sweep" / "report" / "runs.csv")}
     for path in (DATA / "sweep" / "runs").iterdir():
         summary = json.loads((path / "summary.json").read_text())
         assert float(rows[path.name]["smooth_loss_best"]) == summary["smooth_loss_best"]
@@ -133,10 +124,10 @@ def test_old_runs_are_shown_sampled_and_scored(nbrnn):
     assert shown["summary"] == json.loads((DATA / "run" / "summary.json").read_text())
     sampled = nbrnn("sample", DATA / "run", "--length", "200").stdout
     assert (DATA / "run" / "best.txt").read_text().startswith(sampled.removesuffix("\n"))
-    scored = json.loads(nbrnn("score", DATA / "run", DATA / "moor.txt", "--json").stdout)
+    scored = json.loads(nbrnn("score", DATA / "run", TEXT, "--json").stdout)
     model = RunFolder(DATA / "run").read_checkpoint("best")
     theta = {name: array.astype(float) for name, array in model.theta.items()}
-    codes = load(str(DATA / "moor.txt")).codes
+    codes = load(str(TEXT)).codes
     loss, _, _ = naive.forward(theta, codes[:-1], codes[1:], np.zeros(5))
     assert scored["model"]["nats_per_character"] == pytest.approx(loss / (codes.size - 1), rel=1e-5)
 
@@ -169,8 +160,7 @@ def test_a_halving_sweep_of_0_5_keeps_what_it_decided(moor, tmp_path, nbrnn):
     # four runs done before: so their ids are as they were
     assert (outcome.done_before, outcome.count("finished"), outcome.count("dropped")) == (4, 2, 2)
     nbrnn("report", folder.path, "--quiet")
-    with (folder.path / "report" / "runs.csv").open() as file:
-        rows = {row["run_id"]: row for row in csv.DictReader(file)}
+    rows = {row["run_id"]: row for row in csv_rows(folder.path / "report" / "runs.csv")}
     for path in (folder.path / "runs").iterdir():
         summary = json.loads((path / "summary.json").read_text())
         assert float(rows[path.name]["validation_best"]) == summary["validation_best"]

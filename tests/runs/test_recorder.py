@@ -81,18 +81,18 @@ def test_rows_are_what_numpy_computes_from_snapshots(recorded, corpus):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("cell", "layers", "batch"), [("gru", 2, 1), ("lstm", 1, 3)])
-def test_other_cells_have_a_radius_for_each_gate(corpus, tmp_path, cell, layers, batch):
-    network = {"cell": cell, "layers": layers, "batch": batch, "optimizer": "sgd", "hidden": 4}
+def test_other_cells_have_a_radius_for_each_gate(corpus, tmp_path):
+    layers, batch = 2, 3
+    network = {"cell": "gru", "layers": layers, "batch": batch, "optimizer": "sgd", "hidden": 4}
+    network |= {"dropout": 0.3, "clip_norm": 1.0}  # as other tests compile it
     config = RunConfig(**{**SMALL, **network, "updates": 70, "epochs": None}, seq_length=10)
     per_epoch = config.updates_per_epoch(len(corpus))
     config = RunConfig(**{**SMALL, **network, "updates": per_epoch + 3}, seq_length=10)
     run(config, corpus, tmp_path / "run", **RECORDED)
     (row,) = rows_of(tmp_path / "run")
     model = nbrnn.Model(tmp_path / "run", per_epoch)
-    gates = {"gru": "rzn", "lstm": "ifgo"}[cell]
     for layer in range(1, layers + 1):
-        for gate, W in zip(gates, np.split(model.weights[f"W.{layer}"], len(gates)), strict=True):
+        for gate, W in zip("rzn", np.split(model.weights[f"W.{layer}"], 3), strict=True):
             assert row[f"radius_W.{layer}.{gate}"] == pytest.approx(max(abs(np.linalg.eigvals(W))))
     # streams through the text that start an epoch from h = 0
     starts = np.arange(batch) * ((len(corpus) - 1) // batch)
@@ -132,7 +132,8 @@ def test_a_run_started_anew_has_no_old_snapshots(corpus, tmp_path):
     config = RunConfig(hidden=3, updates=30, sample_every=0)
     run(config, corpus, tmp_path / "run", snapshot_every=10, track=True)
     (tmp_path / "run" / "snapshots" / "note.txt").write_text("mine")
-    run(config, corpus, tmp_path / "run", force=True)
+    summary = run(RunConfig(hidden=4, updates=7), corpus, tmp_path / "run", force=True)
+    assert (summary.status, summary.updates) == ("finished", 7)
     assert [path.name for path in (tmp_path / "run" / "snapshots").iterdir()] == ["note.txt"]
     assert not RunFolder(tmp_path / "run").has_dynamics()
 

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 
+import imitated
 import naive
 import numpy as np
 import pytest
@@ -12,10 +13,9 @@ from harness import bits, made_up_text
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
-from nbrnn.network.layout import Layout, generator
+from nbrnn.network.layout import generator
 from nbrnn.runs.observer import Observer
 from nbrnn.runs.run import run
-from nbrnn.runs.training_state import logged_updates
 from nbrnn.storage.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -48,14 +48,6 @@ def test_samples_that_only_an_observer_sees_change_nothing(corpus, tmp_path, und
     curious = Curious()
     run(RunConfig(updates=730, **SMALL), corpus, tmp_path / "run", chunk=50, observer=curious)
     assert len(set(curious.texts)) > 15
-    assert bits(tmp_path / "run") == bits(undisturbed)
-
-
-@pytest.mark.parametrize(
-    "options", [{"chunk": 1}, {"chunk": 7}, {"chunk": 100}, {"checkpoint_seconds": 0, "chunk": 13}]
-)
-def test_chunks_and_checkpoints_change_nothing(corpus, tmp_path, undisturbed, options):
-    run(RunConfig(updates=730, **SMALL), corpus, tmp_path / "run", **options)
     assert bits(tmp_path / "run") == bits(undisturbed)
 
 
@@ -109,41 +101,17 @@ def test_epoch_means_and_samples_are_those_of_the_naive_program(tmp_path):
     short = Corpus.from_text(made_up_text(600), "short")  # 23 updates an epoch
     config = RunConfig(epochs=3, hidden=5, dtype="float64", sample_every=10, sample_length=40)
     summary = run(config, short, tmp_path / "run")
-    layout = Layout(5, len(short.alphabet), np.dtype(float))
     rng = generator(0, "samples")
     for row in RunFolder(tmp_path / "run").read_samples():
-        theta = layout.named(layout.initial(generator(0, "start"), 0.1))
-        theta = {name: np.array(array) for name, array in theta.items()}
-        update = row.update
-        h = naive.train(theta, short.codes, update)[-1]
-        window = update % 23
+        theta, window = imitated.start(config, len(short.alphabet)), row.update % 23
+        h = naive.train(theta, short.codes, row.update)[-1]
         h = h if window else np.zeros(5)
-        x, text = short.codes[window * 25], ""
-        for uniform in rng.random(40):
-            _, hs, ps = naive.forward(theta, [x], [0], h)
-            h, x = hs[-1], int(np.searchsorted(np.cumsum(ps[0]), uniform, side="right"))
-            text += short.alphabet[x]
-        assert row.text == text, update
-    theta = layout.named(layout.initial(generator(0, "start"), 0.1))
-    theta = {name: np.array(array) for name, array in theta.items()}
+        codes = naive.sample(theta, short.codes[window * 25], h, rng.random(40))
+        assert row.text == "".join(short.alphabet[code] for code in codes), row.update
+    theta = imitated.start(config, len(short.alphabet))
     _, losses, smooths, _ = naive.train(theta, short.codes, 69)
     assert summary.epoch_mean_loss == pytest.approx(np.mean(np.reshape(losses, (3, 23)), axis=1))
     assert summary.smooth_loss_final == pytest.approx(smooths[-1])
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "shown"),
-    [
-        (0, 0, []),
-        (0, 1, [1]),
-        (0, 250, [1, 100, 200]),
-        (1, 99, []),
-        (99, 100, [100]),
-        (100, 300, [200, 300]),
-    ],
-)
-def test_the_updates_with_a_row_in_the_metrics(first, last, shown):
-    assert logged_updates(first, last) == shown
 
 
 def test_zero_updates_write_the_start(corpus, tmp_path):
@@ -163,29 +131,6 @@ def test_a_finished_run_is_left_as_it_is(corpus, undisturbed):
     assert summary == RunFolder(undisturbed).read_summary()
     after = {name: os.stat(undisturbed / name).st_mtime_ns for name in os.listdir(undisturbed)}
     assert {name for name in before if before[name] != after[name]} <= {".lock"}
-
-
-def test_an_extended_run_equals_one_from_scratch(corpus, tmp_path):
-    for epochs in (1, 3, 4):
-        run(RunConfig(epochs=epochs, **SMALL), corpus, tmp_path / "extended")
-    run(RunConfig(epochs=4, **SMALL), corpus, tmp_path / "scratch")
-    assert bits(tmp_path / "extended") == bits(tmp_path / "scratch")
-    env = json.loads((tmp_path / "extended" / "env.json").read_text())
-    assert len(env["resumed"]) == 2
-
-
-def test_stopping_and_going_on_changes_nothing(corpus, tmp_path, undisturbed):
-    config, folder = RunConfig(updates=730, **SMALL), tmp_path / "run"
-    stops = 0
-    while True:
-        asked = iter([False] * 3 + [True] * 100)
-        summary = run(config, corpus, folder, stop=lambda asked=asked: next(asked), chunk=17)
-        if summary.status == "finished":
-            break
-        assert summary.status == "interrupted"
-        stops += 1
-    assert stops > 10
-    assert bits(folder) == bits(undisturbed)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -210,12 +155,6 @@ def test_a_folder_with_something_else_is_refused(corpus, tmp_path, undisturbed):
     (tmp_path / "letter.txt").write_text("")
     with pytest.raises(StoreError, match="other files"):
         run(RunConfig(updates=1), corpus, tmp_path)
-
-
-def test_force_starts_anew(corpus, tmp_path):
-    run(RunConfig(updates=5, hidden=5), corpus, tmp_path / "run")
-    summary = run(RunConfig(updates=7, hidden=6), corpus, tmp_path / "run", force=True)
-    assert summary.updates == 7
 
 
 def test_a_text_that_is_too_short_is_refused(tmp_path):

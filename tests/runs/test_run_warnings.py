@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from harness import made_up_text
 import nbrnn
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
-from nbrnn.runs.run import run
 from nbrnn.runs.run_warnings import (
     edge_warning,
     repeated_share,
@@ -131,19 +131,13 @@ def test_a_real_run_that_learns_by_heart(nbrnn, tmp_path):
     assert nbrnn(*train, "-q").stderr == ""
 
 
-def test_a_real_run_beyond_the_edge(tmp_path):
-    text = Corpus.from_text(made_up_text(20_000), "made-up")
-    run(RunConfig(updates=3000, hidden=20, eta=10.0, sample_every=0), text, tmp_path / "edge")
-    assert "above the 3.43 of uniform guessing" in run_warning(RunFolder(tmp_path / "edge"))
-    run(RunConfig(updates=3000, hidden=20, sample_every=0), text, tmp_path / "fine")
-    assert run_warning(RunFolder(tmp_path / "fine")) == ""
-
-
-def test_a_real_run_from_python_warns(tmp_path):
+def test_a_real_run_beyond_the_edge_warns(tmp_path):
     text = Corpus.from_text(made_up_text(20_000), "made-up")
     config = RunConfig(updates=3000, hidden=20, eta=10.0, sample_every=0)
     with pytest.warns(UserWarning, match="the learning rate is too large"):
         nbrnn.run(config, text, tmp_path / "edge", quiet=True)
+    assert "above the 3.43 of uniform guessing" in run_warning(RunFolder(tmp_path / "edge"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        nbrnn.run(RunConfig(updates=300, hidden=20), text, tmp_path / "fine", quiet=True)
+        nbrnn.run(replace(config, eta=0.1), text, tmp_path / "fine", quiet=True)
+    assert run_warning(RunFolder(tmp_path / "fine")) == ""

@@ -2,7 +2,6 @@
 
 import pytest
 
-from nbrnn.errors import ConfigError, CorpusError
 from nbrnn.runs.sampling import sample
 from nbrnn.storage.run_folder import RunFolder
 
@@ -37,23 +36,3 @@ def test_prime_decides_what_follows(model):
 def test_from_zero_without_prime_it_starts_as_the_training_text_does(model, text):
     assert model.first_character == text[0]
     assert sample(model, 40, state="zero") == sample(model, 40, prime=text[0], state="zero")
-
-
-def test_unknown_characters_are_named_or_replaced(model):
-    with pytest.raises(CorpusError, match="'Z'"):
-        sample(model, 5, prime="Zen")
-    assert sample(model, 5, prime="Zen", replacement="t") == sample(model, 5, prime="ten")
-    with pytest.raises(ConfigError, match="one character"):
-        sample(model, 5, prime="Zen", replacement="tt")
-
-
-@pytest.mark.parametrize(
-    ("option", "bad"),
-    [
-        ("length", -1), ("length", 10**12), ("temperature", -0.1), ("temperature", float("nan")),
-        ("top_k", -1), ("top_p", 0.0), ("top_p", 1.1), ("seed", -1),
-    ],
-)  # fmt: skip
-def test_options_out_of_range_are_refused(model, option, bad):
-    with pytest.raises(ConfigError, match="--" + option.replace("_", "-")):
-        sample(model, **{"length": 5, option: bad})

@@ -31,7 +31,6 @@ COMMANDS = {
         ["sample", "run", "--length", "5"],
         ["score", "run", TEXT],
         ["compare", "run", DATA / "sweep"],
-        ["report", "run", DATA / "sweep", "--out", "report", "-q"],
         ["report", "run", "--text", TEXT, "--out", "report-of-run", "-q"],
         ["train", "--resume", "run", "--updates", "900", "-q"],
     ],

@@ -65,7 +65,6 @@ def test_a_file_of_a_run(kind, name, outside, one_line, tmp_path):
     before = hostile_files.everything_in(outside)
     for command in (
         ["show", "run", "--json"],
-        ["sample", "run", "--length", "10"],
         ["score", "run", TEXT],
         ["train", "--resume", "run", "--updates", "900", "-q"],
         ["train", TEXT, "--out", "run", "--force", "--updates", "10", "-q"],

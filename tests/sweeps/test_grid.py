@@ -62,8 +62,6 @@ def test_seeds_are_inclusive(text):
         ("clip", "5,None", "--clip must be numbers"),
         ("sigma", "none", "--sigma must be numbers"),
         ("optimizer", "adam,lion", r"--optimizer must be adagrad, rmsprop, adam or sgd \(got 'lion'\)"),
-        ("beta1", "0.8,0.9", "--beta1 has no effect with --optimizer adagrad: leave it out"),
-        ("chunks", "10", "--chunks has no effect with --order sequential: leave it out"),
         ("patience", "3", "--patience has no effect with --validation 0"),
     ],
 )

@@ -55,6 +55,13 @@ def whole(corpus, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def whole_held_out(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole-held-out")
+    sweep(HELD_OUT, corpus, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def halved(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("halved")
     outcome = sweep(LISTS, corpus, folder, halving=HALVING, jobs=2)
@@ -83,13 +90,8 @@ def survivors(records, shares, rate, losses_of):
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [2, 3])
 @pytest.mark.parametrize("lists", [LISTS, HELD_OUT], ids=["smooth", "held out"])
-def test_those_are_kept_that_are_best_so_far(corpus, tmp_path, whole, lists, rate):
-    folder = tmp_path / "whole"
-    if lists is LISTS:
-        folder = whole
-    else:
-        sweep(lists, corpus, folder)
-    records = read([folder]).records
+def test_those_are_kept_that_are_best_so_far(corpus, tmp_path, whole, whole_held_out, lists, rate):
+    records = read([whole if lists is LISTS else whole_held_out]).records
     history = (
         (lambda r: (r.evaluations, r.validation_losses))
         if lists is HELD_OUT
@@ -155,12 +157,9 @@ def test_a_beginning_is_worth_what_a_short_run_is(corpus, tmp_path):
     assert losses[0] == losses[1] == first  # nothing was learned, and the first model is the best
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"jobs": 3}, pytest.param({"jobs": 2, "backend": "loky"}, marks=pytest.mark.slow)],
-)
-def test_jobs_and_backends_change_nothing(corpus, tmp_path, halved, options):
-    sweep(LISTS, corpus, tmp_path, halving=HALVING, **options)
+@pytest.mark.slow
+def test_processes_change_nothing(corpus, tmp_path, halved):
+    sweep(LISTS, corpus, tmp_path, halving=HALVING, jobs=2, backend="loky")
     assert sweep_bits(tmp_path) == sweep_bits(halved)
     assert rounds_of(tmp_path) == rounds_of(halved)
 
