@@ -39,8 +39,7 @@ def steps(a, b):
     return np.abs(a.view(np.int32) - b.view(np.int32))
 
 
-# Over all float32, both signs of tanh: a reference is computed only where one is needed. Of the tiny
-# and the huge ones, where results of one exponent are those of another, one of 997 is enough.
+# Over all float32, both signs of tanh: a reference is computed only where one is needed.
 EVERY = pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 997])
 
 
@@ -63,12 +62,9 @@ def test_float32_tanh_is_within_4_ulp_over_all_numbers(every):
     smallest, infinity = np.float32(1e-45), np.float32(np.inf)
     small, large = np.float32(2**-12), np.float32(9.1)
     assert applied(exp_tanh.tanh, np.float32([0, -0.0])).tolist() == [0, 0]
-    assert largest_over_float32(smallest, 2**-120, every, from_itself) <= 3
-    assert largest_over_float32(2**-120, 2**-14, 997, from_itself) <= 3
-    assert largest_over_float32(2**-14, small, every, from_itself) <= 3
+    assert largest_over_float32(smallest, small, every, from_itself) <= 3
     assert largest_over_float32(small, large, every, from_the_exact) < 4  # 3.2 with FMA
-    assert largest_over_float32(large, 32, every, from_one) == 0
-    assert largest_over_float32(32, infinity, 997, from_one) == 0
+    assert largest_over_float32(large, infinity, every, from_one) == 0
 
 
 @EVERY
@@ -88,11 +84,9 @@ def test_float32_exp_is_within_2_ulp_over_all_numbers(every):
         return steps(applied(exp_tanh.exp, -x), at_lowest).max()
 
     small, large = np.float32(2**-25), np.nextafter(lowest, np.float32(np.inf))
-    assert largest_over_float32(0, 2**-27, 997, from_one) == 0
-    assert largest_over_float32(2**-27, small, every, from_one) == 0
+    assert largest_over_float32(0, small, every, from_one) == 0
     assert largest_over_float32(small, large, every, from_the_exact) < 2  # 1.2 with FMA
-    assert largest_over_float32(large, 128, every, from_the_lowest) == 0
-    assert largest_over_float32(128, np.inf, 997, from_the_lowest) == 0
+    assert largest_over_float32(large, np.inf, every, from_the_lowest) == 0
 
 
 def test_float64_exp_and_tanh_are_within_a_few_ulp():
