@@ -338,6 +338,15 @@ def test_the_times_of_several_windows_are_those_of_their_benchmark():
     assert f"`{machine['cpu_target']}`), with nbrnn {machine['nbrnn']}" in SPEED
 
 
+def test_the_table_of_cells_is_that_of_the_results():
+    for row in csv_rows(ROOT / "results" / "cells" / "networks.csv"):
+        if int(row["parameters"]) > 100_000:
+            cell = row["cell"] if row["cell"] == "vanilla" else row["cell"].upper()
+            network = f"{cell}, {row['layers']} x {row['hidden units']}"
+            numbers = f"{int(row['parameters']):,} | {row['learning rate']} | {float(row['test']):.3f}"
+            assert f"| {network} | {numbers} | {float(row['seconds']):.1f} |" in README
+
+
 def test_the_times_of_the_cells_are_those_of_their_benchmark():
     for row in csv_rows(ROOT / "results" / "bench" / "cells.csv"):
         cell = row["cell"] if row["cell"] == "vanilla" else row["cell"].upper()
