@@ -22,6 +22,7 @@ from nbrnn.runs.observer import Observer, Progress
 from nbrnn.storage.schemas import FAILURES, Round, Sample, Summary
 from nbrnn.sweeps.job import Job
 from nbrnn.sweeps.sweep import Outcome, SweepObserver
+from nbrnn.values import plural
 
 REDRAW_SECONDS = 0.25  # between two pictures of the bars in a notebook
 LOG_SECONDS = 10.0  # between two lines about a run where there is no bar
@@ -301,7 +302,7 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
     def drawing(self, done: int, runs: int) -> None:
         """Show how many of the pictures are drawn; where there are no bars, say so once."""
         if self.bars.disable and runs and not done:
-            self.say(f"Drawing the losses of {runs:,} run{'s' * (runs != 1)}.")
+            self.say(f"Drawing the losses of {plural(runs, 'run')}.")
         self.step("pictures of runs", done, runs)
 
     def best_of(self, job: Job, summary: Summary) -> float | None:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from nbrnn.corpus import load
 from nbrnn.network.layout import Layout
 from nbrnn.run_plots import COLOURS, DASHES, plain, save
+from nbrnn.values import plural
 from results.facts import Fact, write_facts, write_page, write_rows
 from results.question import OF_A_SEARCH, PARTS, ROOT, rows, swept
 from results.widths import extended
@@ -165,7 +166,7 @@ def facts_of_text(text: str, runs: list[Row], tried: list[Row]) -> dict[str, Fac
             if parameters == budget
         }
         best = min(losses, key=lambda place: losses[place]["validation_best"])
-        facts[f"{text}_best_{budget}"] = f"{best.cell} with {best.layers} layer{'s' * (best.layers > 1)}"
+        facts[f"{text}_best_{budget}"] = f"{best.cell} with {plural(best.layers, 'layer')}"
         facts[f"{text}_best_{budget}_test"] = losses[best]["test_best"]
     return facts
 
@@ -189,7 +190,7 @@ def at_equal_seconds(text: str, runs: list[Row]) -> list[list[object]]:
             within = [p for p in points if p[1].cell == cell and p[3]["seconds"] <= limit]
             if within:
                 _, place, epochs, of = min(within, key=lambda p: p[3]["validation_best"])
-                network = f"{place.layers} x {place.hidden}, {epochs} epoch{'s' * (epochs > 1)}"
+                network = f"{place.layers} x {place.hidden}, {plural(epochs, 'epoch')}"
                 lines.append([text, f"{limit:.1f}", cell, network, of["test_best"]])
     return lines
 

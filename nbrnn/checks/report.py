@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nbrnn.typing import Array
+from nbrnn.values import plural
 
 # The parts of a program, in the order in which those are named that nothing was given of.
 PARTS = {
@@ -124,8 +125,8 @@ class Report:
         """Return the answer in a sentence."""
         judged = self.judged
         rungs = {row.rung for row in judged if row.rung}
-        what = counted(len(judged), "array")
-        what += f" of {counted(len(rungs), 'exercise')}" if rungs else ""
+        what = plural(len(judged), "array")
+        what += f" of {plural(len(rungs), 'exercise')}" if rungs else ""
         if self.is_right:
             return f"right: {what} {'agrees' if len(judged) == 1 else 'agree'}"
         return f"WRONG: {sum(not row.is_right for row in judged)} of {what}"
@@ -161,11 +162,6 @@ class Report:
 
     def __repr__(self) -> str:
         return "\n".join([*self.lines(), self.verdict(), *self.sentences(), *self.notes, self.caveat()])
-
-
-def counted(number: int, word: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {word}{'s' * (number != 1)}"
 
 
 def where(key: str, found: Array, right: Array, tolerance: float) -> str:

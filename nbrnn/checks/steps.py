@@ -10,11 +10,12 @@ import numpy as np
 
 from nbrnn.checks.equations import Arrays
 from nbrnn.checks.ladder import until
-from nbrnn.checks.report import Finding, Report, Row, counted, where
+from nbrnn.checks.report import Finding, Report, Row, where
 from nbrnn.checks.tolerances import EPS, FLOOR, SAFETY, Rounding, is_single, largest, spread
 from nbrnn.checks.updates import Gradient, Steps
 from nbrnn.config import option_name
 from nbrnn.exchange.layer_names import Named
+from nbrnn.values import plural
 
 ROUND = [float(f"{m}e{n}") for n in range(-20, 5) for m in (1, 1.5, 2, 2.2, 2.5, 3, 4, 5, 6, 7, 8, 9)]
 DECAYS = (0.0, 0.5, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9995, 0.9999, 0.99999)
@@ -138,7 +139,7 @@ def judge_updates(updates: Sequence[Update], steps: Steps, said: Mapping[str, ob
     for update in updates:
         right, errors = update.run(steps), update.errors(steps)
         for name, (given, array) in update.after.items():
-            what = f"{name} after {counted(update.n, 'step')}"
+            what = f"{name} after {plural(update.n, 'step')}"
             row = Row.of(given, what, array, right[name], errors[name] <= 1)
             report.rows.append(replace(row, rung=update.rung))
     return report
@@ -165,7 +166,7 @@ def mistake_in(updates: Sequence[Update], first: Update, steps: Steps) -> Findin
     words = "the step goes along the gradient, not against it"
     others.append(("uphill", words, replace(steps, eta=-steps.eta), first.n))
     for n in (n for n in (1, 2, 3, 4, 5, 10, 100) if n != first.n):
-        words = f"{counted(n, 'step')} instead of {first.n}: --after {n}"
+        words = f"{plural(n, 'step')} instead of {first.n}: --after {n}"
         others.append(("another number of steps", words, steps, n))
     for cause, words, other, n in others:
         if first.is_near(other, n) and all(u.fits(other, n if u.n == first.n else 0) for u in updates):

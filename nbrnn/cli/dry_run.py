@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nbrnn.cli.console import print_note
 from nbrnn.naming import span
+from nbrnn.values import plural
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
@@ -72,7 +73,7 @@ class DryRun:
         cores = joblib.cpu_count()
         parallel = max(1, min(len(left), cores, parallel if parallel > 0 else cores))
         seconds, size = estimate(left, self.corpus, parallel)
-        runs = f"{len(left):,} run{'s' * (len(left) != 1)}"
-        used = f"{parallel} core{'s' * (parallel != 1)}"
+        runs = plural(len(left), "run")
+        used = plural(parallel, "core")
         time = timedelta(seconds=math.ceil(seconds))
         print_note(f"{runs} to do: about {time} (h:mm:ss) on {used}, {filesize.decimal(size)}")

@@ -18,6 +18,7 @@ from nbrnn.cli.options import Folders, Json, Quiet, existing
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.escaping import visible
 from nbrnn.signals import Signals
+from nbrnn.values import plural
 
 if TYPE_CHECKING:
     from nbrnn.analysis.results import Results
@@ -114,7 +115,7 @@ def print_configurations(results: Results) -> None:
     rows = list(zip(*(columns[column] for column in wanted), strict=True))
     print_table(results.label(results.best), wanted, rows[:MAX_CONFIGURATIONS])
     if (more := len(rows) - MAX_CONFIGURATIONS) > 0:
-        print(f"{more:,} more configuration{'s' if more > 1 else ''}")
+        print(plural(more, "more configuration"))
 
 
 def print_notes(results: Results) -> None:

@@ -36,6 +36,7 @@ from nbrnn.escaping import visible
 from nbrnn.naming import RESULTS, run_id, text_words
 from nbrnn.presets import with_preset
 from nbrnn.signals import Signals
+from nbrnn.values import plural
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus, Description
@@ -180,7 +181,7 @@ def document_message(config: RunConfig, text: Corpus) -> str:
     lengths, counts = document_windows(config, training, text.end)
     updates = int(counts.sum()) // config.batch
     epochs = updates / config.updates_per_epoch(len(text))
-    number = f"{lengths.size:,} document{'s' * (lengths.size != 1)} to learn from"
+    number = f"{plural(lengths.size, 'document')} to learn from"
     return f"{number}; all are read once in {updates:,} updates, {epochs:.2g} epochs"
 
 

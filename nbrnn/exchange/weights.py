@@ -19,6 +19,7 @@ from nbrnn.network.cells import CELLS
 from nbrnn.network.layout import Layout, shapes
 from nbrnn.storage.atomic_files import DECODING_ERRORS
 from nbrnn.typing import Array
+from nbrnn.values import plural
 
 ALPHABETS = ("alphabet", "chars", "book_chars")
 MAX_ALPHABET = 0x110000  # code points of Unicode
@@ -169,7 +170,7 @@ def layouts_in(arrays: SortedArrays) -> dict[Orientation, dict[str, Array]]:
     """
     layout, found = network_in(arrays)
     if (layout.cell, layout.layers) != ("vanilla", 1):
-        what = f"{layout.layers} {layout.cell} layer{'s' * (layout.layers > 1)}"
+        what = plural(layout.layers, f"{layout.cell} layer")
         raise CheckError(f"the network has {what}: only one vanilla layer is checked")
     return {
         orientation: {name: array.astype(float) for name, array in theta.items()}

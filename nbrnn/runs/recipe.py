@@ -32,7 +32,7 @@ from nbrnn.runs.run import check_length
 from nbrnn.runs.timing import reading_seconds, update_seconds
 from nbrnn.storage.checkpoint import layout_of
 from nbrnn.text_parts import size
-from nbrnn.values import check_range
+from nbrnn.values import check_range, plural
 
 GOOD = "good"  # the preset
 CHOSEN = ("hidden", "eta", "dropout", "validation")  # what follows from text and time, of its settings
@@ -194,7 +194,7 @@ def reasons(
         until = "more would overfit"
     duration = timedelta(seconds=round(length * update))
     held_out = size(config.parts(len(corpus)).validation)
-    layers = f"{config.layers} layer{'s' * (config.layers != 1)} of {config.hidden} units"
+    layers = f"{plural(config.layers, 'layer')} of {config.hidden} units"
     return (
         f"network: {config.cell}, {layers}, {layout.size:,} parameters: {why}",
         f"length: {length:,} updates, {length / per_epoch:.3g} epochs, about {duration} "
