@@ -18,7 +18,7 @@ from nbrnn.network.layout import Layout
 from nbrnn.run_plots import COLOURS, DASHES, plain, save
 from nbrnn.values import plural
 from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import OF_A_SEARCH, PARTS, ROOT, rows, swept
+from results.question import OF_A_SEARCH, OF_RUNS, PARTS, ROOT, rows, swept
 from results.widths import extended
 
 HERE = ROOT / "cells"
@@ -33,6 +33,7 @@ RATES = {"vanilla": (0.002, 0.004, 0.008), "gru": (0.004, 0.008, 0.016), "lstm":
 NETWORK = ("--preset", "dd2424-2025", *PARTS, "--batch", str(BATCH), "--seq-length", str(LENGTH))
 COMMON = (*NETWORK, "--schedule", "linear", "--warmup", str(WARMUP))
 LOSSES = ("validation_best", "test_best")
+TICKS = (1, 2, 5, 10, 20)  # seconds
 Row = dict[str, str]
 
 
@@ -103,7 +104,8 @@ def best_rate(place: Place, tried: list[Row]) -> float:
 def measure(text: str, best: dict[Place, float]) -> list[Row]:
     """Train the best rates with fresh seeds, for both lengths; return the runs."""
     sweeps = [options(p, [eta], FRESH, epochs) for epochs in (EPOCHS, SHORT) for p, eta in best.items()]
-    return finished(rows(swept("cells", text, *sweeps, name=text, reveal_test=True), "runs"))
+    report = swept("cells", text, *sweeps, name=text, reveal_test=True, kept=OF_RUNS)
+    return finished(rows(report, "runs"))
 
 
 def finished(runs: Iterable[Row]) -> list[Row]:
@@ -228,6 +230,8 @@ def drawn(runs_of: dict[str, list[Row]]) -> None:
                         label=f"{cell}, {layers} x {place.hidden}",
                     )
         axes.set(xscale="log", xlabel="seconds of one core", title=text.capitalize())
+        axes.set_xticks(TICKS, map(str, TICKS))
+        axes.minorticks_off()
         axes.set_ylabel("test loss (nats per character)")
         axes.legend(
             loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, fontsize="x-small", handlelength=4

@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent
 KEPT = (".md", ".csv", ".png")  # ends of names: the page and the SVGs say the same again
 OF_A_SEARCH = ("runs.csv",)  # of runs that something is chosen by
+OF_RUNS = ("runs.csv", "settings.csv", "settings.md")  # where a page has its own tables and pictures
 PARTS = ("--validation", "0.1", "--test", "0.1", "--sample-every", "0")
 COURSE = ("--preset", "dd2424-2025", "--validation", "0.1", "--sample-every", "0")
 TEXTS = ("brontes", "shakespeare")

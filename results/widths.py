@@ -14,7 +14,7 @@ from nbrnn.corpus import load
 from nbrnn.network.layout import Layout
 from nbrnn.run_plots import COLOURS, DASHES, plain, save
 from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import OF_A_SEARCH, PARTS, ROOT, rows, swept
+from results.question import OF_A_SEARCH, OF_RUNS, PARTS, ROOT, rows, swept
 
 HERE = ROOT / "widths"
 TEXT, EPOCHS, BATCH, LENGTH = "shakespeare", 3, 16, 50
@@ -133,7 +133,7 @@ def main() -> None:
     grids, tried = choose()
     best = {p: min(grid, key=lambda e: median_losses(tried, p)[e]) for p, grid in grids.items()}
     sweeps = [options(place, [eta], FRESH) for place, eta in best.items()]
-    report = swept("widths", TEXT, *sweeps, name="measured", reveal_test=True)
+    report = swept("widths", TEXT, *sweeps, name="measured", reveal_test=True, kept=OF_RUNS)
     runs = [row for row in rows(report, "runs") if row["status"] == "finished"]
     facts = facts_of(grids, tried, runs)
     head = [
