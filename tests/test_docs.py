@@ -356,6 +356,24 @@ def test_the_times_of_the_cells_are_those_of_their_benchmark():
         assert f"{start} {' | '.join(shown)} |" in SPEED
 
 
+def test_the_table_of_warm_ups_is_that_of_the_results():
+    losses = {}
+    for row in csv_rows(ROOT / "results" / "edge/brontes-warmup/runs.csv"):
+        losses.setdefault((float(row["eta"]), int(row["warmup"])), []).append(
+            float(row["validation_best"])
+        )
+    for warmup in (0, 300):
+        of_etas = [losses[eta, warmup] for eta in (0.05, 0.07, 0.1, 0.14, 0.2)]
+        cells = " | ".join(f"{statistics.median(of):.3f} ({max(of):.3f})" for of in of_etas)
+        assert f"| {cells} |" in RESULTS
+
+
+def test_the_losses_of_the_editions_are_those_of_the_results():
+    facts = {row["name"]: row["value"] for row in csv_rows(ROOT / "results" / "folds" / "facts.csv")}
+    losses = [f"{float(facts[f'mean_{method}']):.3f}" for method in (1, 0, 2)]
+    assert f"| {' | '.join(losses)} |" in STUDENTS
+
+
 def test_the_table_of_sigmas_is_that_of_the_results():
     means = {
         (float(row["epsilon"]), float(row["sigma"])): float(row["smooth_loss_best_mean"])
