@@ -7,6 +7,7 @@ it begins in milliseconds. Each function takes the pipe to the test first.
 import functools
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -231,6 +232,8 @@ def program_on_beginnings(pipe, arguments, folder):
 
 def program_with_checkpoints(pipe, arguments, folder):
     """Run the program as `program` does, with a checkpoint after each chunk of updates."""
+    if hasattr(signal, "SIGHUP"):  # which nohup has tests, and what they start, ignore
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     checkpoint_often()
     loky_backend.run_jobs = often_here
     program(pipe, arguments, folder)

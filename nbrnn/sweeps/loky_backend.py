@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,6 +19,9 @@ from nbrnn.corpus import Corpus
 from nbrnn.runs.observer import Observer
 from nbrnn.storage.schemas import Summary
 from nbrnn.sweeps.job import Job, MessageSender, deliver, record_failure, run_job
+
+if sys.platform != "win32":  # where loky imports it only when it starts a process, in several threads
+    from loky.backend import popen_loky_posix  # noqa: F401  that may have no file descriptor left
 
 # loky starts processes safely beside threads, as fork does not, and without importing the user's script
 # again, as multiprocessing's spawn does. An executor of loky's, which joblib's loky backend is, ends all
