@@ -7,6 +7,7 @@ import onnx
 import pytest
 from naive import STEPS
 from onnx.reference import ReferenceEvaluator
+from packaging.version import Version
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import NbrnnError
@@ -71,7 +72,7 @@ def test_the_same_bits_come_back(cell, layers, dtype, suffix, tmp_path):
 
 @pytest.mark.parametrize(("cell", "layers"), [("vanilla", 1), *NETWORKS])
 def test_onnx(cell, layers, tmp_path):
-    """Its own evaluator in float64, and onnxruntime, which has float32 alone."""
+    """ONNX's own evaluator in float64, and onnxruntime, which has float32 alone."""
     import onnxruntime
 
     model = made_up_model(cell, layers)
@@ -82,16 +83,17 @@ def test_onnx(cell, layers, tmp_path):
     theta = model.theta["V"], model.theta["c"]
     graph = network_graph(kind, torch_layers(model), *theta, np.dtype(float))
     expected = [logits_of(model, codes[:, b], states[:, :, b]) for b in range(B)]
-    logits, *after = ReferenceEvaluator(graph).run(None, {"x": codes, **given})
     export(model, tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     single = {name: array.astype(np.float32) for name, array in given.items()}
-    logits32, *after32 = session.run(None, {"x": codes, **single})
-    for b, (o, last) in enumerate(expected):
-        assert np.abs(logits[:, b] - o).max() < 1e-10
-        assert np.abs(np.array(after)[:, :, b] - last).max() < 1e-10
-        assert np.abs(logits32[:, b] - o).max() < 2e-5
-        assert np.abs(np.array(after32)[:, :, b] - last).max() < 2e-5
+    computed = [(2e-5, session.run(None, {"x": codes, **single}))]
+    # an earlier evaluator does not return the cell state of an LSTM
+    if cell != "lstm" or Version(onnx.__version__) >= Version("1.23"):
+        computed.append((1e-10, ReferenceEvaluator(graph).run(None, {"x": codes, **given})))
+    for tolerance, (logits, *after) in computed:
+        for b, (o, last) in enumerate(expected):
+            assert np.abs(logits[:, b] - o).max() < tolerance
+            assert np.abs(np.array(after)[:, :, b] - last).max() < tolerance
     metadata = session.get_modelmeta().custom_metadata_map
     h0 = np.array(json.loads(metadata["h0"]))
     assert h0.shape == ((m,) if layers == 1 else (layers, m))
