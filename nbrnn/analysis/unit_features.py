@@ -63,10 +63,10 @@ FEATURES: dict[str, Callable[[str], Array]] = {
 
 
 class FeatureCorrelations(NamedTuple):
-    """How closely units follow features of a text."""
+    """How closely units follow the features that a text has."""
 
     features: list[str]
-    correlations: Array  # (features, units); 0 where a feature or a unit is constant
+    correlations: Array  # (features, units); 0 where a unit is constant
     chance: Array  # (features,): what the largest of all units reaches by chance
 
     @property
@@ -83,16 +83,18 @@ def correlate_features(text: str, states: Array) -> FeatureCorrelations:
     which keeps its rhythm: the largest correlation of all units exceeds it at 5 % of all shifts. Shifts
     by less than a tenth of the text are left out.
     """
-    features = np.array([feature(text) for feature in FEATURES.values()])
+    rows = {name: feature(text) for name, feature in FEATURES.items()}
+    features = {name: row for name, row in rows.items() if row.min() < row.max()}
     units, least = standardized(states), int(MIN_SHIFT * len(text))
     spectrum = np.fft.rfft(units)
     correlations, chance = [], []
-    for feature in standardized(features):
+    for feature in standardized(np.reshape(list(features.values()), (-1, len(text)))):
         products = np.fft.irfft(spectrum * np.fft.rfft(feature).conj(), len(text))
         correlations.append(products[:, 0])
         largest = np.abs(products[:, least : len(text) - least + 1]).max(axis=0)
         chance.append(float(np.quantile(largest, CHANCE)) if largest.size else 1.0)
-    return FeatureCorrelations(list(FEATURES), np.array(correlations), np.array(chance))
+    of_units = np.reshape(correlations, (-1, len(states)))
+    return FeatureCorrelations(list(features), of_units, np.array(chance))
 
 
 def standardized(rows: Array) -> Array:

@@ -9,7 +9,7 @@ from string import Template
 
 import numpy as np
 
-from nbrnn.analysis.unit_features import FeatureCorrelations, correlate_features
+from nbrnn.analysis.unit_features import FEATURES, FeatureCorrelations, correlate_features
 from nbrnn.corpus import encode
 from nbrnn.errors import ConfigError, CorpusError
 from nbrnn.report.document import Bullets, Table, resource
@@ -41,8 +41,8 @@ def write_explanation(
     units = model.layout.layers * len(model.layout.kind.states) * model.layout.m
     shown = text[: min(MAX_CHARACTERS, MAX_STATES // units)]
     codes = encode(shown, model.alphabet, replacement)
-    if codes.size < 2:
-        raise CorpusError("a text to explain needs at least two characters")
+    if len(set(shown)) < 2:
+        raise CorpusError("a text to explain needs at least two different characters")
     reading = read(model, codes)
     states = reading.states.astype(float)
     states[:, 1:] = np.tanh(states[:, 1:])  # what is no h has no bounds
@@ -82,14 +82,13 @@ def answer(found: FeatureCorrelations, labels: list[str]) -> list[str]:
         r, chance = found.correlations[n, unit], found.chance[n]
         if excess[n, unit] > 1:
             sentences.append(
-                f"{feature.capitalize()}: unit {labels[unit]} follows most closely, with a correlation "
-                f"of {r:.2f} (by chance up to {chance:.2f})."
+                f"{feature.capitalize()}: followed most closely by unit {labels[unit]} "
+                f"(correlation {r:.2f}, by chance up to {chance:.2f})."
             )
-        elif not found.correlations[n].any():
-            sentences.append(f"{feature.capitalize()}: there are none, or nothing else, in this text.")
         else:
             sentences.append(f"{feature.capitalize()}: no unit follows more than by chance.")
-    return sentences
+    missing = [feature for feature in FEATURES if feature not in found.features]
+    return [*sentences, f"Not in this text: {', '.join(missing)}."] if missing else sentences
 
 
 def unit_table(found: FeatureCorrelations, labels: list[str]) -> Table:

@@ -52,3 +52,8 @@ def test_short_and_constant_texts_follow_nothing(text):
     found = correlate_features(text, np.zeros((2, len(text))))
     assert not found.correlations.any()
     assert not found.excess.any()
+
+
+def test_what_a_text_has_not_is_left_out():
+    found = correlate_features("ab\ncd\n", np.zeros((2, 6)))
+    assert found.features == ["position in line", "spaces", "sentence starts"]

@@ -61,7 +61,7 @@ def test_wrong_usage_is_one_line(nbrnn, run_folder, tmp_path):
     run = str(run_folder)
     for arguments, words in (
         (["text.txt", "--out", "page.txt"], "page.txt: give a file that ends in .html"),
-        (["short.txt"], "a text to explain needs at least two characters"),
+        (["short.txt"], "a text to explain needs at least two different characters"),
     ):
         assert words in nbrnn("explain", run, *arguments, code=2).stderr
 
