@@ -70,7 +70,7 @@ def test_the_readme_is_short_and_begins_with_a_command_for_the_readers_own_text(
 
 
 def test_the_first_sample_and_its_loss_are_those_of_the_run():
-    run = ROOT / "results" / "minutes" / "shakespeare"
+    run = ROOT / "results" / "minutes" / "ten-minutes"
     summary, config = (json.loads((run / f"{name}.json").read_text()) for name in ("summary", "config"))
     assert (run / "sample.txt").read_text().startswith(blocks("text", README)[0].rstrip())
     words = " ".join(README.split())

@@ -7,12 +7,13 @@ Cell, layers, optimizer and so on are those of the preset `good`. The rest follo
 
     network      P, as large as C / P >= min(40 P, 15 N) allows, but at most that of 5.3 N^0.3 units
     length       D = min(C / P, 15 N)      characters, in E = D / N epochs
+    batch        16, 8 or 4 windows        the most with at least 100 updates in an epoch
     eta          1.2 / m                   with m units in each layer
     dropout      0.1 log2(E / 2)           from 0.05 to 0.5
 
 P are the multiply-adds of a network for a character. In a short time a smaller network learns more; in a
-long one more units or epochs would only overfit. The 15, 5.3, 1.2 and the dropout are from trials on
-texts of 20 and 100 kB (results/minutes/trials.csv); the 40 is an estimate.
+long one more units or epochs would only overfit. The 15, 5.3, 1.2, the batch and the dropout are from
+trials on texts of 20 and 100 kB (results/minutes); the 40 is an estimate.
 """
 
 from __future__ import annotations
@@ -35,10 +36,12 @@ from nbrnn.text_parts import size
 from nbrnn.values import check_range, plural
 
 GOOD = "good"  # the preset
-CHOSEN = ("hidden", "eta", "dropout", "validation")  # what follows from text and time, of its settings
+# of its settings, those that follow from text and time
+CHOSEN = ("hidden", "batch", "eta", "dropout", "validation")
 CHARACTERS = 40  # that a network is to learn from at least, for each of its multiply-adds
 UNITS, POWER = 5.3, 0.3  # hidden units in each layer: 5.3 N^0.3
 MAX_EPOCHS = 15
+BATCHES, UPDATES_PER_EPOCH = (16, 8, 4), 100  # windows at once, and updates for which they are enough
 RATE = 1.2  # learning rate, times the units in a layer
 MIN_DROPOUT, MAX_DROPOUT = 0.05, 0.5
 MIN_UNITS, MAX_UNITS, STEP = 32, 512, 16  # of hidden units in a layer
@@ -79,6 +82,8 @@ def choose(corpus: Corpus, minutes: float, given: Mapping[str, Any]) -> Choice:
     base = {**with_preset(GOOD, given), "epochs": MAX_EPOCHS}
     base["validation"] = given.get("validation", float(f"{share:.2g}"))
     trial = RunConfig(**{**base, "hidden": given.get("hidden", TRIAL_UNITS)})
+    if "batch" not in given:
+        trial = with_batch(trial, len(corpus))
     check_length(trial, corpus)
     work = multiply_adds(trial, corpus) * trial.batch * trial.seq_length
     trial_seconds = TRIAL_SECONDS * min(1.0, minutes)
@@ -124,6 +129,13 @@ def units(config: RunConfig, corpus: Corpus, affordable: float) -> int:
 def units_of_text(characters: int) -> float:
     """Return the hidden units in each layer above which a network would overfit so many characters."""
     return min(MAX_UNITS, UNITS * math.pow(characters, POWER))
+
+
+def with_batch(config: RunConfig, characters: int) -> RunConfig:
+    """Return the config with the most windows at once that leave enough updates in an epoch."""
+    configs = [replace(config, batch=batch) for batch in BATCHES]
+    enough = (c for c in configs if c.updates_per_epoch(characters) >= UPDATES_PER_EPOCH)
+    return next(enough, configs[-1])
 
 
 def with_length(
@@ -197,8 +209,8 @@ def reasons(
     layers = f"{plural(config.layers, 'layer')} of {config.hidden} units"
     return (
         f"network: {config.cell}, {layers}, {layout.size:,} parameters: {why}",
-        f"length: {length:,} updates, {length / per_epoch:.3g} epochs, about {duration} "
-        f"(h:mm:ss): {until}",
+        f"length: {length:,} updates of {plural(config.batch, 'window')}, {length / per_epoch:.3g} "
+        f"epochs, about {duration} (h:mm:ss): {until}",
         f"learning rate {config.eta:g} after a warm-up of {config.warmup:,} updates, falling to 0, and "
         f"dropout {config.dropout:g}, by size and length; {held_out:,} characters are held out to "
         "choose the best model by",

@@ -61,6 +61,15 @@ def test_more_time_buys_a_larger_network_and_more_epochs_until_the_text_is_fille
     assert dropouts == sorted(dropouts)
 
 
+@pytest.mark.parametrize(("characters", "batch"), [(20_000, 4), (60_000, 8), (100_000, 16)])
+def test_a_short_text_is_read_in_fewer_windows_at_once(machine, characters, batch):
+    machine(1e-10)
+    text = Corpus.from_text(made_up_text(characters), "short")
+    config = choose(text, 1, {}).config
+    assert config.batch == batch
+    assert batch == 4 or config.updates_per_epoch(characters) >= recipe.UPDATES_PER_EPOCH
+
+
 def test_what_is_given_is_kept_and_the_rest_follows(machine, long_text):
     machine(1e-10)
     given = {"hidden": 40, "batch": 8, "dropout": 0.0, "seed": 3, "validation": 0.2, "warmup": 50}
