@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nbrnn.documents import CSV, delimited, split_documents
 from nbrnn.errors import CorpusError, install_command
-from nbrnn.text_files import STDIN, Decoded, joined, label_of, read_file
+from nbrnn.text_files import STDIN, Decoded, codec_name, joined, label_of, read_file
 from nbrnn.text_parts import Part
 from nbrnn.values import shortened
 
@@ -229,7 +229,7 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def load(sources: Sources, encoding: str = "utf-8", documents: str = "") -> Corpus:
+def load(sources: Sources, encoding: str | None = None, documents: str = "") -> Corpus:
     """Return the corpus in a text file or a folder, on standard input (`-`), or of a known name.
 
     Several are one text, joined in the order given. `documents` are `lines`, or `csv:COLUMN`: the cells
@@ -238,7 +238,7 @@ def load(sources: Sources, encoding: str = "utf-8", documents: str = "") -> Corp
     several = [sources] if isinstance(sources, str | os.PathLike) else sources
     if not isinstance(several, Sequence) or len(several) == 0:
         raise CorpusError(f"a corpus must be a name or the path of a text (got {shortened(sources)})")
-    names = [path_text(source) for source in several]
+    names, encoding = [path_text(source) for source in several], codec_name(encoding)
     if len(names) == 1:
         text, encoding = read_decoded(names[0], encoding)
     elif STDIN in names:
@@ -278,15 +278,17 @@ def short_name(source: str) -> str:
     return path.stem.encode("utf-8", "backslashreplace").decode()  # any bytes may name a file
 
 
-def read_text(source: str, encoding: str = "utf-8") -> str:
+def read_text(source: str, encoding: str | None = None) -> str:
     """Return the text of a file, a folder, standard input (`-`) or a known name. Raises CorpusError."""
-    return read_decoded(source, encoding).text
+    return read_decoded(source, codec_name(encoding)).text
 
 
 def read_decoded(source: str, encoding: str) -> Decoded:
     """Return this text and the encoding that it was in. Raises CorpusError."""
     if source in KNOWN:
-        return Decoded(read_named(source).decode(), "utf-8")
+        if encoding != "utf-8":
+            raise CorpusError(f"--encoding is for text files: {source} is UTF-8, not {encoding}")
+        return Decoded(read_named(source).decode(), encoding)
     return read_file(source, encoding, KNOWN)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from nbrnn.cli.console import print_note
+from nbrnn.cli.console import print_json, print_note
 from nbrnn.naming import span
 from nbrnn.values import plural
 
@@ -42,7 +41,7 @@ class DryRun:
                 {**job.config.to_dict(), "status": self.statuses[job.run_id], "run_id": job.run_id}
                 for job in self.jobs
             ]
-            print(json.dumps(rows, indent=2))
+            print_json(rows)
             return
         name_of = namer(job.config for job in self.jobs)
         for job in self.jobs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import inspect
 import os
 from collections import defaultdict
@@ -15,7 +14,6 @@ import typer
 
 from nbrnn.cli.completion import folders, texts
 from nbrnn.cli.console import print_note
-from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import DEFAULT_EPOCHS, NONE, SETTINGS, Setting, option_name
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.naming import RESULTS
@@ -86,24 +84,9 @@ Folders = Annotated[
 
 def load(corpus: Sequence[str] | None, encoding: str | None, documents: str | None = None) -> Corpus:
     """Return the corpus that a user named."""
-    from nbrnn.corpus import DEFAULT
-    from nbrnn.corpus import load as load_corpus
+    from nbrnn import corpus as corpora
 
-    sources = corpus or [DEFAULT]
-    return load_corpus(sources, encoding_of(sources[0], encoding), documents or "")
-
-
-def encoding_of(source: str, encoding: str | None) -> str:
-    """Return the encoding of a text. Raises ConfigError if it is unknown, or not a known corpus's."""
-    if encoding is None:
-        return "utf-8"
-    try:
-        name = codecs.lookup(encoding).name
-    except (LookupError, ValueError):
-        raise ConfigError(f"--encoding {encoding}: Python knows no such encoding") from None
-    if source in CORPORA and name != "utf-8":
-        raise ConfigError(f"--encoding is for text files: {source} is UTF-8, not {encoding}")
-    return encoding
+    return corpora.load(corpus or corpora.DEFAULT, encoding, documents or "")
 
 
 def existing(path: Path) -> Path:

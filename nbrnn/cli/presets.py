@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from nbrnn.cli.console import print_wrapped
+from nbrnn.cli.console import print_json, print_wrapped
 from nbrnn.cli.options import Json
 from nbrnn.config import option_name
 from nbrnn.presets import PRESETS
@@ -20,7 +18,7 @@ def presets(as_json: Json = False) -> None:
             {"name": name, "settings": preset.settings, "source": preset.source, "note": preset.note}
             for name, preset in PRESETS.items()
         ]
-        print(json.dumps(documents, indent=2))
+        print_json(documents)
         return
     for name, preset in PRESETS.items():
         options = [f"{option_name(setting)} {value}" for setting, value in preset.settings.items()]

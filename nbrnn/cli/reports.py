@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nbrnn.cli.console import print_table, print_wrapped, surviving_closed_stdout, wrapped
+from nbrnn.cli.console import print_json, print_table, print_wrapped, surviving_closed_stdout, wrapped
 from nbrnn.cli.options import Folders, Json, Quiet, existing
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.escaping import visible
@@ -230,7 +229,7 @@ def report(
         raise signals.error()
     with surviving_closed_stdout():
         if as_json:
-            print(json.dumps(written.document(), indent=2))
+            print_json(written.document())
         elif not quiet:
             print_written(written)
 
@@ -277,12 +276,12 @@ def compare(
             results = read(paths, screen.step, paired, reveal_test, smallest_difference)
     if against:
         if as_json:
-            print(json.dumps(plain_rows(change.table), indent=2))
+            print_json(plain_rows(change.table))
         else:
             print_first_lines(change.sentences, "--json")
         return
     if as_json:
-        print(json.dumps(plain_rows(results.comparison), indent=2))
+        print_json(plain_rows(results.comparison))
         return
     print_finished(results)
     print_answer(results, f"nbrnn report {' '.join(map(str, folders))}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nbrnn.cli.completion import folders, texts
-from nbrnn.cli.console import formatted, print_table, print_wrapped
+from nbrnn.cli.console import formatted, print_json, print_table, print_wrapped
 from nbrnn.cli.listing import show_listing
 from nbrnn.cli.losses import loss_lines
 from nbrnn.cli.options import (
@@ -19,7 +18,6 @@ from nbrnn.cli.options import (
     Replacement,
     RunPath,
     Which,
-    encoding_of,
     existing,
     existing_run,
     model_of,
@@ -57,7 +55,7 @@ def score(
     folder = existing_run(run)
     ngrams = folder.read_ngrams()
     model = model_of(folder, checkpoint)
-    text = read_text(file, encoding_of(file, encoding))
+    text = read_text(file, encoding)
     described = folder.read_config()[1]
     if described.documents:
         text = documents_again(text, described.documents, described.separator, label_of(file))
@@ -65,7 +63,7 @@ def score(
     unknown = len(text) - sum(map(text.count, model.alphabet))
     losses = score(model, codes, ngrams, state=state)
     if as_json:
-        print(json.dumps({"characters": codes.size, "replaced": unknown, **losses}, indent=2))
+        print_json({"characters": codes.size, "replaced": unknown, **losses})
     else:
         units = ["nats/char", "bits/char", "perplexity", f"nats per {model.config.seq_length}"]
         rows = [[name, *(formatted(value) for value in loss.values())] for name, loss in losses.items()]
@@ -115,7 +113,7 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
             "summary": summary.to_dict(),
             "last_sample": msgspec.to_builtins(last),
         }
-        print(json.dumps(document, indent=2))
+        print_json(document)
         return
     print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
     distinct = len(corpus.alphabet)

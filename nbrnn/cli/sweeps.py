@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nbrnn.cli.console import print_error, print_note, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.console import print_error, print_json, print_note, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.dry_run import DryRun
 from nbrnn.cli.options import (
     CorpusNames,
@@ -152,7 +151,7 @@ def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: boo
             except NbrnnError as error:  # the runs are done all the same
                 problem = error
         if as_json:
-            print(json.dumps(document(folder, outcome, written), indent=2))
+            print_json(document(folder, outcome, written))
         elif not quiet:
             print_wrapped(f"{folder}: {status_counts(outcome)}")
             if written:

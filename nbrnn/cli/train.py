@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nbrnn.cli.completion import folders
-from nbrnn.cli.console import formatted, print_error, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.console import formatted, print_error, print_json, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.losses import loss_lines
 from nbrnn.cli.minutes import Minutes, Plan, check_alone, plan_run, print_outcome
 from nbrnn.cli.options import (
@@ -318,7 +317,7 @@ def print_result(
 ) -> None:
     """Print the results of a training, in short if its settings were chosen."""
     if as_json:
-        print(json.dumps({"folder": str(folder), **summary.to_dict()}, indent=2))
+        print_json({"folder": str(folder), **summary.to_dict()})
     elif plan is not None and summary.status == "finished" and summary.validation_best and not quiet:
         print_outcome(plan, summary)
     elif not quiet:
