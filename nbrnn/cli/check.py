@@ -84,8 +84,7 @@ def print_report(report: Any, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
         return
-    for note in report.notes:
-        print_wrapped(note)
+    print_wrapped(*report.notes)
     if report.titles:
         print("\n".join(report.lines()))
     else:
@@ -100,8 +99,7 @@ def print_report(report: Any, as_json: bool) -> None:
             for row in report.rows
         ]
         print_table("", ["", "what", "shape", "largest error", "of norms", "verdict"], rows)
-    for sentence in (report.verdict(), *report.sentences(), report.caveat()):
-        print_wrapped(sentence)
+    print_wrapped(report.verdict(), *report.sentences(), report.caveat())
 
 
 @setting_options(*EXERCISE)

@@ -9,15 +9,7 @@ import typer
 
 from nbrnn.cli.completion import texts
 from nbrnn.cli.console import print_json, print_wrapped
-from nbrnn.cli.options import (
-    Encoding,
-    Json,
-    Replacement,
-    RunPath,
-    Which,
-    existing_run,
-    model_of,
-)
+from nbrnn.cli.options import Encoding, Json, Replacement, RunPath, Which, existing_run, model_of
 
 
 def explain(
@@ -47,7 +39,5 @@ def explain(
     sentences = answer(found, unit_labels(model))
     if as_json:
         print_json({"file": str(out), "answer": sentences})
-        return
-    for sentence in sentences:
-        print_wrapped(sentence)
-    print_wrapped(f"page: {out}")
+    else:
+        print_wrapped(*sentences, f"page: {out}")

@@ -15,7 +15,6 @@ import typer
 from nbrnn.cli.console import print_json, print_table, print_wrapped, surviving_closed_stdout, wrapped
 from nbrnn.cli.options import Folders, Json, Quiet, existing
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.escaping import visible
 from nbrnn.signals import Signals
 from nbrnn.values import plural
 
@@ -130,10 +129,8 @@ def print_notes(results: Results) -> None:
     notes = [f"{name}: {ending}" for name, ending in unfinished_runs(others).items()]
     print_first(notes, "configurations with unfinished runs")
     print_first(results.models_worse_than_unigram(), "such models")
-    for note in results.notes_on_test():
-        print_wrapped(note)
-    for problem in results.unreadable:
-        print_wrapped(f"left out: {visible(problem)}")
+    print_wrapped(*results.notes_on_test())
+    print_wrapped(*(f"left out: {problem}" for problem in results.unreadable))
 
 
 def print_written(written: Report | RunReport) -> None:
@@ -150,23 +147,14 @@ def print_written(written: Report | RunReport) -> None:
 
 def print_facts(facts: RunFacts) -> None:
     """Print the main facts of a run."""
-    from nbrnn.report.run_document import (
-        gradient_verdict,
-        longest_copy,
-        loss_table,
-        smooth_table,
-        status,
-    )
+    from nbrnn.report import run_document as words
 
-    print_wrapped(f"{facts.folder}: {status(facts)}")
-    for line in gradient_verdict(facts):
-        print_wrapped(f"gradient check: {line}")
-    for table in (*smooth_table(facts), *loss_table(facts)):
+    print_wrapped(f"{facts.folder}: {words.status(facts)}")
+    print_wrapped(*(f"gradient check: {line}" for line in words.gradient_verdict(facts)))
+    for table in (*words.smooth_table(facts), *words.loss_table(facts)):
         print_table("", table.columns, table.rows)
-    for line in longest_copy(facts):
-        print_wrapped(line)
-    for line in facts.missing:
-        print_wrapped(f"not available: {visible(line)}")
+    print_wrapped(*words.longest_copy(facts))
+    print_wrapped(*(f"not available: {line}" for line in facts.missing))
 
 
 def print_results(written: Report) -> None:
@@ -178,8 +166,7 @@ def print_results(written: Report) -> None:
 
 def print_first(texts: Sequence[str], what: str) -> None:
     """Print the first texts, and how many more there are."""
-    for text in texts[:MAX_NOTES]:
-        print_wrapped(text)
+    print_wrapped(*texts[:MAX_NOTES])
     if len(texts) > MAX_NOTES:
         print(f"{len(texts) - MAX_NOTES} more {what}")
 

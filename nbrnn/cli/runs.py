@@ -115,11 +115,11 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
         }
         print_json(document)
         return
-    print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
-    distinct = len(corpus.alphabet)
     documents = f", documents: {corpus.documents}" if corpus.documents else ""
-    size = f"{corpus.characters:,} characters, {distinct} distinct{documents}"
-    print_wrapped(f"text: {corpus.name}, {size}")
+    size = f"{corpus.characters:,} characters, {len(corpus.alphabet)} distinct{documents}"
+    print_wrapped(
+        f"{folder}: {summary.status}, {summary.updates:,} updates", f"text: {corpus.name}, {size}"
+    )
     if summary.status == "imported":
         print_wrapped(summary.reason or "")
     values = config.to_dict()
@@ -127,8 +127,7 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     names = ("hidden", "dtype") if summary.status == "imported" else tuple(values)
     settings = {option_name(name): values[name] for name in names if values[name] is not None}
     print_wrapped("settings: " + " ".join(f"{name} {value}" for name, value in settings.items()))
-    for line in loss_lines(summary, config, corpus):
-        print_wrapped(line)
+    print_wrapped(*loss_lines(summary, config, corpus))
     if last and last.update == 0 and folder.has_text():  # too short a run for samples while it trained
         print(f"sample of the best model:\n\n{visible(folder.read_text())}\n")
     elif last:
