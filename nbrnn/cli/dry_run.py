@@ -22,10 +22,8 @@ class DryRun:
 
     def __init__(self, grid: Grid, corpus: Corpus, folder: SweepFolder, halving: Halving | None) -> None:
         from nbrnn.sweeps.planning import plan, request_of, status_before
-        from nbrnn.sweeps.successive_halving import HalvingRounds, check_grid
+        from nbrnn.sweeps.successive_halving import HalvingRounds
 
-        if halving is not None:
-            check_grid(grid)
         self.corpus, self.halving, self.jobs = corpus, halving, plan(grid, corpus, folder)
         self.rounds = HalvingRounds(self.jobs, halving, len(corpus))
         self.request = folder.with_decisions(request_of(grid, corpus, self.jobs, halving))

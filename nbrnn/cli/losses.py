@@ -55,10 +55,10 @@ def explanations(summary: Summary, config: RunConfig, corpus: Description) -> It
     if summary.validation_best is not None:
         number = f"{summary.validation_characters:,} " if summary.validation_characters else ""
         yield f"validation: {number}characters of {name}, never trained on"
-    if number := summary.test_characters:
-        yield f"test: {number:,} characters of {name}, by which nothing was chosen"
-    if number := summary.score_characters:
-        yield f"training text: the first {number:,} characters of {name}, read once from h = 0"
+    if count := summary.test_characters:
+        yield f"test: {count:,} characters of {name}, by which nothing was chosen"
+    if count := summary.score_characters:
+        yield f"training text: the first {count:,} characters of {name}, read once from h = 0"
     if summary.smooth_loss_best is not None:
         is_sum = unit_of(config) == PER_WINDOW
         window = f"; {formatted(summary.smooth_loss_best)} {PER_WINDOW}" if is_sum else ""

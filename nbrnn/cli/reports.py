@@ -62,15 +62,6 @@ def writer(
     return partial(report_all, paths, reveal_test=reveal_test, smallest_difference=smallest)
 
 
-def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Report:
-    """Write a report about many runs, with its progress on a terminal."""
-    from nbrnn.progress_bars import ProgressDisplay
-    from nbrnn.report.sweep_report import report as report_all
-
-    with ProgressDisplay(quiet) as screen:
-        return report_all(paths, out, progress=screen.step)
-
-
 def print_finished(results: Results) -> None:
     """Print how many runs are finished, where that is not all."""
     from nbrnn.storage.schemas import COMPLETE

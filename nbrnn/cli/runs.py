@@ -47,18 +47,15 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Print a model's loss on a text, beside n-gram baselines."""
-    from nbrnn.corpus import encode, read_text
-    from nbrnn.documents import documents_again
+    from nbrnn.corpus import encode
     from nbrnn.runs.evaluation import score
+    from nbrnn.runs.model import text_to_score
     from nbrnn.text_files import label_of
 
     folder = existing_run(run)
     ngrams = folder.read_ngrams()
     model = model_of(folder, checkpoint)
-    text = read_text(file, encoding)
-    described = folder.read_config()[1]
-    if described.documents:
-        text = documents_again(text, described.documents, described.separator, label_of(file))
+    text = text_to_score(folder, file, encoding)
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = len(text) - sum(map(text.count, model.alphabet))
     losses = score(model, codes, ngrams, state=state)

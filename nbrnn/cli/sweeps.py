@@ -19,7 +19,7 @@ from nbrnn.cli.options import (
     list_options,
     load,
 )
-from nbrnn.cli.reports import print_results, write_watched
+from nbrnn.cli.reports import print_results
 from nbrnn.errors import ConfigError, NbrnnError
 from nbrnn.naming import RESULTS
 from nbrnn.presets import with_preset
@@ -144,10 +144,14 @@ def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: boo
     written, problem = None, None
     with surviving_closed_stdout():
         if outcome.summaries and not signals.waiting():
+            from nbrnn.progress_bars import ProgressDisplay
+            from nbrnn.report.sweep_report import report
+
             if not quiet:
                 print_note("Writing the report.")
             try:
-                written = write_watched([folder.path], None, quiet)
+                with ProgressDisplay(quiet) as screen:
+                    written = report([folder.path], progress=screen.step)
             except NbrnnError as error:  # the runs are done all the same
                 problem = error
         if as_json:
