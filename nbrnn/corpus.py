@@ -159,12 +159,8 @@ class Corpus(Description, frozen=True, kw_only=True, eq=False):
 
         In a part of the text, of at least 2 characters. They are counted once.
         """
-        if part not in self.counted:
-            self.counted[part] = self.count(part)
-        return self.counted[part]
-
-    def count(self, part: Part) -> dict[str, NDArray[Any]]:
-        """Count, as `counts` says."""
+        if part in self.counted:
+            return self.counted[part]
         K, pieces = len(self.alphabet), [self.codes[start:end] for start, end in part]
         if self.end is not None:
             pieces = self.stretches(part)
@@ -176,11 +172,12 @@ class Corpus(Description, frozen=True, kw_only=True, eq=False):
         joint.sort()  # in place, where np.unique would make copies of a long text
         characters = np.stack([np.bincount(codes, minlength=K) for codes in pieces])
         first = np.flatnonzero(np.append(True, joint[1:] != joint[:-1]))
-        return {
+        counts = self.counted[part] = {
             "characters": characters.sum(axis=0, dtype=np.int64),
             "pairs": np.stack(np.divmod(joint[first], K), axis=1),
             "pair_counts": np.diff(first, append=joint.size),
         }
+        return counts
 
     def describe(self) -> Description:
         """Return what a run's config.json says of its corpus."""
@@ -234,9 +231,9 @@ def load(sources: Sources, encoding: str | None = None, documents: str = "") -> 
     of a column of a table with a header. Raises CorpusError.
     """
     several = [sources] if isinstance(sources, str | os.PathLike) else sources
-    if not isinstance(several, Sequence) or len(several) == 0:
+    if not (isinstance(several, Sequence) and several and all(map(is_path, several))):
         raise CorpusError(f"a corpus must be a name or the path of a text (got {shortened(sources)})")
-    names, encoding = [path_text(source) for source in several], codec_name(encoding)
+    names, encoding = [os.fspath(source) for source in several], codec_name(encoding)
     if len(names) == 1:
         text, encoding = read_decoded(names[0], encoding)
     elif STDIN in names:
@@ -258,11 +255,9 @@ def load_described(described: Description) -> Corpus:
     return load(described.sources, described.encoding, described.documents)
 
 
-def path_text(source: str | os.PathLike[str]) -> str:
-    """Return a name or a path as a text. Raises CorpusError if it is neither."""
-    if not isinstance(source, str | os.PathLike) or len(os.fspath(source)) > MAX_PATH:
-        raise CorpusError(f"a corpus must be a name or the path of a text (got {shortened(source)})")
-    return os.fspath(source)
+def is_path(source: object) -> bool:
+    """Return whether this is a name or a path."""
+    return isinstance(source, str | os.PathLike) and len(os.fspath(source)) <= MAX_PATH
 
 
 def short_name(source: str) -> str:

@@ -80,17 +80,19 @@ def unit_of(*configs: RunConfig) -> str:
 
 def title(config: RunConfig, corpus_name: str) -> str:
     """Return the title of the picture of a run."""
-    sizes = [f"m = {config.hidden}", f"T = {config.seq_length}"]
-    if config.layers > 1:
-        sizes.insert(0, f"{config.layers} layers")
-    if config.cell != default_config().cell:
-        sizes.insert(0, config.cell)
-    if config.batch > 1:
-        sizes.append(f"B = {config.batch}")
-    optimizer = [] if config.optimizer == default_config().optimizer else [config.optimizer]
-    start = config.init if config.sigma is None else f"sigma = {config.sigma:g}"
-    parts = [*sizes, *optimizer, f"eta = {config.eta:g}", start, f"seed {config.seed}"]
-    return f"{one_line(corpus_name)}: {', '.join(parts)}"
+    default = default_config()
+    parts = [
+        config.cell if config.cell != default.cell else "",
+        f"{config.layers} layers" if config.layers > 1 else "",
+        f"m = {config.hidden}",
+        f"T = {config.seq_length}",
+        f"B = {config.batch}" if config.batch > 1 else "",
+        config.optimizer if config.optimizer != default.optimizer else "",
+        f"eta = {config.eta:g}",
+        config.init if config.sigma is None else f"sigma = {config.sigma:g}",
+        f"seed {config.seed}",
+    ]
+    return f"{one_line(corpus_name)}: {', '.join(filter(None, parts))}"
 
 
 def varying(configs: Iterable[RunConfig]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from nbrnn.cli.console import print_json, print_wrapped
 from nbrnn.cli.options import Json
 from nbrnn.config import option_name
@@ -14,11 +16,7 @@ def presets(as_json: Json = False) -> None:
     Each with its settings, its source, and how it differs from that.
     """
     if as_json:
-        documents = [
-            {"name": name, "settings": preset.settings, "source": preset.source, "note": preset.note}
-            for name, preset in PRESETS.items()
-        ]
-        print_json(documents)
+        print_json([{"name": name, **asdict(preset)} for name, preset in PRESETS.items()])
         return
     for name, preset in PRESETS.items():
         options = [f"{option_name(setting)} {value}" for setting, value in preset.settings.items()]

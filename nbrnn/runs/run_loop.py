@@ -176,7 +176,7 @@ class RunLoop:
         self.seconds += seconds
         if training.diverged:
             return seconds
-        if training.is_validation_due():
+        if training.validation and training.update % training.validate_every == 0:
             row = training.validate()
             if row is None:
                 return seconds
