@@ -6,9 +6,8 @@ import hashlib
 import importlib.util
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,15 +16,14 @@ from numpy.typing import NDArray
 
 from nbrnn.documents import CSV, delimited, split_documents
 from nbrnn.errors import CorpusError, install_command
-from nbrnn.text_files import STDIN, Decoded, joined, label_of, read_file
+from nbrnn.text_files import STDIN, UTF_8, Decoded, codec_name, joined, label_of, read_file
 from nbrnn.text_parts import Part
 from nbrnn.values import shortened
 
 DEFAULT = "shakespeare"
 
 
-@dataclass(frozen=True)
-class KnownCorpus:
+class KnownCorpus(NamedTuple):
     """A text known by name: the hash of the right bytes, and what it is and who collected it."""
 
     sha256: str
@@ -74,27 +72,28 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     documents: str = ""
     separator: str = ""
 
+    @property
+    def sources(self) -> list[str]:
+        """Where the text was read from: names, paths, or `-`; its name if that is unknown."""
+        return [self.source or self.name, *self.more_sources]
 
-@dataclass(frozen=True, eq=False)
-class Corpus:
-    """A text as numbers.
+    @property
+    def words(self) -> list[str]:
+        """The words of a command that name the text."""
+        is_recognized = self.encoding in ("utf-8", "utf-16", "utf-32")
+        words = self.sources if is_recognized else [*self.sources, "--encoding", self.encoding]
+        return [*words, "--documents", self.documents] if self.documents else words
+
+
+class Corpus(Description, frozen=True, kw_only=True, eq=False):
+    """A text as numbers, with its description.
 
     `codes` (N,) int32 are indices into `alphabet`, the text's distinct characters in the order of
-    their code points; `sha256` is that of the text in UTF-8; `source` is where it was read from, with
-    `more_sources` if it came from several files. A list of `documents` has a `separator` before, between
-    and after them, and a sha256 of its own.
+    their code points; `sha256` is that of the text in UTF-8, but for a list of documents.
     """
 
-    name: str
-    source: str
-    encoding: str
-    sha256: str
-    alphabet: str
     codes: NDArray[np.int32]
-    more_sources: tuple[str, ...] = ()
-    documents: str = ""
-    separator: str = ""
-    counted: dict[Part, dict[str, NDArray[Any]]] = field(default_factory=dict, init=False, repr=False)
+    counted: dict[Part, dict[str, NDArray[Any]]] = msgspec.field(default_factory=dict)
 
     @classmethod
     def from_text(
@@ -126,9 +125,18 @@ class Corpus:
             raise CorpusError(f"{label}: the text repeats one character, {alphabet!r}, only")
         if separator:
             sha256.update(NO_CHARACTER + b"documents")
-        codes = encode(text, alphabet)
-        read = more_sources, documents, separator
-        return cls(name, source, encoding, sha256.hexdigest(), alphabet, codes, *read)
+        return cls(
+            name=name,
+            source=source,
+            encoding=encoding,
+            sha256=sha256.hexdigest(),
+            characters=len(text),
+            alphabet=alphabet,
+            more_sources=more_sources,
+            documents=documents,
+            separator=separator,
+            codes=encode(text, alphabet),
+        )
 
     def __len__(self) -> int:
         return self.codes.size
@@ -151,12 +159,8 @@ class Corpus:
 
         In a part of the text, of at least 2 characters. They are counted once.
         """
-        if part not in self.counted:
-            self.counted[part] = self.count(part)
-        return self.counted[part]
-
-    def count(self, part: Part) -> dict[str, NDArray[Any]]:
-        """Count, as `counts` says."""
+        if part in self.counted:
+            return self.counted[part]
         K, pieces = len(self.alphabet), [self.codes[start:end] for start, end in part]
         if self.end is not None:
             pieces = self.stretches(part)
@@ -168,25 +172,16 @@ class Corpus:
         joint.sort()  # in place, where np.unique would make copies of a long text
         characters = np.stack([np.bincount(codes, minlength=K) for codes in pieces])
         first = np.flatnonzero(np.append(True, joint[1:] != joint[:-1]))
-        return {
+        counts = self.counted[part] = {
             "characters": characters.sum(axis=0, dtype=np.int64),
             "pairs": np.stack(np.divmod(joint[first], K), axis=1),
             "pair_counts": np.diff(first, append=joint.size),
         }
+        return counts
 
     def describe(self) -> Description:
         """Return what a run's config.json says of its corpus."""
-        return Description(
-            name=self.name,
-            source=self.source,
-            encoding=self.encoding,
-            sha256=self.sha256,
-            characters=len(self),
-            alphabet=self.alphabet,
-            more_sources=self.more_sources,
-            documents=self.documents,
-            separator=self.separator,
-        )
+        return Description(**{name: getattr(self, name) for name in Description.__struct_fields__})
 
     @property
     def end(self) -> int | None:
@@ -229,16 +224,16 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def load(sources: Sources, encoding: str = "utf-8", documents: str = "") -> Corpus:
+def load(sources: Sources, encoding: str | None = None, documents: str = "") -> Corpus:
     """Return the corpus in a text file or a folder, on standard input (`-`), or of a known name.
 
     Several are one text, joined in the order given. `documents` are `lines`, or `csv:COLUMN`: the cells
     of a column of a table with a header. Raises CorpusError.
     """
     several = [sources] if isinstance(sources, str | os.PathLike) else sources
-    if not isinstance(several, Sequence) or len(several) == 0:
+    if not (isinstance(several, Sequence) and several and all(map(is_path, several))):
         raise CorpusError(f"a corpus must be a name or the path of a text (got {shortened(sources)})")
-    names = [path_text(source) for source in several]
+    names, encoding = [os.fspath(source) for source in several], codec_name(encoding)
     if len(names) == 1:
         text, encoding = read_decoded(names[0], encoding)
     elif STDIN in names:
@@ -255,17 +250,14 @@ def load(sources: Sources, encoding: str = "utf-8", documents: str = "") -> Corp
     return Corpus.from_text(text, name, where[0], encoding, tuple(where[1:]), documents, separator)
 
 
-def load_described(described: Description, encoding: str | None = None) -> Corpus:
+def load_described(described: Description) -> Corpus:
     """Return the text of a run, from where it was. Raises CorpusError."""
-    sources = [described.source, *described.more_sources]
-    return load(sources, encoding or described.encoding, described.documents)
+    return load(described.sources, described.encoding, described.documents)
 
 
-def path_text(source: str | os.PathLike[str]) -> str:
-    """Return a name or a path as a text. Raises CorpusError if it is neither."""
-    if not isinstance(source, str | os.PathLike) or len(os.fspath(source)) > MAX_PATH:
-        raise CorpusError(f"a corpus must be a name or the path of a text (got {shortened(source)})")
-    return os.fspath(source)
+def is_path(source: object) -> bool:
+    """Return whether this is a name or a path."""
+    return isinstance(source, str | os.PathLike) and len(os.fspath(source)) <= MAX_PATH
 
 
 def short_name(source: str) -> str:
@@ -278,15 +270,17 @@ def short_name(source: str) -> str:
     return path.stem.encode("utf-8", "backslashreplace").decode()  # any bytes may name a file
 
 
-def read_text(source: str, encoding: str = "utf-8") -> str:
+def read_text(source: str, encoding: str | None = None) -> str:
     """Return the text of a file, a folder, standard input (`-`) or a known name. Raises CorpusError."""
-    return read_decoded(source, encoding).text
+    return read_decoded(source, codec_name(encoding)).text
 
 
 def read_decoded(source: str, encoding: str) -> Decoded:
     """Return this text and the encoding that it was in. Raises CorpusError."""
     if source in KNOWN:
-        return Decoded(read_named(source).decode(), "utf-8")
+        if encoding != UTF_8:
+            raise CorpusError(f"--encoding is for text files: {source} is UTF-8, not {encoding}")
+        return Decoded(read_named(source).decode(), encoding)
     return read_file(source, encoding, KNOWN)
 
 

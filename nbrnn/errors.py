@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,10 +10,24 @@ from pathlib import Path
 INSTALLERS = {"pipx_metadata.json": "pipx install --force", "uv-receipt.toml": "uv tool install --force"}
 
 
+# Keywords of the Python interface that are no option without its hyphens.
+KEYWORDS = {"--out": "folder", "--replace-unknown": "replacement"}
+
+
 class NbrnnError(Exception):
-    """An error whose message says what is wrong and what to do; `exit_code` is the program's."""
+    """An error whose message says what is wrong and what to do; `exit_code` is the program's.
+
+    The message names options. Python prints a note after it, which says what their keywords are.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        options = dict.fromkeys(re.findall(r"--[a-z][a-z0-9-]*", message))
+        names = [(option, KEYWORDS.get(option, option[2:].replace("-", "_"))) for option in options]
+        if names:
+            self.add_note(f"In Python {', '.join(f'{option} is {name}' for option, name in names)}.")
 
 
 class ConfigError(NbrnnError):

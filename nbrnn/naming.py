@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ RESULTS = Path("results")  # where runs and sweeps are kept by default
 PER_WINDOW, PER_CHARACTER = "nats per window", "nats per character"
 REPLICATES = ("seed", "fold")  # the settings in which the runs of a configuration differ
 MAX_CORPUS = 40  # characters of the corpus's name in a folder's
-MAX_SWEEP = 80  # characters of a sweep's name; a hash replaces the end of a longer one
 
 
 def run_id(config: RunConfig, corpus_name: str, corpus_sha256: str) -> str:
@@ -50,40 +49,17 @@ def default_config() -> RunConfig:
     return RunConfig()
 
 
-def train_command(
-    config: RunConfig, sources: Sequence[str], encoding: str, documents: str = ""
-) -> list[str]:
-    """Return the words of the command that trains with these settings, RUN where it names one."""
-    words = ["nbrnn", "train", *text_words(sources, encoding, documents)]
+def train_command(config: RunConfig, text: Sequence[str]) -> list[str]:
+    """Return the words of the command that trains with these settings, RUN where it names one.
+
+    `text` are the words that name the text.
+    """
+    words = ["nbrnn", "train", *text]
     values = config.to_dict()
     for name, setting in SETTINGS.items():
         if values[name] != setting.default_in(values):
             words += [option_name(name), "RUN" if setting.pattern else str(values[name])]
     return words
-
-
-def text_words(sources: Sequence[str], encoding: str, documents: str) -> list[str]:
-    """Return the words of a command that name a text."""
-    is_recognized = encoding in ("utf-8", "utf-16", "utf-32")
-    words = [*sources] if is_recognized else [*sources, "--encoding", encoding]
-    return [*words, "--documents", documents] if documents else words
-
-
-def sweep_name(corpus_name: str, request: Mapping[str, Any]) -> str:
-    """Return a short name of a sweep, from its corpus and `request`, which Grid.describe() returns.
-
-    Seeds and folds are no part of it: more of them add to the same sweep.
-    """
-    parts = [folder_part(corpus_name)]
-    for name, values in request["settings"].items():
-        texts = short_texts(values)
-        parts.append(name + "_".join(texts[value] for value in values))
-    if request["random"] is not None:
-        parts.append(f"random{request['random']}_{request['sweep_seed']}")
-    name = "-".join(parts)
-    if len(name) <= MAX_SWEEP:
-        return name
-    return f"{name[:60]}-{short_hash({k: v for k, v in request.items() if k not in ('seeds', 'folds')})}"
 
 
 def folder_part(corpus_name: str) -> str:
@@ -104,17 +80,19 @@ def unit_of(*configs: RunConfig) -> str:
 
 def title(config: RunConfig, corpus_name: str) -> str:
     """Return the title of the picture of a run."""
-    sizes = [f"m = {config.hidden}", f"T = {config.seq_length}"]
-    if config.layers > 1:
-        sizes.insert(0, f"{config.layers} layers")
-    if config.cell != default_config().cell:
-        sizes.insert(0, config.cell)
-    if config.batch > 1:
-        sizes.append(f"B = {config.batch}")
-    optimizer = [] if config.optimizer == default_config().optimizer else [config.optimizer]
-    start = config.init if config.sigma is None else f"sigma = {config.sigma:g}"
-    parts = [*sizes, *optimizer, f"eta = {config.eta:g}", start, f"seed {config.seed}"]
-    return f"{one_line(corpus_name)}: {', '.join(parts)}"
+    default = default_config()
+    parts = [
+        config.cell if config.cell != default.cell else "",
+        f"{config.layers} layers" if config.layers > 1 else "",
+        f"m = {config.hidden}",
+        f"T = {config.seq_length}",
+        f"B = {config.batch}" if config.batch > 1 else "",
+        config.optimizer if config.optimizer != default.optimizer else "",
+        f"eta = {config.eta:g}",
+        config.init if config.sigma is None else f"sigma = {config.sigma:g}",
+        f"seed {config.seed}",
+    ]
+    return f"{one_line(corpus_name)}: {', '.join(filter(None, parts))}"
 
 
 def varying(configs: Iterable[RunConfig]) -> list[str]:

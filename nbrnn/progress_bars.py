@@ -138,14 +138,9 @@ class RunDisplay(ProgressDisplay, Observer):
         # Beside a validation loss the smooth loss is shown in the same unit.
         self.unit = PER_CHARACTER if config.validation else unit_of(config)
         self.characters = config.characters_in_loss if config.validation else 1
-        self.task: bars.TaskID | None = None
+        self.has_started = False
         self.shows_samples = sys.stderr.isatty() and not quiet
         self.next_time, self.next_update, self.next_sample = 0.0, 0.0, 0.0
-
-    @property
-    def has_started(self) -> bool:
-        """Whether there was anything to do."""
-        return self.task is not None
 
     def preparing(self) -> None:
         """Show a moving bar while the kernels are compiled or loaded."""
@@ -163,10 +158,10 @@ class RunDisplay(ProgressDisplay, Observer):
         for note in () if update or self.quiet else self.notes:
             self.say(note)
         self.task = self.bars.add_task("", total=updates, completed=update)
+        self.has_started = True
 
     def progressed(self, progress: Progress) -> None:
         """Move the bar; without bars write a line now and then, as for the log of a batch system."""
-        assert self.task is not None
         epochs, total = (n / self.updates_per_epoch for n in (progress.update, progress.updates))
         smooth = loss_text(progress.smooth_loss / self.characters)
         losses = f"smooth loss {smooth}"

@@ -29,6 +29,7 @@ MAX_UNPACKED = 2**30  # bytes of a compressed text
 MAX_FILES = 100_000  # in a folder
 SEPARATOR = "\n"  # between the texts of several files
 STDIN = "-"
+UTF_8 = "utf-8"  # as `codec_name` calls it
 MAX_ZEROS = 0.2  # share of zero bytes in UTF-8
 
 BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that of UTF-16
@@ -58,7 +59,15 @@ def label_of(source: str) -> str:
     return "standard input" if source == STDIN else source
 
 
-def read_file(source: str, encoding: str = "utf-8", known: Iterable[str] = ()) -> Decoded:
+def codec_name(encoding: str | None) -> str:
+    """Return Python's name of an encoding, by default UTF-8. Raises CorpusError if there is none."""
+    try:
+        return codecs.lookup(UTF_8 if encoding is None else encoding).name
+    except (LookupError, ValueError, TypeError):  # ValueError: a zero byte in its name
+        raise CorpusError(f"--encoding {encoding}: Python knows no such encoding") from None
+
+
+def read_file(source: str, encoding: str, known: Iterable[str] = ()) -> Decoded:
     """Return the text of a file, of all files in a folder, of a pipe, or of standard input (`-`).
 
     Text is strictly decoded, by its byte order mark where it has one and `encoding` is UTF-8. The files
@@ -207,7 +216,7 @@ def packing_of(data: bytes | bytearray) -> str | None:
 def decoded(source: str, data: bytes | bytearray, encoding: str) -> Decoded:
     """Return the text in these bytes, without a byte order mark. Raises CorpusError."""
     label = label_of(source)
-    if is_utf8(encoding):
+    if encoding == UTF_8:
         check_kind(label, data)
         encoding = next((e for mark, e in BYTE_ORDER_MARKS.items() if data.startswith(mark)), encoding)
     try:
@@ -215,19 +224,11 @@ def decoded(source: str, data: bytes | bytearray, encoding: str) -> Decoded:
     except UnicodeError as error:
         place = f"byte {error.start}" if isinstance(error, UnicodeDecodeError) else "its text"
         wrong = f"{label} is not {encoding}: {place} cannot be decoded"
-        if not is_utf8(encoding):
+        if encoding != UTF_8:
             raise CorpusError(f"{wrong} (--encoding names another)") from None
         raise CorpusError(f"{wrong}; {encoding_hint(bytes(data))}") from None
-    except (LookupError, ValueError, TypeError):  # ValueError: a zero byte in its name
+    except LookupError:  # of a codec that is not for text
         raise CorpusError(f"--encoding {encoding}: Python knows no such encoding") from None
-    if is_utf8(encoding) and data.count(0) > MAX_ZEROS * len(data):
+    if encoding == UTF_8 and data.count(0) > MAX_ZEROS * len(data):
         raise CorpusError(f"{label} is full of zero bytes; {encoding_hint(bytes(data))}")
     return Decoded(text.removeprefix("\ufeff"), encoding)
-
-
-def is_utf8(encoding: str) -> bool:
-    """Return whether this is the encoding that is taken for granted."""
-    try:
-        return codecs.lookup(encoding).name == "utf-8"
-    except (LookupError, ValueError, TypeError):
-        return False

@@ -49,8 +49,10 @@ WHOLE = [
     + [("epsilon", 1e-300), ("dtype", "float16")],
 )
 def test_values_out_of_range_are_refused_by_name(name, bad):
-    with pytest.raises(ConfigError, match="--" + name.replace("_", "-")):
+    option = "--" + name.replace("_", "-")
+    with pytest.raises(ConfigError, match=option) as error:
         RunConfig(**{name: bad})
+    assert error.value.__notes__ == [f"In Python {option} is {name}."]
 
 
 def test_none_is_no_clipping_and_otherwise_no_value():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from nbrnn.cli.console import print_table, print_wrapped
+from nbrnn.cli.console import print_json, print_table, print_wrapped
 from nbrnn.cli.options import CorpusNames, Encoding, Json, PresetName, load, setting_options
 from nbrnn.config import Loss, RunConfig
 from nbrnn.presets import with_preset
@@ -70,7 +69,7 @@ def check(
             name: {"error": str(report)} if isinstance(report, NbrnnError) else report.to_dict()
             for name, report in reports.items()
         }
-        print(json.dumps({"submissions": plain}, indent=2))
+        print_json({"submissions": plain})
     else:
         columns = ["submission", "right", "points", "of", "first fault"]
         print_table("", columns, [[str(row[column]) for column in columns] for row in rows])
@@ -83,10 +82,9 @@ def check(
 def print_report(report: Any, as_json: bool) -> None:
     """Print the report on one program."""
     if as_json:
-        print(json.dumps(report.to_dict(), indent=2))
+        print_json(report.to_dict())
         return
-    for note in report.notes:
-        print_wrapped(note)
+    print_wrapped(*report.notes)
     if report.titles:
         print("\n".join(report.lines()))
     else:
@@ -101,8 +99,7 @@ def print_report(report: Any, as_json: bool) -> None:
             for row in report.rows
         ]
         print_table("", ["", "what", "shape", "largest error", "of norms", "verdict"], rows)
-    for sentence in (report.verdict(), *report.sentences(), report.caveat()):
-        print_wrapped(sentence)
+    print_wrapped(report.verdict(), *report.sentences(), report.caveat())
 
 
 @setting_options(*EXERCISE)

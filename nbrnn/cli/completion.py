@@ -14,8 +14,12 @@ from nbrnn.naming import RESULTS
 
 def texts(incomplete: str) -> list[str]:
     """Return the known corpora, folders and text files that begin with what is typed."""
-    known = [name for name in CORPORA if name.startswith(incomplete)]
-    return known + [name for name in paths(incomplete) if name.endswith(os.sep) or may_be_text(name)]
+    names = [name for name in CORPORA if name.startswith(incomplete)]
+    for name in paths(incomplete):
+        kind = mimetypes.guess_type(name)[0]  # None of a folder, which ends with a slash
+        if kind is None or kind.startswith("text/"):
+            names.append(name)
+    return names
 
 
 def folders(incomplete: str) -> list[str]:
@@ -32,9 +36,3 @@ def paths(incomplete: str, below: Path = Path()) -> Iterator[str]:
             hidden = entry.name.startswith(".") and not begin.startswith(".")
             if entry.name.startswith(begin) and not hidden:
                 yield os.path.join(head, entry.name) + (os.sep if entry.is_dir() else "")
-
-
-def may_be_text(name: str) -> bool:
-    """Return whether a file may be a text, by its name."""
-    kind = mimetypes.guess_type(name)[0]
-    return kind is None or kind.startswith("text/")

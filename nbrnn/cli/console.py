@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import shutil
@@ -132,9 +133,15 @@ def fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def print_wrapped(text: str) -> None:
-    """Print a paragraph, broken between words."""
-    print("\n".join(wrapped(text)))
+def print_json(document: Any) -> None:
+    """Print the one document of --json."""
+    print(json.dumps(document, indent=2))
+
+
+def print_wrapped(*paragraphs: str) -> None:
+    """Print paragraphs, broken between words."""
+    for text in paragraphs:
+        print("\n".join(wrapped(text)))
 
 
 def width_or(default: int) -> int:

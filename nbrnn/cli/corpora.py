@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 
-from nbrnn.cli.console import formatted, print_table
+from nbrnn.cli.console import formatted, print_json, print_table
 from nbrnn.cli.options import Json
 from nbrnn.config import RunConfig
 from nbrnn.errors import NbrnnError
@@ -33,7 +32,7 @@ def corpora(
             row["where"] = str(error)
         rows.append({"name": name, **row, "text": known.credit})
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     for row in rows:  # a folder would fill the screen; why a text is missing is said in its place
         where = row.pop("where")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from nbrnn.cli.console import print_note
+from nbrnn.cli.console import print_json, print_note
 from nbrnn.naming import span
 from nbrnn.values import plural
 
@@ -23,10 +22,8 @@ class DryRun:
 
     def __init__(self, grid: Grid, corpus: Corpus, folder: SweepFolder, halving: Halving | None) -> None:
         from nbrnn.sweeps.planning import plan, request_of, status_before
-        from nbrnn.sweeps.successive_halving import HalvingRounds, check_grid
+        from nbrnn.sweeps.successive_halving import HalvingRounds
 
-        if halving is not None:
-            check_grid(grid)
         self.corpus, self.halving, self.jobs = corpus, halving, plan(grid, corpus, folder)
         self.rounds = HalvingRounds(self.jobs, halving, len(corpus))
         self.request = folder.with_decisions(request_of(grid, corpus, self.jobs, halving))
@@ -42,7 +39,7 @@ class DryRun:
                 {**job.config.to_dict(), "status": self.statuses[job.run_id], "run_id": job.run_id}
                 for job in self.jobs
             ]
-            print(json.dumps(rows, indent=2))
+            print_json(rows)
             return
         name_of = namer(job.config for job in self.jobs)
         for job in self.jobs:

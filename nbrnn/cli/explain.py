@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nbrnn.cli.completion import texts
-from nbrnn.cli.console import print_wrapped
-from nbrnn.cli.options import (
-    Encoding,
-    Json,
-    Replacement,
-    RunPath,
-    Which,
-    encoding_of,
-    existing_run,
-    model_of,
-)
+from nbrnn.cli.console import print_json, print_wrapped
+from nbrnn.cli.options import Encoding, Json, Replacement, RunPath, Which, existing_run, model_of
 
 
 def explain(
@@ -44,12 +34,10 @@ def explain(
 
     folder = existing_run(run)
     model = model_of(folder, checkpoint)
-    text = read_text(file, encoding_of(file, encoding))
+    text = read_text(file, encoding)
     found = write_explanation(model, Path(str(folder)).name, text, out, replace_unknown)
     sentences = answer(found, unit_labels(model))
     if as_json:
-        print(json.dumps({"file": str(out), "answer": sentences}, indent=2))
-        return
-    for sentence in sentences:
-        print_wrapped(sentence)
-    print_wrapped(f"page: {out}")
+        print_json({"file": str(out), "answer": sentences})
+    else:
+        print_wrapped(*sentences, f"page: {out}")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nbrnn.cli.completion import texts
-from nbrnn.cli.console import formatted, print_error, print_wrapped
-from nbrnn.cli.options import Encoding, Json, RunPath, Which, encoding_of, existing_run, load, model_of
+from nbrnn.cli.console import formatted, print_error, print_json, print_wrapped
+from nbrnn.cli.options import Encoding, Json, RunPath, Which, existing_run, load, model_of
 from nbrnn.errors import ConfigError
 from nbrnn.naming import RESULTS
 
@@ -114,7 +114,7 @@ def import_(
     )
     summary = found.summary
     if as_json:
-        print(json.dumps({"folder": str(folder), **found.to_dict()}, indent=2))
+        print_json({"folder": str(folder), **found.to_dict()})
     else:
         print_wrapped(f"{folder}: {summary.reason}; {network_in_words(found.model)}")
         if summary.score_best is not None:
@@ -131,7 +131,7 @@ def read_alphabet(file: str, encoding: str | None) -> str:
     """Return the characters in a file. Raises ConfigError, CorpusError."""
     from nbrnn.corpus import read_text
 
-    content = read_text(file, encoding_of(file, encoding))
+    content = read_text(file, encoding)
     if not file.endswith(".json"):
         return content
     try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from nbrnn.cli.console import print_table
+from nbrnn.cli.console import print_json, print_table
 from nbrnn.cli.options import (
     CorpusNames,
     Encoding,
@@ -57,7 +56,7 @@ def gradcheck(
     passed = largest <= tolerance
     if as_json:
         document = {"passed": passed, "tolerance": tolerance, "largest": largest}
-        print(json.dumps({**document, "differences": [asdict(d) for d in differences]}, indent=2))
+        print_json({**document, "differences": [asdict(d) for d in differences]})
     else:
         for size in sizes:
             rows = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbrnn.cli.console import print_json
 from nbrnn.errors import StoreError
 from nbrnn.escaping import one_line
 from nbrnn.naming import RESULTS
@@ -31,7 +31,7 @@ def show_listing(path: Path, as_json: bool) -> None:
         raise StoreError(f"{str(path)!r} is not a folder of runs{first}")
     entries = listing(path)
     if as_json:
-        print(json.dumps([entry.to_dict() for entry in entries], indent=2))
+        print_json([entry.to_dict() for entry in entries])
         return
     where = SweepFolder(path).run("").path if SweepFolder(path).is_sweep() else path
     finished, runs = (sum(getattr(entry, name) for entry in entries) for name in ("finished", "runs"))

@@ -11,9 +11,8 @@ import typer
 
 from nbrnn.cli.console import print_wrapped
 from nbrnn.config import RunConfig, option_name
-from nbrnn.errors import ConfigError
 from nbrnn.escaping import visible
-from nbrnn.naming import RESULTS, folder_part, short_hash, text_words, train_command
+from nbrnn.naming import RESULTS, folder_part, short_hash, train_command
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
@@ -44,24 +43,6 @@ class Plan(NamedTuple):
     notes: list[str]
 
 
-def check_alone(
-    minutes: float | None,
-    preset: str | None,
-    resume: Path | None,
-    source: Path | None,
-    settings: Mapping[str, Any],
-) -> None:
-    """Raise ConfigError for options that contradict --minutes; `source` is what --from names."""
-    if minutes is None:
-        return
-    others = {"--resume": resume, "--from": source, "--init-from": settings.get("init_from")}
-    for option, value in others.items():
-        if value is not None:
-            raise ConfigError(f"--minutes chooses a new run, {option} names one: leave out one of them")
-    if preset not in (None, "good"):
-        raise ConfigError(f"--minutes chooses what --preset {preset} sets: leave out one of them")
-
-
 def plan_run(
     minutes: float, given: Mapping[str, Any], text: Corpus, out: Path | None, force: bool
 ) -> Plan:
@@ -84,24 +65,17 @@ def plan_run(
     if config is None:
         config, reasons = choose(text, minutes, given)
         notes += reasons
-    source = sources_of(text), text.encoding, text.documents
-    command = [*train_command(config, *source), "--out", str(folder)]
+    command = [*train_command(config, text.words), "--out", str(folder)]
     if notes:
         notes.append(f"the same run again: {shlex.join(command)}")
     return Plan(minutes, given, text, config, folder, command, notes)
 
 
-def sources_of(text: Corpus) -> list[str]:
-    """Return where a text came from, as words of a command."""
-    return [text.source, *text.more_sources]
-
-
 def default_folder(minutes: float, given: Mapping[str, Any], text: Corpus) -> Path:
     """Return the folder of a run, which does not depend on the speed of the machine."""
-    name = folder_part(text.name)
+    identity = short_hash({"minutes": minutes, "given": dict(given), "corpus": text.sha256})
     seed = given.get("seed", 0)
-    identity = {"minutes": minutes, "given": dict(given), "corpus": text.sha256}
-    return RESULTS / f"{name}-{minutes:g}minutes-seed{seed}-{short_hash(identity)}"
+    return RESULTS / f"{folder_part(text.name)}-{minutes:g}minutes-seed{seed}-{identity}"
 
 
 def print_outcome(plan: Plan, summary: Summary) -> None:
@@ -128,8 +102,7 @@ def next_commands(plan: Plan) -> list[str]:
     else:
         minutes *= 2
     folder, other = str(plan.folder), str(default_folder(minutes, given, text))
-    words = text_words(sources_of(text), text.encoding, text.documents)
-    words += ["--minutes", f"{minutes:g}"]
+    words = [*text.words, "--minutes", f"{minutes:g}"]
     for name, value in given.items():
         words += [option_name(name), str(value)]
     return [

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
 import inspect
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -15,7 +14,6 @@ import typer
 
 from nbrnn.cli.completion import folders, texts
 from nbrnn.cli.console import print_note
-from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import DEFAULT_EPOCHS, NONE, SETTINGS, Setting, option_name
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.naming import RESULTS
@@ -86,24 +84,9 @@ Folders = Annotated[
 
 def load(corpus: Sequence[str] | None, encoding: str | None, documents: str | None = None) -> Corpus:
     """Return the corpus that a user named."""
-    from nbrnn.corpus import DEFAULT
-    from nbrnn.corpus import load as load_corpus
+    from nbrnn import corpus as corpora
 
-    sources = corpus or [DEFAULT]
-    return load_corpus(sources, encoding_of(sources[0], encoding), documents or "")
-
-
-def encoding_of(source: str, encoding: str | None) -> str:
-    """Return the encoding of a text. Raises ConfigError if it is unknown, or not a known corpus's."""
-    if encoding is None:
-        return "utf-8"
-    try:
-        name = codecs.lookup(encoding).name
-    except (LookupError, ValueError):
-        raise ConfigError(f"--encoding {encoding}: Python knows no such encoding") from None
-    if source in CORPORA and name != "utf-8":
-        raise ConfigError(f"--encoding is for text files: {source} is UTF-8, not {encoding}")
-    return encoding
+    return corpora.load(corpus or corpora.DEFAULT, encoding, documents or "")
 
 
 def existing(path: Path) -> Path:
@@ -161,13 +144,22 @@ def setting_options(
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        options = {}
+        def wrapped(**values: Any) -> Any:
+            given = {name: values.pop(name) for name in names}
+            settings = {name: value for name, value in given.items() if value is not None}
+            if not lists:
+                settings = {name: parsed(name, value) for name, value in settings.items()}
+            return command(settings=settings, **values)
+
+        parameters = dict(inspect.signature(command, eval_str=True).parameters)
+        del parameters["settings"]
         for name in names:
-            setting = SETTINGS[name]
-            kind = Literal[setting.choices] if setting.choices else setting.kind
-            is_text = lists or setting.or_none
-            options[name] = Annotated[(str if is_text else kind) | None, option_of(name, lists)]
-        return with_settings(command, options, parse=not lists)
+            annotation, kind = option_of(name, lists), inspect.Parameter.KEYWORD_ONLY
+            parameters[name] = inspect.Parameter(name, kind, default=None, annotation=annotation)
+        wrapped.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+        wrapped.__annotations__ = {name: p.annotation for name, p in parameters.items()}
+        wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+        return wrapped
 
     return decorate
 
@@ -176,14 +168,17 @@ def setting_options(
 list_options = setting_options(*(name for name in SETTINGS if name != "init_from"), lists=True)
 
 
-def option_of(name: str, is_list: bool = False) -> Any:
-    """Return the option of a setting."""
+def option_of(name: str, is_list: bool) -> Any:
+    """Return the annotation of a setting's option."""
     setting = SETTINGS[name]
+    kind: Any = Literal[setting.choices] if setting.choices else setting.kind
+    metavar = f"NUMBER|{NONE}" if setting.or_none else "RUN" if setting.pattern else None
+    if is_list:
+        metavar = "LIST"
     names = ["--seeds", "--seed"] if is_list and name == "seed" else [option_name(name)]
     defaults = DEFAULT_LISTS if is_list else {"epochs": DEFAULT_EPOCHS}
-    text = with_default(setting, defaults.get(name, setting.default))
-    metavar = f"NUMBER|{NONE}" if setting.or_none else "RUN" if setting.pattern else None
-    return typer.Option(*names, help=text, metavar="LIST" if is_list else metavar)
+    option = typer.Option(*names, help=help_of(setting, defaults.get(name)), metavar=metavar)
+    return Annotated[(str if is_list or setting.or_none else kind) | None, option]
 
 
 def parsed(name: str, value: Any) -> Any:
@@ -195,8 +190,8 @@ def parsed(name: str, value: Any) -> Any:
         raise ConfigError(message) from None
 
 
-def with_default(setting: Setting, default: Any) -> str:
-    """Return the help of an option, which ends with the default."""
+def help_of(setting: Setting, default: Any) -> str:
+    """Return the help of an option, which ends with this default or else that of the setting."""
     if setting.by:
         by_default = defaultdict(list)
         for place, value in setting.default.items():
@@ -204,27 +199,6 @@ def with_default(setting: Setting, default: Any) -> str:
         default = "; ".join(
             f"{value:g} with {', '.join(places)}" for value, places in by_default.items()
         )
+    elif default is None:
+        default = setting.default
     return setting.help if default is None else f"{setting.help}  [default: {default}]"
-
-
-def with_settings(
-    command: Callable[..., Any], options: Mapping[str, Any], parse: bool
-) -> Callable[..., Any]:
-    """Return a command with these options; those that are typed become the dictionary `settings`."""
-
-    def wrapped(**values: Any) -> Any:
-        given = {name: values.pop(name) for name in options}
-        settings = {name: value for name, value in given.items() if value is not None}
-        if parse:
-            settings = {name: parsed(name, value) for name, value in settings.items()}
-        return command(settings=settings, **values)
-
-    parameters = dict(inspect.signature(command, eval_str=True).parameters)
-    del parameters["settings"]
-    kind = inspect.Parameter.KEYWORD_ONLY
-    for name, annotation in options.items():
-        parameters[name] = inspect.Parameter(name, kind, default=None, annotation=annotation)
-    wrapped.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {name: p.annotation for name, p in parameters.items()}
-    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
-    return wrapped

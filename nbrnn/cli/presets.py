@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 
-from nbrnn.cli.console import print_wrapped
+from nbrnn.cli.console import print_json, print_wrapped
 from nbrnn.cli.options import Json
 from nbrnn.config import option_name
 from nbrnn.presets import PRESETS
@@ -16,11 +16,7 @@ def presets(as_json: Json = False) -> None:
     Each with its settings, its source, and how it differs from that.
     """
     if as_json:
-        documents = [
-            {"name": name, "settings": preset.settings, "source": preset.source, "note": preset.note}
-            for name, preset in PRESETS.items()
-        ]
-        print(json.dumps(documents, indent=2))
+        print_json([{"name": name, **asdict(preset)} for name, preset in PRESETS.items()])
         return
     for name, preset in PRESETS.items():
         options = [f"{option_name(setting)} {value}" for setting, value in preset.settings.items()]

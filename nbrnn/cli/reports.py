@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nbrnn.cli.console import print_table, print_wrapped, surviving_closed_stdout, wrapped
+from nbrnn.cli.console import print_json, print_table, print_wrapped, surviving_closed_stdout, wrapped
 from nbrnn.cli.options import Folders, Json, Quiet, existing
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.escaping import visible
 from nbrnn.signals import Signals
 from nbrnn.values import plural
 
@@ -62,15 +60,6 @@ def writer(
     from nbrnn.report.sweep_report import report as report_all
 
     return partial(report_all, paths, reveal_test=reveal_test, smallest_difference=smallest)
-
-
-def write_watched(paths: Sequence[Path], out: Path | None, quiet: bool) -> Report:
-    """Write a report about many runs, with its progress on a terminal."""
-    from nbrnn.progress_bars import ProgressDisplay
-    from nbrnn.report.sweep_report import report as report_all
-
-    with ProgressDisplay(quiet) as screen:
-        return report_all(paths, out, progress=screen.step)
 
 
 def print_finished(results: Results) -> None:
@@ -131,10 +120,8 @@ def print_notes(results: Results) -> None:
     notes = [f"{name}: {ending}" for name, ending in unfinished_runs(others).items()]
     print_first(notes, "configurations with unfinished runs")
     print_first(results.models_worse_than_unigram(), "such models")
-    for note in results.notes_on_test():
-        print_wrapped(note)
-    for problem in results.unreadable:
-        print_wrapped(f"left out: {visible(problem)}")
+    print_wrapped(*results.notes_on_test())
+    print_wrapped(*(f"left out: {problem}" for problem in results.unreadable))
 
 
 def print_written(written: Report | RunReport) -> None:
@@ -151,23 +138,14 @@ def print_written(written: Report | RunReport) -> None:
 
 def print_facts(facts: RunFacts) -> None:
     """Print the main facts of a run."""
-    from nbrnn.report.run_document import (
-        gradient_verdict,
-        longest_copy,
-        loss_table,
-        smooth_table,
-        status,
-    )
+    from nbrnn.report import run_document as words
 
-    print_wrapped(f"{facts.folder}: {status(facts)}")
-    for line in gradient_verdict(facts):
-        print_wrapped(f"gradient check: {line}")
-    for table in (*smooth_table(facts), *loss_table(facts)):
+    print_wrapped(f"{facts.folder}: {words.status(facts)}")
+    print_wrapped(*(f"gradient check: {line}" for line in words.gradient_verdict(facts)))
+    for table in (*words.smooth_table(facts), *words.loss_table(facts)):
         print_table("", table.columns, table.rows)
-    for line in longest_copy(facts):
-        print_wrapped(line)
-    for line in facts.missing:
-        print_wrapped(f"not available: {visible(line)}")
+    print_wrapped(*words.longest_copy(facts))
+    print_wrapped(*(f"not available: {line}" for line in facts.missing))
 
 
 def print_results(written: Report) -> None:
@@ -179,8 +157,7 @@ def print_results(written: Report) -> None:
 
 def print_first(texts: Sequence[str], what: str) -> None:
     """Print the first texts, and how many more there are."""
-    for text in texts[:MAX_NOTES]:
-        print_wrapped(text)
+    print_wrapped(*texts[:MAX_NOTES])
     if len(texts) > MAX_NOTES:
         print(f"{len(texts) - MAX_NOTES} more {what}")
 
@@ -230,7 +207,7 @@ def report(
         raise signals.error()
     with surviving_closed_stdout():
         if as_json:
-            print(json.dumps(written.document(), indent=2))
+            print_json(written.document())
         elif not quiet:
             print_written(written)
 
@@ -277,12 +254,12 @@ def compare(
             results = read(paths, screen.step, paired, reveal_test, smallest_difference)
     if against:
         if as_json:
-            print(json.dumps(plain_rows(change.table), indent=2))
+            print_json(plain_rows(change.table))
         else:
             print_first_lines(change.sentences, "--json")
         return
     if as_json:
-        print(json.dumps(plain_rows(results.comparison), indent=2))
+        print_json(plain_rows(results.comparison))
         return
     print_finished(results)
     print_answer(results, f"nbrnn report {' '.join(map(str, folders))}")

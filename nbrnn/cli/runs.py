@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nbrnn.cli.completion import folders, texts
-from nbrnn.cli.console import formatted, print_table, print_wrapped
+from nbrnn.cli.console import formatted, print_json, print_table, print_wrapped
 from nbrnn.cli.listing import show_listing
 from nbrnn.cli.losses import loss_lines
 from nbrnn.cli.options import (
@@ -19,7 +18,6 @@ from nbrnn.cli.options import (
     Replacement,
     RunPath,
     Which,
-    encoding_of,
     existing,
     existing_run,
     model_of,
@@ -49,23 +47,20 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Print a model's loss on a text, beside n-gram baselines."""
-    from nbrnn.corpus import encode, read_text
-    from nbrnn.documents import documents_again
+    from nbrnn.corpus import encode
     from nbrnn.runs.evaluation import score
+    from nbrnn.runs.model import text_to_score
     from nbrnn.text_files import label_of
 
     folder = existing_run(run)
     ngrams = folder.read_ngrams()
     model = model_of(folder, checkpoint)
-    text = read_text(file, encoding_of(file, encoding))
-    described = folder.read_config()[1]
-    if described.documents:
-        text = documents_again(text, described.documents, described.separator, label_of(file))
+    text = text_to_score(folder, file, encoding)
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = len(text) - sum(map(text.count, model.alphabet))
     losses = score(model, codes, ngrams, state=state)
     if as_json:
-        print(json.dumps({"characters": codes.size, "replaced": unknown, **losses}, indent=2))
+        print_json({"characters": codes.size, "replaced": unknown, **losses})
     else:
         units = ["nats/char", "bits/char", "perplexity", f"nats per {model.config.seq_length}"]
         rows = [[name, *(formatted(value) for value in loss.values())] for name, loss in losses.items()]
@@ -115,13 +110,13 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
             "summary": summary.to_dict(),
             "last_sample": msgspec.to_builtins(last),
         }
-        print(json.dumps(document, indent=2))
+        print_json(document)
         return
-    print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
-    distinct = len(corpus.alphabet)
     documents = f", documents: {corpus.documents}" if corpus.documents else ""
-    size = f"{corpus.characters:,} characters, {distinct} distinct{documents}"
-    print_wrapped(f"text: {corpus.name}, {size}")
+    size = f"{corpus.characters:,} characters, {len(corpus.alphabet)} distinct{documents}"
+    print_wrapped(
+        f"{folder}: {summary.status}, {summary.updates:,} updates", f"text: {corpus.name}, {size}"
+    )
     if summary.status == "imported":
         print_wrapped(summary.reason or "")
     values = config.to_dict()
@@ -129,8 +124,7 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     names = ("hidden", "dtype") if summary.status == "imported" else tuple(values)
     settings = {option_name(name): values[name] for name in names if values[name] is not None}
     print_wrapped("settings: " + " ".join(f"{name} {value}" for name, value in settings.items()))
-    for line in loss_lines(summary, config, corpus):
-        print_wrapped(line)
+    print_wrapped(*loss_lines(summary, config, corpus))
     if last and last.update == 0 and folder.has_text():  # too short a run for samples while it trained
         print(f"sample of the best model:\n\n{visible(folder.read_text())}\n")
     elif last:

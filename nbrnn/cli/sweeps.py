@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nbrnn.cli.console import print_error, print_note, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.console import print_error, print_json, print_note, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.dry_run import DryRun
 from nbrnn.cli.options import (
     CorpusNames,
@@ -20,7 +19,7 @@ from nbrnn.cli.options import (
     list_options,
     load,
 )
-from nbrnn.cli.reports import print_results, write_watched
+from nbrnn.cli.reports import print_results
 from nbrnn.errors import ConfigError, NbrnnError
 from nbrnn.naming import RESULTS
 from nbrnn.presets import with_preset
@@ -145,14 +144,18 @@ def finish(folder: SweepFolder, outcome: Outcome, signals: Signals, as_json: boo
     written, problem = None, None
     with surviving_closed_stdout():
         if outcome.summaries and not signals.waiting():
+            from nbrnn.progress_bars import ProgressDisplay
+            from nbrnn.report.sweep_report import report
+
             if not quiet:
                 print_note("Writing the report.")
             try:
-                written = write_watched([folder.path], None, quiet)
+                with ProgressDisplay(quiet) as screen:
+                    written = report([folder.path], progress=screen.step)
             except NbrnnError as error:  # the runs are done all the same
                 problem = error
         if as_json:
-            print(json.dumps(document(folder, outcome, written), indent=2))
+            print_json(document(folder, outcome, written))
         elif not quiet:
             print_wrapped(f"{folder}: {status_counts(outcome)}")
             if written:

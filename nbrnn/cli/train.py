@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nbrnn.cli.completion import folders
-from nbrnn.cli.console import formatted, print_error, print_wrapped, surviving_closed_stdout
+from nbrnn.cli.console import formatted, print_error, print_json, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.losses import loss_lines
-from nbrnn.cli.minutes import Minutes, Plan, check_alone, plan_run, print_outcome
+from nbrnn.cli.minutes import Minutes, Plan, plan_run, print_outcome
 from nbrnn.cli.options import (
     CorpusNames,
     Documents,
@@ -33,7 +32,7 @@ from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import SETTINGS, RunConfig, option_name
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.escaping import visible
-from nbrnn.naming import RESULTS, run_id, text_words
+from nbrnn.naming import RESULTS, run_id
 from nbrnn.presets import with_preset
 from nbrnn.signals import Signals
 from nbrnn.values import plural
@@ -81,8 +80,10 @@ def train(
     N makes a run longer; --from FOLDER does so with a copy. --init-from RUN starts a new run from its
     weights, on any text.
     """
-    check_together(resume, source, out, force, documents)
-    check_alone(minutes, preset, resume, source, settings)
+    runs = {"--resume": resume, "--from": source, "--init-from": settings.get("init_from")}
+    check_together(runs, out, force, documents)
+    if minutes is not None:
+        check_chosen(runs, preset)
     from nbrnn.storage.model_file import ModelFile
 
     with Signals() as signals:
@@ -98,7 +99,7 @@ def train(
             config, text, out = plan.config, plan.text, plan.folder.path
         else:
             if "init_from" in settings:
-                settings, initial = with_weights_of(settings, old)
+                settings, initial = with_weights_of(settings)
             settings = with_preset(preset, settings)
             if old is None:
                 config, text = RunConfig(**settings), load(corpus, encoding, documents)
@@ -136,23 +137,31 @@ def train(
 
 
 def check_together(
-    resume: Path | None, source: Path | None, out: Path | None, force: bool, documents: str | None
+    runs: Mapping[str, Any], out: Path | None, force: bool, documents: str | None
 ) -> None:
-    """Raise ConfigError for options that contradict each other."""
-    if resume is not None and (out is not None or force):
+    """Raise ConfigError for options that contradict each other; `runs` are those that name a run."""
+    resume, source, initial = (value is not None for value in runs.values())
+    if resume and (out is not None or force):
         raise ConfigError("--resume names the folder: leave out --out and --force")
-    if source is not None and (resume is not None or force):
+    if source and (resume or force):
         raise ConfigError("--from starts a new folder: leave out --resume and --force")
-    if (resume or source) is not None and documents is not None:
+    if (resume or source) and documents is not None:
         raise ConfigError("--documents is that of the run: leave it out")
-
-
-def with_weights_of(
-    settings: dict[str, Any], old: RunFolder | None
-) -> tuple[dict[str, Any], Checkpoint]:
-    """Return settings for a run that starts from the best model of another, and that model."""
-    if old is not None:
+    if (resume or source) and initial:
         raise ConfigError("--init-from starts a new run: leave out --resume and --from")
+
+
+def check_chosen(runs: Mapping[str, Any], preset: str | None) -> None:
+    """Raise ConfigError for options that contradict --minutes."""
+    for option, value in runs.items():
+        if value is not None:
+            raise ConfigError(f"--minutes chooses a new run, {option} names one: leave out one of them")
+    if preset not in (None, "good"):
+        raise ConfigError(f"--minutes chooses what --preset {preset} sets: leave out one of them")
+
+
+def with_weights_of(settings: dict[str, Any]) -> tuple[dict[str, Any], Checkpoint]:
+    """Return settings for a run that starts from the best model of another, and that model."""
     from nbrnn.runs.initial_weights import NETWORK, weights_sha256
 
     model = existing_run(Path(settings["init_from"])).read_model("best")
@@ -164,35 +173,26 @@ def with_weights_of(
 def notes_of(config: RunConfig, text: Corpus, initial: Checkpoint | None) -> Iterator[str]:
     """Yield lines on the text of a run that starts: its characters, its documents, warnings."""
     from nbrnn.runs.run_warnings import text_warnings
+    from nbrnn.runs.window_order import document_windows
 
     if initial is not None:
         yield alphabet_message(initial.alphabet, text.alphabet)
     if text.end is not None:
-        yield document_message(config, text)
+        training = text.stretches(config.parts(len(text)).training)
+        lengths, counts = document_windows(config, training, text.end)
+        updates = int(counts.sum()) // config.batch
+        epochs = updates / config.updates_per_epoch(len(text))
+        number = f"{plural(lengths.size, 'document')} to learn from"
+        yield f"{number}; all are read once in {updates:,} updates, {epochs:.2g} epochs"
     for warning in text_warnings(config, text):
         yield f"warning: {warning}"
 
 
-def document_message(config: RunConfig, text: Corpus) -> str:
-    """Return in one line how many documents there are, and how long it takes to read all of them."""
-    from nbrnn.runs.window_order import document_windows
-
-    training = text.stretches(config.parts(len(text)).training)
-    lengths, counts = document_windows(config, training, text.end)
-    updates = int(counts.sum()) // config.batch
-    epochs = updates / config.updates_per_epoch(len(text))
-    number = f"{plural(lengths.size, 'document')} to learn from"
-    return f"{number}; all are read once in {updates:,} updates, {epochs:.2g} epochs"
-
-
 def alphabet_message(old: str, new: str) -> str:
     """Return in one line which characters of another alphabet are shared, new and dropped."""
-    from nbrnn.runs.initial_weights import alphabet_change
-
-    change = alphabet_change(old, new)
-    parts = [f"{len(change.shared)} characters have their weights"]
-    for characters, what in ((change.new, "new"), (change.dropped, "dropped")):
-        if characters:
+    parts = [f"{len(set(old) & set(new))} characters have their weights"]
+    for what, here, there in (("new", new, old), ("dropped", old, new)):
+        if characters := [c for c in here if c not in there]:
             more = " ..." if len(characters) > MAX_NAMED else ""
             named = " ".join(map(repr, characters[:MAX_NAMED])) + more
             verb = "is" if len(characters) == 1 else "are"
@@ -203,8 +203,7 @@ def alphabet_message(old: str, new: str) -> str:
 def raise_failure(summary: Summary, config: RunConfig, resuming: str, signals: Signals) -> None:
     """End the program if a run has not finished, and say what to do."""
     if summary.status == "interrupted":
-        message = f"interrupted after update {summary.updates:,}; to resume: {resuming}"
-        raise signals.error(message)
+        raise signals.error(f"interrupted after update {summary.updates:,}; to resume: {resuming}")
     if summary.status == "diverged":
         print_error(f"diverged: {summary.reason}; try a smaller --eta (it was {config.eta:g})")
         raise typer.Exit(1)
@@ -239,16 +238,11 @@ def print_warnings(folder: RunFolder, summary: Summary) -> None:
     if warning := run_warning(folder):
         print_error(f"warning: {warning}")
     if summary.is_lost_from_zero:
-        print_error(zero_state_warning(summary))
-
-
-def zero_state_warning(summary: Summary) -> str:
-    """Return a warning of a best model that is worse than a unigram model when it starts from h = 0."""
-    best, unigram = formatted(summary.score_best), formatted(summary.score_unigram)
-    return (
-        f"warning: from h = 0 the best model has a loss of {best} nats per character, a unigram model "
-        f"{unigram}: it needs the stored state, from which nbrnn sample starts by default"
-    )
+        best, unigram = formatted(summary.score_best), formatted(summary.score_unigram)
+        print_error(
+            f"warning: from h = 0 the best model has a loss of {best} nats per character, a unigram "
+            f"model {unigram}: it needs the stored state, from which nbrnn sample starts by default"
+        )
 
 
 def config_and_corpus_of(
@@ -286,31 +280,25 @@ def text_of(
     option: str,
 ) -> Corpus:
     """Return the text of a run, from where it was or where a user says. Raises StoreError."""
-    sources = [described.source, *described.more_sources]
     if named is None:
         if described.source == "-":
             again = f"give it again: nbrnn train - {option}"
             raise StoreError(f"the text of {run} came from standard input: {again}")
-        missing = [path for path in sources if path not in CORPORA and not os.path.exists(path)]
-        if missing:
-            raise StoreError(
-                f"no such file: {missing[0]}; if the text has moved: nbrnn train NEWPATH {option}"
-            )
-    text = load(named or sources, encoding or described.encoding, described.documents)
+        for path in described.sources:
+            if path not in CORPORA and not os.path.exists(path):
+                raise StoreError(
+                    f"no such file: {path}; if the text has moved: nbrnn train NEWPATH {option}"
+                )
+    text = load(named or described.sources, encoding or described.encoding, described.documents)
     if text.sha256 == described.sha256:
         return text
-    is_changed = named is None or sources == [text.source, *text.more_sources]
-    words = text_words(named or sources, encoding or described.encoding, described.documents)
-    again = f"nbrnn train {shlex.join(words)} --init-from {run}"
-    if is_changed:
-        raise StoreError(
-            f"{text.source} has changed since {run} was trained on it: put the former text back, "
-            f"or start a new run from its weights: {again}"
-        )
-    raise StoreError(
-        f"{text.source} is not the text of {run}, which has {described.characters:,} characters: "
-        f"leave it out, or start a new run from its weights: {again}"
-    )
+    if text.sources == described.sources:
+        problem = f"has changed since {run} was trained on it: put the former text back"
+    else:
+        size = f"{described.characters:,} characters"
+        problem = f"is not the text of {run}, which has {size}: leave it out"
+    again = f"nbrnn train {shlex.join(text.words)} --init-from {run}"
+    raise StoreError(f"{text.source} {problem}, or start a new run from its weights: {again}")
 
 
 def print_result(
@@ -318,7 +306,7 @@ def print_result(
 ) -> None:
     """Print the results of a training, in short if its settings were chosen."""
     if as_json:
-        print(json.dumps({"folder": str(folder), **summary.to_dict()}, indent=2))
+        print_json({"folder": str(folder), **summary.to_dict()})
     elif plan is not None and summary.status == "finished" and summary.validation_best and not quiet:
         print_outcome(plan, summary)
     elif not quiet:
@@ -327,5 +315,4 @@ def print_result(
         print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
         if summary.status == "finished" and summary.reason:
             print_wrapped(summary.reason)
-        for line in loss_lines(summary, *folder.read_config()):
-            print_wrapped(line)
+        print_wrapped(*loss_lines(summary, *folder.read_config()))

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 TURN_LENGTH = 200  # characters
 PIECE = 20  # characters that are printed at once
 SHOWN_AFTER_UNDO = 300  # characters of the text
-NUMBERS: dict[str, tuple[str, Callable[[str], Any]]] = {  # the option of a command, and its type
-    "temperature": ("temperature", float),
-    "length": ("length", int),
-    "top-p": ("top_p", float),
-    "top-k": ("top_k", int),
+NUMBERS: dict[str, Callable[[str], Any]] = {  # the commands that set an option, and its type
+    "temperature": float,
+    "length": int,
+    "top-p": float,
+    "top-k": int,
 }
 HELP = """\
 Type text: the model continues it. An empty line lets it continue. \\n is a line end, // a slash.
@@ -73,10 +73,15 @@ def write(
 
     /help lists the commands, /quit or the end of the input ends.
     """
-    options = {"temperature": temperature, "length": length, "top_p": top_p, "top_k": top_k}
-    fixed = {"state": state, "replacement": replace_unknown}
-    session = WritingSession(model_of(existing_run(run), checkpoint), {**options, **fixed}, seed)
-    session.run(prime)
+    options = {
+        "temperature": temperature,
+        "length": length,
+        "top_p": top_p,
+        "top_k": top_k,
+        "state": state,
+        "replacement": replace_unknown,
+    }
+    WritingSession(model_of(existing_run(run), checkpoint), options, seed).run(prime)
 
 
 class WritingSession:
@@ -101,20 +106,16 @@ class WritingSession:
         else:  # exactly these characters
             sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
             sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
+        prompt = "> " if self.is_watched else ""
         try:
             if prime:
                 self.take_turn(prime)
-            while (line := self.read_line()) is not None and self.obey(line):
+            while self.obey(input(prompt)):
                 pass
+        except EOFError:
+            pass
         except KeyboardInterrupt:  # at the prompt
             sys.stdout.write("\n")
-
-    def read_line(self) -> str | None:
-        """Return the next line without its end, None at the end of the input."""
-        try:
-            return input("> " if self.is_watched else "")
-        except EOFError:
-            return None
 
     def obey(self, line: str) -> bool:
         """Do what a line asks; an error is a message. Return False if the session is to end."""
@@ -130,10 +131,9 @@ class WritingSession:
     def command(self, name: str, value: str) -> bool:
         """Do a command; return False if the session is to end. Raises ConfigError."""
         if name in NUMBERS:
-            option, kind = NUMBERS[name]
             if value:
-                self.set(name, option, kind, value)
-            print_note(f"{name} {self.options[option]:g}")
+                self.set(name, value)
+            print_note(f"{name} {self.options[name.replace('-', '_')]:g}")
         elif name == "undo":
             if len(self.texts) == 1:
                 raise ConfigError("there is nothing to undo")
@@ -155,12 +155,12 @@ class WritingSession:
         """The text so far."""
         return self.texts[-1]
 
-    def set(self, name: str, option: str, kind: Callable[[str], Any], value: str) -> None:
+    def set(self, name: str, value: str) -> None:
         """Change a number. Raises ConfigError where it is none, or out of its range."""
         try:
-            options = {**self.options, option: kind(value)}
+            options = {**self.options, name.replace("-", "_"): NUMBERS[name](value)}
         except ValueError:
-            what = "a whole number" if kind is int else "a number"
+            what = "a whole number" if NUMBERS[name] is int else "a number"
             raise ConfigError(f"/{name} must be {what} (got {shortened(value)})") from None
         try:
             self.check(options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,34 +77,26 @@ def with_scores(summary: Summary, last: Checkpoint, best: Checkpoint, corpus: Co
     least = min(MIN_SCORED, MAX_MULTIPLICATIONS // last.layout.multiply_adds + 1)
     length = min(MAX_SCORED, max(least, int(SCORED_SHARE * trained)))
     parts = best.config.parts(len(corpus))
-    codes, ngrams = corpus.stretches(parts.training)[0][: length + 1], corpus.counts(parts.training)
-    score_best = mean_loss(best, codes)
-    summary = structs.replace(
-        summary,
-        score_characters=codes.size - 1,
-        score_best=score_best,
-        score_final=score_best if last.update == best.update else mean_loss(last, codes),
-        score_unigram=unigram_loss(codes, ngrams),
-    )
-    if held_out := corpus.stretches(parts.validation):
-        summary = structs.replace(
-            summary,
-            validation_characters=sum(codes.size - 1 for codes in held_out),
-            validation_unigram=mean_over(held_out, lambda codes: unigram_loss(codes, ngrams)),
-            validation_bigram=mean_over(held_out, lambda codes: bigram_loss(codes, ngrams)),
-        )
-    if test := corpus.stretches(parts.test):
-        test_best = mean_over(test, lambda codes: mean_loss(best, codes))
-        is_same = last.update == best.update
-        summary = structs.replace(
-            summary,
-            test_characters=sum(codes.size - 1 for codes in test),
-            test_best=test_best,
-            test_final=test_best if is_same else mean_over(test, lambda codes: mean_loss(last, codes)),
-            test_unigram=mean_over(test, lambda codes: unigram_loss(codes, ngrams)),
-            test_bigram=mean_over(test, lambda codes: bigram_loss(codes, ngrams)),
-        )
-    return summary
+    ngrams = corpus.counts(parts.training)
+    stretches = {
+        "score": [corpus.stretches(parts.training)[0][: length + 1]],
+        "validation": corpus.stretches(parts.validation),
+        "test": corpus.stretches(parts.test),
+    }
+    fields: dict[str, Any] = {}
+    for name, codes in stretches.items():
+        if not codes:
+            continue
+        fields[f"{name}_characters"] = sum(stretch.size - 1 for stretch in codes)
+        if name != "validation":  # whose losses are those of the training
+            loss = fields[f"{name}_best"] = mean_over(codes, partial(mean_loss, best))
+            if last.update != best.update:
+                loss = mean_over(codes, partial(mean_loss, last))
+            fields[f"{name}_final"] = loss
+        fields[f"{name}_unigram"] = mean_over(codes, lambda stretch: unigram_loss(stretch, ngrams))
+        if name != "score":
+            fields[f"{name}_bigram"] = mean_over(codes, lambda stretch: bigram_loss(stretch, ngrams))
+    return structs.replace(summary, **fields)
 
 
 def write_text(folder: RunFolder) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from nbrnn.config import RunConfig, option_name
 from nbrnn.errors import ConfigError
@@ -14,14 +13,6 @@ from nbrnn.typing import Array
 # The axis of the characters; arrays that are not named here do not depend on the alphabet.
 CHARACTER_AXIS = {"U": 1, "U.1": 1, "V": 0, "c": 0}
 NETWORK = ("cell", "layers", "hidden")  # the settings that the shapes of weights depend on
-
-
-class AlphabetChange(NamedTuple):
-    """The characters of two alphabets, each in the order of their code points."""
-
-    shared: str
-    new: str
-    dropped: str
 
 
 def weights_sha256(model: Checkpoint) -> str:
@@ -48,21 +39,12 @@ def check_weights(model: Checkpoint | None, config: RunConfig) -> None:
             )
 
 
-def alphabet_change(old: str, new: str) -> AlphabetChange:
-    """Return which characters two alphabets share, which only the new one has, which only the old."""
-    return AlphabetChange(
-        "".join(c for c in new if c in old),
-        "".join(c for c in new if c not in old),
-        "".join(c for c in old if c not in new),
-    )
-
-
 def with_weights(initial: Mapping[str, Array], alphabet: str, model: Checkpoint) -> dict[str, Array]:
     """Return initial weights with those of a model instead, where both have the character.
 
     Both are shaped as in the equations. What belongs to a character that the model does not know stays.
     """
-    shared = alphabet_change(model.alphabet, alphabet).shared
+    shared = [c for c in alphabet if c in model.alphabet]
     here, there = ([alphabet.index(c) for c in shared] for alphabet in (alphabet, model.alphabet))
     result = {}
     for name, array in initial.items():

@@ -17,7 +17,9 @@ from nbrnn.runs.finalize import loss_figure_of
 from nbrnn.runs.sampling import sample
 from nbrnn.storage.checkpoint import Kind, State
 from nbrnn.storage.model_file import open_run
+from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import Summary
+from nbrnn.text_files import label_of
 from nbrnn.typing import Array
 from nbrnn.values import check_choice, check_range
 
@@ -94,10 +96,7 @@ class Model:
         A path stands for the text in that file. One that learnt from documents reads them one by one.
         """
         if isinstance(text, os.PathLike):
-            name, described = os.fspath(text), self.folder.read_config()[1]
-            text = read_text(name)
-            if described.documents:
-                text = documents_again(text, described.documents, described.separator, name)
+            text = text_to_score(self.folder, os.fspath(text))
         elif isinstance(text, str) and len(text) <= MAX_PATH and os.path.isfile(text):
             raise CorpusError(f"{text} is the name of a file: give Path({text!r}) to score its text")
         elif isinstance(text, str) and self.checkpoint.separator:
@@ -164,3 +163,11 @@ class Model:
         file = io.BytesIO()
         save(loss_figure_of(self.folder), file, "png")
         return file.getvalue()
+
+
+def text_to_score(folder: RunFolder, source: str, encoding: str | None = None) -> str:
+    """Return the text in a file as a run reads it: one that learnt from documents, as documents."""
+    text, described = read_text(source, encoding), folder.read_config()[1]
+    if described.documents:
+        text = documents_again(text, described.documents, described.separator, label_of(source))
+    return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nbrnn.storage.schemas import Sample
@@ -62,36 +62,23 @@ class Observer:
 
 
 class Observers(Observer):
-    """Several observers as one."""
+    """Several observers as one: tells all of them of each event."""
 
     def __init__(self, *observers: Observer) -> None:
+        for event in ("preparing", "started", "progressed", "sampled", "evaluated"):
+            setattr(self, event, tell_all([getattr(observer, event) for observer in observers]))
         self.observers = observers
-
-    def preparing(self) -> None:
-        """Tell all."""
-        for observer in self.observers:
-            observer.preparing()
 
     def wants_sample(self) -> bool:
         """Return whether one of them does."""
         return any(observer.wants_sample() for observer in self.observers)
 
-    def started(self, update: int, updates: int) -> None:
-        """Tell all."""
-        for observer in self.observers:
-            observer.started(update, updates)
 
-    def progressed(self, progress: Progress) -> None:
-        """Tell all."""
-        for observer in self.observers:
-            observer.progressed(progress)
+def tell_all(methods: Sequence[Callable[..., None]]) -> Callable[..., None]:
+    """Return a function that calls each of these with its arguments."""
 
-    def sampled(self, sample: Sample) -> None:
-        """Tell all."""
-        for observer in self.observers:
-            observer.sampled(sample)
+    def tell(*event: object) -> None:
+        for method in methods:
+            method(*event)
 
-    def evaluated(self, evaluation: Evaluation) -> None:
-        """Tell all."""
-        for observer in self.observers:
-            observer.evaluated(evaluation)
+    return tell

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import InitVar, dataclass
+
 from nbrnn.runs.background_writer import BackgroundWriter
 from nbrnn.runs.dynamics import columns, measure, updates_between_rows
 from nbrnn.runs.observer import Evaluation, Observer
@@ -11,27 +13,24 @@ from nbrnn.storage.run_folder import RunFolder
 from nbrnn.typing import Array
 
 
+@dataclass
 class Recorder:
     """Keeps the weights every `snapshot_every` updates (0: never), measures them with `track`.
 
     It also tells the observer of evaluations. Nothing of this changes the training.
     """
 
-    def __init__(
-        self,
-        training: Training,
-        folder: RunFolder,
-        writer: BackgroundWriter,
-        observer: Observer,
-        snapshot_every: int,
-        track: bool,
-    ) -> None:
-        self.training, self.folder, self.writer, self.observer = training, folder, writer, observer
-        self.snapshot_every, self.row_every = snapshot_every, 0
-        if track:
-            length = len(training.corpus)
-            self.row_every = updates_between_rows(training.config, training.layout, length)
-        self.log = csv_log(columns(training.layout), "")
+    training: Training
+    folder: RunFolder
+    writer: BackgroundWriter
+    observer: Observer
+    snapshot_every: int
+    track: InitVar[bool]
+
+    def __post_init__(self, track: bool) -> None:
+        config, layout, length = self.training.config, self.training.layout, len(self.training.corpus)
+        self.row_every = updates_between_rows(config, layout, length) if track else 0
+        self.log = csv_log(columns(layout), "")
         self.rows: list[list[float]] = []
         self.before: Array | None = None  # the weights before the update that a row is about
 

@@ -96,9 +96,7 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
     if not there.same_but_length(config):
         if there.same_apart_from_length(config):
             end = f"epoch {there.epochs}" if there.epochs else f"update {there.updates}"
-            sources = [corpus.source or corpus.name, *corpus.more_sources]
-            words = train_command(config, sources, corpus.encoding, corpus.documents)
-            again = shlex.join([*words, "--out", "NEW"])
+            again = shlex.join([*train_command(config, corpus.words), "--out", "NEW"])
             raise StoreError(
                 f"cannot extend {folder}: its {there.schedule} schedule ends at {end}; to train longer, "
                 f"start again: {again}"

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import InitVar, dataclass
 from typing import Any
 
 import numpy as np
@@ -31,37 +32,34 @@ CHUNK_SECONDS = 0.1  # of training in one call of the kernel: how long a signal 
 REWIND_CHUNK = 1024  # updates between two checks that parameters are finite
 
 
+@dataclass
 class RunLoop:
-    """A training and its folder."""
+    """A training and its folder; the fields are the arguments of `run`."""
 
-    def __init__(
-        self,
-        config: RunConfig,
-        corpus: Corpus,
-        folder: RunFolder,
-        observer: Observer,
-        stop: Callable[[], bool],
-        command: Sequence[str],
-        checkpoint_seconds: float,
-        chunk: int | None,
-        initial: Checkpoint | None,
-        snapshot_every: int,
-        track: bool,
-    ) -> None:
-        self.folder, self.observer, self.stop, self.command = folder, observer, stop, command
-        self.checkpoint_seconds, self.chunk = checkpoint_seconds, chunk
-        self.config, self.corpus = config, corpus
+    config: RunConfig
+    corpus: Corpus
+    folder: RunFolder
+    observer: Observer
+    stop: Callable[[], bool]
+    command: Sequence[str]
+    checkpoint_seconds: float
+    chunk: int | None
+    initial: InitVar[Checkpoint | None]
+    snapshot_every: InitVar[int]
+    track: InitVar[bool]
+
+    def __post_init__(self, initial: Checkpoint | None, snapshot_every: int, track: bool) -> None:
         self.seconds = 0.0
         self.best_written = -1  # the update of the best model on disk
         self.newer_best: Checkpoint | None = None  # a best model on disk of a later update than this one
         self.clear_logs()
         self.writer = BackgroundWriter()
         try:
-            self.training = Training(config, corpus, initial)
+            self.training = Training(self.config, self.corpus, initial)
         except MemoryError:
             raise CorpusError("not enough memory for so many hidden units or characters") from None
-        writer = self.writer
-        self.recorder = Recorder(self.training, folder, writer, observer, snapshot_every, track)
+        events = self.folder, self.writer, self.observer
+        self.recorder = Recorder(self.training, *events, snapshot_every, track)
 
     def clear_logs(self) -> None:
         """Forget the lines that are not written yet, and the hashes of the logs."""
@@ -178,7 +176,7 @@ class RunLoop:
         self.seconds += seconds
         if training.diverged:
             return seconds
-        if training.is_validation_due():
+        if training.validation and training.update % training.validate_every == 0:
             row = training.validate()
             if row is None:
                 return seconds

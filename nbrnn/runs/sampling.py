@@ -67,23 +67,12 @@ def sample_in_pieces(
         prime = model.separator + prime.rpartition(model.separator)[2]
     start = encode(prime or first or model.first_character, model.alphabet, replacement)
     kernel_cache.ready_for("sample", model.layout)
+    work = window_work(model.layout, 1)
+    set_states_before(work, initial_state(model, state))
+    theta, uniforms = model.layout.pack(model.theta), generator(seed, "text").random(length)
     sampling = Sampling(float(temperature), top_k, float(top_p))
-    uniforms = generator(seed, "text").random(length)
-    return draw(model, initial_state(model, state), start, uniforms, sampling, piece_length)
-
-
-def draw(
-    model: Checkpoint, state: Array, start: Array, uniforms: Array, sampling: Sampling, piece_length: int
-) -> Iterator[str]:
-    """Yield the pieces of a sample from what `initial_state` returns, after the characters of `start`.
-
-    uniforms (length,): one number in [0, 1) decides each character.
-    """
-    layout, theta = model.layout, model.layout.pack(model.theta)
-    work = window_work(layout, 1)
-    set_states_before(work, state)
-    for text in draw_codes(theta, work, start, uniforms, sampling, piece_length, model.end):
-        yield "".join(model.alphabet[code] for code in text.tolist())
+    pieces = draw_codes(theta, work, start, uniforms, sampling, piece_length, model.end)
+    return ("".join(model.alphabet[code] for code in codes.tolist()) for codes in pieces)
 
 
 def draw_codes(
@@ -97,6 +86,7 @@ def draw_codes(
 ) -> Iterator[Array]:
     """Yield the pieces of a sample as codes, from the states before the window, which are overwritten.
 
+    uniforms (length,): one number in [0, 1) decides each character that follows those of `start`.
     After the separator of documents, whose code is `end`, the next one starts from h = 0.
     """
     if end is not None:

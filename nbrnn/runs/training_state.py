@@ -165,10 +165,6 @@ class Training:
             for update in logged_updates(first, self.update)
         ]
 
-    def is_validation_due(self) -> bool:
-        """Return whether the validation loss is to be evaluated after this update."""
-        return bool(self.validation and self.update and self.update % self.validate_every == 0)
-
     @property
     def validate_every(self) -> int:
         """The number of updates between two evaluations on held-out text."""

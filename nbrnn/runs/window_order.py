@@ -84,23 +84,34 @@ class WindowOrder:
         count, L = windows(self.part, self.T), self.config.chunks
         assert L is not None
         cuts = np.arange(L + 1) * count // L
-        pieces = rng.permutation(L)
-        firsts, lengths = cuts[pieces], np.diff(cuts)[pieces]
-        ends = np.cumsum(lengths)
-        place = np.arange(count) - np.repeat(ends - lengths, lengths)  # of a window in its piece
-        used = self.per_epoch * self.B
-        numbers = np.repeat(firsts, lengths) + place
-        starts = self.starts(numbers)[:used].reshape(self.B, -1).T
-        is_first = (place == 0) | (numbers == self.seam)
-        is_reset = is_first[:used].reshape(self.B, -1).T
-        is_reset[:1] = True  # a stream may start within a piece
-        return np.ascontiguousarray(starts), np.ascontiguousarray(is_reset)
+        numbers, is_first = laid(cuts[:-1], np.diff(cuts), rng.permutation(L))
+        return in_streams(self.starts(numbers), is_first | (numbers == self.seam), self.B)
 
     def position(self, update: int) -> int:
         """Return which character of the text the first stream would read after an update."""
         if self.config.order == "sequential" or update == 0:
             return int(self.windows(update, 1)[0][0, 0])
         return int(self.windows(update - 1, 1)[0][0, 0]) + self.T
+
+
+def laid(firsts: Array, counts: Array, order: Array) -> tuple[Array, Array]:
+    """Return the windows of pieces that are laid end to end, and which is the first of its piece.
+
+    firsts, counts: the number of each piece's first window, and how many it has.
+    """
+    counts = counts[order]
+    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(firsts[order], counts) + place, place == 0
+
+
+def in_streams(starts: Array, is_reset: Array, B: int) -> tuple[Array, Array]:
+    """Return windows, both (count, B), as B streams read them; a stream may start within a piece."""
+    used = starts.size // B * B
+    starts, is_reset = (
+        np.ascontiguousarray(array[:used].reshape(B, -1).T) for array in (starts, is_reset)
+    )
+    is_reset[:1] = True
+    return starts, is_reset
 
 
 def document_windows(
@@ -162,13 +173,8 @@ class DocumentOrder:
         if self.config.order == "random":
             rng = generator(self.config.seed, "order", number, *self.config.replicate)
             order = rng.permutation(order)
-        counts = self.counts[order]
-        place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        starts = (np.repeat(self.firsts[order], counts) + place) * self.T
-        used = self.per_pass * self.B
-        is_reset = np.ascontiguousarray((place == 0)[:used].reshape(self.B, -1).T)
-        is_reset[:1] = True
-        return np.ascontiguousarray(starts[:used].reshape(self.B, -1).T), is_reset
+        numbers, is_first = laid(self.firsts, self.counts, order)
+        return in_streams(numbers * self.T, is_first, self.B)
 
     def position(self, update: int) -> int:
         """Return which character of `codes` the first stream would read after an update."""

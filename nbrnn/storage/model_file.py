@@ -51,6 +51,13 @@ class ModelFile(RunFolder):
             raise StoreError(f"{path} is damaged or not a model file of nbrnn") from None
         if not self.is_run():
             raise StoreError(f"{path} is damaged or not a model file of nbrnn")
+        try:
+            readers = {CONFIG: self.read_config, SUMMARY: self.read_summary, NGRAMS: self.read_ngrams}
+            for name in filter(self.has, readers):
+                readers[name]()
+            self.read_model()
+        except StoreError as error:  # which names the temporary folder
+            raise StoreError(str(error).replace(folder, str(path))) from None
 
     def __str__(self) -> str:
         return str(self.file)

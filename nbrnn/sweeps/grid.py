@@ -12,11 +12,12 @@ from typing import Any
 
 from nbrnn.config import NONE, SETTINGS, RunConfig, option_name
 from nbrnn.errors import ConfigError
-from nbrnn.naming import sweep_name
+from nbrnn.naming import folder_part, short_hash, short_texts
 from nbrnn.values import check_range, shortened
 
 MAX_VALUES = 10_000  # of one setting
 MAX_RUNS = 100_000
+MAX_NAME = 80  # characters of a sweep's name; a hash replaces the end of a longer one
 # Lists that are not given; all other settings have RunConfig's defaults.
 DEFAULT_LISTS = {"seed": "0:3", "epochs": "2"}
 
@@ -112,7 +113,17 @@ class Grid:
 
     def name(self, corpus_name: str) -> str:
         """Return a short name of corpus and lists, without seeds and folds: more add to the sweep."""
-        return sweep_name(corpus_name, self.describe())
+        parts = [folder_part(corpus_name)]
+        for name, values in self.axes.items():
+            texts = short_texts(values)
+            parts.append(name + "_".join(texts[value] for value in values))
+        if self.draws is not None:
+            parts.append(f"random{self.draws}_{self.draw_seed}")
+        name = "-".join(parts)
+        if len(name) <= MAX_NAME:
+            return name
+        identity = {k: v for k, v in self.describe().items() if k not in ("seeds", "folds")}
+        return f"{name[:60]}-{short_hash(identity)}"
 
 
 def distinct(configurations: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:

@@ -48,23 +48,17 @@ def done_before(
     """
     summaries = {}
     for job in jobs:
-        summary = None
+        folder, summary = RunFolder(job.folder), None
         with suppress(StoreError):  # the run itself will say what is wrong
             sweep.check_run(job.run_id)
-            summary = summary_if_done(RunFolder(job.folder), job)
+            if folder.is_run() and folder.has_text():
+                summary = done_summary(folder, job.config, longer_too=True)
         if summary is None and characters is not None:
             with suppress(StoreError):
-                summary = summary_if_reached(RunFolder(job.folder), job, characters)
+                summary = summary_if_reached(folder, job, characters)
         if summary is not None:
             summaries[job.run_id] = summary
     return summaries
-
-
-def summary_if_done(folder: RunFolder, job: Job) -> Summary | None:
-    """Return the summary of a run that is done, else None. Raises StoreError."""
-    if folder.is_run() and folder.has_text():
-        return done_summary(folder, job.config, longer_too=True)
-    return None
 
 
 def summary_if_reached(folder: RunFolder, job: Job, characters: int) -> Summary | None:

@@ -19,7 +19,6 @@ from nbrnn.runs.training_state import LOG_EVERY
 from nbrnn.storage.append_logs import Validation, best_after
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DROPPED, Halving, HalvingLoss, Round, Summary
-from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job
 from nbrnn.values import check_range
 
@@ -38,27 +37,13 @@ def halving_of(rate: int | None, start: float | None) -> Halving | None:
     return Halving(rate=rate, start=start)
 
 
-def check_grid(grid: Grid) -> None:
-    """Raise ConfigError for a grid whose runs cannot be compared before their end."""
-    schedules = [schedule for schedule in grid.axes.get("schedule", []) if schedule != "constant"]
-    if schedules:
-        raise ConfigError(
-            f"--halving makes runs longer, which --schedule {schedules[0]} does not allow: leave one out"
-        )
-    for name in ("epochs", "updates"):
-        if len(grid.axes.get(name, [])) > 1:
-            raise ConfigError(f"--halving chooses the lengths itself: give one value of --{name}")
-    if len(grid.configurations()) < 2:
-        raise ConfigError("--halving needs at least two configurations to choose from")
-
-
 @dataclass
 class HalvingRounds:
     """The rounds of successive halving over the runs of a sweep, and what was decided in them.
 
     Rounds are counted down to 0: in round k runs have 1 / rate^k of their updates, and at least enough
-    for one evaluation. Without halving there is only round 0. Raises ConfigError for runs that are too
-    short for any other.
+    for one evaluation. Without halving there is only round 0. Raises ConfigError for runs that cannot
+    be compared before their end.
     """
 
     jobs: Sequence[Job]  # all runs, of full length
@@ -66,7 +51,21 @@ class HalvingRounds:
     characters: int  # of the text
 
     def __post_init__(self) -> None:
-        if self.halving is not None and not self.kept:
+        if self.halving is None:
+            return
+        configs = [jobs[0].config for jobs in self.configurations]
+        for config in configs:
+            if config.schedule != "constant":
+                other = f"--schedule {config.schedule}"
+                raise ConfigError(
+                    f"--halving makes runs longer, which {other} does not allow: leave one out"
+                )
+        for name in ("epochs", "updates"):
+            if len({getattr(config, name) for config in configs}) > 1:
+                raise ConfigError(f"--halving chooses the lengths itself: give one value of --{name}")
+        if len(configs) < 2:
+            raise ConfigError("--halving needs at least two configurations to choose from")
+        if not self.kept:
             raise ConfigError("--halving: the runs are too short to be compared before their end")
 
     @cached_property

@@ -24,7 +24,7 @@ from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import Grid
 from nbrnn.sweeps.job import Job, run_job
 from nbrnn.sweeps.planning import done_before, plan, request_of
-from nbrnn.sweeps.successive_halving import HalvingRounds, check_grid
+from nbrnn.sweeps.successive_halving import HalvingRounds
 from nbrnn.values import check_choice, check_range, shortened
 
 Backend = Literal["threading", "loky", "dask"]
@@ -128,8 +128,6 @@ def sweep(
     too short a text.
     """
     check_options(backend, jobs, scheduler, max_failures)
-    if halving is not None:
-        check_grid(grid)
     if not folder.is_sweep() and not folder.is_free():
         raise StoreError(f"{folder} holds other files: give a new or an empty folder, or a sweep's")
     outcome = Outcome(plan(grid, corpus, folder))

@@ -78,7 +78,7 @@ def test_a_damaged_file_is_refused(file, tmp_path, member, kind):
             data if name != member else None if kind == "missing" else data[:-9] + b"1" * 9
         ),
     )
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match=f"{damaged}/{member}" if kind == "damaged" else "."):
         Model(damaged).score("the old house")
 
 
