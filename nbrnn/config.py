@@ -163,7 +163,7 @@ class RunConfig:
         float, NONE, "Scale the whole gradient down to this norm, before --clip, or none.",
         0, FLOAT32_MAX, exclusive=True, or_none=True, added="0.7")
     dropout: float = setting(
-        float, 0.0, "Probability with which the layer above, or the readout, does not see a state.",
+        float, 0.0, "Probability of hiding a unit from the layer above or the readout, in training.",
         0, 0.9, added="0.7")
     loss: Loss = choice(Loss, "Loss of a window: sum or mean over its characters.", added="0.3")
     schedule: Schedule = choice(
@@ -177,7 +177,7 @@ class RunConfig:
         float, 0.0, "Fraction of the text, after the validation part, to test the trained model on.",
         0, MAX_HELD_OUT, added="0.7")
     fold: int = setting(
-        int, 0, "Tenths of the text by which its parts are moved, past its end to its beginning.",
+        int, 0, "Tenths of the text by which the held-out parts move on, past its end to its beginning.",
         0, FOLDS - 1, added="0.7")
     validate_every: int | None = setting(
         int, {True: 0}, "Updates between validation losses (0: an epoch).", 0, 10**15, by="validation",
@@ -186,7 +186,7 @@ class RunConfig:
         int, {True: 0}, "Stop after this many evaluations without improvement (0: never).",
         0, 10**9, by="validation", added="0.3")
     init_from: str | None = setting(
-        str, None, "Run whose best model the weights start from; the settings have their sha256.",
+        str, None, "Run whose best model the weights start from.",
         pattern="[0-9a-f]{64}", added="0.7")
     seed: int = setting(int, 0, "Seed of the random numbers.", 0, 2**63 - 1)
     dtype: Precision = choice(Precision, "Precision of the arithmetic.")
@@ -205,13 +205,17 @@ class RunConfig:
                 value = described.default_in(vars(self))
             elif not described.has_effect(vars(self)):
                 if not described.is_off(value):
-                    other = f"{option_name(described.by)} {getattr(self, described.by)}"
-                    raise ConfigError(f"{option_name(name)} has no effect with {other}: leave it out")
+                    by, option = option_name(described.by), option_name(name)
+                    if not SETTINGS[described.by].choices:
+                        raise ConfigError(f"{option} has no effect without {by}: give both, or neither")
+                    other = f"{by} {getattr(self, described.by)}"
+                    raise ConfigError(f"{option} has no effect with {other}: leave it out")
                 value = None
             is_left_out = value is None and is_optional
             object.__setattr__(self, name, None if is_left_out else described.checked(name, value))
-        if self.validation + self.test > MAX_HELD_OUT:
-            raise ConfigError(f"--validation and --test must be at most {MAX_HELD_OUT} together")
+        if (held_out := self.validation + self.test) > MAX_HELD_OUT:
+            most = f"at most {MAX_HELD_OUT} together (got {held_out:g})"
+            raise ConfigError(f"--validation and --test must be {most}")
         if self.fold and not (self.validation or self.test):
             raise ConfigError("--fold has no effect without --validation or --test: leave it out")
 

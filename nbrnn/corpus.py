@@ -211,7 +211,7 @@ def encode(text: str, alphabet: str, replacement: str | None = None) -> NDArray[
         if replacement is None:
             shown = " ".join(map(repr, sorted(unknown)[:10])) + (" ..." if len(unknown) > 10 else "")
             raise CorpusError(
-                f"not in the model's alphabet: {shown} (--replace-unknown C puts C for them)"
+                f"not in the model's alphabet: {shown} (--replace-unknown C replaces them by C)"
             )
         if len(replacement) != 1 or replacement not in alphabet:
             raise CorpusError(f"the replacement {replacement!r} is not in the alphabet either")

@@ -41,7 +41,7 @@ def column(text: str, name: str, label: str) -> list[str]:
         raise CorpusError(f"{label} is not a table in CSV: {error}") from None
     names = rows[0] if rows else []
     if name not in names:
-        hint = nearest(name, names) or f"; there are {', '.join(names[:10])}"
+        hint = nearest(name, names) or f"; its columns are {', '.join(names[:10])}"
         raise CorpusError(f"{label} has no column {name!r}{hint}")
     place = names.index(name)
     return [row[place] for row in rows[1:] if len(row) > place]

@@ -153,8 +153,8 @@ class RunDisplay(ProgressDisplay, Observer):
             self.bars.remove_task(self.steps.pop("kernels"))
         self.next_time = time.monotonic() + LOG_SECONDS
         self.next_sample = time.monotonic() + SAMPLE_SECONDS
-        verb = f"Resuming after update {update:,}" if update else "Training"
-        self.say(f"{verb} in {self.folder}: {updates:,} updates.")
+        resumed = f"Resuming in {self.folder} after update {update:,} of {updates:,}."
+        self.say(resumed if update else f"Training in {self.folder}: {updates:,} updates.")
         for note in () if update or self.quiet else self.notes:
             self.say(note)
         self.task = self.bars.add_task("", total=updates, completed=update)
@@ -226,7 +226,7 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
         self.unit = PER_CHARACTER if self.is_validated else unit_of(*configs)
         self.max_rows = max(1, shutil.get_terminal_size().lines - 3)
         before = f", {outcome.done_before:,} done before" if outcome.done_before else ""
-        self.say(f"Sweep in {self.folder}: {len(outcome.jobs):,} runs{before}.")
+        self.say(f"Sweep in {self.folder}: {plural(len(outcome.jobs), 'run')}{before}.")
         for job in outcome.jobs:
             if job.run_id in outcome.summaries:
                 self.keep_best(job, self.best_of(job, outcome.summaries[job.run_id]))

@@ -132,8 +132,8 @@ WITHOUT_EFFECT = [
     ({"init": "scaled", "sigma": 0.1}, "--sigma has no effect with --init scaled"),
     ({"chunks": 9}, "--chunks has no effect with --order sequential"),
     ({"order": "random", "chunks": 9}, "--chunks has no effect with --order random"),
-    ({"validate_every": 9}, "--validate-every has no effect with --validation 0"),
-    ({"validation": 0, "patience": 9}, "--patience has no effect with --validation 0"),
+    ({"validate_every": 9}, "--validate-every has no effect without --validation: give both"),
+    ({"validation": 0, "patience": 9}, "--patience has no effect without --validation: give both"),
     ({"optimizer": "adam", "adagrad_start": 0.1}, "--adagrad-start has no effect with --optimizer adam"),
     ({"fold": 3}, "--fold has no effect without --validation or --test"),
 ]

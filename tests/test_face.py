@@ -162,7 +162,7 @@ def test_a_corpus_may_be_itself_a_path_or_a_text(here, text, text_file, corpus):
 
 
 def test_a_run_that_diverges_is_warned_of(here, corpus):
-    with pytest.warns(UserWarning, match="diverged: update"):
+    with pytest.warns(UserWarning, match="diverged: at update"):
         model = nbrnn.run(nbrnn.RunConfig(**SMALL, eta=1e30), corpus, quiet=True)
     assert model.summary.status == "diverged"
     assert np.isfinite(model.probabilities("the")).all()

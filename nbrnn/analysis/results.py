@@ -59,7 +59,7 @@ class Results:
     measures: list[Measure]  # by which they are compared; the first ranks them
     unit: str  # of training losses
     unreadable: list[str]  # why runs are left out
-    folds: int = 1  # parts of the text; if several, statistics are of their means over seeds
+    folds: int = 1  # if several, each configuration has one loss a fold: the mean over its seeds
     reveals_test: bool = False
     earlier_reveals: Sequence[str] = ()  # the times at which the test part was revealed
     smallest_difference: float | None = None  # that is worth detecting
@@ -84,7 +84,7 @@ class Results:
         return f"{measure.words} ({self.unit_of(measure)})"
 
     def models_worse_than_unigram(self) -> list[str]:
-        """Return a sentence for each run whose best model is worse than unigrams from h = 0."""
+        """Return a sentence for each run whose best model loses to unigrams when started from h = 0."""
         return [
             worse_than_unigram(
                 record.summary, f"The best model of {name}, {replicate_name(record.config)},"
@@ -140,7 +140,7 @@ def read(
     the test loss, and records that in the folders of the sweeps. Raises ConfigError and StoreError.
     """
     if smallest_difference is not None:
-        check_range("smallest difference", smallest_difference, 0, exclusive=True)
+        check_range("--smallest-difference", smallest_difference, 0, exclusive=True)
     folders = find_runs(list(paths))
     records, unreadable = read_records(folders, progress)
     if reveal_test and not any(record.config.test for record in records):

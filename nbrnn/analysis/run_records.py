@@ -149,7 +149,7 @@ def wanted_in(folders: Iterable[RunFolder]) -> dict[Path, RequestedLength | None
 
 
 def read_summary(folder: RunFolder) -> Summary:
-    """Return the summary of a run as the sweep around it, if any, sees it. Raises StoreError."""
+    """Return the summary of a run; the sweep around it may have dropped it. Raises StoreError."""
     return summary_in_sweep(folder, wanted_in([folder]).get(folder.path))
 
 

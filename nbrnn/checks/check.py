@@ -225,7 +225,7 @@ class Submission:
         words += f"the loss of a window is the {'mean' if choice.convention.of_characters else 'sum'}"
         if not choice.convention.of_windows and any(each.e.sizes[1] > 1 for each in choice.attempts):
             words += ", summed over the windows, where nbrnn takes the mean"
-        words += ", by its numbers" * (self.loss is None)
+        words += " (judged by the numbers)" * (self.loss is None)
         if Role("input", "h0") not in self.found[attempt.rung].by_role:
             words += "; there is no h0, it is taken for 0"
         return [f"{attempt.layout} layout: U is {axes}, m = {m}, K = {K}", words]
@@ -247,8 +247,8 @@ class Submission:
             report.notes.append(f"not checked, since their names are unknown: {unknown}")
         if not report.findings and not report.judged:
             nothing = (
-                "there is nothing to check: no loss, P, H, gradients (grads_W or dW), parameters after "
-                f"a step (W_after) or losses; unknown names: {unknown or 'none'}"
+                "there is nothing to check: save loss, P, H, gradients (grads_W or dW), parameters after "
+                f"a step (W_after) or losses{unknown and f'; unknown names: {unknown}'}"
             )
             raise CheckError(reasons[-1] if reasons else nothing)
 

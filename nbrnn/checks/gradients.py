@@ -148,7 +148,7 @@ def sentence_of(group: list[Judged], causes: list[str], choice: Choice) -> str:
     verb = "differs" if len(group) == 1 else f"differ, {first.name}"
     lines = "; ".join(LINES[line].formula for line in suspects(key, attempt))
     return (
-        f"{names} {verb} {place}. What makes it from arrays that are given or right: "
+        f"{names} {verb} {place}. It should follow from arrays that are given or right by: "
         f"{lines}. No known mistake explains it"
     )
 

@@ -161,7 +161,7 @@ def refuse_unusable(inputs: list[Named], state: Named | None, m: int, K: int) ->
         if number * (m + K) > MAX_NUMBERS:
             raise CheckError(f"{name} has {number:,} characters, too many to check: save one window")
     if state is not None and not np.isfinite(state.array).all():
-        raise CheckError(f"{state.name} holds numbers that are not finite")
+        raise CheckError(f"{state.name} has NaN or infinite numbers")
 
 
 def reason_of_none(x: Named, y: Named, state: Named | None, m: int, K: int) -> str:

@@ -115,7 +115,8 @@ def case(
     ladder: Annotated[
         bool | None,
         typer.Option(
-            help="Write exercises that grow  [default: if OUT is called ladder]", show_default=False
+            help="Write a series of exercises, from easy to hard  [default: if OUT is called ladder]",
+            show_default=False,
         ),
     ] = None,
     encoding: Encoding = None,

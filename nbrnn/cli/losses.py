@@ -19,7 +19,7 @@ ROWS = {
     "validation": "validation",
     "test": "test",
     "training text, from h = 0": "score",
-    "smooth, while it learnt": "nats_per_character",
+    "smooth training loss": "nats_per_character",
 }
 COLUMNS = {"best model": "best", "last model": "final", "unigram": "unigram", "bigram": "bigram"}
 
@@ -50,8 +50,9 @@ def explanations(summary: Summary, config: RunConfig, corpus: Description) -> It
         which, best = "smooth", summary.nats_per_character_best
     if summary.best_update is not None and best is not None:
         units = in_units(best)
-        size = f"{formatted(units.bits_per_character)} bits, perplexity {formatted(units.perplexity)}"
-        yield f"best model: update {summary.best_update:,}, by {which} loss ({size})"
+        bits, perplexity = formatted(units.bits_per_character), formatted(units.perplexity)
+        size = f"{bits} bits per character, perplexity {perplexity}"
+        yield f"best model: update {summary.best_update:,}, chosen by the {which} loss ({size})"
     if summary.validation_best is not None:
         number = f"{summary.validation_characters:,} " if summary.validation_characters else ""
         yield f"validation: {number}characters of {name}, never trained on"

@@ -101,7 +101,8 @@ def existing_run(path: Path) -> RunFolder:
 
     folder = open_run(existing(path))
     if not folder.is_run():
-        raise StoreError(f"{path} is not the folder of a run (nbrnn show lists them)")
+        others = "nor a .nbrnn file: nbrnn show lists runs, nbrnn import makes one of weights"
+        raise StoreError(f"{path} is not the folder of a run, {others}")
     return folder
 
 

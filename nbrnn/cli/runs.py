@@ -27,6 +27,7 @@ from nbrnn.config import option_name
 from nbrnn.errors import StoreError
 from nbrnn.escaping import visible
 from nbrnn.naming import RESULTS
+from nbrnn.values import plural
 
 if TYPE_CHECKING:
     from nbrnn.storage.run_folder import RunFolder
@@ -115,7 +116,8 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     documents = f", documents: {corpus.documents}" if corpus.documents else ""
     size = f"{corpus.characters:,} characters, {len(corpus.alphabet)} distinct{documents}"
     print_wrapped(
-        f"{folder}: {summary.status}, {summary.updates:,} updates", f"text: {corpus.name}, {size}"
+        f"{folder}: {summary.status}, {plural(summary.updates, 'update')}",
+        f"text: {corpus.name}, {size}",
     )
     if summary.status == "imported":
         print_wrapped(summary.reason or "")

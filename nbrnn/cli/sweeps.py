@@ -25,6 +25,7 @@ from nbrnn.naming import RESULTS
 from nbrnn.presets import with_preset
 from nbrnn.signals import Signals
 from nbrnn.sweeps.grid import MAX_VALUES, grid
+from nbrnn.values import plural
 
 if TYPE_CHECKING:
     from nbrnn.report.sweep_report import Report
@@ -64,7 +65,7 @@ def sweep(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Fraction of the updates before any is dropped  [default: until 1 is left]",
+            help="Fraction of the updates in the first round  [default: small enough to end with 1]",
         ),
     ] = None,
     dry_run: Annotated[
@@ -92,6 +93,8 @@ def sweep(
     check_name(out, name)
     if not quiet:
         note_single_seed(settings.get("seed", ""))
+        if draws and draws > wanted.size:
+            print_note(f"--random {draws}: all {plural(wanted.size, 'configuration')} are trained")
     with Signals() as signals:
         text = load(corpus, encoding, documents)
 
@@ -128,7 +131,7 @@ def sweep(
 def note_single_seed(seeds: str) -> None:
     """Say that a number is one seed, not the number of seeds."""
     if seeds.isdecimal() and 1 < int(seeds) <= MAX_VALUES:
-        print_note(f"1 seed: {seeds}; for {seeds} seeds: --seeds 0:{int(seeds) - 1}")
+        print_note(f"--seeds {seeds} is one seed; for {seeds} seeds give --seeds 0:{int(seeds) - 1}")
 
 
 def check_name(out: Path | None, name: str | None) -> None:

@@ -125,7 +125,7 @@ class WritingSession:
                 return self.command(complete(name), value.strip())
             self.take_turn(line.removeprefix("/").replace("\\n", "\n"))
         except NbrnnError as error:
-            print_error(str(error).replace(" (--replace-unknown C puts C for them)", ""))
+            print_error(str(error).replace(" (--replace-unknown C replaces them by C)", ""))
         return True
 
     def command(self, name: str, value: str) -> bool:

@@ -77,7 +77,7 @@ def read(path: Path) -> Contents:
     if suffix == ".npy":
         raise ConfigError(f"{path} holds one array, or a pickle; save all in one file with {SAVE_NUMPY}")
     if suffix not in READERS:
-        raise ConfigError(f"{path}: give a file that ends in {', '.join(READERS)}")
+        raise ConfigError(f"{path} must be a file that ends in one of {', '.join(READERS)}")
     data = read_bytes(path, MAX_BYTES)
     if suffix == ".mat" and not matlab.is_known(data):
         how = f"save('{path.name}', ..., '-v7') writes one"

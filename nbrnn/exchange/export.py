@@ -33,7 +33,7 @@ def export(model: Checkpoint, path: Path, layout: Orientation | None = None) -> 
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ConfigError(f"{path}: give a file that ends in {', '.join(SUFFIXES)}")
+        raise ConfigError(f"{path} must end in {', '.join(SUFFIXES)} or .nbrnn")
     if path.name in RUN_FILES and RunFolder(path.parent).is_run():
         raise ConfigError(f"{path} is a file of a run: give another name")
     if suffix in WRITERS:

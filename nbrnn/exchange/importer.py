@@ -101,7 +101,7 @@ def alphabets(
     Raises ConfigError if one has not K distinct characters, or others than the text.
     """
     if given is not None:
-        for line_end in ("\r\n", "\n"):  # that an editor put after K characters
+        for line_end in ("\r\n", "\n"):  # that an editor added
             if len(given) == K + len(line_end):
                 given = given.removesuffix(line_end)
         lines = given.split("\n")[:K]

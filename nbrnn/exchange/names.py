@@ -186,7 +186,7 @@ class SortedArrays:
             names = [each.name for named in self.by_role.values() for each in named] + self.unknown
             listed = ", ".join(names)[:200] or "none"
             raise CheckError(
-                f"{' '.join(self.missing())}: not in the file under a known name; its arrays: {listed}"
+                f"there is no {' '.join(self.missing())} under a known name; the arrays are: {listed}"
             )
         return self.of("parameter")
 

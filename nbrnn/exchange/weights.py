@@ -73,7 +73,7 @@ def network_in(arrays: SortedArrays) -> tuple[Layout, dict[Orientation, dict[str
     for name, array in used:
         with np.errstate(over="ignore"):  # of 80 bits
             if not np.isfinite(array.astype(dtype)).all():
-                raise CheckError(f"{name} holds numbers that are not finite")
+                raise CheckError(f"{name} has NaN or infinite numbers")
     W, V = layers[0]["W"].array, readout["V"].array
     m = min(W.shape, default=1) or 1
     cells = {kind.gates * m: name for name, kind in CELLS.items()}

@@ -136,7 +136,7 @@ def sgd(optimizer, theta, memory, gradient):
 
 
 def sgd_at(optimizer, eta, t, real):
-    """Return the numbers of update t."""
+    """Return the numbers of update t: its learning rate."""
     return SGD(eta)
 
 

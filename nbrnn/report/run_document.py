@@ -28,6 +28,7 @@ from nbrnn.report.formatting import number_text
 from nbrnn.report.reproducibility import as_typed, reproducibility
 from nbrnn.storage.schemas import in_units
 from nbrnn.text_parts import Part, size
+from nbrnn.values import plural
 
 GRAMS = (5, 10, 20)
 LENGTHS = ("epochs", "updates")  # settings whose outcome is shown instead
@@ -78,7 +79,7 @@ def heading(facts: RunFacts) -> str:
 def status(facts: RunFacts) -> str:
     """Return how the run ended, or how far it is."""
     summary = facts.summary
-    words = f"{summary.status}, {summary.updates:,} updates"
+    words = f"{summary.status}, {plural(summary.updates, 'update')}"
     if facts.is_imported:
         words = summary.status
     elif summary.diverged_at is not None:
@@ -291,7 +292,7 @@ def longest_copy(facts: RunFacts) -> list[str]:
         return []
     overlap = facts.overlaps[GENERATED]
     return [
-        f"The longest passage of the {overlap.lengths.size:,} characters above that occurs in the "
+        f"The longest passage of {overlap.lengths.size:,} generated characters that occurs in the "
         f"training text has {overlap.longest:,}: {quoted(facts.passages[GENERATED])}."
     ]
 

@@ -76,7 +76,9 @@ def best(results: Results) -> str:
         details.append(f"95 % CI{chosen}: {interval_text(median.low, median.high, unit)}")
     elif len(losses) > 1:
         details.append(f"from {interval_text(losses.min(), losses.max(), unit)}")
-    which = "Best of the configurations kept" if dropped(results) else "Best"
+    which = (
+        "Best of the configurations kept" if dropped(results) else "Best" if count > 1 else "Only one"
+    )
     middle = "median " if len(losses) > 1 else ""
     value = f"{middle}{measure.words} {loss_text(median.value, unit)} {unit} ({'; '.join(details)})"
     same = [" = ".join([first, *others]) for first, others in findings.same.items()]
@@ -242,7 +244,7 @@ def seeds_needed(results: Results) -> list[str]:
     if have >= seeds:
         return [f"{plural(have, 'seed')} each detect {what} with a power of 80 %."]
     about = f"{float(f'{seeds:.2g}'):,.0f}"
-    return [f"To detect {what} with a power of 80 %, fix about {about} seeds each beforehand."]
+    return [f"To detect {what} with a power of 80 %, plan about {about} seeds for each beforehand."]
 
 
 def analyses(results: Results) -> list[str]:
@@ -252,8 +254,8 @@ def analyses(results: Results) -> list[str]:
     rate = false_claims(len(results.findings.names), results.analyses)
     seeds = ", ".join(map(str, results.analyses))
     return [
-        f"Reported {len(results.analyses)} times as seeds were added ({seeds}): if all configurations "
-        f"were equal, some would be called worse in up to {100 * rate:.0f} % of such series, not in 5 %."
+        f"This report was made {len(results.analyses)} times as seeds were added ({seeds}), which "
+        f"raises the chance that one of equal configurations is called worse from 5 % to {100 * rate:.0f} %."
     ]
 
 
@@ -269,7 +271,7 @@ def variability(results: Results) -> list[str]:
     rows = results.comparison[results.comparison["measure"] == results.best.column]
     correlation = float(rows["correlation"].dropna().mean())
     if rows["paired"].any() or correlation >= MIN_CORRELATION:
-        hint = "" if rows["paired"].any() else ": try --paired"
+        hint = "" if rows["paired"].any() else ": try nbrnn compare --paired"
         sentences.append(f"Runs with the same seed correlate by {correlation:.2f}{hint}.")
     return sentences
 

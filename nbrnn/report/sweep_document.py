@@ -144,7 +144,7 @@ def progress(results: Results, request: Request) -> list[Block]:
                 ProgressBar(f"{name}, {replicate_name(config)}: {how_far}", summary.updates, length)
             )
     total = len(request.runs | set(results.runs["run_id"])) - len(results.unreadable)
-    total = max(total, len(results.records))  # some of the unreadable may not have been asked for here
+    total = max(total, len(results.records))  # unreadable runs may be those of another request
     ended = len(results.records) - len(bars)
     if ended == total:
         return []

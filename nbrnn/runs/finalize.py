@@ -45,7 +45,7 @@ def summarize(training: Training, seconds: float, status: Status) -> Summary:
     )
     if status == "diverged":
         at = training.update + training.diverged  # the one that was refused, or the last one done
-        reason = f"update {at}: loss or weights not finite, or too large to mean anything"
+        reason = f"at update {at:,} the loss or a weight became infinite, NaN or too large"
         summary = structs.replace(summary, diverged_at=at, reason=reason)
     elif status == "finished" and training.update < training.updates:
         losses_without = f"{config.patience} validation losses without a better one"

@@ -148,7 +148,7 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
     if config.updates_per_epoch(len(corpus)) == 0:
         batch = f" and --batch {config.batch}" if config.batch > 1 else ""
         raise CorpusError(
-            f"{corpus.name}: {characters} characters are too few for --seq-length "
+            f"{corpus.name}: {characters:,} characters are too few for --seq-length "
             f"{config.seq_length}{batch}: at least {config.seq_length * config.batch + 1} are needed"
         )
     for name in ("validation", "test"):

@@ -21,6 +21,7 @@ LATE = 0.5  # share of the run that must lie after the best model
 MIN_UPDATES = 2_000  # of a run whose smooth loss is judged
 RISE = 1.02  # by which the smooth loss must have risen
 MIN_ROWS = 20  # of the metrics, by whose second half a learning rate is judged
+FAR = 2  # times the loss of uniform guessing: too much even for a shorter run
 PASSAGE_BITS = 6
 PASSAGE = 2**PASSAGE_BITS  # characters of a repeated passage
 MAX_EXAMINED = 2_000_000  # characters of the text
@@ -41,8 +42,8 @@ def text_warnings(config: RunConfig, corpus: Corpus) -> Iterator[str]:
     repeated = repeated_share(corpus.codes[:MAX_EXAMINED])
     if repeated > MAX_REPEATED:
         yield (
-            f"about {repeated:.0%} of the text are passages of {PASSAGE} characters that occurred "
-            "before: remove duplicates, or a validation loss will be too low"
+            f"about {repeated:.0%} of the text repeats earlier passages of {PASSAGE} characters: remove "
+            "duplicates, or a validation loss will be too low"
         )
 
 
@@ -80,10 +81,11 @@ def run_warning(folder: RunFolder) -> str:
 
 def edge_warning(config: RunConfig, K: int, metrics: Metrics) -> str:
     """Return a warning if the mean loss of the second half of a run is above uniform guessing."""
-    if metrics.loss.size < MIN_ROWS:
+    rows = metrics.loss.size
+    if rows < 2:
         return ""
-    loss = float(np.mean(metrics.loss[metrics.loss.size // 2 :])) / config.characters_in_loss
-    if loss <= math.log(K):
+    loss = float(np.mean(metrics.loss[rows // 2 :])) / config.characters_in_loss
+    if loss <= math.log(K) * (1 if rows >= MIN_ROWS else FAR):
         return ""
     return (
         f"the loss is {loss:.3g} nats per character, above the {math.log(K):.3g} of uniform guessing: "
@@ -101,13 +103,15 @@ def stagnation_warning(summary: Summary, validation: Validation) -> str:
     if losses.size - 1 - best < MIN_EVALUATIONS or not is_late:
         return ""
     warning = (
-        f"the validation loss was lowest at update {updates[best]:,} of {summary.updates:,} "
+        f"the validation loss was lowest at update {int(updates[best]):,} of {summary.updates:,} "
         f"({losses[best]:.4f}; at the end {losses[-1]:.4f} nats per character)"
     )
     for patience in PATIENCES:
         last = end_with(patience, losses)
         if best < last < losses.size - 1:
-            return f"{warning}: --patience {patience} would have ended it at update {updates[last]:,}"
+            return (
+                f"{warning}: --patience {patience} would have ended it at update {int(updates[last]):,}"
+            )
     return f"{warning}: fewer --epochs would have been enough"
 
 

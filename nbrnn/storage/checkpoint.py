@@ -176,7 +176,7 @@ def decode_metadata(metadata: Mapping[str, str], kind: Kind) -> tuple[Metadata, 
 def expected_arrays(metadata: Mapping[str, str], names: Iterable[str], kind: Kind) -> ArrayTypes:
     """Return the arrays that a checkpoint must hold by its own settings.
 
-    The names of the arrays say which buffers the optimizer's memory has, and which options there are.
+    The names of the arrays say which buffers the optimizer's memory has, and which others are there.
     """
     names = set(names)
     config = RunConfig.from_dict(msgspec.json.decode(metadata["config"]))
@@ -204,7 +204,7 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
     """Return the checkpoint in a file. Raises StoreError if anything about it is wrong."""
     arrays, metadata = read_arrays(path, lambda metadata, names: expected_arrays(metadata, names, kind))
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise StoreError(f"{path} holds numbers that are not finite")
+        raise StoreError(f"{path} has NaN or infinite numbers")
     if metadata.get("format") != FORMAT:
         raise StoreError(f"{path} was written by another version of nbrnn")
     try:

@@ -202,7 +202,8 @@ def parse(name: str, text: str) -> list[Any]:
             raise ConfigError(f"{option}: {error}") from None
         except (ValueError, OverflowError):
             takes = "whole numbers" if kind is int else "numbers"
-            wrong = f"{takes} with commas between (got {shortened(part)})"
+            lists = "log:a:b:n, lin:a:b:n" + ", a:b" * (kind is int)
+            wrong = f"{takes} with commas between, or {lists} (got {shortened(part)})"
             raise ConfigError(f"{option} must be {wrong}") from None
         if len(values) > MAX_VALUES:
             raise ConfigError(f"{option} has more than {MAX_VALUES:,} values")
@@ -220,7 +221,7 @@ def numbers(part: str, whole: bool) -> list[Any]:
         if not 1 <= count <= MAX_VALUES:
             raise ConfigError(f"{part} is not 1 to {MAX_VALUES:,} values")
         if kind == "log" and not min(low, high) > 0:
-            raise ConfigError(f"{part}: log: takes numbers above 0")
+            raise ConfigError(f"{part} needs numbers above 0")
         import numpy as np  # not for --help
 
         space = np.geomspace(low, high, count) if kind == "log" else np.linspace(low, high, count)

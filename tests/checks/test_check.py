@@ -270,16 +270,16 @@ def test_what_cannot_be_checked():
     with pytest.raises(CheckError, match="there is nothing to check"):
         check(arrays(loss=False, P=False, H=False, grads=False))
     for changed, said in [
-        ({"W": None}, "W: not in the file"),
+        ({"W": None}, "there is no W under"),
         ({"y": None}, "there is x, but no y"),
         ({"x": given["x"][:-1]}, "x has 9 characters, y has 10"),
         ({"x": given["x"] + 50}, "indices from"),
         ({"x": np.zeros(2**25), "y": np.zeros(2**25)}, "too many to check"),
         ({"x": given["x"] + 0.5}, "neither indices nor one-hot"),
         ({"U": np.ones((3, 3))}, "no network has parameters of these shapes"),
-        ({"W": np.full((5, 5), np.nan)}, "not finite"),
+        ({"W": np.full((5, 5), np.nan)}, "NaN or infinite"),
         ({"h0": np.ones(4)}, "not a state of 5 units"),
-        ({"h0": np.full(5, np.inf)}, "h0 holds numbers that are not finite"),
+        ({"h0": np.full(5, np.inf)}, "h0 has NaN or infinite numbers"),
         ({"x": np.zeros((7, 10)), "y": np.eye(7, 10)}, "x: 10 of 10 vectors are not one-hot"),
         ({"RNN.W": np.ones((5, 5))}, "both taken for W"),
         ({"P": np.array([{}])}, "object array"),

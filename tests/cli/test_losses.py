@@ -24,8 +24,8 @@ def test_each_loss_stands_in_one_unit_with_a_line_on_what_it_is():
         "nats per character            best model  last model     unigram      bigram",
         "validation                        1.0000      1.7500      2.5000      2.3750",
         "training text, from h = 0         1.5000     10.1250      3.0000           -",
-        "smooth, while it learnt           2.0000      2.2500           -           -",
-        "best model: update 300, by validation loss (1.443 bits, perplexity 2.718)",
+        "smooth training loss              2.0000      2.2500           -           -",
+        "best model: update 300, chosen by the validation loss (1.443 bits per character, perplexity 2.718)",
         "validation: 499 characters of moor, never trained on",
         "training text: the first 400 characters of moor, read once from h = 0",
         "smooth: mean over about the last 1,000 updates; 50 nats per window",
@@ -36,6 +36,6 @@ def test_each_loss_stands_in_one_unit_with_a_line_on_what_it_is():
 def test_what_is_not_known_has_no_line():
     summary = Summary(status="interrupted", updates=900, best_update=300, **SMOOTH)
     lines = loss_lines(summary, RunConfig(loss="mean"), TEXT)
-    assert [line.partition(" ")[0] for line in lines] == ["nats", "smooth,", "best", "smooth:"]
+    assert [line.partition(" ")[0] for line in lines] == ["nats", "smooth", "best", "smooth:"]
     assert lines[-1] == "smooth: mean over about the last 1,000 updates"
     assert loss_lines(Summary(status="running"), RunConfig(), TEXT) == []

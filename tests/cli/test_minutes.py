@@ -64,7 +64,7 @@ def test_the_same_command_resumes_and_the_printed_one_repeats(nbrnn, text_file, 
         ("--minutes 1 --init-from run", "--init-from names one"),
         ("--minutes 1 --preset char-rnn", "--preset char-rnn sets"),
         ("--minutes 1 --chunks 5", "--chunks has no effect with --order sequential"),
-        ("--minutes 1 --batch 101", "4500 characters are too few for --seq-length 50 and --batch 101"),
+        ("--minutes 1 --batch 101", "4,500 characters are too few for --seq-length 50 and --batch 101"),
     ],
 )
 def test_what_contradicts_minutes_is_one_line(nbrnn, text_file, tmp_path, options, said):

@@ -171,7 +171,7 @@ BAD = {
     "rnn.weight_hh_l0 (80, 20)": lambda t: {**by_torch(t), "rnn.weight_hh_l0": np.tile(t["W"], (4, 1))},
     "layer 2 has no U": lambda t: {**by_torch(t), "rnn.weight_hh_l1": t["W"]},
     "one nn.Linear": lambda t: {**by_torch(t), "embedding.weight": t["V"]},
-    "not finite": lambda t: {**t, "b": t["b"] * np.nan},
+    "NaN or infinite": lambda t: {**t, "b": t["b"] * np.nan},
     "b (1,)": lambda t: {**t, "b": t["b"][:1]},
     "several sets": lambda t: {f"{g}.{n}": a for g in ("best", "last") for n, a in t.items()},
 }
@@ -181,7 +181,7 @@ BAD = {
 def test_weights_that_are_none_are_one_line(nbrnn, text_file, theta, tmp_path, said):
     file = save("bad.npz", BAD[said](theta[0]))
     line = one_line_error(nbrnn("import", file, "--text", text_file, code=2))
-    assert ("U: not in the file" if said == "no U" else said) in line
+    assert ("there is no U under" if said == "no U" else said) in line
     assert not (tmp_path / "results").exists()
 
 

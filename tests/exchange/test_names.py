@@ -95,9 +95,9 @@ def test_what_other_names_mean_is_not_guessed(tmp_path):
         ({"weights.V": theta["V"] + 1}, "V and weights.V are both taken for V, and differ"),
         ({"U": np.ones((0, K))}, "no network has parameters of these shapes"),
         ({"W": np.zeros((0, 0))}, "no network has parameters of these shapes"),
-        ({"b": np.full(M, np.float64("nan"))}, "b holds numbers that are not finite"),
+        ({"b": np.full(M, np.float64("nan"))}, "b has NaN or infinite numbers"),
         ({"b": np.array(["a"] * M)}, None),  # text, so that there is no b
-        ({"c": np.full(K, np.longdouble("1e4000"))}, "c holds numbers that are not finite"),
+        ({"c": np.full(K, np.longdouble("1e4000"))}, "c has NaN or infinite numbers"),
     ]:
         contents = Contents({**theta, **more})
         if said is None:

@@ -74,7 +74,7 @@ def test_what_cannot_be_told_is_said():
     assert text[1].startswith("Not significantly worse: ")
     assert re.fullmatch(
         r"To detect a difference of 0\.40 nats \(1 % of the loss\) from the best with a power of 80 %, "
-        r"fix about \d+ seeds each beforehand\.",
+        r"plan about \d+ seeds for each beforehand\.",
         text[2],
     )
     few = "Too few seeds to judge which configurations are worse: use --seeds 0:3 or more."
@@ -94,7 +94,9 @@ def test_repeated_reports_are_counted():
     results = results_of(grid({(s, 0.1): 40 for s in (0.1, 0.01)}), [])
     results.analyses = [3, 5, 8]
     assert any(
-        re.match(r"Reported 3 times as seeds were added \(3, 5, 8\): .* in up to 1\d % of such", line)
+        re.match(
+            r"This report was made 3 times as seeds were added \(3, 5, 8\), .* from 5 % to 1\d %", line
+        )
         for line in answers(results)
     )
     results.analyses = [8]
@@ -155,7 +157,7 @@ def test_seeds_that_have_something_in_common():
         for n in range(8)
     ]
     assert said(runs)[1].startswith("Not significantly worse: ")
-    assert said(runs)[-1] == "Runs with the same seed correlate by 1.00: try --paired."
+    assert said(runs)[-1] == "Runs with the same seed correlate by 1.00: try nbrnn compare --paired."
     paired = said(runs, paired=True)
     assert paired[1].startswith("Significantly worse: sigma 0.3 (")
     assert paired[-1] == "Runs with the same seed correlate by 1.00."

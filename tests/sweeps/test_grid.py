@@ -46,7 +46,7 @@ def test_seeds_are_inclusive(text):
         ("sigma", "nan", "--sigma must be finite"),
         ("sigma", "0.1,-1", "--sigma must be at least"),
         ("sigma", "0.1:0.3", "--sigma must be numbers"),
-        ("sigma", "log:0:1:5", "--sigma: log:0:1:5: log: takes numbers above 0"),
+        ("sigma", "log:0:1:5", "--sigma: log:0:1:5 needs numbers above 0"),
         ("sigma", "log:1:2", "--sigma must be numbers"),
         ("sigma", "lin:1:2:0", "--sigma: lin:1:2:0 is not 1 to 10,000 values"),
         ("sigma", "lin:1:2:99999999999", "is not 1 to 10,000 values"),
@@ -62,7 +62,7 @@ def test_seeds_are_inclusive(text):
         ("clip", "5,None", "--clip must be numbers"),
         ("sigma", "none", "--sigma must be numbers"),
         ("optimizer", "adam,lion", r"--optimizer must be adagrad, rmsprop, adam or sgd \(got 'lion'\)"),
-        ("patience", "3", "--patience has no effect with --validation 0"),
+        ("patience", "3", "--patience has no effect without --validation"),
     ],
 )
 def test_what_is_no_list(name, text, said):

@@ -21,9 +21,9 @@ class Blocks(NamedTuple):
 # With SSE and NEON a vector is two registers: that halves the loads of numbers that multiply a whole
 # row, and doubles the chains of additions, of which each waits for the one before.
 #
-# Multiply-adds a cycle in float32, modelled by `python -m bench.instructions`, for the four numbers of
-# rows and the length of a vector. The last two columns have the same blocks: the recurrence and the
-# weight gradient of several windows.
+# Multiply-adds a cycle in float32, modelled by `python -m bench.instructions`, for dot / vecmat /
+# window / matmul rows and the length of a vector. The last two columns have the same blocks: the
+# recurrence and the weight gradient of several windows.
 #                                       dot  vecmat window  several windows
 #   znver4       20/20/5/8, 64 bytes   15.9   14.2   10.6   11.6   15.9
 #   haswell      12/12/5/6, 32 bytes    8.6    7.0   12.5   13.4   15.6

@@ -52,7 +52,7 @@ class Block(types.Type):
 
     @classmethod
     def of(cls, array, rows, columns):
-        """Return the type of a block of an array's numbers, its shape given by literals; else None."""
+        """Return the type of a block of an array's numbers; None if its shape is not of literals."""
         if isinstance(rows, types.IntegerLiteral) and isinstance(columns, types.IntegerLiteral):
             return cls(array.dtype, rows.literal_value, columns.literal_value)
         return None
