@@ -46,7 +46,8 @@ PRESETS = {
         "github.com/karpathy/char-rnn, train.lua",
         "the defaults of char-rnn, dropout 0 included; differences: a linear schedule instead of a "
         "decay by 0.97 an epoch from the tenth on; epsilon inside the root; states 0 at the start of an "
-        "epoch; forget biases 0 instead of 1; normal initialization with the standard deviation of its uniform one",
+        "epoch; forget biases 0 instead of 1; normal initialization with the standard deviation of its "
+        "uniform one",
     ),
     "good": Preset(
         {"cell": "gru", "layers": 2, "hidden": 208, "seq_length": 50, "batch": 16, "optimizer": "adam",

@@ -92,10 +92,10 @@ def quantile_of_range(groups: int) -> float:
     return float(studentized_range.isf(SIGNIFICANT, groups, np.inf)) / math.sqrt(2)
 
 
-def fewest_seeds(configurations: int) -> int:
+def fewest_seeds(configurations: int, paired: bool = False) -> int:
     """Return with how many seeds each a configuration can be significantly worse at all."""
     seeds = 2
-    while least_p([seeds] * configurations, paired=False)[0] > SIGNIFICANT:
+    while least_p([seeds] * configurations, paired)[0] > SIGNIFICANT:
         seeds += 1
     return seeds
 

@@ -247,8 +247,8 @@ class Submission:
             report.notes.append(f"not checked, since their names are unknown: {unknown}")
         if not report.findings and not report.judged:
             nothing = (
-                "there is nothing to check: save loss, P, H, gradients (grads_W or dW), parameters after "
-                f"a step (W_after) or losses{unknown and f'; unknown names: {unknown}'}"
+                "nothing to check: save loss, P, H, gradients (grads_W or dW), parameters after "
+                f"a step (W_after) or losses{unknown and f'; unknown: {unknown}'}"
             )
             raise CheckError(reasons[-1] if reasons else nothing)
 

@@ -171,7 +171,13 @@ def explanation(key: str, attempts: Sequence[Attempt]) -> list[str]:
     """Return the known mistakes that give every number of an array on every exercise it is given for."""
     answers = [attempt.judged[key] for attempt in attempts if key in attempt.judged]
     answers = [each for each in answers if each.is_right is not None]
-
+    finite = [each for each in answers if np.isfinite(each.found).all()]
+    if finite and {each.attempt.rung for each in answers} - {each.attempt.rung for each in finite} == {
+        "large_logits"
+    }:
+        if all(each.is_right for each in finite):
+            return ["overflow"]
+        answers = finite  # a mistake elsewhere explains no overflow
     if not all(each.has_shape for each in answers):
         return ["transposed"] * all(map(is_transposed, answers))
     if all(not each.found.any() for each in answers):

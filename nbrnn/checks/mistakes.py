@@ -125,6 +125,7 @@ FACTORS: dict[str, tuple[str, Callable[[int, int, int], float]]] = {
 }
 # Mistakes that are found by what an array looks like beside the right one.
 LOOKS = {
+    "overflow": "NaN or infinite where logits are large: subtract the largest logit before the softmax",
     "transposed": "it is transposed",
     "zero": "0 everywhere: nothing is added to it",
     "another h_0": "h_1 does not follow from the given h_0, and all later states do from those before: "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,7 @@ def call_all(by_task: Mapping[str, Function]) -> tuple[Arrays, Report]:
         except CheckError:
             raise
         except Exception as error:  # the program may raise anything
-            is_answered, words = False, f"the function raised {type(error).__name__}: {str(error)[:80]}"
+            is_answered, words = False, f"the function raised {described(error, 80)}"
         if is_answered:
             arrays |= {f"{rung.name}.{name}": array for name, array in {**given, **answer}.items()}
         elif rung.name == "windows":  # which a program need not take
@@ -124,7 +126,7 @@ def guess_form(function: Function) -> Form:
         except CheckError:
             raise
         except Exception as raised:
-            error = error or f"{type(raised).__name__}: {str(raised)[:200]}"
+            error = error or described(raised, 200)
             continue
         points = fit(rung, {**given, **answer})
         if best is None or points > best[0]:
@@ -135,6 +137,13 @@ def guess_form(function: Function) -> Form:
             f"Y (K, T), h0 (m, 1): {error}"
         )
     return best[1]
+
+
+def described(error: Exception, characters: int) -> str:
+    """Return an exception in words, with the line that raised it."""
+    frame = extract_tb(error.__traceback__)[-1]
+    where = f"line {frame.lineno} of {Path(frame.filename).name}"
+    return f"{type(error).__name__}: {str(error)[:characters]} ({where})"
 
 
 def fit(rung: Rung, arrays: Arrays) -> tuple[int, int]:

@@ -55,7 +55,8 @@ def explanations(summary: Summary, config: RunConfig, corpus: Description) -> It
         yield f"best model: update {summary.best_update:,}, chosen by the {which} loss ({size})"
     if summary.validation_best is not None:
         number = f"{summary.validation_characters:,} " if summary.validation_characters else ""
-        yield f"validation: {number}characters of {name}, never trained on"
+        earlier = " in this run" if config.init_from else ""
+        yield f"validation: {number}characters of {name}, never trained on{earlier}"
     if count := summary.test_characters:
         yield f"test: {count:,} characters of {name}, by which nothing was chosen"
     if count := summary.score_characters:

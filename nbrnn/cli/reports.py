@@ -19,6 +19,7 @@ from nbrnn.signals import Signals
 from nbrnn.values import plural
 
 if TYPE_CHECKING:
+    from nbrnn.analysis.measures import Measure
     from nbrnn.analysis.results import Results
     from nbrnn.analysis.run_facts import RunFacts
     from nbrnn.report.run_report import RunReport
@@ -91,18 +92,32 @@ def print_first_lines(texts: Sequence[str], rest: str) -> None:
 
 
 def print_configurations(results: Results) -> None:
-    """Print the table of the best configurations."""
+    """Print the tables of the best configurations: by the measure that ranks, and by a revealed test."""
+    print_best(results, results.best)
+    print_revealed(results)
+
+
+def print_revealed(results: Results) -> None:
+    """Print the test losses of the best configurations, if they are revealed."""
+    from nbrnn.analysis.measures import TEST
+
+    if TEST[0] in results.known_measures:
+        print_best(results, TEST[0])
+
+
+def print_best(results: Results, measure: Measure) -> None:
+    """Print the table of the best configurations with their losses by one measure."""
     from nbrnn.report.table_registry import configuration_columns
 
     names = results.configurations["setting"].tolist()
-    columns = {"configuration": names, **configuration_columns(results, results.best)}
+    columns = {"configuration": names, **configuration_columns(results, measure)}
     wanted = ["configuration", f"{results.replicate}s", "median", "95 % CI"]
     if max(map(len, names)) < LONG_NAME:
         wanted += ["min", "max"]
     if results.configurations["failures"].any():
         wanted.insert(2, "failed")
     rows = list(zip(*(columns[column] for column in wanted), strict=True))
-    print_table(results.label(results.best), wanted, rows[:MAX_CONFIGURATIONS])
+    print_table(results.label(measure), wanted, rows[:MAX_CONFIGURATIONS])
     if (more := len(rows) - MAX_CONFIGURATIONS) > 0:
         print(plural(more, "more configuration"))
 
@@ -115,7 +130,7 @@ def print_notes(results: Results) -> None:
     kinds = {"texts": ["corpus_sha256"], "lengths": ["epochs_wanted", "updates_wanted"]}
     for what, columns in kinds.items():
         if (count := len(results.runs[columns].drop_duplicates())) > 1:
-            print(f"Runs with {count} different {what}: their losses are not comparable.")
+            print(f"The runs have {count} different {what}: differences may come of that.")
     others = results.runs[results.runs["status"] != DROPPED]  # the answer counts those
     notes = [f"{name}: {ending}" for name, ending in unfinished_runs(others).items()]
     print_first(notes, "configurations with unfinished runs")
@@ -263,6 +278,7 @@ def compare(
         return
     print_finished(results)
     print_answer(results, f"nbrnn report {' '.join(map(str, folders))}")
+    print_revealed(results)
     print_notes(results)
     if len(results.configurations) == 1:
         print("There is one configuration only.")

@@ -110,7 +110,7 @@ def rivals(results: Results) -> list[str]:
         return f"{name} ({loss_text(medians[name], findings.unit)})"
 
     if findings.too_few:
-        last = fewest_seeds(len(medians)) - 1
+        last = fewest_seeds(len(medians), bool(results.comparison["paired"].any())) - 1
         return [f"Too few seeds to judge which configurations are worse: use --seeds 0:{last} or more."]
     equals = [name for name in findings.may_be_best if name != findings.names[0]]
     worse = findings.significantly_worse
@@ -254,8 +254,8 @@ def analyses(results: Results) -> list[str]:
     rate = false_claims(len(results.findings.names), results.analyses)
     seeds = ", ".join(map(str, results.analyses))
     return [
-        f"This report was made {len(results.analyses)} times as seeds were added ({seeds}), which "
-        f"raises the chance that one of equal configurations is called worse from 5 % to {100 * rate:.0f} %."
+        f"This report was made {len(results.analyses)} times as seeds were added ({seeds}). That raises "
+        f"the chance to call one of equal configurations worse to up to {100 * rate:.0f} %, instead of 5 %."
     ]
 
 

@@ -72,6 +72,7 @@ def test_a_loss_above_uniform_guessing():
     )
     assert edge_warning(config, 60, metrics([1.5 * per_window] * 24 + [per_window - 1] * 26)) == ""
     assert edge_warning(config, 60, metrics([1.5 * per_window] * 19)) == ""  # too short a run
+    assert "is 12.3 nats per character" in edge_warning(config, 60, metrics([3 * per_window] * 4))
     mean = RunConfig(eta=3.0, loss="mean")
     assert edge_warning(mean, 60, metrics([1.1 * math.log(60)] * 30))
 
