@@ -255,7 +255,7 @@ def analyses(results: Results) -> list[str]:
     seeds = ", ".join(map(str, results.analyses))
     return [
         f"This report was made {len(results.analyses)} times as seeds were added ({seeds}). That raises "
-        f"the chance to call one of equal configurations worse to up to {100 * rate:.0f} %, instead of 5 %."
+        f"the chance to call one of equal configurations worse from 5 % to up to {100 * rate:.0f} %."
     ]
 
 

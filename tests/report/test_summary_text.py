@@ -95,7 +95,7 @@ def test_repeated_reports_are_counted():
     results.analyses = [3, 5, 8]
     assert any(
         re.match(
-            r"This report was made 3 times .* \(3, 5, 8\)\. .* to up to 1\d %, instead of 5 %\.$", line
+            r"This report was made 3 times .* \(3, 5, 8\)\. .* from 5 % to up to 1\d %\.$", line
         )
         for line in answers(results)
     )
