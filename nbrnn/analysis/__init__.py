@@ -1,8 +1,8 @@
 """Read run folders, make data frames of them, and compute the statistics of many runs.
 
 `run_records` finds and reads folders, `results` makes data frames of them. The statistics take arrays of
-losses: `intervals`, `multiple_comparisons`, `effects`, `importance`,
-`rankings`. `findings`, `pairwise`, `short_run_ranking` and `baseline_diff` apply them to data frames.
+losses: `intervals`, `multiple_comparisons`, `effects` and `importance`. `findings`,
+`pairwise` and `baseline_diff` apply them to data frames.
 `run_facts` collects what is known of one run, with its `gradient_check`, `generated_texts` and
 `text_overlap`.
 """

@@ -26,7 +26,6 @@ from nbrnn.analysis.run_records import (
     read_records,
     sweep_around,
 )
-from nbrnn.analysis.short_run_ranking import lengths_table
 from nbrnn.errors import StoreError
 from nbrnn.escaping import one_line
 from nbrnn.naming import (
@@ -54,7 +53,6 @@ class Results:
     configurations: pd.DataFrame
     comparison: pd.DataFrame
     findings: Findings  # by the measure that ranks them
-    lengths: pd.DataFrame  # whether short runs rank configurations by it as long ones do
     swept: list[str]  # the settings in which the runs differ
     measures: list[Measure]  # by which they are compared; the first ranks them
     unit: str  # of training losses
@@ -211,7 +209,6 @@ def results_of(
             independent, list(names), measures, unit, paired, "part" if folds > 1 else "paired seed"
         ),
         findings=findings,
-        lengths=lengths_table(records, list(in_unit[best.column]), unit, best.column, best_unit),
         swept=swept,
         measures=measures,
         unit=unit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,10 +44,10 @@ def interval_text(low: float, high: float, unit: str) -> str:
 
 
 def with_interval(
-    value: float, low: float, high: float, text: Callable[[float], str] = "{:.2f}".format, name: str = ""
+    value: float, low: float, high: float, text: Callable[[float], str] = "{:.2f}".format
 ) -> str:
-    """Return a value with its interval, if there is one, and what that is called."""
-    interval = f" ({name}{text(low)} to {text(high)})" if np.isfinite(low) else ""
+    """Return a value with its interval, if there is one."""
+    interval = f" ({text(low)} to {text(high)})" if np.isfinite(low) else ""
     return f"{text(value)}{interval}"
 
 
@@ -59,19 +59,6 @@ def difference_text(difference: Estimate) -> str:
 def p_text(p: float) -> str:
     """Return a p-value."""
     return "-" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def length_text(row: Mapping[str, Any]) -> str:
-    """Return the length of the shorter runs, by a row of the table of rankings."""
-    if row["by"] == "share":
-        return f"1/{1 / row['short']:.0f} of the updates"
-    return f"{row['short']:,.0f} of {row['long']:,.0f} {row['by']}"
-
-
-def regret_text(row: Mapping[str, Any], kept: str, name: str = "") -> str:
-    """Return the regret of keeping the best few, with its range with new seeds."""
-    regret, low, high = (row[f"{kept}_lost{end}"] for end in ("", "_low", "_high"))
-    return with_interval(regret, low, high, lambda loss: loss_text(loss, row["unit"]), name)
 
 
 def list_text(items: Sequence[Any], text: Callable[[Any], str], limit: int = MAX_NAMED) -> str:

@@ -73,7 +73,8 @@ def sweep_files() -> Iterator[str]:
     """Return the names that the files of a report of many runs may have, but for the page."""
     yield from ("answer.md", "samples.md", REPRODUCIBILITY, ANALYSES)
     yield from (name for table in TABLES for name in table.files)
-    # earlier versions drew parallel coordinates
+    # earlier versions ranked shorter runs and drew parallel coordinates
+    yield from (f"lengths.{kind}" for kind in ("csv", "md", "tex"))
     yield from (f"{name}.{kind}" for name in (*CAPTIONS, "parallel") for kind in KINDS)
 
 

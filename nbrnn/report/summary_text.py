@@ -21,14 +21,10 @@ from nbrnn.report.formatting import (
     MAX_NAMED,
     difference_text,
     interval_text,
-    length_text,
     list_text,
     loss_text,
-    regret_text,
-    rows_of,
     setting_name,
     value_texts,
-    with_interval,
 )
 from nbrnn.report.reproducibility import as_typed
 from nbrnn.storage.schemas import DROPPED, SweepRequest
@@ -39,7 +35,6 @@ MAX_EFFECTS = 4
 MIN_CORRELATION = 0.3  # of runs with the same seed, from which pairing them is worth trying
 TRIES = 5  # runs that somebody can afford
 MIN_JOINT_SHARE = 0.1  # of the variance of ranks, from which a pair of settings is mentioned
-SHORT_SHARE = 1 / 4  # of the updates, after which a ranking is mentioned
 
 
 def answers(results: Results) -> list[str]:
@@ -58,11 +53,10 @@ def verdict(results: Results) -> list[str]:
 
 
 def outlook(results: Results) -> list[str]:
-    """Return the use of more seeds, of several runs, and of shorter runs."""
-    sentences = short_runs(results)
-    if len(results.findings.names) > 1:
-        sentences = [*seeds_needed(results), *analyses(results), *variability(results), *sentences]
-    return sentences
+    """Return the use of more seeds and of several runs."""
+    if len(results.findings.names) < 2:
+        return []
+    return [*seeds_needed(results), *analyses(results), *variability(results)]
 
 
 def best(results: Results) -> str:
@@ -273,21 +267,4 @@ def variability(results: Results) -> list[str]:
     if rows["paired"].any() or correlation >= MIN_CORRELATION:
         hint = "" if rows["paired"].any() else ": try nbrnn compare --paired"
         sentences.append(f"Runs with the same seed correlate by {correlation:.2f}{hint}.")
-    return sentences
-
-
-def short_runs(results: Results) -> list[str]:
-    """Return whether the ranking after part of the length holds in the end, and the regret."""
-    table = results.lengths
-    rows = rows_of(table[(table["by"] == "share") & (table["short"] >= SHORT_SHARE)][:1])
-    for _, of_unit in table[table["by"] != "share"].groupby("by", sort=False):
-        rows = rows_of(of_unit.sort_values(["long", "short"], ascending=[False, True])[:1])
-    sentences = []
-    for row in rows:
-        value, low, high = (row["spearman" + end] for end in ("", "_low", "_high"))
-        rho = with_interval(value, low, high, name="with new seeds ")
-        sentences.append(
-            f"The ranking after {length_text(row)} has a rank correlation of {rho} with the final one; "
-            f"continuing only the better half would have cost {regret_text(row, 'half')} {row['unit']}."
-        )
     return sentences

@@ -20,10 +20,8 @@ from nbrnn.naming import short_texts
 from nbrnn.report.document import METHODS, Block, Bullets, Document, Paragraph, Section, Table
 from nbrnn.report.formatting import (
     interval_text,
-    length_text,
     loss_text,
     p_text,
-    regret_text,
     rows_of,
     setting_name,
     with_interval,
@@ -237,25 +235,6 @@ def tries(results: Results, measure: Measure) -> Content:
     return Content(caption, ["configuration", *(f"best of {n}" for n in tries)], rows)
 
 
-def lengths(results: Results, measure: Measure) -> Content:
-    """Return the table of the agreement of rankings by shorter runs with those by longer ones."""
-    regrets = {"half": "better half", "quarter": "better quarter", "best": "best one"}
-    rows = []
-    for row in rows_of(results.lengths):
-        correlations = [
-            with_interval(*(row[name + end] for end in ("", "_low", "_high")))
-            for name in ("spearman", "kendall")
-        ]
-        costs = [regret_text(row, name) for name in regrets]
-        rows.append([length_text(row), str(row["configurations"]), *correlations, *costs])
-    columns = ["ranked after", "configurations", "Spearman", "Kendall"]
-    caption = (
-        f"Agreement of rankings by shorter runs with those by longer ones ({measure.words}), and "
-        "the regret of keeping only the better configurations; in brackets the range with new seeds."
-    )
-    return Content(caption, [*columns, *(f"regret, {w}" for w in regrets.values())], rows)
-
-
 def settings_notes(results: Results) -> list[str]:
     """Return over what configurations are averaged, and what is known of their runs."""
     first = f"Over the {over(results)}; {units_in_words(results)}."
@@ -314,6 +293,5 @@ TABLES = (
         "effects", "Effects of settings", lambda r: effects_table(r.findings), effects, effects_notes
     ),
     TableSpec("tries", "Expected best of several runs", lambda r: r.findings.tries, tries),
-    TableSpec("lengths", "Rankings by shorter runs", lambda r: r.lengths, lengths),
 )
-IN_ANSWER = ("effects", "tries", "lengths")  # tables that the answer refers to
+IN_ANSWER = ("effects", "tries")  # tables that the answer refers to

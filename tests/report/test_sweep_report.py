@@ -25,7 +25,7 @@ from results.question import table
 pytestmark = pytest.mark.usefixtures("without_pictures")
 
 SMALL = {"epochs": "2", "hidden": "5", "sample_every": "100", "sample_length": "60"}
-NAMES = ["runs", "settings", "comparison", "effects", "tries", "lengths"]
+NAMES = ["runs", "settings", "comparison", "effects", "tries"]
 TABLES = [f"{name}.{kind}" for name in NAMES for kind in ("csv", "md", "tex")]
 OTHERS = [f"{name}-smooth_loss_final.tex" for name in ("settings", "comparison")]
 OTHERS += [f"{name}-epoch_mean_loss_last.tex" for name in ("settings", "comparison")]
