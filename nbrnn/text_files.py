@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import stat
 import sys
 import zlib
@@ -39,11 +40,10 @@ BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that o
     codecs.BOM_UTF16_BE: "utf-16",
 }
 PACKINGS: dict[str, tuple[bytes, Callable[..., Any]]] = {  # how the data begin, and what unpacks them
-    "gzip": (b"\x1f\x8b", gzip.open),
-    "bzip2": (b"BZh", bz2.open),
-    "xz": (b"\xfd7zXZ\x00", lzma.open),
+    "gzip": (rb"\x1f\x8b", gzip.open),
+    "bzip2": (rb"BZh.1AY&SY", bz2.open),  # a text may begin with BZh
+    "xz": (rb"\xfd7zXZ\x00", lzma.open),
 }
-BZIP2_MAGIC, BZIP2_PLACE = b"1AY&SY", slice(4, 10)  # which tells it from a text that begins with BZh
 UNPACKING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError)
 
 
@@ -203,11 +203,7 @@ def unpacked(source: str, data: bytearray) -> bytes | bytearray:
 
 def packing_of(data: bytes | bytearray) -> str | None:
     """Return the name of the compression of these data, if they have one."""
-    for name, (begins, _) in PACKINGS.items():
-        is_bzip2 = name != "bzip2" or data[BZIP2_PLACE] == BZIP2_MAGIC
-        if data.startswith(begins) and is_bzip2:
-            return name
-    return None
+    return next((name for name, (begins, _) in PACKINGS.items() if re.match(begins, data)), None)
 
 
 # ---------------------------------------------------------------- characters

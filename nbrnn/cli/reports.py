@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.console import print_json, print_table, print_wrapped, surviving_closed_stdout, wrapped
-from nbrnn.cli.options import Folders, Json, Quiet, existing
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.signals import Signals
 from nbrnn.values import plural
@@ -163,7 +163,7 @@ def print_first(texts: Sequence[str], what: str) -> None:
 
 
 def report(
-    folders: Folders,
+    folders: options.Folders,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the report.  [default: report/ in the first folder]")
     ] = None,
@@ -175,8 +175,8 @@ def report(
     ] = None,
     reveal_test: RevealTest = False,
     smallest_difference: SmallestDifference = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write a page, tables and plots about sweeps and runs.
 
@@ -187,7 +187,7 @@ def report(
     from nbrnn.report.report_folder import report_place
     from nbrnn.storage.sweep_folder import SweepFolder
 
-    paths = [existing(folder) for folder in folders]
+    paths = [options.existing(folder) for folder in folders]
     if watch and reveal_test:
         raise ConfigError("give either --watch or --reveal-test, not both")
     write = writer(paths, text, reveal_test, smallest_difference)
@@ -220,7 +220,7 @@ def pause(seconds: float, signals: Signals) -> None:
 
 
 def compare(
-    folders: Folders,
+    folders: options.Folders,
     against: Annotated[
         list[Path] | None,
         typer.Option(metavar="OLD", help="Runs to compare with: of another version, machine or text."),
@@ -231,7 +231,7 @@ def compare(
     ] = False,
     reveal_test: RevealTest = False,
     smallest_difference: SmallestDifference = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Show the best configuration and the effects of settings.
 
@@ -242,14 +242,16 @@ def compare(
     from nbrnn.progress_bars import ProgressDisplay
     from nbrnn.report.formatting import plain_rows
 
-    paths = [existing(folder) for folder in folders]
+    paths = [options.existing(folder) for folder in folders]
     if against and reveal_test:
         raise ConfigError("--against compares by the measure that ranks: leave --reveal-test out")
     with ProgressDisplay(quiet=False) as screen:
         if against:
             from nbrnn.analysis.baseline_diff import changes
 
-            change = changes(paths, [existing(folder) for folder in against], paired, screen.step)
+            change = changes(
+                paths, [options.existing(folder) for folder in against], paired, screen.step
+            )
         else:
             results = read(paths, screen.step, paired, reveal_test, smallest_difference)
     if against:

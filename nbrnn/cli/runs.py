@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.completion import folders, texts
 from nbrnn.cli.console import formatted, print_json, print_table, print_wrapped
 from nbrnn.cli.listing import show_listing
 from nbrnn.cli.losses import loss_lines
-from nbrnn.cli.options import (
-    Encoding,
-    Json,
-    Replacement,
-    RunPath,
-    Which,
-    existing,
-    existing_run,
-    model_of,
-)
 from nbrnn.cli.train import print_warnings
 from nbrnn.config import option_name
 from nbrnn.errors import StoreError
@@ -33,18 +24,18 @@ if TYPE_CHECKING:
 
 
 def score(
-    run: RunPath,
+    run: options.RunPath,
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Text file, - or known corpus.", autocompletion=texts)
     ],
-    checkpoint: Which = "best",
+    checkpoint: options.Which = "best",
     state: Annotated[
         Literal["kept", "zero"],
         typer.Option(help="Start from the stored state (kept) or h = 0 (zero)."),
     ] = "zero",
-    encoding: Encoding = None,
-    replace_unknown: Replacement = None,
-    as_json: Json = False,
+    encoding: options.Encoding = None,
+    replace_unknown: options.Replacement = None,
+    as_json: options.Json = False,
 ) -> None:
     """Print a model's loss on a text, beside n-gram baselines."""
     from nbrnn.corpus import encode
@@ -52,9 +43,9 @@ def score(
     from nbrnn.runs.model import text_to_score
     from nbrnn.text_files import label_of
 
-    folder = existing_run(run)
+    folder = options.existing_run(run)
     ngrams = folder.read_ngrams()
-    model = model_of(folder, checkpoint)
+    model = options.model_of(folder, checkpoint)
     text = text_to_score(folder, file, encoding)
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = len(text) - sum(map(text.count, model.alphabet))
@@ -78,7 +69,7 @@ def show(
             autocompletion=folders,
         ),
     ] = RESULTS,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Print one run, or list the runs and sweeps in a folder.
 
@@ -86,7 +77,7 @@ def show(
     """
     from nbrnn.storage.run_folder import RunFolder
 
-    path = existing(folder)
+    path = options.existing(folder)
     if RunFolder(path).is_run():
         show_run(RunFolder(path), as_json)
     else:

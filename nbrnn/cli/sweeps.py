@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.console import print_error, print_json, print_note, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.dry_run import DryRun
-from nbrnn.cli.options import (
-    CorpusNames,
-    Documents,
-    Encoding,
-    Json,
-    PresetName,
-    Quiet,
-    list_options,
-    load,
-)
 from nbrnn.cli.reports import print_results
 from nbrnn.errors import ConfigError, NbrnnError
 from nbrnn.naming import RESULTS
@@ -34,11 +25,11 @@ if TYPE_CHECKING:
 # A command imports what it needs inside its function, so that `nbrnn --help` is instant.
 
 
-@list_options
+@options.list_options
 def sweep(
     settings: dict[str, Any],
-    corpus: CorpusNames = None,
-    preset: PresetName = None,
+    corpus: options.CorpusNames = None,
+    preset: options.PresetName = None,
     draws: Annotated[
         int | None, typer.Option("--random", metavar="N", help="Draw N configurations from the grid.")
     ] = None,
@@ -71,10 +62,10 @@ def sweep(
         bool, typer.Option("--dry-run", help="List the runs and estimate their time.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Repeat runs that are done.")] = False,
-    encoding: Encoding = None,
-    documents: Documents = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    encoding: options.Encoding = None,
+    documents: options.Documents = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train with all combinations of settings and seeds.
 
@@ -93,7 +84,7 @@ def sweep(
     if not quiet:
         note_single_seed(settings.get("seed", ""))
     with Signals() as signals:
-        text = load(corpus, encoding, documents)
+        text = options.load(corpus, encoding, documents)
 
         from nbrnn.progress_bars import SweepDisplay
         from nbrnn.storage.sweep_folder import SweepFolder
