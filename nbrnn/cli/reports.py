@@ -238,28 +238,24 @@ def compare(
     With --json: the differences of all pairs. With --against: what changed since OLD, for the
     configurations that both have.
     """
+    from nbrnn.analysis.baseline_diff import changes
     from nbrnn.analysis.results import read
     from nbrnn.progress_bars import ProgressDisplay
     from nbrnn.report.formatting import plain_rows
 
-    paths = [options.existing(folder) for folder in folders]
+    paths, others = ([options.existing(f) for f in given or []] for given in (folders, against))
     if against and reveal_test:
         raise ConfigError("--against compares by the measure that ranks: leave --reveal-test out")
-    with ProgressDisplay(quiet=False) as screen:
-        if against:
-            from nbrnn.analysis.baseline_diff import changes
-
-            change = changes(
-                paths, [options.existing(folder) for folder in against], paired, screen.step
-            )
-        else:
-            results = read(paths, screen.step, paired, reveal_test, smallest_difference)
     if against:
+        with ProgressDisplay(quiet=False) as screen:
+            change = changes(paths, others, paired, screen.step)
         if as_json:
             print_json(plain_rows(change.table))
         else:
             print_first_lines(change.sentences, "--json")
         return
+    with ProgressDisplay(quiet=False) as screen:
+        results = read(paths, screen.step, paired, reveal_test, smallest_difference)
     if as_json:
         print_json(plain_rows(results.comparison))
         return
