@@ -230,17 +230,18 @@ class SweepExecution:
         rounds, summaries = self.rounds, self.outcome.summaries
         if self.force and rounds.halving is not None:  # earlier decisions do not hold
             self.folder.replace_request(self.request)
-        self.run_jobs([job for job in rounds.dropped_jobs() if job.run_id not in summaries], summaries)
+        self.run_jobs(rounds.dropped_jobs(), summaries)
         summaries |= rounds.dropped_summaries(summaries)
         for number in rounds.undecided:
-            jobs, now = rounds.remaining_jobs(number), dict[str, Summary]()
-            ended = {} if self.force else done_before(self.folder, jobs, rounds.characters)
-            self.observer.entered(len(jobs), len(ended))
-            self.run_jobs([job for job in jobs if job.run_id not in ended], now)
+            jobs = rounds.remaining_jobs(number)
+            before = {} if self.force else done_before(self.folder, jobs, rounds.characters)
+            self.observer.entered(len(jobs), len(before))
+            self.run_jobs(jobs, ended := dict(before))
             self.force = False  # the next rounds continue from here
-            ended |= now
             # a run that failed may succeed the next time
-            self.outcome.undecided = any(one.status == "failed" for one in now.values())
+            self.outcome.undecided = any(
+                one.status == "failed" and name not in before for name, one in ended.items()
+            )
             if self.should_stop() or self.outcome.undecided:
                 summaries |= {name: one for name, one in ended.items() if one.status != "finished"}
                 return
@@ -249,13 +250,12 @@ class SweepExecution:
             self.observer.decided(decided)
             summaries |= rounds.dropped_summaries(ended)
         jobs = rounds.remaining_jobs(0)
-        left = [job for job in jobs if job.run_id not in summaries]
-        self.observer.entered(len(jobs), len(jobs) - len(left))
-        self.run_jobs(left, summaries)
+        self.observer.entered(len(jobs), sum(job.run_id in summaries for job in jobs))
+        self.run_jobs(jobs, summaries)
 
     def run_jobs(self, jobs: list[Job], summaries: dict[str, Summary]) -> None:
-        """Run jobs in parallel, and add the summaries of those that end."""
-        start = time.monotonic()
+        """Run the jobs that have no summary in parallel, and add the summaries of those that end."""
+        start, jobs = time.monotonic(), [job for job in jobs if job.run_id not in summaries]
         parallel = joblib.Parallel(
             n_jobs=max(1, min(self.parallel, len(jobs))),
             backend="threading",
