@@ -12,10 +12,8 @@ import re
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -152,20 +150,13 @@ def read_bytes(source: str) -> bytes | bytearray:
         if sys.stdin is None:
             raise CorpusError("standard input is closed: give a file")
         return unpacked(source, read_all(sys.stdin.buffer, source))
-    with opened(source) as file:
-        return unpacked(source, read_all(file, source, os.fstat(file.fileno()).st_size))
-
-
-@contextmanager
-def opened(source: str) -> Iterator[BufferedReader]:
-    """Open a file, or a pipe that has a writer soon. Raises CorpusError, OSError, ValueError."""
     with open(Path(source), "rb", opener=portable.open_to_read) as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        status = os.fstat(file.fileno())
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
             raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
-        if stat.S_ISFIFO(mode) and not portable.wait_for_writer(file, PIPE_TIMEOUT):
+        if stat.S_ISFIFO(status.st_mode) and not portable.wait_for_writer(file, PIPE_TIMEOUT):
             raise CorpusError(f"nobody writes into the pipe {source}")
-        yield file
+        return unpacked(source, read_all(file, source, status.st_size))
 
 
 def read_all(file: IO[bytes], source: str, size: int = 0, most: float = float("inf")) -> bytearray:

@@ -292,7 +292,7 @@ def text_of(
 
 
 def print_result(
-    folder: RunFolder, summary: Summary, as_json: bool, quiet: bool, plan: Plan | None = None
+    folder: RunFolder, summary: Summary, as_json: bool, quiet: bool, plan: Plan | None
 ) -> None:
     """Print the results of a training, in short if its settings were chosen."""
     if as_json:

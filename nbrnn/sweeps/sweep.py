@@ -22,7 +22,7 @@ from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DONE, DROPPED, FAILURES, Halving, Round, Summary, SweepRequest
 from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import Grid
-from nbrnn.sweeps.job import Job, run_job
+from nbrnn.sweeps.job import Job, Relay, run_job
 from nbrnn.sweeps.planning import done_before, plan, request_of
 from nbrnn.sweeps.successive_halving import HalvingRounds
 from nbrnn.values import check_choice, check_range, shortened
@@ -61,22 +61,6 @@ class SweepObserver:
 
     def drawing(self, done: int, runs: int) -> None:
         """All runs have ended, and `done` of their plots are drawn."""
-
-
-@dataclass
-class JobObserver(Observer):
-    """Passes the events of one run on to the observer of its sweep."""
-
-    job: Job
-    observer: SweepObserver
-
-    def started(self, update: int, updates: int) -> None:
-        """Pass it on."""
-        self.observer.started(self.job, update, updates)
-
-    def progressed(self, progress: Progress) -> None:
-        """Pass it on."""
-        self.observer.progressed(self.job, progress)
 
 
 @dataclass
@@ -281,9 +265,9 @@ class SweepExecution:
             self.folder.check_run(job.run_id)
         except StoreError as error:  # of this run alone, and nothing is written there
             return job, Summary(status="failed", reason=str(error))
-        observer = JobObserver(job, self.observer)
+        relay = Relay(lambda event, *what: getattr(self.observer, event)(job, *what))
         try:
-            return job, self.run(job, observer, self.should_stop, self.force)
+            return job, self.run(job, relay, self.should_stop, self.force)
         except NbrnnError as error:
             self.fatal = error
         except OSError as error:  # of a process that cannot be started
