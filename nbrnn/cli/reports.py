@@ -124,18 +124,6 @@ def print_notes(results: Results) -> None:
     print_wrapped(*(f"left out: {problem}" for problem in results.unreadable))
 
 
-def print_written(written: Report | RunReport) -> None:
-    """Print the main results of a report, and its path."""
-    from nbrnn.report.sweep_report import Report
-
-    if isinstance(written, Report):
-        print_finished(written.results)
-        print_results(written)
-    else:
-        print_facts(written.facts)
-    print_wrapped(f"report: {written.page}")
-
-
 def print_facts(facts: RunFacts) -> None:
     """Print the main facts of a run."""
     from nbrnn.report import run_document as words
@@ -185,6 +173,7 @@ def report(
     """
     from nbrnn.progress_bars import ProgressDisplay
     from nbrnn.report.report_folder import report_place
+    from nbrnn.report.sweep_report import Report
     from nbrnn.storage.sweep_folder import SweepFolder
 
     paths = [options.existing(folder) for folder in folders]
@@ -209,7 +198,12 @@ def report(
         if as_json:
             print_json(written.document())
         elif not quiet:
-            print_written(written)
+            if isinstance(written, Report):
+                print_finished(written.results)
+                print_results(written)
+            else:
+                print_facts(written.facts)
+            print_wrapped(f"report: {written.page}")
 
 
 def pause(seconds: float, signals: Signals) -> None:

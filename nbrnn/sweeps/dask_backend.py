@@ -26,7 +26,15 @@ from nbrnn.runs.observer import Observer, Progress
 from nbrnn.storage.folder_locks import locked
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import Summary
-from nbrnn.sweeps.job import LOCK_SECONDS, Job, Relay, record_error, record_failure, run_job
+from nbrnn.sweeps.job import (
+    LOCK_SECONDS,
+    MESSAGE_SECONDS,
+    Job,
+    Relay,
+    record_error,
+    record_failure,
+    run_job,
+)
 
 ENCRYPTED = ("tls://", "wss://")
 CONNECT_SECONDS = 4.0  # to wait for the scheduler, and then for its first worker
@@ -210,5 +218,6 @@ def run_on_worker(topic: str, job: Job, contents: dict[str, bytes]) -> tuple[Sum
         folder.path.mkdir()
         folder.write_contents(contents)
         local_job = replace(job, folder=folder.path)
-        summary = run_job(local_job, plugin.corpus, Relay(send), should_stop, force=False)
+        relay = Relay(send, MESSAGE_SECONDS)
+        summary = run_job(local_job, plugin.corpus, relay, should_stop, force=False)
         return summary, folder.contents()

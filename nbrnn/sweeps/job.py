@@ -20,7 +20,7 @@ from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DONE, Summary
 
 LOCK_SECONDS = 10.0  # that a process whose parent was killed may take to leave its run
-RELAY_SECONDS = 0.25  # between two messages on the progress of a run
+MESSAGE_SECONDS = 0.25  # between two messages about a run in another process
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,13 @@ def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = No
 
 
 class Relay(Observer):
-    """Passes on the start of a run and, now and then, its progress: a method's name and arguments."""
+    """Passes on the start of a run and its progress, as a method's name and arguments.
 
-    def __init__(self, send: Callable[..., object]) -> None:
-        self.send = send
+    Between two calls about the progress there are `seconds` at least.
+    """
+
+    def __init__(self, send: Callable[..., object], seconds: float = 0.0) -> None:
+        self.send, self.seconds = send, seconds
         self.next_time = 0.0
 
     def started(self, update: int, updates: int) -> None:
@@ -107,5 +110,5 @@ class Relay(Observer):
         """Pass it on, unless that was just done."""
         now = time.monotonic()
         if now >= self.next_time:
-            self.next_time = now + RELAY_SECONDS
+            self.next_time = now + self.seconds
             self.send("progressed", progress)

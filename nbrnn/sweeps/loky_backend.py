@@ -17,7 +17,7 @@ from loky.backend.utils import kill_process_tree
 from nbrnn.corpus import Corpus
 from nbrnn.runs.observer import Observer
 from nbrnn.storage.schemas import Summary
-from nbrnn.sweeps.job import Job, Relay, record_failure, run_job
+from nbrnn.sweeps.job import MESSAGE_SECONDS, Job, Relay, record_failure, run_job
 
 if sys.platform != "win32":  # where loky imports it only when it starts a process, in several threads
     from loky.backend import popen_loky_posix  # noqa: F401  that may have no file descriptor left
@@ -135,4 +135,5 @@ def run_jobs(pipe: Connection, corpus: Corpus) -> None:
         while True:
             if (message := pipe.recv()) is not None:  # else a request that came after the end of a run
                 job, force = message
-                pipe.send(run_job(job, corpus, Relay(send), should_stop, force))
+                relay = Relay(send, MESSAGE_SECONDS)
+                pipe.send(run_job(job, corpus, relay, should_stop, force))
