@@ -22,7 +22,7 @@ from nbrnn.runs.observer import Observer, Progress
 from nbrnn.storage.schemas import FAILURES, Round, Sample, Summary
 from nbrnn.sweeps.job import Job
 from nbrnn.sweeps.sweep import Outcome, SweepObserver
-from nbrnn.values import plural
+from nbrnn.values import loss_text, plural
 
 REDRAW_SECONDS = 0.25  # between two pictures of the bars in a notebook
 LOG_SECONDS = 10.0  # between two lines about a run where there is no bar
@@ -189,11 +189,6 @@ class RunDisplay(ProgressDisplay, Observer):
             title = Text(f"update {sample.update:,}{loss}", style="bold")
             self.console.rule(title, align="left", style="dim")
             self.console.print(Text(visible(sample.text)), soft_wrap=True)
-
-
-def loss_text(loss: float) -> str:
-    """Return a loss with enough digits to see it fall."""
-    return f"{loss:.{2 if loss >= 10 else 3}f}"
 
 
 class SweepDisplay(ProgressDisplay, SweepObserver):

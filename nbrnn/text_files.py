@@ -8,13 +8,12 @@ import gzip
 import io
 import lzma
 import os
+import re
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -39,11 +38,10 @@ BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that o
     codecs.BOM_UTF16_BE: "utf-16",
 }
 PACKINGS: dict[str, tuple[bytes, Callable[..., Any]]] = {  # how the data begin, and what unpacks them
-    "gzip": (b"\x1f\x8b", gzip.open),
-    "bzip2": (b"BZh", bz2.open),
-    "xz": (b"\xfd7zXZ\x00", lzma.open),
+    "gzip": (rb"\x1f\x8b", gzip.open),
+    "bzip2": (rb"BZh.1AY&SY", bz2.open),  # a text may begin with BZh
+    "xz": (rb"\xfd7zXZ\x00", lzma.open),
 }
-BZIP2_MAGIC, BZIP2_PLACE = b"1AY&SY", slice(4, 10)  # which tells it from a text that begins with BZh
 UNPACKING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError)
 
 
@@ -152,20 +150,13 @@ def read_bytes(source: str) -> bytes | bytearray:
         if sys.stdin is None:
             raise CorpusError("standard input is closed: give a file")
         return unpacked(source, read_all(sys.stdin.buffer, source))
-    with opened(source) as file:
-        return unpacked(source, read_all(file, source, os.fstat(file.fileno()).st_size))
-
-
-@contextmanager
-def opened(source: str) -> Iterator[BufferedReader]:
-    """Open a file, or a pipe that has a writer soon. Raises CorpusError, OSError, ValueError."""
     with open(Path(source), "rb", opener=portable.open_to_read) as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        status = os.fstat(file.fileno())
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
             raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
-        if stat.S_ISFIFO(mode) and not portable.wait_for_writer(file, PIPE_TIMEOUT):
+        if stat.S_ISFIFO(status.st_mode) and not portable.wait_for_writer(file, PIPE_TIMEOUT):
             raise CorpusError(f"nobody writes into the pipe {source}")
-        yield file
+        return unpacked(source, read_all(file, source, status.st_size))
 
 
 def read_all(file: IO[bytes], source: str, size: int = 0, most: float = float("inf")) -> bytearray:
@@ -203,11 +194,7 @@ def unpacked(source: str, data: bytearray) -> bytes | bytearray:
 
 def packing_of(data: bytes | bytearray) -> str | None:
     """Return the name of the compression of these data, if they have one."""
-    for name, (begins, _) in PACKINGS.items():
-        is_bzip2 = name != "bzip2" or data[BZIP2_PLACE] == BZIP2_MAGIC
-        if data.startswith(begins) and is_bzip2:
-            return name
-    return None
+    return next((name for name, (begins, _) in PACKINGS.items() if re.match(begins, data)), None)
 
 
 # ---------------------------------------------------------------- characters

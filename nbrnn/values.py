@@ -71,3 +71,8 @@ def shortened(value: Any) -> str:
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun."""
     return f"{count:,} {noun}{'s' if count != 1 else ''}"
+
+
+def loss_text(loss: float) -> str:
+    """Return a loss with enough digits to see it fall."""
+    return f"{loss:.{2 if loss >= 10 else 3}f}"

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.console import print_json, print_table, print_wrapped
-from nbrnn.cli.options import CorpusNames, Encoding, Json, PresetName, load, setting_options
 from nbrnn.config import Loss, RunConfig
 from nbrnn.presets import with_preset
 
 EXERCISE = ("seq_length", "batch", "optimizer", "eta", "clip", "loss", "init", "sigma", "seed")
 
 
-@setting_options("optimizer", "eta", "beta1", "beta2", "epsilon", "clip")
+@options.setting_options("optimizer", "eta", "beta1", "beta2", "epsilon", "clip")
 def check(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Arrays: .npz, .mat or .safetensors.")
@@ -27,7 +27,7 @@ def check(
     table: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Write the points of each FILE by exercise.")
     ] = None,
-    preset: PresetName = None,
+    preset: options.PresetName = None,
     loss: Annotated[
         Loss | None,
         typer.Option(help="Sum or mean over the window  [default: either is right]"),
@@ -35,7 +35,7 @@ def check(
     seq_length: Annotated[
         int | None, typer.Option(help="Characters T in a window, for a series of losses only.")
     ] = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
     *,
     settings: dict[str, Any],
 ) -> None:
@@ -102,11 +102,11 @@ def print_report(report: Any, as_json: bool) -> None:
     print_wrapped(report.verdict(), *report.sentences(), report.caveat())
 
 
-@setting_options(*EXERCISE)
+@options.setting_options(*EXERCISE)
 def case(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .npz or .mat.")],
-    corpus: CorpusNames = None,
-    preset: PresetName = None,
+    corpus: options.CorpusNames = None,
+    preset: options.PresetName = None,
     hidden: Annotated[int, typer.Option(help="Hidden units m.")] = 10,
     layout: Annotated[
         Literal["column", "row"], typer.Option(help="A character in X is a column, or a row.")
@@ -119,7 +119,7 @@ def case(
             show_default=False,
         ),
     ] = None,
-    encoding: Encoding = None,
+    encoding: options.Encoding = None,
     *,
     settings: dict[str, Any],
 ) -> None:
@@ -131,7 +131,7 @@ def case(
     """
     config = RunConfig(**{**with_preset(preset, settings), "hidden": hidden})
     is_ladder = out.stem.lower() == "ladder" if ladder is None else ladder
-    text = None if is_ladder else load(corpus, encoding)
+    text = None if is_ladder else options.load(corpus, encoding)
 
     from nbrnn.checks.case import write
 

@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.console import formatted, print_json, print_table
-from nbrnn.cli.options import Json
 from nbrnn.config import RunConfig
 from nbrnn.errors import NbrnnError
 
 
 def corpora(
     seq_length: Annotated[int, typer.Option(help="Characters T in a window.")] = 25,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """List the known corpora."""
     from nbrnn import corpus

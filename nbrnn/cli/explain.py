@@ -7,21 +7,21 @@ from typing import Annotated
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.completion import texts
 from nbrnn.cli.console import print_json, print_wrapped
-from nbrnn.cli.options import Encoding, Json, Replacement, RunPath, Which, existing_run, model_of
 
 
 def explain(
-    run: RunPath,
+    run: options.RunPath,
     file: Annotated[
         str, typer.Argument(metavar="TEXT", help="Text file, - or known corpus.", autocompletion=texts)
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Page to write.")] = Path("explain.html"),
-    checkpoint: Which = "best",
-    encoding: Encoding = None,
-    replace_unknown: Replacement = None,
-    as_json: Json = False,
+    checkpoint: options.Which = "best",
+    encoding: options.Encoding = None,
+    replace_unknown: options.Replacement = None,
+    as_json: options.Json = False,
 ) -> None:
     """Write a page on what the units of a network follow in a text.
 
@@ -32,8 +32,8 @@ def explain(
     from nbrnn.corpus import read_text
     from nbrnn.report.explain_page import answer, unit_labels, write_explanation
 
-    folder = existing_run(run)
-    model = model_of(folder, checkpoint)
+    folder = options.existing_run(run)
+    model = options.model_of(folder, checkpoint)
     text = read_text(file, encoding)
     found = write_explanation(model, Path(str(folder)).name, text, out, replace_unknown)
     sentences = answer(found, unit_labels(model))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.completion import texts
 from nbrnn.cli.console import formatted, print_error, print_json, print_wrapped
-from nbrnn.cli.options import Encoding, Json, RunPath, Which, existing_run, load, model_of
 from nbrnn.errors import ConfigError
 from nbrnn.naming import RESULTS
 
@@ -21,7 +21,7 @@ Layout = Literal["column", "row"]
 
 
 def export(
-    run: RunPath,
+    run: options.RunPath,
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="Ends in .npz, .mat, .safetensors, .onnx or .nbrnn.")
     ],
@@ -29,11 +29,11 @@ def export(
         Layout | None,
         typer.Option(help="For .npz and .mat: h = W h + U x + b, or its transpose  [default: column]"),
     ] = None,
-    checkpoint: Which = "best",
+    checkpoint: options.Which = "best",
     licence: Annotated[
         str | None, typer.Option(help="Licence of the text, for the card of a .nbrnn file.")
     ] = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Write a model for NumPy, MATLAB, torch, ONNX, or as one file.
 
@@ -47,8 +47,8 @@ def export(
     from nbrnn.exchange.export import export as write
     from nbrnn.exchange.export import share
 
-    folder = existing_run(run)
-    model = model_of(folder, checkpoint)
+    folder = options.existing_run(run)
+    model = options.model_of(folder, checkpoint)
     if file.suffix.lower() == ".nbrnn":
         if layout is not None or checkpoint != "best":
             raise ConfigError(
@@ -92,8 +92,8 @@ def import_(
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="The run's folder  [default: results/FILE]")
     ] = None,
-    encoding: Encoding = None,
-    as_json: Json = False,
+    encoding: options.Encoding = None,
+    as_json: options.Json = False,
 ) -> None:
     """Import weights trained by another program.
 
@@ -103,7 +103,7 @@ def import_(
     """
     from nbrnn.exchange.importer import import_weights
 
-    corpus = None if text is None else load(text, encoding)
+    corpus = None if text is None else options.load(text, encoding)
     folder = out or RESULTS / file.stem
     found = import_weights(
         file,

@@ -8,40 +8,32 @@ from typing import Annotated, Any
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.console import print_json, print_table
-from nbrnn.cli.options import (
-    CorpusNames,
-    Encoding,
-    Json,
-    PresetName,
-    load,
-    parse_numbers,
-    setting_options,
-)
 from nbrnn.config import RunConfig
 from nbrnn.presets import with_preset
 from nbrnn.values import check_range
 
 
-@setting_options("cell", "layers", "seq_length", "batch", "loss", "init", "sigma", "seed")
+@options.setting_options("cell", "layers", "seq_length", "batch", "loss", "init", "sigma", "seed")
 def gradcheck(
     settings: dict[str, Any],
-    corpus: CorpusNames = None,
-    preset: PresetName = None,
+    corpus: options.CorpusNames = None,
+    preset: options.PresetName = None,
     hidden: Annotated[str, typer.Option(metavar="LIST", help="Numbers of hidden units.")] = "5,100",
     tolerance: Annotated[float, typer.Option(help="Largest relative error of an element.")] = 1e-6,
-    encoding: Encoding = None,
-    as_json: Json = False,
+    encoding: options.Encoding = None,
+    as_json: options.Json = False,
 ) -> None:
     """Compare the gradient with numerical differences.
 
     For every weight, in float64.
     """
-    sizes = list(dict.fromkeys(parse_numbers("--hidden", hidden, int)))
+    sizes = list(dict.fromkeys(options.parse_numbers("--hidden", hidden, int)))
     settings = with_preset(preset, settings)
     configs = [RunConfig(**{**settings, "hidden": size}) for size in sizes]
     check_range("--tolerance", tolerance, 0, 1)
-    text = load(corpus, encoding)
+    text = options.load(corpus, encoding)
 
     from nbrnn.network.gradcheck import CASES, worst
     from nbrnn.network.gradcheck import gradcheck as differences_of

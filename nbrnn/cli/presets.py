@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from nbrnn.cli import options
 from nbrnn.cli.console import print_json, print_wrapped
-from nbrnn.cli.options import Json
 from nbrnn.config import option_name
 from nbrnn.presets import PRESETS
 
 
-def presets(as_json: Json = False) -> None:
+def presets(as_json: options.Json = False) -> None:
     """List the presets: well-known experiments, for --preset.
 
     Each with its settings, its source, and how it differs from that.

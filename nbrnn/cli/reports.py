@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.console import print_json, print_table, print_wrapped, surviving_closed_stdout, wrapped
-from nbrnn.cli.options import Folders, Json, Quiet, existing
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.signals import Signals
 from nbrnn.values import plural
@@ -139,18 +139,6 @@ def print_notes(results: Results) -> None:
     print_wrapped(*(f"left out: {problem}" for problem in results.unreadable))
 
 
-def print_written(written: Report | RunReport) -> None:
-    """Print the main results of a report, and its path."""
-    from nbrnn.report.sweep_report import Report
-
-    if isinstance(written, Report):
-        print_finished(written.results)
-        print_results(written)
-    else:
-        print_facts(written.facts)
-    print_wrapped(f"report: {written.page}")
-
-
 def print_facts(facts: RunFacts) -> None:
     """Print the main facts of a run."""
     from nbrnn.report import run_document as words
@@ -178,7 +166,7 @@ def print_first(texts: Sequence[str], what: str) -> None:
 
 
 def report(
-    folders: Folders,
+    folders: options.Folders,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the report.  [default: report/ in the first folder]")
     ] = None,
@@ -190,8 +178,8 @@ def report(
     ] = None,
     reveal_test: RevealTest = False,
     smallest_difference: SmallestDifference = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write a page, tables and plots about sweeps and runs.
 
@@ -200,9 +188,10 @@ def report(
     """
     from nbrnn.progress_bars import ProgressDisplay
     from nbrnn.report.report_folder import report_place
+    from nbrnn.report.sweep_report import Report
     from nbrnn.storage.sweep_folder import SweepFolder
 
-    paths = [existing(folder) for folder in folders]
+    paths = [options.existing(folder) for folder in folders]
     if watch and reveal_test:
         raise ConfigError("give either --watch or --reveal-test, not both")
     write = writer(paths, text, reveal_test, smallest_difference)
@@ -224,7 +213,12 @@ def report(
         if as_json:
             print_json(written.document())
         elif not quiet:
-            print_written(written)
+            if isinstance(written, Report):
+                print_finished(written.results)
+                print_results(written)
+            else:
+                print_facts(written.facts)
+            print_wrapped(f"report: {written.page}")
 
 
 def pause(seconds: float, signals: Signals) -> None:
@@ -235,7 +229,7 @@ def pause(seconds: float, signals: Signals) -> None:
 
 
 def compare(
-    folders: Folders,
+    folders: options.Folders,
     against: Annotated[
         list[Path] | None,
         typer.Option(metavar="OLD", help="Runs to compare with: of another version, machine or text."),
@@ -246,33 +240,31 @@ def compare(
     ] = False,
     reveal_test: RevealTest = False,
     smallest_difference: SmallestDifference = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Show the best configuration and the effects of settings.
 
     With --json: the differences of all pairs. With --against: what changed since OLD, for the
     configurations that both have.
     """
+    from nbrnn.analysis.baseline_diff import changes
     from nbrnn.analysis.results import read
     from nbrnn.progress_bars import ProgressDisplay
     from nbrnn.report.formatting import plain_rows
 
-    paths = [existing(folder) for folder in folders]
+    paths, others = ([options.existing(f) for f in given or []] for given in (folders, against))
     if against and reveal_test:
         raise ConfigError("--against compares by the measure that ranks: leave --reveal-test out")
-    with ProgressDisplay(quiet=False) as screen:
-        if against:
-            from nbrnn.analysis.baseline_diff import changes
-
-            change = changes(paths, [existing(folder) for folder in against], paired, screen.step)
-        else:
-            results = read(paths, screen.step, paired, reveal_test, smallest_difference)
     if against:
+        with ProgressDisplay(quiet=False) as screen:
+            change = changes(paths, others, paired, screen.step)
         if as_json:
             print_json(plain_rows(change.table))
         else:
             print_first_lines(change.sentences, "--json")
         return
+    with ProgressDisplay(quiet=False) as screen:
+        results = read(paths, screen.step, paired, reveal_test, smallest_difference)
     if as_json:
         print_json(plain_rows(results.comparison))
         return

@@ -2,50 +2,46 @@
 
 from __future__ import annotations
 
+import math
+import os
+import shutil
+import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.completion import folders, texts
 from nbrnn.cli.console import formatted, print_json, print_table, print_wrapped
-from nbrnn.cli.listing import show_listing
 from nbrnn.cli.losses import loss_lines
-from nbrnn.cli.options import (
-    Encoding,
-    Json,
-    Replacement,
-    RunPath,
-    Which,
-    existing,
-    existing_run,
-    model_of,
-)
 from nbrnn.cli.train import print_warnings
 from nbrnn.config import option_name
 from nbrnn.errors import StoreError
-from nbrnn.escaping import visible
+from nbrnn.escaping import one_line, visible
 from nbrnn.naming import RESULTS
 from nbrnn.values import plural
 
 if TYPE_CHECKING:
+    from nbrnn.analysis.folder_listing import Entry
     from nbrnn.storage.run_folder import RunFolder
 
 
 def score(
-    run: RunPath,
+    run: options.RunPath,
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Text file, - or known corpus.", autocompletion=texts)
     ],
-    checkpoint: Which = "best",
+    checkpoint: options.Which = "best",
     state: Annotated[
         Literal["kept", "zero"],
         typer.Option(help="Start from the stored state (kept) or h = 0 (zero)."),
     ] = "zero",
-    encoding: Encoding = None,
-    replace_unknown: Replacement = None,
-    as_json: Json = False,
+    encoding: options.Encoding = None,
+    replace_unknown: options.Replacement = None,
+    as_json: options.Json = False,
 ) -> None:
     """Print a model's loss on a text, beside n-gram baselines."""
     from nbrnn.corpus import encode
@@ -53,9 +49,9 @@ def score(
     from nbrnn.runs.model import text_to_score
     from nbrnn.text_files import label_of
 
-    folder = existing_run(run)
+    folder = options.existing_run(run)
     ngrams = folder.read_ngrams()
-    model = model_of(folder, checkpoint)
+    model = options.model_of(folder, checkpoint)
     text = text_to_score(folder, file, encoding)
     codes = encode(text, model.alphabet, replace_unknown)
     unknown = len(text) - sum(map(text.count, model.alphabet))
@@ -79,7 +75,7 @@ def show(
             autocompletion=folders,
         ),
     ] = RESULTS,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Print one run, or list the runs and sweeps in a folder.
 
@@ -87,7 +83,7 @@ def show(
     """
     from nbrnn.storage.run_folder import RunFolder
 
-    path = existing(folder)
+    path = options.existing(folder)
     if RunFolder(path).is_run():
         show_run(RunFolder(path), as_json)
     else:
@@ -134,3 +130,44 @@ def show_run(folder: RunFolder, as_json: bool) -> None:
     print_wrapped("files: " + ", ".join(folder.file_names()))
     with suppress(StoreError):  # of a damaged file, which matters where it is used
         print_warnings(folder, summary)
+
+
+def show_listing(path: Path, as_json: bool) -> None:
+    """Print what there is in a folder. Raises StoreError if that is nothing."""
+    from nbrnn.analysis.folder_listing import listing
+    from nbrnn.storage.sweep_folder import SweepFolder
+
+    if not os.path.isdir(path):  # which takes any name
+        first = ": nbrnn train makes the first run" if path == RESULTS else ""
+        raise StoreError(f"{str(path)!r} is not a folder of runs{first}")
+    entries = listing(path)
+    if as_json:
+        print_json([entry.to_dict() for entry in entries])
+        return
+    where = SweepFolder(path).run("").path if SweepFolder(path).is_sweep() else path
+    finished, runs = (sum(getattr(entry, name) for entry in entries) for name in ("finished", "runs"))
+    print(f"{where}: {finished:,} of {runs:,} runs finished\n")
+    print_row("status", "loss", "age", "name")
+    for entry in entries:
+        bits = entry.bits_per_character_best
+        loss = "-" if bits is None else f"{bits * math.log(2):.3f}"
+        print_row(entry.status, loss, age_of(entry), one_line(str(entry.folder.relative_to(where))))
+    print("\nloss: smooth loss of the best model in nats per character; for a sweep, of its best run")
+
+
+def print_row(status: str, loss: str, age: str, name: str) -> None:
+    """Print a line, on a terminal with a long name in several."""
+    begin = f"{status:<12}  {loss:>6}  {age:>4}  "
+    room = shutil.get_terminal_size().columns - len(begin) if sys.stdout.isatty() else len(name)
+    room = max(room, 10)
+    for start in range(0, max(len(name), 1), room):
+        print((" " * len(begin) if start else begin) + name[start : start + room])
+
+
+def age_of(entry: Entry) -> str:
+    """Return how long ago something was written, in the unit that gives one or two digits."""
+    seconds = max(0.0, time.time() - entry.changed)
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f}{unit}"
+    return f"{seconds:.0f}s"

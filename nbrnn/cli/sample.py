@@ -11,19 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nbrnn.cli.options import (
-    Json,
-    Replacement,
-    RunPath,
-    Seed,
-    StartState,
-    TopK,
-    TopP,
-    Which,
-    existing_run,
-    model_of,
-    parse_numbers,
-)
+from nbrnn.cli import options
 from nbrnn.cli.write import TURN_LENGTH, WritingSession
 from nbrnn.errors import ConfigError
 from nbrnn.escaping import visible_pieces
@@ -35,7 +23,7 @@ GAP = 3  # columns between two of them
 
 
 def sample(
-    run: RunPath,
+    run: options.RunPath,
     length: Annotated[
         int | None,
         typer.Option(help="Characters to generate.  [default: 1000; 200 in a turn of --interactive]"),
@@ -50,24 +38,24 @@ def sample(
             help="Below 1 safer, above 1 more varied text (0: always the likeliest character).",
         ),
     ] = "1",
-    top_p: TopP = 1.0,
-    top_k: TopK = 0,
-    seed: Seed = 0,
-    checkpoint: Which = "best",
-    state: StartState = None,
-    replace_unknown: Replacement = None,
+    top_p: options.TopP = 1.0,
+    top_k: options.TopK = 0,
+    seed: options.Seed = 0,
+    checkpoint: options.Which = "best",
+    state: options.StartState = None,
+    replace_unknown: options.Replacement = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", help="Write a text in turns, as nbrnn write does.")
     ] = False,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Print text that a trained model generates.
 
     At several temperatures (0.3,0.7,1) it uses the same random numbers and prints the samples side by
     side if the terminal is wide enough, else below each other.
     """
-    temperatures = parse_numbers("--temperature", temperature, float)
-    options: dict[str, Any] = {
+    temperatures = options.parse_numbers("--temperature", temperature, float)
+    drawing: dict[str, Any] = {
         "top_k": top_k,
         "top_p": top_p,
         "replacement": replace_unknown,
@@ -76,12 +64,12 @@ def sample(
     if interactive:
         if as_json or len(temperatures) > 1:
             raise ConfigError("--interactive takes one --temperature, and no --json")
-        options |= {"temperature": temperatures[0], "length": TURN_LENGTH if length is None else length}
-        WritingSession(model_of(existing_run(run), checkpoint), options, seed).run(prime)
+        drawing |= {"temperature": temperatures[0], "length": TURN_LENGTH if length is None else length}
+        WritingSession(options.model_of(options.existing_run(run), checkpoint), drawing, seed).run(prime)
         return
     from nbrnn.runs.sampling import PIECE_LENGTH, sample_in_pieces
 
-    model = model_of(existing_run(run), checkpoint)
+    model = options.model_of(options.existing_run(run), checkpoint)
     is_watched = sys.stdout.isatty() and not as_json
     texts = [
         sample_in_pieces(
@@ -90,7 +78,7 @@ def sample(
             prime=prime,
             temperature=value,
             seed=seed,
-            **options,
+            **drawing,
             piece_length=TERMINAL_PIECE if is_watched else PIECE_LENGTH,
         )
         for value in temperatures

@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.console import print_error, print_json, print_note, print_wrapped, surviving_closed_stdout
-from nbrnn.cli.dry_run import DryRun
-from nbrnn.cli.options import (
-    CorpusNames,
-    Documents,
-    Encoding,
-    Json,
-    PresetName,
-    Quiet,
-    list_options,
-    load,
-)
 from nbrnn.cli.reports import print_results
 from nbrnn.errors import ConfigError, NbrnnError
-from nbrnn.naming import RESULTS
+from nbrnn.naming import RESULTS, span
 from nbrnn.presets import with_preset
 from nbrnn.signals import Signals
 from nbrnn.sweeps.grid import MAX_VALUES, grid
 from nbrnn.values import plural
 
 if TYPE_CHECKING:
+    from nbrnn.corpus import Corpus
     from nbrnn.report.sweep_report import Report
+    from nbrnn.storage.schemas import Halving
     from nbrnn.storage.sweep_folder import SweepFolder
+    from nbrnn.sweeps.grid import Grid
     from nbrnn.sweeps.sweep import Outcome
 
 # A command imports what it needs inside its function, so that `nbrnn --help` is instant.
 
 
-@list_options
+@options.list_options
 def sweep(
     settings: dict[str, Any],
-    corpus: CorpusNames = None,
-    preset: PresetName = None,
+    corpus: options.CorpusNames = None,
+    preset: options.PresetName = None,
     draws: Annotated[
         int | None, typer.Option("--random", metavar="N", help="Draw N configurations from the grid.")
     ] = None,
@@ -72,10 +67,10 @@ def sweep(
         bool, typer.Option("--dry-run", help="List the runs and estimate their time.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Repeat runs that are done.")] = False,
-    encoding: Encoding = None,
-    documents: Documents = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    encoding: options.Encoding = None,
+    documents: options.Documents = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train with all combinations of settings and seeds.
 
@@ -96,7 +91,7 @@ def sweep(
         if draws and draws > wanted.size:
             print_note(f"--random {draws}: all {plural(wanted.size, 'configuration')} are trained")
     with Signals() as signals:
-        text = load(corpus, encoding, documents)
+        text = options.load(corpus, encoding, documents)
 
         from nbrnn.progress_bars import SweepDisplay
         from nbrnn.storage.sweep_folder import SweepFolder
@@ -210,3 +205,62 @@ def document(folder: SweepFolder, outcome: Outcome, written: Report | None) -> d
         "report": str(written.folder) if written else None,
         "runs": runs,
     }
+
+
+class DryRun:
+    """The runs of a sweep with their statuses. Raises what `nbrnn.sweeps.sweep.sweep` does."""
+
+    def __init__(self, grid: Grid, corpus: Corpus, folder: SweepFolder, halving: Halving | None) -> None:
+        from nbrnn.sweeps.planning import plan, request_of, status_before
+        from nbrnn.sweeps.successive_halving import HalvingRounds
+
+        self.corpus, self.halving, self.jobs = corpus, halving, plan(grid, corpus, folder)
+        self.rounds = HalvingRounds(self.jobs, halving, len(corpus))
+        self.request = folder.with_decisions(request_of(grid, corpus, self.jobs, halving))
+        wanted = folder.requested_lengths()
+        self.statuses = {job.run_id: status_before(job, wanted.get(job.run_id)) for job in self.jobs}
+
+    def print(self, as_json: bool) -> None:
+        """Print the runs, and the rounds of successive halving."""
+        from nbrnn.naming import namer
+
+        if as_json:
+            rows = [
+                {**job.config.to_dict(), "status": self.statuses[job.run_id], "run_id": job.run_id}
+                for job in self.jobs
+            ]
+            print_json(rows)
+            return
+        name_of = namer(job.config for job in self.jobs)
+        for job in self.jobs:
+            print(f"{self.statuses[job.run_id]:<11} {name_of(job.config, with_seed=True)}")
+        print(f"{len(self.jobs):,} runs, {sum(map(self.is_left, self.statuses)):,} to do")
+        if self.halving is not None:
+            (first, count), *between, (_, last) = self.rounds.schedule()
+            parts = [f"{n:,} to {span(lengths)}" for lengths, n in between] + [f"{last:,} to the end"]
+            print(f"{count:,} configurations to {span(first)} updates, then the best {', '.join(parts)}")
+
+    def is_left(self, run_id: str) -> bool:
+        """Whether a run is to be started or resumed."""
+        from nbrnn.storage.schemas import DONE, DROPPED
+
+        done = (*DONE, DROPPED) if self.halving is not None else DONE
+        return self.statuses[run_id] not in done
+
+    def note_estimate(self, parallel: int, force: bool) -> None:
+        """Say what time and disk space the runs need that are left, so many at once (-1: each core)."""
+        import joblib
+        from rich import filesize
+
+        from nbrnn.sweeps.cost_estimate import estimate
+
+        if not force:
+            self.rounds.halving = self.request.halving
+        left = [job for job in self.rounds.expected_jobs() if force or self.is_left(job.run_id)]
+        cores = joblib.cpu_count()
+        parallel = max(1, min(len(left), cores, parallel if parallel > 0 else cores))
+        seconds, size = estimate(left, self.corpus, parallel)
+        runs = plural(len(left), "run")
+        used = plural(parallel, "core")
+        time = timedelta(seconds=math.ceil(seconds))
+        print_note(f"{runs} to do: about {time} (h:mm:ss) on {used}, {filesize.decimal(size)}")

@@ -13,21 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_json, print_wrapped, surviving_closed_stdout
 from nbrnn.cli.losses import loss_lines
 from nbrnn.cli.minutes import Minutes, Plan, plan_run, print_outcome
-from nbrnn.cli.options import (
-    CorpusNames,
-    Documents,
-    Encoding,
-    Json,
-    PresetName,
-    Quiet,
-    existing_run,
-    load,
-    setting_options,
-)
 from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import SETTINGS, RunConfig, option_name
 from nbrnn.errors import ConfigError, StoreError
@@ -47,11 +37,11 @@ if TYPE_CHECKING:
 MAX_NAMED = 10  # characters of an alphabet in a message
 
 
-@setting_options(*SETTINGS)
+@options.setting_options(*SETTINGS)
 def train(
     settings: dict[str, Any],
-    corpus: CorpusNames = None,
-    preset: PresetName = None,
+    corpus: options.CorpusNames = None,
+    preset: options.PresetName = None,
     minutes: Minutes = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.  [default: results/RUN_ID]")] = None,
     resume: Annotated[
@@ -68,10 +58,10 @@ def train(
         bool, typer.Option("--track", help="Write norms, spectral radii and sharpness to dynamics.csv.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is there.")] = False,
-    encoding: Encoding = None,
-    documents: Documents = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    encoding: options.Encoding = None,
+    documents: options.Documents = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a network on a text, and keep everything in a folder.
 
@@ -88,21 +78,21 @@ def train(
 
     with Signals() as signals:
         path = resume or source
-        old = None if path is None else existing_run(path)
+        old = None if path is None else options.existing_run(path)
         if isinstance(old, ModelFile):
             raise ConfigError(
                 f"{path} holds no training to continue: start from it with --init-from {path}"
             )
         plan, initial = None, None
         if minutes is not None:
-            plan = plan_run(minutes, settings, load(corpus, encoding, documents), out, force)
+            plan = plan_run(minutes, settings, options.load(corpus, encoding, documents), out, force)
             config, text, out = plan.config, plan.text, plan.folder.path
         else:
             if "init_from" in settings:
                 settings, initial = with_weights_of(settings)
             settings = with_preset(preset, settings)
             if old is None:
-                config, text = RunConfig(**settings), load(corpus, encoding, documents)
+                config, text = RunConfig(**settings), options.load(corpus, encoding, documents)
             else:
                 option = f"--resume {old}" if resume else f"--from {old}"
                 config, text = config_and_corpus_of(old, settings, corpus, encoding, option)
@@ -118,11 +108,11 @@ def train(
             config = with_length_of(folder, config)
         notes = chain([] if plan is None else plan.notes, notes_of(config, text, initial))
         with RunDisplay(str(folder), config, text, quiet, signals.defer, notes) as display:
-            options: dict[str, Any] = {"observer": display, "stop": signals.waiting, "force": force}
-            options |= {"initial": initial, "snapshot_every": snapshot_every, "track": track}
-            options["command"] = None if plan is None else plan.command
+            arguments: dict[str, Any] = {"observer": display, "stop": signals.waiting, "force": force}
+            arguments |= {"initial": initial, "snapshot_every": snapshot_every, "track": track}
+            arguments["command"] = None if plan is None else plan.command
             try:
-                summary = run(config, text, folder.path, **options)
+                summary = run(config, text, folder.path, **arguments)
             except StoreError:
                 if is_copy:  # of a run that was damaged, or changed meanwhile
                     folder.clear()
@@ -164,7 +154,7 @@ def with_weights_of(settings: dict[str, Any]) -> tuple[dict[str, Any], Checkpoin
     """Return settings for a run that starts from the best model of another, and that model."""
     from nbrnn.runs.initial_weights import NETWORK, weights_sha256
 
-    model = existing_run(Path(settings["init_from"])).read_model("best")
+    model = options.existing_run(Path(settings["init_from"])).read_model("best")
     weights = {"init_from": weights_sha256(model)}
     network = {name: getattr(model.config, name) for name in NETWORK}
     return {**network, **settings, **weights}, model
@@ -289,7 +279,7 @@ def text_of(
                 raise StoreError(
                     f"no such file: {path}; if the text has moved: nbrnn train NEWPATH {option}"
                 )
-    text = load(named or described.sources, encoding or described.encoding, described.documents)
+    text = options.load(named or described.sources, encoding or described.encoding, described.documents)
     if text.sha256 == described.sha256:
         return text
     if text.sources == described.sources:
@@ -302,7 +292,7 @@ def text_of(
 
 
 def print_result(
-    folder: RunFolder, summary: Summary, as_json: bool, quiet: bool, plan: Plan | None = None
+    folder: RunFolder, summary: Summary, as_json: bool, quiet: bool, plan: Plan | None
 ) -> None:
     """Print the results of a training, in short if its settings were chosen."""
     if as_json:

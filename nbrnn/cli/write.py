@@ -9,18 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nbrnn.cli import options
 from nbrnn.cli.console import print_error, print_note
-from nbrnn.cli.options import (
-    Replacement,
-    RunPath,
-    Seed,
-    StartState,
-    TopK,
-    TopP,
-    Which,
-    existing_run,
-    model_of,
-)
 from nbrnn.errors import ConfigError, NbrnnError
 from nbrnn.escaping import visible_pieces
 from nbrnn.values import nearest, shortened
@@ -52,7 +42,7 @@ COMMANDS = (*NUMBERS, "undo", "new", "text", "save", "help", "quit")
 
 
 def write(
-    run: RunPath,
+    run: options.RunPath,
     prime: Annotated[
         str, typer.Option("--prime", "--prompt", help="Text that the model continues first.")
     ] = "",
@@ -62,18 +52,18 @@ def write(
     temperature: Annotated[
         float, typer.Option(help="Below 1 safer, above 1 more varied text (0: the likeliest character).")
     ] = 1.0,
-    top_p: TopP = 1.0,
-    top_k: TopK = 0,
-    seed: Seed = 0,
-    checkpoint: Which = "best",
-    state: StartState = None,
-    replace_unknown: Replacement = None,
+    top_p: options.TopP = 1.0,
+    top_k: options.TopK = 0,
+    seed: options.Seed = 0,
+    checkpoint: options.Which = "best",
+    state: options.StartState = None,
+    replace_unknown: options.Replacement = None,
 ) -> None:
     """Write a text with a model: you type, and it continues.
 
     /help lists the commands, /quit or the end of the input ends.
     """
-    options = {
+    drawing = {
         "temperature": temperature,
         "length": length,
         "top_p": top_p,
@@ -81,21 +71,21 @@ def write(
         "state": state,
         "replacement": replace_unknown,
     }
-    WritingSession(model_of(existing_run(run), checkpoint), options, seed).run(prime)
+    WritingSession(options.model_of(options.existing_run(run), checkpoint), drawing, seed).run(prime)
 
 
 class WritingSession:
     """A text that grows in turns: what a user typed, and what the model drew after it.
 
-    options: those of `sample_in_pieces`, with the length. The seed of a turn is `seed` plus the number
+    drawing: those of `sample_in_pieces`, with the length. The seed of a turn is `seed` plus the number
     of turns before, also those that were taken back.
     """
 
-    def __init__(self, model: Checkpoint, options: dict[str, Any], seed: int) -> None:
-        self.model, self.options, self.seed = model, options, seed
+    def __init__(self, model: Checkpoint, drawing: dict[str, Any], seed: int) -> None:
+        self.model, self.drawing, self.seed = model, drawing, seed
         self.texts, self.turns = [""], 0  # the text after each turn that was not taken back
         self.is_watched = sys.stdin.isatty() and sys.stdout.isatty()
-        self.check(options)
+        self.check(drawing)
 
     def run(self, prime: str = "") -> None:
         """Read lines until the end of the input or /quit; a `prime` is the first of them."""
@@ -133,7 +123,7 @@ class WritingSession:
         if name in NUMBERS:
             if value:
                 self.set(name, value)
-            print_note(f"{name} {self.options[name.replace('-', '_')]:g}")
+            print_note(f"{name} {self.drawing[name.replace('-', '_')]:g}")
         elif name == "undo":
             if len(self.texts) == 1:
                 raise ConfigError("there is nothing to undo")
@@ -158,21 +148,21 @@ class WritingSession:
     def set(self, name: str, value: str) -> None:
         """Change a number. Raises ConfigError where it is none, or out of its range."""
         try:
-            options = {**self.options, name.replace("-", "_"): NUMBERS[name](value)}
+            drawing = {**self.drawing, name.replace("-", "_"): NUMBERS[name](value)}
         except ValueError:
             what = "a whole number" if NUMBERS[name] is int else "a number"
             raise ConfigError(f"/{name} must be {what} (got {shortened(value)})") from None
         try:
-            self.check(options)
+            self.check(drawing)
         except ConfigError as error:
             raise ConfigError(str(error).replace("--", "/")) from None
-        self.options = options
+        self.drawing = drawing
 
-    def check(self, options: dict[str, Any]) -> None:
+    def check(self, drawing: dict[str, Any]) -> None:
         """Raise an error for options with which nothing can be drawn."""
         from nbrnn.runs.sampling import sample_in_pieces
 
-        sample_in_pieces(self.model, seed=self.seed, **options)
+        sample_in_pieces(self.model, seed=self.seed, **drawing)
 
     def take_turn(self, words: str) -> None:
         """Add words to the text, and what the model draws after them. Ctrl-C ends its part early."""
@@ -180,7 +170,7 @@ class WritingSession:
 
         whole = self.text + words
         seed = self.seed + self.turns
-        pieces = sample_in_pieces(self.model, prime=whole, seed=seed, piece_length=PIECE, **self.options)
+        pieces = sample_in_pieces(self.model, prime=whole, seed=seed, piece_length=PIECE, **self.drawing)
         self.turns += 1
         drawn: list[str] = []
 

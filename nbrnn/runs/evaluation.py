@@ -99,27 +99,21 @@ def read(model: Checkpoint, codes: Array) -> Reading:
 
     The model reads them from h_0 = 0, each document anew.
     """
-    theta = model.layout.pack(model.theta)
-    kernel_cache.ready_for("read", model.layout)
-    is_start = np.zeros(codes.size, np.bool_) if model.end is None else codes == model.end
-    documents = np.split(codes, np.flatnonzero(is_start))
-    parts = [read_from_zero(model, theta, document) for document in documents]
-    logits, states = zip(*parts, strict=True)
-    return Reading(np.concatenate(logits), np.concatenate(states, axis=2))
-
-
-def read_from_zero(model: Checkpoint, theta: Parameters, codes: Array) -> Reading:
-    """Return the same for a text that the model reads as one."""
-    layout, T = model.layout, model.config.seq_length
-    work, logits = window_work(layout, T), np.empty((codes.size, layout.K), layout.dtype)
-    shape = layout.layers, len(layout.kind.states), codes.size, layout.m
-    states = np.empty(shape, layout.dtype)
-    for start in range(0, codes.size, T):
-        x = codes[start : start + T]
-        sampling_kernels.read(theta, work, x)
-        logits[start : start + x.size] = work.p[: x.size]
-        for own, layer in zip(states, work.layers, strict=True):
-            own[:, start : start + x.size] = layer.s[:, 1 : 1 + x.size, : layout.m]
+    layout, T, N = model.layout, model.config.seq_length, codes.size
+    theta, work = layout.pack(model.theta), window_work(layout, T)
+    kernel_cache.ready_for("read", layout)
+    logits = np.empty((N, layout.K), layout.dtype)
+    states = np.empty((layout.layers, len(layout.kind.states), N, layout.m), layout.dtype)
+    starts = [] if model.end is None else np.flatnonzero(codes == model.end).tolist()
+    for first, last in pairwise([0, *starts, N]):
+        clear_states(work)
+        for begin in range(first, last, T):
+            x = codes[begin : min(begin + T, last)]
+            part = slice(begin, begin + x.size)
+            sampling_kernels.read(theta, work, x)
+            logits[part] = work.p[: x.size]
+            for own, layer in zip(states, work.layers, strict=True):
+                own[:, part] = layer.s[:, 1 : 1 + x.size, : layout.m]
     return Reading(logits, states)
 
 

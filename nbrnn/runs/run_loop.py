@@ -141,9 +141,7 @@ class RunLoop:
         training = self.training
         size, last_commit = 1, time.monotonic()
         updates_before, seconds_before = training.update, self.seconds
-        while training.update < training.updates:
-            if training.is_out_of_patience:
-                break
+        while training.update < training.updates and not training.is_out_of_patience:
             if self.stop():
                 return "interrupted"
             size = min(self.chunk or size, self.updates_to_next_event())

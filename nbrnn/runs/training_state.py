@@ -75,8 +75,7 @@ class Training:
         self.clip = real(math.inf if config.clip == NONE else config.clip)
         self.norm = None if config.clip_norm == NONE else real(config.clip_norm)
         summed = config.characters_in_loss / config.seq_length
-        filled = 1.0 if isinstance(self.order, WindowOrder) else self.order.filled
-        self.scale = real(summed / config.batch / filled)
+        self.scale = real(summed / config.batch / self.order.filled)
         self.memory_names = RULES[optimizer].memory
         rng = generator(config.seed, "start", *config.replicate)
         theta = self.layout.initial(rng, config.sigma, config.init)

@@ -24,6 +24,8 @@ class WindowOrder:
     window there starts from h = 0, and sequential streams start at whole windows instead.
     """
 
+    filled = 1.0  # the share of the characters to predict that is no padding
+
     def __init__(self, config: RunConfig, part: Part) -> None:
         self.config, self.part = config, part
         self.T, self.B = config.seq_length, config.batch

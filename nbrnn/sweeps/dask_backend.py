@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,15 @@ from distributed.comm.core import CommClosedError
 
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ClusterError
-from nbrnn.runs.observer import Observer
+from nbrnn.runs.observer import Observer, Progress
 from nbrnn.storage.folder_locks import locked
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import Summary
 from nbrnn.sweeps.job import (
     LOCK_SECONDS,
+    MESSAGE_SECONDS,
     Job,
-    MessageSender,
-    deliver,
+    Relay,
     record_error,
     record_failure,
     run_job,
@@ -102,12 +102,12 @@ class DaskBackend:
             self.client.unregister_worker_plugin(self.topic)
         self.client.close(timeout=1)
 
-    def deliver_event(self, event: tuple[float, dict[str, Any]]) -> None:
+    def deliver_event(self, event: tuple[float, tuple[str, str, Any]]) -> None:
         """Deliver a worker's message to the observer of its run."""
-        message = dict(event[1])
-        observer = self.observers.get(message.pop("run_id"))
-        if observer is not None:
-            deliver(message, observer)
+        _, (run_id, method, what) = event
+        arguments = [Progress(**what)] if method == "progressed" else what
+        if (observer := self.observers.get(run_id)) is not None:
+            getattr(observer, method)(*arguments)
 
     def run(self, job: Job, observer: Observer, stop: Callable[[], bool], force: bool) -> Summary:
         """Run a job on some worker; return its summary when its files are here."""
@@ -208,11 +208,16 @@ def run_on_worker(topic: str, job: Job, contents: dict[str, bytes]) -> tuple[Sum
 
     if should_stop():
         return Summary(status="interrupted"), {}
-    send = MessageSender(lambda message: worker.log_event(topic, {**message, "run_id": job.run_id}))
+
+    def send(method: str, *what: Any) -> None:
+        plain = asdict(*what) if method == "progressed" else what
+        worker.log_event(topic, (job.run_id, method, plain))
+
     with tempfile.TemporaryDirectory(dir=worker.local_directory) as temporary:
         folder = RunFolder(Path(temporary) / job.run_id)
         folder.path.mkdir()
         folder.write_contents(contents)
         local_job = replace(job, folder=folder.path)
-        summary = run_job(local_job, plugin.corpus, send, should_stop, force=False)
+        relay = Relay(send, MESSAGE_SECONDS)
+        summary = run_job(local_job, plugin.corpus, relay, should_stop, force=False)
         return summary, folder.contents()

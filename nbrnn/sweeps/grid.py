@@ -28,7 +28,7 @@ class Grid:
 
     Each is trained with all seeds on all folds.
 
-    Raises ConfigError for values outside their range and for too many runs.
+    Raises ConfigError for values outside their range or without effect, and for too many runs.
     """
 
     axes: Mapping[str, Sequence[Any]]  # without seeds and folds
@@ -43,7 +43,11 @@ class Grid:
         for name, values in {**self.axes, "seed": self.seeds, "fold": self.folds}.items():
             for value in values:
                 SETTINGS[name].checked(name, value)
-        self.check_effects()
+        for name, values in self.axes.items():  # a setting without effect in all configurations
+            by = SETTINGS[name].by
+            others = self.axes.get(by, [SETTINGS[by].default]) if by else []
+            if by and not any(SETTINGS[name].has_effect({by: value}) for value in others):
+                RunConfig(**{by: others[0], name: values[0]})  # raises
         if self.draws is not None:
             check_range("--random", self.draws, 1, MAX_RUNS, whole=True)
         check_range("--sweep-seed", self.draw_seed, 0, 2**63 - 1, whole=True)
@@ -54,14 +58,6 @@ class Grid:
                 f"{count:,} configurations with {len(self.seeds)} seeds{folds} are more than "
                 f"{MAX_RUNS:,} runs: --random N draws N configurations"
             )
-
-    def check_effects(self) -> None:
-        """Raise ConfigError for a setting without effect in all configurations."""
-        for name, values in self.axes.items():
-            by = SETTINGS[name].by
-            others = self.axes.get(by, [SETTINGS[by].default]) if by else []
-            if by and not any(SETTINGS[name].has_effect({by: value}) for value in others):
-                RunConfig(**{by: others[0], name: values[0]})  # raises
 
     @property
     def size(self) -> int:

@@ -6,9 +6,8 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from msgspec import structs
 
@@ -93,28 +92,23 @@ def record_failure(job: Job, corpus: Corpus, reason: str, trace: str | None = No
     return summary
 
 
-class MessageSender(Observer):
-    """Sends the events of a run, as plain values, to the process that shows them."""
+class Relay(Observer):
+    """Passes on the start of a run and its progress, as a method's name and arguments.
 
-    def __init__(self, send: Callable[[dict[str, Any]], object]) -> None:
-        self.send = send
+    Between two calls about the progress there are `seconds` at least.
+    """
+
+    def __init__(self, send: Callable[..., object], seconds: float = 0.0) -> None:
+        self.send, self.seconds = send, seconds
         self.next_time = 0.0
 
     def started(self, update: int, updates: int) -> None:
-        """Send that the run starts."""
-        self.send({"started": [update, updates]})
+        """Pass it on."""
+        self.send("started", update, updates)
 
     def progressed(self, progress: Progress) -> None:
-        """Send the progress, unless that was just done."""
+        """Pass it on, unless that was just done."""
         now = time.monotonic()
         if now >= self.next_time:
-            self.next_time = now + MESSAGE_SECONDS
-            self.send({"progressed": asdict(progress)})
-
-
-def deliver(message: dict[str, Any], observer: Observer) -> None:
-    """Tell an observer what a MessageSender has sent."""
-    if "started" in message:
-        observer.started(*message["started"])
-    else:
-        observer.progressed(Progress(**message["progressed"]))
+            self.next_time = now + self.seconds
+            self.send("progressed", progress)

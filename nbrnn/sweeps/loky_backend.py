@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
-from typing import Any
 
 from loky.backend.context import LokyContext
 from loky.backend.utils import kill_process_tree
@@ -18,7 +17,7 @@ from loky.backend.utils import kill_process_tree
 from nbrnn.corpus import Corpus
 from nbrnn.runs.observer import Observer
 from nbrnn.storage.schemas import Summary
-from nbrnn.sweeps.job import Job, MessageSender, deliver, record_failure, run_job
+from nbrnn.sweeps.job import MESSAGE_SECONDS, Job, Relay, record_failure, run_job
 
 if sys.platform != "win32":  # where loky imports it only when it starts a process, in several threads
     from loky.backend import popen_loky_posix  # noqa: F401  that may have no file descriptor left
@@ -88,7 +87,8 @@ class WorkerProcess:
                 message = self.pipe.recv()
                 if isinstance(message, Summary):
                     return message
-                deliver(message, observer)
+                event, *what = message
+                getattr(observer, event)(*what)
             if deadline is None and stop():
                 self.pipe.send(None)
                 deadline = time.monotonic() + STOP_SECONDS
@@ -122,9 +122,9 @@ def run_jobs(pipe: Connection, corpus: Corpus) -> None:
     What comes during a run asks it to stop, and so does the end of the pipe: the parent has died.
     """
 
-    def send(message: dict[str, Any]) -> None:
+    def send(*event: object) -> None:
         with suppress(OSError):
-            pipe.send(message)
+            pipe.send(event)
 
     def should_stop() -> bool:
         with suppress(OSError):
@@ -135,4 +135,5 @@ def run_jobs(pipe: Connection, corpus: Corpus) -> None:
         while True:
             if (message := pipe.recv()) is not None:  # else a request that came after the end of a run
                 job, force = message
-                pipe.send(run_job(job, corpus, MessageSender(send), should_stop, force))
+                relay = Relay(send, MESSAGE_SECONDS)
+                pipe.send(run_job(job, corpus, relay, should_stop, force))

@@ -22,7 +22,7 @@ from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DONE, DROPPED, FAILURES, Halving, Round, Summary, SweepRequest
 from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import Grid
-from nbrnn.sweeps.job import Job, run_job
+from nbrnn.sweeps.job import Job, Relay, run_job
 from nbrnn.sweeps.planning import done_before, plan, request_of
 from nbrnn.sweeps.successive_halving import HalvingRounds
 from nbrnn.values import check_choice, check_range, shortened
@@ -61,22 +61,6 @@ class SweepObserver:
 
     def drawing(self, done: int, runs: int) -> None:
         """All runs have ended, and `done` of their plots are drawn."""
-
-
-@dataclass
-class JobObserver(Observer):
-    """Passes the events of one run on to the observer of its sweep."""
-
-    job: Job
-    observer: SweepObserver
-
-    def started(self, update: int, updates: int) -> None:
-        """Pass it on."""
-        self.observer.started(self.job, update, updates)
-
-    def progressed(self, progress: Progress) -> None:
-        """Pass it on."""
-        self.observer.progressed(self.job, progress)
 
 
 @dataclass
@@ -230,17 +214,18 @@ class SweepExecution:
         rounds, summaries = self.rounds, self.outcome.summaries
         if self.force and rounds.halving is not None:  # earlier decisions do not hold
             self.folder.replace_request(self.request)
-        self.run_jobs([job for job in rounds.dropped_jobs() if job.run_id not in summaries], summaries)
+        self.run_jobs(rounds.dropped_jobs(), summaries)
         summaries |= rounds.dropped_summaries(summaries)
         for number in rounds.undecided:
-            jobs, now = rounds.remaining_jobs(number), dict[str, Summary]()
-            ended = {} if self.force else done_before(self.folder, jobs, rounds.characters)
-            self.observer.entered(len(jobs), len(ended))
-            self.run_jobs([job for job in jobs if job.run_id not in ended], now)
+            jobs = rounds.remaining_jobs(number)
+            before = {} if self.force else done_before(self.folder, jobs, rounds.characters)
+            self.observer.entered(len(jobs), len(before))
+            self.run_jobs(jobs, ended := dict(before))
             self.force = False  # the next rounds continue from here
-            ended |= now
             # a run that failed may succeed the next time
-            self.outcome.undecided = any(one.status == "failed" for one in now.values())
+            self.outcome.undecided = any(
+                one.status == "failed" and name not in before for name, one in ended.items()
+            )
             if self.should_stop() or self.outcome.undecided:
                 summaries |= {name: one for name, one in ended.items() if one.status != "finished"}
                 return
@@ -249,13 +234,12 @@ class SweepExecution:
             self.observer.decided(decided)
             summaries |= rounds.dropped_summaries(ended)
         jobs = rounds.remaining_jobs(0)
-        left = [job for job in jobs if job.run_id not in summaries]
-        self.observer.entered(len(jobs), len(jobs) - len(left))
-        self.run_jobs(left, summaries)
+        self.observer.entered(len(jobs), sum(job.run_id in summaries for job in jobs))
+        self.run_jobs(jobs, summaries)
 
     def run_jobs(self, jobs: list[Job], summaries: dict[str, Summary]) -> None:
-        """Run jobs in parallel, and add the summaries of those that end."""
-        start = time.monotonic()
+        """Run the jobs that have no summary in parallel, and add the summaries of those that end."""
+        start, jobs = time.monotonic(), [job for job in jobs if job.run_id not in summaries]
         parallel = joblib.Parallel(
             n_jobs=max(1, min(self.parallel, len(jobs))),
             backend="threading",
@@ -281,9 +265,9 @@ class SweepExecution:
             self.folder.check_run(job.run_id)
         except StoreError as error:  # of this run alone, and nothing is written there
             return job, Summary(status="failed", reason=str(error))
-        observer = JobObserver(job, self.observer)
+        relay = Relay(lambda event, *what: getattr(self.observer, event)(job, *what))
         try:
-            return job, self.run(job, observer, self.should_stop, self.force)
+            return job, self.run(job, relay, self.should_stop, self.force)
         except NbrnnError as error:
             self.fatal = error
         except OSError as error:  # of a process that cannot be started

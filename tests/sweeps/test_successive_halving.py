@@ -14,7 +14,7 @@ from msgspec import structs
 
 from nbrnn.analysis.results import read
 from nbrnn.analysis.run_facts import collect_facts
-from nbrnn.cli.dry_run import DryRun
+from nbrnn.cli.sweeps import DryRun
 from nbrnn.corpus import load
 from nbrnn.errors import ConfigError
 from nbrnn.progress_bars import SweepDisplay, describe_failures
