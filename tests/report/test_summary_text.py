@@ -94,9 +94,7 @@ def test_repeated_reports_are_counted():
     results = results_of(grid({(s, 0.1): 40 for s in (0.1, 0.01)}), [])
     results.analyses = [3, 5, 8]
     assert any(
-        re.match(
-            r"This report was made 3 times .* \(3, 5, 8\)\. .* from 5 % to up to 1\d %\.$", line
-        )
+        re.match(r"This report was made 3 times .* \(3, 5, 8\)\. .* from 5 % to up to 1\d %\.$", line)
         for line in answers(results)
     )
     results.analyses = [8]
