@@ -81,11 +81,12 @@ def show(
 
     For a run: its settings, losses, last sample and files. For a sweep: its runs.
     """
-    from nbrnn.storage.run_folder import RunFolder
+    from nbrnn.storage.model_file import open_run
 
     path = options.existing(folder)
-    if RunFolder(path).is_run():
-        show_run(RunFolder(path), as_json)
+    run = open_run(path)
+    if run.is_run():
+        show_run(run, as_json)
     else:
         show_listing(path, as_json)
 

@@ -19,6 +19,7 @@ from nbrnn.errors import StoreError
 from nbrnn.storage import atomic_files as files
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import CHECKPOINTS, CONFIG, NGRAMS, SUMMARY, RunFolder
+from nbrnn.storage.schemas import Sample
 
 SUFFIX = ".nbrnn"
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -67,6 +68,10 @@ class ModelFile(RunFolder):
         if kind != "best":
             raise StoreError(f"{self} holds one model only: leave the checkpoint out")
         return super().read_model("best")
+
+    def read_samples(self) -> list[Sample]:
+        """Return the samples of the training, of which the file has none."""
+        return []
 
 
 def open_run(path: Path) -> RunFolder:

@@ -38,6 +38,7 @@ def test_commands_take_it(nbrnn, run_folder, tmp_path):
     for command, *arguments in (["sample", "--length", "50"], ["score", "text.txt", "--json"]):
         packed = nbrnn(command, "moor.nbrnn", *arguments)
         assert packed.stdout == nbrnn(command, str(run_folder), *arguments).stdout
+    assert nbrnn("show", "moor.nbrnn").stdout.startswith("moor.nbrnn: finished, ")
     error = nbrnn("sample", "moor.nbrnn", "--checkpoint", "last", code=2).stderr
     assert "moor.nbrnn holds one model only: leave the checkpoint out" in error
     for wrong in (["x.nbrnn", "--layout", "row"], ["x.npz", "--licence", "CC0"]):
