@@ -340,7 +340,7 @@ def test_the_times_of_several_windows_are_those_of_their_benchmark():
 
 def test_the_table_of_cells_is_that_of_the_results():
     for row in csv_rows(ROOT / "results" / "cells" / "networks.csv"):
-        if int(row["parameters"]) > 100_000:
+        if row["text"] == "shakespeare" and int(row["parameters"]) > 100_000:
             cell = row["cell"] if row["cell"] == "vanilla" else row["cell"].upper()
             network = f"{cell}, {row['layers']} x {row['hidden units']}"
             numbers = f"{int(row['parameters']):,} | {row['learning rate']} | {float(row['test']):.3f}"

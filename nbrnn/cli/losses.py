@@ -50,9 +50,8 @@ def explanations(summary: Summary, config: RunConfig, corpus: Description) -> It
         which, best = "smooth", summary.nats_per_character_best
     if summary.best_update is not None and best is not None:
         units = in_units(best)
-        bits, perplexity = formatted(units.bits_per_character), formatted(units.perplexity)
-        size = f"{bits} bits per character, perplexity {perplexity}"
-        yield f"best model: update {summary.best_update:,}, chosen by the {which} loss ({size})"
+        size = f"{formatted(units.bits_per_character)} bits, perplexity {formatted(units.perplexity)}"
+        yield f"best model: update {summary.best_update:,}, chosen by {which} loss ({size})"
     if summary.validation_best is not None:
         number = f"{summary.validation_characters:,} " if summary.validation_characters else ""
         earlier = " in this run" if config.init_from else ""

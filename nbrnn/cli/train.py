@@ -80,9 +80,7 @@ def train(
         path = resume or source
         old = None if path is None else options.existing_run(path)
         if isinstance(old, ModelFile):
-            raise ConfigError(
-                f"{path} holds no training to continue: start from it with --init-from {path}"
-            )
+            raise ConfigError(f"{path} holds no training: start from it with --init-from {path}")
         plan, initial = None, None
         if minutes is not None:
             plan = plan_run(minutes, settings, options.load(corpus, encoding, documents), out, force)
@@ -110,7 +108,7 @@ def train(
         with RunDisplay(str(folder), config, text, quiet, signals.defer, notes) as display:
             arguments: dict[str, Any] = {"observer": display, "stop": signals.waiting, "force": force}
             arguments |= {"initial": initial, "snapshot_every": snapshot_every, "track": track}
-            arguments["command"] = None if plan is None else plan.command
+            arguments["command"] = plan and plan.command
             try:
                 summary = run(config, text, folder.path, **arguments)
             except StoreError:

@@ -99,7 +99,7 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
             again = shlex.join([*train_command(config, corpus.words), "--out", "NEW"])
             raise StoreError(
                 f"cannot extend {folder}: its {there.schedule} schedule ends at {end}; to train longer, "
-                f"start again: {again} (--init-from {folder} starts from its weights)"
+                f"start again, with --init-from {folder} from its weights: {again}"
             )
         ours, theirs = config.to_dict(), there.to_dict()
         different = ", ".join(

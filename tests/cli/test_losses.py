@@ -25,8 +25,7 @@ def test_each_loss_stands_in_one_unit_with_a_line_on_what_it_is():
         "validation                        1.0000      1.7500      2.5000      2.3750",
         "training text, from h = 0         1.5000     10.1250      3.0000           -",
         "smooth training loss              2.0000      2.2500           -           -",
-        "best model: update 300, chosen by the validation loss (1.443 bits per character, "
-        "perplexity 2.718)",
+        "best model: update 300, chosen by validation loss (1.443 bits, perplexity 2.718)",
         "validation: 499 characters of moor, never trained on",
         "training text: the first 400 characters of moor, read once from h = 0",
         "smooth: mean over about the last 1,000 updates; 50 nats per window",

@@ -72,7 +72,8 @@ def test_the_known_corpora_are_those_of_the_corpus_module():
 @pytest.mark.slow
 def test_one_number_is_one_seed(nbrnn, text_file):
     sweep = ["sweep", text_file, *FAST, "--dry-run", "--json"]
-    assert "1 seed: 3; for 3 seeds: --seeds 0:2" in nbrnn(*sweep, "--seeds", "3").stderr.splitlines()
+    said = nbrnn(*sweep, "--seeds", "3").stderr.splitlines()
+    assert "--seeds 3 is one seed; for 3 seeds give --seeds 0:2" in said
     for clear in ("0", "1", "3,4", "0:3"):
         assert "for" not in nbrnn(*sweep, "--seeds", clear).stderr
     assert nbrnn(*sweep, "--seeds", "3", "--quiet").stderr == ""

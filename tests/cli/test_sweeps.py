@@ -90,7 +90,7 @@ def test_failures_are_exit_code_1_with_a_line_that_names_them(nbrnn, text_file):
     done = nbrnn("sweep", text_file, "--eta", "0.1,1e30", *FAST, "--name", "s", code=1)
     last = done.stderr.splitlines()[-1]
     assert last.startswith("nbrnn: 2 of 4 runs did not finish: made_up-m5-eta1e+30")
-    assert "diverged: update" in last
+    assert "diverged: at update" in last
     done = nbrnn("sweep", text_file, "--eta", "0.1,1e30", *FAST, "--name", "s", code=1)
     assert done.stdout.startswith("results/s: 2 of 4 runs finished, 2 diverged\n")
     assert done.stdout.count("runs finished") == 1

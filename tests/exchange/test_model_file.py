@@ -105,7 +105,7 @@ def test_it_holds_no_training_to_continue(nbrnn, file, tmp_path):
     for option in ("--resume", "--from"):
         line = one_line_error(nbrnn("train", option, shouting, code=2))
         assert (
-            f"M.NBRNN holds no training to continue: start from it with --init-from {shouting}" in line
+            f"M.NBRNN holds no training: start from it with --init-from {shouting}" in line
         )
 
 

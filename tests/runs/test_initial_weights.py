@@ -116,7 +116,7 @@ def test_a_run_that_cannot_be_extended_is_started_again(nbrnn, text_file):
     train = ["train", text_file, "--hidden", "5", "--schedule", "linear", "--sample-every", "0"]
     nbrnn(*train, "--updates", "50", "--out", "run", "-q")
     line = one_line_error(nbrnn(*train, "--updates", "80", "--out", "run", code=2))
-    _, _, command = line.partition("start again: nbrnn ")
+    _, _, command = line.partition("from its weights: nbrnn ")
     assert command.split()[-2:] == ["--out", "NEW"]
     nbrnn(*command.split(), "-q")
     assert RunFolder("NEW").read_summary().updates == 80
