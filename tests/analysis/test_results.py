@@ -1,6 +1,5 @@
 """Tables: every number again from the files of the runs."""
 
-import dataclasses
 import itertools
 import json
 import math
@@ -289,7 +288,7 @@ def test_a_damaged_run_is_left_out_with_its_reason_and_the_others_are_shown(
 
 
 def test_one_text_under_two_names_counts_once(corpus, tmp_path):
-    again = dataclasses.replace(corpus, name="another name")
+    again = structs.replace(corpus, name="another name")
     lists = {**SMALL, "eta": "0.1,0.2", "seed": "0:2"}
     for text in (corpus, again):
         sweep(grid(lists), text, SweepFolder(tmp_path))
