@@ -55,36 +55,33 @@ def sample(
     side if the terminal is wide enough, else below each other.
     """
     temperatures = options.parse_numbers("--temperature", temperature, float)
+    if interactive and (as_json or len(temperatures) > 1):
+        raise ConfigError("--interactive takes one --temperature, and no --json")
+    if length is None:
+        length = TURN_LENGTH if interactive else SAMPLE_LENGTH
     drawing: dict[str, Any] = {
+        "length": length,
         "top_k": top_k,
         "top_p": top_p,
         "replacement": replace_unknown,
         "state": state,
     }
+    model = options.model_of(options.existing_run(run), checkpoint)
     if interactive:
-        if as_json or len(temperatures) > 1:
-            raise ConfigError("--interactive takes one --temperature, and no --json")
-        drawing |= {"temperature": temperatures[0], "length": TURN_LENGTH if length is None else length}
-        WritingSession(options.model_of(options.existing_run(run), checkpoint), drawing, seed).run(prime)
+        WritingSession(model, {**drawing, "temperature": temperatures[0]}, seed).run(prime)
         return
     from nbrnn.runs.sampling import PIECE_LENGTH, sample_in_pieces
 
-    model = options.model_of(options.existing_run(run), checkpoint)
     is_watched = sys.stdout.isatty() and not as_json
-    texts = [
-        sample_in_pieces(
-            model,
-            SAMPLE_LENGTH if length is None else length,
-            prime=prime,
-            temperature=value,
-            seed=seed,
-            **drawing,
-            piece_length=TERMINAL_PIECE if is_watched else PIECE_LENGTH,
-        )
-        for value in temperatures
-    ]
+    drawing |= {"prime": prime, "piece_length": TERMINAL_PIECE if is_watched else PIECE_LENGTH}
+    texts = [sample_in_pieces(model, temperature=t, seed=seed, **drawing) for t in temperatures]
     if as_json:
-        print(json.dumps(document(prime, temperatures, texts, model.update, seed)))
+        samples = [
+            {"temperature": t, "text": "".join(text)}
+            for t, text in zip(temperatures, texts, strict=True)
+        ]
+        drawn = {"text": samples[0]["text"]} if len(samples) == 1 else {"samples": samples}
+        print(json.dumps({"prime": prime, **drawn, "update": model.update, "seed": seed}))
         return
     heads = [f"temperature {value:g}" for value in temperatures]
     texts = [chain([prime], text) for text in texts]
@@ -93,17 +90,6 @@ def sample(
     else:  # a file gets exactly these characters, and a line end
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
         print_below(heads, texts)
-
-
-def document(
-    prime: str, temperatures: Sequence[float], texts: Sequence[Iterable[str]], update: int, seed: int
-) -> dict[str, object]:
-    """Return the samples as plain values for JSON."""
-    whole = ["".join(text) for text in texts]
-    if len(whole) == 1:
-        return {"prime": prime, "text": whole[0], "update": update, "seed": seed}
-    samples = [{"temperature": t, "text": text} for t, text in zip(temperatures, whole, strict=True)]
-    return {"prime": prime, "samples": samples, "update": update, "seed": seed}
 
 
 def show(heads: Sequence[str], texts: Sequence[Iterable[str]], columns: int) -> None:

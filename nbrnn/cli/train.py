@@ -72,8 +72,7 @@ def train(
     """
     runs = {"--resume": resume, "--from": source, "--init-from": settings.get("init_from")}
     check_together(runs, out, force, documents)
-    if minutes is not None:
-        check_chosen(runs, preset)
+    check_chosen(minutes, runs, preset)
     from nbrnn.storage.model_file import ModelFile
 
     with Signals() as signals:
@@ -139,8 +138,10 @@ def check_together(
         raise ConfigError("--init-from starts a new run: leave out --resume and --from")
 
 
-def check_chosen(runs: Mapping[str, Any], preset: str | None) -> None:
+def check_chosen(minutes: float | None, runs: Mapping[str, Any], preset: str | None) -> None:
     """Raise ConfigError for options that contradict --minutes."""
+    if minutes is None:
+        return
     for option, value in runs.items():
         if value is not None:
             raise ConfigError(f"--minutes chooses a new run, {option} names one: leave out one of them")
