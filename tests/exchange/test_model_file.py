@@ -104,9 +104,7 @@ def test_it_holds_no_training_to_continue(nbrnn, file, tmp_path):
     shouting.write_bytes(file.read_bytes())
     for option in ("--resume", "--from"):
         line = one_line_error(nbrnn("train", option, shouting, code=2))
-        assert (
-            f"M.NBRNN holds no training: start from it with --init-from {shouting}" in line
-        )
+        assert f"M.NBRNN holds no training: start from it with --init-from {shouting}" in line
 
 
 def test_members_with_other_names_are_left_alone(file, tmp_path):
