@@ -120,7 +120,14 @@ def rivals(results: Results) -> list[str]:
 def far_off(results: Results) -> list[str]:
     """Return which runs are far off the others; medians and ranks do not depend on how far."""
     unit, runs = results.findings.unit, results.findings.far_off
-    names = list_text(runs, lambda run: f"{run[0]}, seed {run[1]} ({loss_text(run[2], unit)})")
+    medians = results.configurations.set_index("setting")[f"{results.best.column}_median"]
+
+    def with_side(run: tuple[str, int, float]) -> str:
+        name, seed, loss = run
+        side = "lower" if loss < medians[name] else "higher"
+        return f"{name}, seed {seed} ({loss_text(loss, unit)}, {side})"
+
+    names = list_text(runs, with_side)
     return [f"Far off the other runs: {names}. Medians and ranks are used here."] if runs else []
 
 
@@ -261,7 +268,7 @@ def variability(results: Results) -> list[str]:
         best = findings.names[0]
         name = "the same configuration" if lowest == best else lowest
         reach = loss_text(expected[lowest], unit)
-        sentences.append(f"With {TRIES} runs, {name} is expected to reach {reach}.")
+        sentences.append(f"The best of {TRIES} runs of {name} is expected to reach {reach}.")
     rows = results.comparison[results.comparison["measure"] == results.best.column]
     correlation = float(rows["correlation"].dropna().mean())
     if rows["paired"].any() or correlation >= MIN_CORRELATION:

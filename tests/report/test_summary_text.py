@@ -52,7 +52,7 @@ def test_the_answer_to_the_400_runs():
         "model by -3.2 (-4.2 to -2.2) at sigma 0.03, and by 0.65 (0.17 to 1.4) at sigma 0.3."
     )
     assert "epsilon: the best value is the largest tried. Try --epsilon 10,100" in text
-    assert "With 5 runs, sigma 0.01, epsilon 1 is expected to reach 39.68." in text
+    assert "The best of 5 runs of sigma 0.01, epsilon 1 is expected to reach 39.68." in text
     assert not any("same seed" in line for line in text)  # they correlate by 0.02
 
 
@@ -107,8 +107,8 @@ def test_what_is_far_off_and_what_is_identical_is_named():
     runs[0] = record(500.0, sigma=0.1, eta=0.1, seed=0)
     far = said(runs)
     assert (
-        "Far off the other runs: eta 0.1, sigma 0.1, seed 0 (500.00). Medians and ranks are used here."
-        in far
+        "Far off the other runs: eta 0.1, sigma 0.1, seed 0 (500.00, higher). Medians and ranks are "
+        "used here." in far
     )
     assert not any("Far off" in line for line in text)
     twice = [replace(one, config=replace(one.config, eta=0.7)) for one in runs[:8]]
