@@ -84,6 +84,9 @@ mistake("only the last loss", "only the loss of the last step is differentiated"
 # dh_t and da_t
 mistake("next step missing", "what comes back from the step after, W^T da_{t+1}, is missing in dh_t",
         back=lambda e, t, dA, dH: 0.0)
+mistake("next steps added up",
+        "what comes back from all later steps adds up in dh_t, not W^T da_{t+1} alone",
+        back=lambda e, t, dA, dH: dA[t:].sum(0) @ e.theta["W"])
 mistake("W for its transpose", "what comes back is W da_{t+1} instead of W^T da_{t+1}",
         back=lambda e, t, dA, dH: dA[t] @ e.theta["W"].T)
 mistake("tanh' missing in the next step's term",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from scipy.special import chdtrc
@@ -18,25 +19,38 @@ from nbrnn.typing import Array
 
 # ---------------------------------------------------------------- training
 
-RESETS = (
-    ("window", "state not carried over", "each window starts from h = 0: h is not carried over"),
-    ("never", "state not reset", "h is carried over from the end of an epoch to the start of the next"),
-)
+# What a program may do instead, the name of the mistake, and what is wrong.
+MISTAKES: tuple[tuple[dict[str, Any], str, str], ...] = (
+    ({"reset": "window"}, "state not carried over",
+     "each window starts from h = 0: h is not carried over"),
+    ({"reset": "never"}, "state not reset",
+     "h is carried over from the end of an epoch to the start of the next"),
+    ({"skip": 1}, "character skipped", "windows start T + 1 characters apart, and skip one between two"),
+    ({"skip": -1}, "character twice", "windows start T - 1 characters apart, and read one twice"),
+)  # fmt: skip
 
 
 def training_losses(
-    theta: Arrays, codes: Array, T: int, n: int, steps: Steps, mean: bool, reset: str = "epoch"
+    theta: Arrays,
+    codes: Array,
+    T: int,
+    n: int,
+    steps: Steps,
+    mean: bool,
+    reset: str = "epoch",
+    skip: int = 0,
 ) -> Array:
     """Return the loss of n updates: windows in order, h carried over, and 0 at each epoch's start.
 
-    `reset` says when h is 0: at an "epoch", or by mistake at each "window" or "never" again.
+    `reset` says when h is 0: at an "epoch", or by mistake at each "window" or "never" again. `skip`
+    characters are left out between two windows, which is a mistake, too.
     """
-    h, windows = np.zeros((1, len(theta["b"]))), (len(codes) - 1) // T
+    h, windows = np.zeros((1, len(theta["b"]))), (len(codes) - 1 - T) // (T + skip) + 1
     losses: list[float] = []
 
     def gradient(now: Arrays, t: int) -> Arrays:
         nonlocal h
-        place = (t - 1) % windows * T
+        place = (t - 1) % windows * (T + skip)
         if reset == "window" or (place == 0 and reset == "epoch"):
             h = np.zeros_like(h)
         found = compute(of_codes(now, codes[place : place + T + 1, np.newaxis], h))
@@ -70,13 +84,14 @@ def judge_training(
     if row.is_right:
         return report
     at, cause = int(np.argmin(fits)), None
-    what = f"the step of {steps.optimizer} (eta {steps.eta:g}), or the state carried over"
+    step = f"the step of {steps.optimizer} (eta {steps.eta:g})"
+    what = f"{step}, the state carried over, or where a window starts"
     if at == 0:
         what = "the loss of the first window, from h = 0"
     elif at % ((len(codes) - 1) // T) == 0:
         what = "the start of an epoch, where h is 0 again"
-    for reset, mistake, words in RESETS:
-        if (np.abs(losses - training_losses(theta, *given, mean, reset)) <= tolerance).all():
+    for changes, mistake, words in MISTAKES:
+        if (np.abs(losses - training_losses(theta, *given, mean, **changes)) <= tolerance).all():
             cause, what = mistake, words
     sentence = f"losses: right up to update {at}, then {apart(losses[at], right[at])}: {what}"
     report.findings.append(Finding(cause, sentence, ("losses",)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from nbrnn.checks.tolerances import EPS, FLOOR, SAFETY, Rounding, is_single, lar
 from nbrnn.checks.updates import Gradient, Steps
 from nbrnn.config import option_name
 from nbrnn.exchange.layer_names import Named
+from nbrnn.network.layout import NAMES
 from nbrnn.values import plural
 
 ROUND = [float(f"{m}e{n}") for n in range(-20, 5) for m in (1, 1.5, 2, 2.2, 2.5, 3, 4, 5, 6, 7, 8, 9)]
@@ -36,8 +38,8 @@ MISTAKES: list[tuple[str, str, dict[str, Any]]] = [
     ("no bias correction", "the bias correction is missing", {"adam_t": "none"}),
     ("t off by one", "t in the bias correction is one too large: it starts at 1", {"adam_t": "late"}),
     ("t stays at 1", "t in the bias correction stays at 1: it counts the steps", {"adam_t": "first"}),
-    ("t advances with each parameter", "t in the bias correction advances with each parameter, "
-     "not once a step", {"adam_t": "per parameter"}),
+    *(("t advances with each parameter", "t in the bias correction advances with each parameter, "
+       "not once a step", {"order": order}) for order in permutations(NAMES)),
     ("optimizer", "these are steps of AdaGrad", {"optimizer": "adagrad"}),
     *(("optimizer", f"these are steps of RMSProp, or of AdaGrad whose memory decays by {decay}",
        {"optimizer": "rmsprop", "beta2": decay}) for decay in (0.9, 0.95, 0.99, 0.999)),

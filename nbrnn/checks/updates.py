@@ -27,7 +27,8 @@ class Steps:
     clip: float = np.inf
     clips_norm: bool = False
     other_side: bool = False  # epsilon stands outside the root, for Adam inside
-    adam_t: str = "right"  # of the bias correction: "none", "late", "first" or "per parameter"
+    adam_t: str = "right"  # of the bias correction: "none", "late" or "first"
+    order: tuple[str, ...] = ()  # of the parameters, if t advances with each
     keeps_memory: bool = True
 
     @classmethod
@@ -43,12 +44,12 @@ class Steps:
         square = dict(mean)
         for t in range(1, n + 1):
             g, following = self.clipped(gradient(theta, t)), {}
-            for place, (name, array) in enumerate(theta.items(), 1):
+            for name, array in theta.items():
                 m, v = (mean[name], square[name]) if self.keeps_memory else (0.0, 0.0)
                 mean[name] = self.beta1 * m + (1 - self.beta1) * g[name]
                 decay, share = (1, 1) if self.optimizer == "adagrad" else (self.beta2, 1 - self.beta2)
                 square[name] = decay * v + share * g[name] ** 2
-                direction = self.direction(g[name], mean[name], square[name], t, place)
+                direction = self.direction(g[name], mean[name], square[name], t, name)
                 following[name] = array - self.eta * direction
             theta = following
         return theta
@@ -60,14 +61,16 @@ class Steps:
         norm = np.sqrt(sum((array**2).sum() for array in g.values()))
         return {name: array * min(1, self.clip / norm) for name, array in g.items()}
 
-    def direction(self, g: Array, m: Array, v: Array, t: int, place: int) -> Array:
+    def direction(self, g: Array, m: Array, v: Array, t: int, name: str) -> Array:
         """Return what a step of learning rate 1 takes away."""
         if self.optimizer == "sgd":
             return g
         if self.optimizer == "adam":
             g = m
             if self.adam_t != "none":
-                k = {"late": t + 1, "first": 1, "per parameter": 5 * (t - 1) + place}.get(self.adam_t, t)
+                k = {"late": t + 1, "first": 1}.get(self.adam_t, t)
+                if self.order:
+                    k = len(self.order) * (t - 1) + self.order.index(name) + 1
                 g, v = m / (1 - self.beta1**k), v / (1 - self.beta2**k)
         is_inside = (self.optimizer != "adam") != self.other_side
         root = np.sqrt(v + self.epsilon) if is_inside else np.sqrt(v) + self.epsilon

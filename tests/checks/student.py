@@ -28,6 +28,7 @@ GRADIENT = {
     "no tanh' to next": "tanh' missing in the next step's term",
     "1 - h": "tanh' without the square",
     "no next": "next step missing",
+    "next added up": "next steps added up",
     "W for W.T": "W for its transpose",
     "last step": "only the last step",
     "last loss": "only the last loss",
@@ -155,7 +156,9 @@ def backward(theta, X, H, G, faults, n):
             dh = dh + (W if "W for W.T" in faults else W.T) @ following
         slope = 1 - H[:, t + 1 : t + 2] ** (1 if "1 - h" in faults else 2)
         da = dh if "no tanh'" in faults else dh * slope
-        following = dh if "no tanh' to next" in faults else da
+        following = (following if "next added up" in faults else 0) + (
+            dh if "no tanh' to next" in faults else da
+        )
         before = H[:, t + 1 : t + 2] if "dW of h_t" in faults else H[:, t : t + 1]
         if "dW without h0" in faults and t == 0:
             before = 0 * before

@@ -67,6 +67,7 @@ RUNGS = {  # which exercise fails first
     "overwritten": "two_steps",
     "W for W.T": "two_steps",
     "truncated": "many_steps",
+    "next added up": "many_steps",
     "y shifted": "two_steps",
     "no maximum": "large_logits",
 }
@@ -200,6 +201,24 @@ def test_steps():
     assert report.points == {"one_update": 1, "clipped_update": 0, "two_updates": 1, "ten_updates": 1}
 
 
+@pytest.mark.parametrize("order", ["WUVbc", "UWVbc", "cbVUW"])
+def test_t_of_adam_that_advances_with_each_parameter(order):
+    def adam(theta, gradients):
+        m, v, t = dict.fromkeys(order, 0), dict.fromkeys(order, 0), 0
+        for grads in gradients:
+            for name in order:
+                t += 1
+                m[name] = 0.9 * m[name] + 0.1 * grads[name]
+                v[name] = 0.999 * v[name] + 0.001 * grads[name] ** 2
+                root = np.sqrt(v[name] / (1 - 0.999**t)) + 1e-8
+                theta[name] = theta[name] - 0.001 * m[name] / (1 - 0.9**t) / root
+        return theta
+
+    report = nbrnn.check(step=adam, preset="dd2424-2025")
+    assert report.causes == ["t advances with each parameter"]
+    assert set(report.findings[0].arrays) == set(order[1:])
+
+
 def training(theta, codes, T, n, fault=None):
     memory, losses, place, K = dict.fromkeys(theta, 0), [], 0, len(theta["c"])
     h = np.zeros((len(theta["b"]), 1))
@@ -210,7 +229,7 @@ def training(theta, codes, T, n, fault=None):
         X, Y = (np.eye(K)[codes[place + s : place + s + T]].T for s in (0, 1))
         found = program(theta, X, Y, 0 * h if fault == "not carried" else h)
         losses.append(found["loss"])
-        h, place = found["H"][:, -1:], place + T
+        h, place = found["H"][:, -1:], place + T + (fault == "skipped")
         for name in theta:
             g = np.clip(found["grads"][name], -5, 5)
             memory[name] = memory[name] + g**2
@@ -228,6 +247,7 @@ def test_training():
         report = nbrnn.check(train=lambda *a, f=fault: training(*a, f))
         assert report.causes == [f"state {'not ' * ('not' not in cause)}{cause}"]
         assert f"right up to update {at}," in report.findings[0].sentence
+    assert nbrnn.check(train=lambda *a: training(*a, "skipped")).causes == ["character skipped"]
 
 
 def sampler(theta, h, x, n, fault=None):
