@@ -120,7 +120,10 @@ class Submission:
         self.judge_windows(report)
         for rung, found in self.found.items():
             if rung in SEQUENCES:
-                report.add(self.judge_sequence(rung), rung)
+                sequence = self.judge_sequence(rung)
+                if rung == "train" and report.findings:  # its losses come of gradients and steps
+                    sequence.findings = [replace(each, follows=True) for each in sequence.findings]
+                report.add(sequence, rung)
             else:
                 T = self.config.seq_length if "seq_length" in self.said else None
                 report.add(judge_smooth(found, T, is_whole=rung != ""), rung)
