@@ -48,6 +48,7 @@ KNOWN = {
 }
 
 MAX_PATH = 4096  # characters
+REPLACE_HINT = " (--replace-unknown C replaces them by C)"
 CHUNK_SIZE = 2**20  # characters that are processed at once
 CODE_POINTS = 0x110000  # of Unicode
 NO_CHARACTER = b"\xff"  # a byte that UTF-8 never has
@@ -210,9 +211,7 @@ def encode(text: str, alphabet: str, replacement: str | None = None) -> NDArray[
     if unknown:
         if replacement is None:
             shown = " ".join(map(repr, sorted(unknown)[:10])) + (" ..." if len(unknown) > 10 else "")
-            raise CorpusError(
-                f"not in the model's alphabet: {shown} (--replace-unknown C replaces them by C)"
-            )
+            raise CorpusError(f"not in the model's alphabet: {shown}{REPLACE_HINT}")
         if len(replacement) != 1 or replacement not in alphabet:
             raise CorpusError(f"the replacement {replacement!r} is not in the alphabet either")
         codes[codes < 0] = alphabet.index(replacement)

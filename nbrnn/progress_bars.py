@@ -22,7 +22,7 @@ from nbrnn.runs.observer import Observer, Progress
 from nbrnn.storage.schemas import FAILURES, Round, Sample, Summary
 from nbrnn.sweeps.job import Job
 from nbrnn.sweeps.sweep import Outcome, SweepObserver
-from nbrnn.values import loss_text, plural
+from nbrnn.values import loss_in_progress, plural
 
 REDRAW_SECONDS = 0.25  # between two pictures of the bars in a notebook
 LOG_SECONDS = 10.0  # between two lines about a run where there is no bar
@@ -163,10 +163,10 @@ class RunDisplay(ProgressDisplay, Observer):
     def progressed(self, progress: Progress) -> None:
         """Move the bar; without bars write a line now and then, as for the log of a batch system."""
         epochs, total = (n / self.updates_per_epoch for n in (progress.update, progress.updates))
-        smooth = loss_text(progress.smooth_loss / self.characters)
+        smooth = loss_in_progress(progress.smooth_loss / self.characters)
         losses = f"smooth loss {smooth}"
         if progress.held_out_loss is not None:
-            losses = f"validation {loss_text(progress.held_out_loss)}, smooth {smooth}"
+            losses = f"validation {loss_in_progress(progress.held_out_loss)}, smooth {smooth}"
         speed = f"{progress.updates_per_second:,.0f} updates/s"
         text = f"epoch {epochs:.1f}/{total:.4g} · {losses} {self.unit.replace(' per ', '/')} · {speed}"
         if not self.bars.disable:
@@ -185,7 +185,7 @@ class RunDisplay(ProgressDisplay, Observer):
         self.next_sample = time.monotonic() + SAMPLE_SECONDS
         if self.shows_samples:
             smooth = sample.smooth_loss
-            loss = "" if smooth is None else f", smooth loss {loss_text(smooth)}"
+            loss = "" if smooth is None else f", smooth loss {loss_in_progress(smooth)}"
             title = Text(f"update {sample.update:,}{loss}", style="bold")
             self.console.rule(title, align="left", style="dim")
             self.console.print(Text(visible(sample.text)), soft_wrap=True)
@@ -267,7 +267,7 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
             if not self.is_validated:
                 self.keep_best(job, self.in_unit(job, progress.best_smooth_loss))
             if job.run_id in self.rows:
-                loss = loss_text(self.in_unit(job, progress.smooth_loss))
+                loss = loss_in_progress(self.in_unit(job, progress.smooth_loss))
                 text = self.fitted(f"  {loss:>6}  {self.name(job)}")
                 self.bars.update(self.rows[job.run_id], completed=progress.update, description=text)
             self.move_whole()
@@ -284,7 +284,11 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
             self.move_whole()
         if failed or self.bars.disable:
             kind = "validation" if self.is_validated else "smooth"
-            what = summary.reason if failed or best is None else f"best {kind} loss {loss_text(best)}"
+            what = (
+                summary.reason
+                if failed or best is None
+                else f"best {kind} loss {loss_in_progress(best)}"
+            )
             ended = ", ".join(filter(None, (summary.status, what)))
             place = f"[{self.runs_ended}/{self.runs_in_round}]"
             self.say(one_line(f"{place} {self.name(job)}: {ended}"))
@@ -325,7 +329,9 @@ class SweepDisplay(ProgressDisplay, SweepObserver):
         if self.best is None:
             return runs
         loss, name = self.best
-        return self.fitted(f"{runs} · best {loss_text(loss)} {self.unit.replace(' per ', '/')}: {name}")
+        return self.fitted(
+            f"{runs} · best {loss_in_progress(loss)} {self.unit.replace(' per ', '/')}: {name}"
+        )
 
 
 def describe_failures(outcome: Outcome) -> str:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from nbrnn.values import loss_text
+from nbrnn.values import loss_in_progress
 
 Array = NDArray[Any]
 Kind = Literal["png", "svg", "pdf"]
@@ -105,7 +105,7 @@ def mark_best(axes: Axes, best: tuple[int | None, float | None], updates: float)
     axes.plot(update, loss, "o", color=ORANGE, markersize=7)
     left = update > updates / 2
     axes.annotate(
-        f"best {loss_text(loss)}",
+        f"best {loss_in_progress(loss)}",
         (update, loss),
         (-8 if left else 8, 12),
         textcoords="offset points",
@@ -147,7 +147,7 @@ def show_learning(figure: Figure, baselines: Mapping[str, float]) -> None:
         axes.set_ylim(losses.min() - margin, losses.max() + 2 * margin)
     low, top = axes.get_ylim()
     for name, loss in baselines.items():
-        is_in, words = loss <= top, f"{name} model {loss_text(loss)}"
+        is_in, words = loss <= top, f"{name} model {loss_in_progress(loss)}"
         if is_in:
             axes.axhline(loss, color=GREY, linestyle=DASHES[1], linewidth=1.2)
         axes.annotate(

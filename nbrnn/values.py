@@ -73,6 +73,6 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
-def loss_text(loss: float) -> str:
+def loss_in_progress(loss: float) -> str:
     """Return a loss with enough digits to see it fall."""
     return f"{loss:.{2 if loss >= 10 else 3}f}"

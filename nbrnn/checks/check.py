@@ -120,10 +120,9 @@ class Submission:
         self.judge_windows(report)
         for rung, found in self.found.items():
             if rung in SEQUENCES:
-                sequence = self.judge_sequence(rung)
-                if rung == "train" and report.findings:  # its losses come of gradients and steps
-                    sequence.findings = [replace(each, follows=True) for each in sequence.findings]
-                report.add(sequence, rung)
+                # the losses of a training come of gradients and steps
+                follows = rung == "train" and not report.is_right
+                report.add(self.judge_sequence(rung), rung, follows)
             else:
                 T = self.config.seq_length if "seq_length" in self.said else None
                 report.add(judge_smooth(found, T, is_whole=rung != ""), rung)

@@ -171,13 +171,11 @@ def explanation(key: str, attempts: Sequence[Attempt]) -> list[str]:
     """Return the known mistakes that give every number of an array on every exercise it is given for."""
     answers = [attempt.judged[key] for attempt in attempts if key in attempt.judged]
     answers = [each for each in answers if each.is_right is not None]
-    finite = [each for each in answers if np.isfinite(each.found).all()]
-    if finite and {each.attempt.rung for each in answers} - {each.attempt.rung for each in finite} == {
-        "large_logits"
-    }:
-        if all(each.is_right for each in finite):
+    others = [each for each in answers if not overflows(each)]
+    if 0 < len(others) < len(answers):
+        if all(each.is_right for each in others):
             return ["overflow"]
-        answers = finite  # a mistake elsewhere explains no overflow
+        answers = others  # a mistake in another line explains no overflow
     if not all(each.has_shape for each in answers):
         return ["transposed"] * all(map(is_transposed, answers))
     if all(not each.found.any() for each in answers):
@@ -193,6 +191,11 @@ def explanation(key: str, attempts: Sequence[Attempt]) -> list[str]:
     if key == "H" and not found and all(only_first_differs(each) for each in answers):
         found.append("another h_0")
     return found
+
+
+def overflows(each: Judged) -> bool:
+    """Return whether the logits of the exercise are too large for the program's softmax."""
+    return each.attempt.rung == "large_logits" and not np.isfinite(each.found).all()
 
 
 def is_transposed(each: Judged) -> bool:

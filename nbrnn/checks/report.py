@@ -106,10 +106,16 @@ class Report:
         raised = [each.rung for each in self.findings if each.rung and each.rung not in points]
         return points | dict.fromkeys(raised, 0)
 
-    def add(self, other: Report, rung: str = "") -> None:
-        """Take in the report of another part of the program, all of one rung if that is given."""
+    def add(self, other: Report, rung: str = "", follows: bool = False) -> None:
+        """Take in the report of another part, all of one rung if that is given.
+
+        `follows`: what is wrong there may come of the findings so far.
+        """
         self.rows += [replace(row, rung=rung or row.rung) for row in other.rows]
-        self.findings += [replace(each, rung=rung or each.rung) for each in other.findings]
+        self.findings += [
+            replace(each, rung=rung or each.rung, follows=follows or each.follows)
+            for each in other.findings
+        ]
         self.notes += other.notes
         self.not_checked += other.not_checked
         self.covered |= other.covered

@@ -20,7 +20,7 @@ from nbrnn.typing import Array
 # ---------------------------------------------------------------- training
 
 # What a program may do instead, the name of the mistake, and what is wrong.
-MISTAKES: tuple[tuple[dict[str, Any], str, str], ...] = (
+TRAINING_MISTAKES: tuple[tuple[dict[str, Any], str, str], ...] = (
     ({"reset": "window"}, "state not carried over",
      "each window starts from h = 0: h is not carried over"),
     ({"reset": "never"}, "state not reset",
@@ -90,7 +90,7 @@ def judge_training(
         what = "the loss of the first window, from h = 0"
     elif at % ((len(codes) - 1) // T) == 0:
         what = "the start of an epoch, where h is 0 again"
-    for changes, mistake, words in MISTAKES:
+    for changes, mistake, words in TRAINING_MISTAKES:
         if (np.abs(losses - training_losses(theta, *given, mean, **changes)) <= tolerance).all():
             cause, what = mistake, words
     sentence = f"losses: right up to update {at}, then {apart(losses[at], right[at])}: {what}"

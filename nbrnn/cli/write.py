@@ -115,7 +115,9 @@ class WritingSession:
                 return self.command(complete(name), value.strip())
             self.take_turn(line.removeprefix("/").replace("\\n", "\n"))
         except NbrnnError as error:
-            print_error(str(error).replace(" (--replace-unknown C replaces them by C)", ""))
+            from nbrnn.corpus import REPLACE_HINT
+
+            print_error(str(error).replace(REPLACE_HINT, ""))
         return True
 
     def command(self, name: str, value: str) -> bool:

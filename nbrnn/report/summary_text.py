@@ -70,9 +70,9 @@ def best(results: Results) -> str:
         details.append(f"95 % CI{chosen}: {interval_text(median.low, median.high, unit)}")
     elif len(losses) > 1:
         details.append(f"from {interval_text(losses.min(), losses.max(), unit)}")
-    which = (
-        "Best of the configurations kept" if dropped(results) else "Best" if count > 1 else "Only one"
-    )
+    which = "Best" if count > 1 else "Only configuration"
+    if dropped(results):
+        which = "Best of the configurations kept"
     middle = "median " if len(losses) > 1 else ""
     value = f"{middle}{measure.words} {loss_text(median.value, unit)} {unit} ({'; '.join(details)})"
     same = [" = ".join([first, *others]) for first, others in findings.same.items()]
