@@ -203,7 +203,7 @@ def rank_effect(name: str, column: Sequence[Any], medians: Array) -> Effect:
     if len(set(numbers)) > len(THIRDS):
         places = (min(2, int(3 * (rank - 0.5) / len(numbers))) for rank in ranks(numbers))
         groups = [THIRDS[next(places)] if isinstance(v, int | float) else v for v in column]
-    levels = sorted(set(groups), key=lambda g: THIRDS.index(g) if g in THIRDS else 0)
+    levels = sorted(dict.fromkeys(groups), key=lambda g: THIRDS.index(g) if g in THIRDS else 0)
     if len(levels) < 2 or len(column) <= len(levels):
         return Effect(name, "ranks", list(levels), [], [], [], math.nan, 0.0)
     from scipy.stats import kruskal  # which takes 0.5 s to import

@@ -269,3 +269,10 @@ def test_the_best_is_never_one_that_is_significantly_worse():
     findings = results_of(runs, []).findings
     assert findings.significantly_worse == ["sigma 0.1"]
     assert findings.names == ["sigma 0.3", "sigma 0.1"]
+
+
+def test_values_with_equal_ranks_keep_their_order():
+    words = list("hcafbdge")
+    medians = [np.array([float(rank)]) for rank in (*range(8), *reversed(range(8, 16)))]
+    effects = effects_of({"order": words * 2, "eta": list(range(16))}, medians)
+    assert next(one.levels for one in effects.main if one.setting == "order") == words
