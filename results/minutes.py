@@ -43,13 +43,13 @@ SHOWN = ("characters", "batch", "hidden", "dropout", "eta")  # in the table, of 
 TESTED = ("--test", "0.1", "--sample-every", "0")
 
 
-def write_text(name: str) -> Path:
+def write_text(name: str, text: Text) -> Path:
     """Write a text, unless it is there; return its file."""
     file = HERE / "sweeps" / "texts" / f"{name}.txt"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        text = "\n".join(map(read_text, TEXTS[name].sources))[: TEXTS[name].characters]
-        file.write_text(text, encoding="utf-8", newline="")
+        joined = "\n".join(map(read_text, text.sources))[: text.characters]
+        file.write_text(joined, encoding="utf-8", newline="")
     return file
 
 
@@ -61,13 +61,13 @@ def choose(name: str, file: Path) -> dict[str, Any]:
     return {**shown["config"], **shown["summary"], "characters": shown["corpus"]["characters"]}
 
 
-def search(name: str, file: Path, chosen: dict[str, Any]) -> dict[str, str]:
+def search(name: str, text: Text, file: Path, chosen: dict[str, Any]) -> dict[str, str]:
     """Train random settings on as many epochs, or what is left of them; return the best run."""
-    lists = {**DRAWN, "batch": TEXTS[name].batch}
+    lists = {**DRAWN, "batch": text.batch}
     drawn = [word for setting, values in lists.items() for word in (f"--{setting}", values)]
     epochs = max(1, round(chosen["epochs"]))
     length = ["--epochs", f"{epochs}", "--validation", f"{chosen['validation']}"]
-    random = ["--random", str(TEXTS[name].draws), "--sweep-seed", "1", "--seeds", "0", "--jobs", "1"]
+    random = ["--random", str(text.draws), "--sweep-seed", "1", "--seeds", "0", "--jobs", "1"]
     options = ["--preset", "good", *length, *drawn, *random, *TESTED]
     report = swept("minutes", str(file), options, name=name, reveal_test=True, kept=OF_A_SEARCH)
     finished = [row for row in rows(report, "runs") if row["status"] == "finished"]
@@ -78,26 +78,16 @@ def main() -> None:
     """Train what is left, and write everything."""
     lines, excess = [], {}
     for name, text in TEXTS.items():
-        file = write_text(name)
+        file = write_text(name, text)
         chosen = choose(name, file)
-        best = search(name, file, chosen)
+        best = search(name, text, file, chosen)
         loss, least = chosen["test_best"], float(best["test_best"])
         excess[name] = 100 * (loss / least - 1)
         settings = {**{s: chosen[s] for s in SHOWN}, "epochs": f"{chosen['epochs']:.0f}"}
         losses = chosen["test_unigram"], chosen["test_bigram"], loss, least, f"{excess[name]:.1f} %"
         lines.append([name, *settings.values(), f"{chosen['seconds']:.0f}", *losses, text.draws])
-    baselines = "unigram", "bigram"
-    head = [
-        "text",
-        *SHOWN,
-        "epochs",
-        "seconds",
-        *baselines,
-        "chosen",
-        "best drawn",
-        "difference",
-        "draws",
-    ]
+    head = ["text", *SHOWN, "epochs", "seconds", "unigram", "bigram", "chosen", "best drawn"]
+    head += ["difference", "draws"]
     write_rows(HERE / "losses.csv", head, lines)
     worst = max(excess, key=excess.__getitem__)
     facts: dict[str, Fact] = {"minutes": MINUTES, "texts": len(TEXTS), "worst": worst}
