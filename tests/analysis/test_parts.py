@@ -127,7 +127,7 @@ EFFECTS = {
     "gamma, skewness 1.1": lambda rng, size: (rng.gamma(3.3, size=size) - 3.3) / np.sqrt(3.3),
     "exponential": lambda rng, size: rng.exponential(size=size),
 }
-SIMULATIONS, PARTS, SEEDS = 2000, 10, 3
+SIMULATIONS, PARTS, SEEDS = 800, 10, 3
 
 
 def simulated(kind):
