@@ -12,6 +12,7 @@ from recorded import grid, record
 
 from nbrnn.analysis.findings import effects_table
 from nbrnn.analysis.results import results_of
+from nbrnn.cli.reports import MAX_LINES, print_first_lines
 from nbrnn.report.markdown import render_markdown
 from nbrnn.report.summary_text import answers
 from nbrnn.report.table_registry import TABLES
@@ -158,6 +159,18 @@ def test_seeds_that_have_something_in_common():
     paired = said(runs, paired=True)
     assert paired[1].startswith("Significantly worse: sigma 0.3 (")
     assert paired[-1] == "Runs with the same seed correlate by 1.00."
+
+
+def test_a_dozen_lines_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    texts = ["word " * 40, "short", *(f"line {n}" for n in range(20))]
+    print_first_lines(texts, "the tables")
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines), lines[-1]) == (MAX_LINES, "More: the tables")
+    assert max(map(len, lines)) <= 80
+    print_first_lines(texts[1 : MAX_LINES + 1], "the tables")
+    assert len(capsys.readouterr().out.splitlines()) == MAX_LINES
 
 
 def search(count):
