@@ -28,6 +28,8 @@ def places(heading):
     return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
 
 
+FAST = {"NUMBA_OPT": "0"}  # to compile all kernels, whose sources are others, in two thirds of the time
+
 # What is printed by several commands, whose process imports everything once.
 PROGRAM = """
 import io, json, sys
@@ -55,15 +57,12 @@ def package(tmp_path):
     """Return a copy of the package and its kernels, and a function that runs commands in it."""
     shutil.copytree(ROOT / "nbrnn", tmp_path / "nbrnn", ignore=shutil.ignore_patterns("*.tmp*"))
 
-    own = {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": ""}
-    own["NUMBA_OPT"] = "0"  # the kernels are compiled, which takes two thirds of the time so
-
-    def program(*commands):
+    def program(*commands, **environment):
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM],
             input=json.dumps([[str(word) for word in command] for command in commands]),
             cwd=tmp_path,
-            env={**os.environ, **own},
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": "", **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -178,7 +177,8 @@ def test_a_cell(package):
     check = ["gradcheck", TEXT, *network, "--hidden", 3, "--json"]
     train = ["train", TEXT, *network, "--hidden", 3, "--batch", 2, "--updates", 5, "-q", "--out", "run"]
     train += ["--dtype", "float64"]  # parts of its kernels are compiled by then
-    *checked, _, scored = program(check, [*check, "--batch", 2], train, ["score", "run", TEXT, "--json"])
+    commands = check, [*check, "--batch", 2], train, ["score", "run", TEXT, "--json"]
+    *checked, _, scored = program(*commands, **FAST)
     assert [json.loads(each)["passed"] for each in checked] == [True, True]
     assert json.loads(scored)["model"]["nats_per_character"] > 0
     found = load_file(root / "run" / "last.safetensors")
@@ -232,7 +232,7 @@ def test_an_optimizer(package):
     sizes = {"hidden": 5, "seq_length": 4, "dtype": "float64", "sample_every": 0, "clip": "none"}
     options = [word for name, value in sizes.items() for word in (option_name(name), value)]
     command = ["train", TEXT, *options, "--optimizer", "momentum", "-q", "--out", "run"]
-    program([*command, "--updates", 7], [*command, "--updates", 30])
+    program([*command, "--updates", 7], [*command, "--updates", 30], **FAST)
     found = load_file(root / "run" / "last.safetensors")
     layout = Layout(5, len(text.alphabet), np.dtype(float))
     start = layout.named(layout.initial(generator(0, "start"), 0.1))

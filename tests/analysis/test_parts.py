@@ -104,6 +104,7 @@ def test_commands_hide_and_reveal_it(nbrnn, corpus, text_file, tmp_path):
     assert "\ntest  " in nbrnn("show", run).stdout
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_test_part_is_revealed_once_in_all_sweeps_that_have_one(nbrnn, text_file, tmp_path):
     for seed, (name, parts) in enumerate(
         {"a": ["--test", 0.1], "b": ["--test", 0.1], "none": []}.items()
