@@ -1,5 +1,6 @@
 """Runs that continue: lengths, copies, kept states, warnings."""
 
+import json
 import re
 
 import pytest
@@ -44,6 +45,18 @@ def test_a_run_continues_in_a_new_folder(nbrnn, text_file, tmp_path):
     assert "--from" in one_line_error(nbrnn("train", "--from", "old", "--resume", "old", code=2))
 
 
+def test_sample_and_score_take_a_state(nbrnn, run_folder, text_file):
+    def written(*options):
+        return [nbrnn("sample", run_folder, "--seed", seed, *options).stdout for seed in range(3)]
+
+    def scored(*options):
+        return json.loads(nbrnn("score", run_folder, text_file, *options, "--json").stdout)["model"]
+
+    assert written() == written("--state", "kept") != written("--state", "zero", "--prime", "J")
+    assert scored() == scored("--state", "zero") != scored("--state", "kept")
+    assert "--state" in one_line_error(nbrnn("sample", run_folder, "--state", "some", code=2))
+
+
 @pytest.fixture
 def lost(corpus, tmp_path):
     """Return a sweep with a run whose best model is said to be lost from h = 0."""
@@ -83,6 +96,14 @@ def test_a_shorter_copy_is_refused_and_leaves_nothing(nbrnn, text_file, tmp_path
     line = one_line_error(nbrnn("train", "--from", "long", "--out", "new", "--updates", "200", code=2))
     assert "has done 300 updates" in line
     assert not (tmp_path / "new").exists()
+
+
+def test_a_damaged_env_is_begun_anew_and_costs_nothing(nbrnn, text_file, tmp_path):
+    nbrnn("train", text_file, *SMALL, "--updates", "150", "--out", "run")
+    (tmp_path / "run" / "env.json").write_text("{")
+    nbrnn("train", "--resume", "run", "--updates", "300", "-q")
+    assert RunFolder(tmp_path / "run").read_summary().status == "finished"
+    assert json.loads((tmp_path / "run" / "env.json").read_text())["nbrnn"]
 
 
 def test_a_copy_is_a_folder_of_its_own_and_a_bad_one_is_not_kept(nbrnn, text_file, tmp_path):
