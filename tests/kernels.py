@@ -67,6 +67,10 @@ def keep(group):
         if dtype == "float64" and several:
             kernel_cache.call("batch_gradient", dtype, "sgd", "gru", 2, dropout=True)
             kernel_cache.call("train_batch", dtype, "sgd", "gru", 2, dropout=True, norm=True)
+        if dtype == "float32" and several:  # of the preset good, and of --minutes
+            kernel_cache.call("train_batch", dtype, "adam", "gru", 2, dropout=True, norm=True)
+            for kernel in ("evaluate", "sample"):
+                kernel_cache.call(kernel, dtype, "adam", "gru", 2)
     file = digests_file(group)
     if not file.exists():
         file.write_text(json.dumps(digests(dtype, 4 if several else 1, names)))

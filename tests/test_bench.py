@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from harness import import_interop
 
-from bench import __main__ as bench
 from bench import sections
 from bench.problem import IN_BATCHES, Problem
-from bench.report import batches_table, write
+from bench.report import write
 from bench.runner import CALM_ETA, CONTESTANTS, PRODUCT, Result, check, in_batches
 
 ROOT = Path(__file__).parent.parent
@@ -66,14 +65,6 @@ def test_blocks_fit_the_registers_of_an_old_processor():
     assert {kernel: stack for _, kernel, _, stack, *_ in rows[:5] if stack != "0"} == {}
 
 
-def test_what_is_unknown_is_refused(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["bench", "--sections", "speed,nonsense"])
-    with pytest.raises(SystemExit) as end:
-        bench.main()
-    assert end.value.code == 2
-    assert "no such section: nonsense" in capsys.readouterr().err
-
-
 SPEED = [
     {"name": "nbrnn", "dtype": "float32", "microseconds": 20.0, "times_nbrnn": 1.0},
     {"name": "C, float64", "dtype": "float64", "microseconds": 50.0},
@@ -108,18 +99,6 @@ def test_times_in_batches_are_per_character_and_beside_the_products():
     assert ours["times_products"] == pytest.approx(1 / 1.08)
     assert product["times_nbrnn"] == pytest.approx(1.08)
     assert torch == {"name": "PyTorch, eager", "missing": "No module named 'torch'"}
-
-
-@pytest.mark.slow
-def test_batches_are_measured_at_each_size(monkeypatch):
-    monkeypatch.setattr(sections, "BATCHES", (1, 2))
-    monkeypatch.setattr(sections, "IN_BATCHES", replace(IN_BATCHES, m=5, T=3, K=30))
-    numpy = sections.chosen("numpy, best")
-    rows = sections.batches(numpy, sections.Effort(turns=1, seconds=0.001, sweep_updates=0))
-    assert [(row["batch"], row["name"]) for row in rows] == [
-        (batch, name) for batch in (1, 2) for name in ("NumPy, best", "products alone")
-    ]
-    assert "B = 2" in batches_table(rows)
 
 
 MACHINE = dict.fromkeys(("nbrnn", "python", "numpy", "numba", "cpu", "cpu_target"), "some") | {"cpus": 2}

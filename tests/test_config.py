@@ -80,11 +80,6 @@ def test_values_at_the_edge_are_taken(good):
     RunConfig(**good)
 
 
-def test_epochs_and_updates_exclude_each_other():
-    with pytest.raises(ConfigError, match="not both"):
-        RunConfig(epochs=1, updates=1)
-
-
 def test_a_config_survives_json():
     config = RunConfig(eta=0.3, updates=5, dtype="float64")
     assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config

@@ -28,6 +28,8 @@ def places(heading):
     return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
 
 
+FAST = {"NUMBA_OPT": "0"}  # to compile all kernels, whose sources are others, in two thirds of the time
+
 # What is printed by several commands, whose process imports everything once.
 PROGRAM = """
 import io, json, sys
@@ -55,12 +57,12 @@ def package(tmp_path):
     """Return a copy of the package and its kernels, and a function that runs commands in it."""
     shutil.copytree(ROOT / "nbrnn", tmp_path / "nbrnn", ignore=shutil.ignore_patterns("*.tmp*"))
 
-    def program(*commands):
+    def program(*commands, **environment):
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM],
             input=json.dumps([[str(word) for word in command] for command in commands]),
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": ""},
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": "", **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -78,61 +80,45 @@ def change(file, old, new):
     file.write_text(before.replace(old, new))
 
 
-@pytest.fixture
-def old_sweep(tmp_path):
-    """Return the folder of an old sweep, in which one may write."""
-    return copy_old("sweep", tmp_path / "sweep")
-
-
 @pytest.mark.slow
-def test_a_setting(package, old_sweep, nbrnn):
+def test_a_setting_a_measure_and_a_command(package, tmp_path, nbrnn):
     root, program = package
-    (place,) = places("Add a setting")
+    (settings,) = places("Add a setting")
     field = '    leak: float = setting(float, 0.5, "Of the states.", 0, 1, added="9.9")\n'
-    change(root / place, "    seed: int = ", f"{field}    seed: int = ")
-    dry = ["sweep", TEXT, "--seeds", "0", "--updates", "300", "--dry-run", "--json"]
-    train, sweep, dry_run, _ = program(
-        ["train", "--help"],
-        ["sweep", "--help"],
-        [*dry, "--leak", "0.25,0.5"],
-        ["report", old_sweep, "--quiet"],
-    )
-    assert re.search(r"--leak \S+ +Of the states\.\s+\[default: 0\.5\]", train)
-    assert "--leak" in sweep
-    other, default = json.loads(dry_run)
-    assert (other["leak"], default["leak"]) == (0.25, 0.5)
-    assert other["run_id"] != default["run_id"]
-    before = nbrnn(*dry).stdout
-    assert [row["run_id"] for row in json.loads(before)] == [default["run_id"]]
-    assert {row["leak"] for row in csv_rows(old_sweep / "report" / "runs.csv")} == {"0.5"}
-
-
-@pytest.mark.slow
-def test_a_measure(package, old_sweep):
-    root, program = package
-    (place,) = places("Add a measure")
+    change(root / settings, "    seed: int = ", f"{field}    seed: int = ")
+    (measures,) = places("Add a measure")
     row = '    field("perplexity_best", "perplexity of the best model", rank=4),\n'
-    change(root / place, "MEASURES = (\n", f"MEASURES = (\n{row}")
-    _, shown = program(["report", old_sweep, "--quiet"], ["report", old_sweep, "--json"])
-    report = old_sweep / "report"
-    finished = [row for row in csv_rows(report / "runs.csv") if row["status"] == "finished"]
-    assert all(float(row["perplexity_best"]) > 1 for row in finished)
-    assert "perplexity_best_mean" in csv_rows(report / "settings.csv")[0]
-    assert "Perplexity of the best model" in (report / "index.html").read_text()
-    assert "## Perplexity of the best model" in (report / "comparison.md").read_text()
-    assert "perplexity_best" in json.loads(shown)["runs"][0]
-
-
-@pytest.mark.slow
-def test_a_command(package):
-    root, program = package
+    change(root / measures, "MEASURES = (\n", f"MEASURES = (\n{row}")
     new, listed = places("Add a command")
     (root / new.replace("NAME", "greet")).write_text(
         'def greet(name: str = "you") -> None:\n    """Say hello."""\n    print(f"hello {name}")\n'
     )
     change(root / listed, "    *(train, sample,", "    *(greet, train, sample,")
     change(root / listed, "app = typer", "from nbrnn.cli.greet import greet\n\napp = typer")
-    said, help_ = program(["greet", "--name", "Jane"], ["--help"])
+    old_sweep, report = copy_old("sweep", tmp_path / "sweep"), tmp_path / "sweep" / "report"
+    dry = ["sweep", TEXT, "--seeds", "0", "--updates", "300", "--dry-run", "--json"]
+    train, sweep, dry_run, _, shown, said, help_ = program(
+        ["train", "--help"],
+        ["sweep", "--help"],
+        [*dry, "--leak", "0.25,0.5"],
+        ["report", old_sweep, "--quiet"],
+        ["report", old_sweep, "--json"],
+        ["greet", "--name", "Jane"],
+        ["--help"],
+    )
+    assert re.search(r"--leak \S+ +Of the states\.\s+\[default: 0\.5\]", train)
+    assert "--leak" in sweep
+    other, default = json.loads(dry_run)
+    assert (other["leak"], default["leak"]) == (0.25, 0.5)
+    assert other["run_id"] != default["run_id"]
+    assert [row["run_id"] for row in json.loads(nbrnn(*dry).stdout)] == [default["run_id"]]
+    runs = csv_rows(report / "runs.csv")
+    assert {row["leak"] for row in runs} == {"0.5"}
+    assert all(float(row["perplexity_best"]) > 1 for row in runs if row["status"] == "finished")
+    assert "perplexity_best_mean" in csv_rows(report / "settings.csv")[0]
+    assert "Perplexity of the best model" in (report / "index.html").read_text()
+    assert "## Perplexity of the best model" in (report / "comparison.md").read_text()
+    assert "perplexity_best" in json.loads(shown)["runs"][0]
     assert said == "hello Jane\n"
     assert re.search(r"greet +Say hello\.", help_)
 
@@ -191,7 +177,8 @@ def test_a_cell(package):
     check = ["gradcheck", TEXT, *network, "--hidden", 3, "--json"]
     train = ["train", TEXT, *network, "--hidden", 3, "--batch", 2, "--updates", 5, "-q", "--out", "run"]
     train += ["--dtype", "float64"]  # parts of its kernels are compiled by then
-    *checked, _, scored = program(check, [*check, "--batch", 2], train, ["score", "run", TEXT, "--json"])
+    commands = check, [*check, "--batch", 2], train, ["score", "run", TEXT, "--json"]
+    *checked, _, scored = program(*commands, **FAST)
     assert [json.loads(each)["passed"] for each in checked] == [True, True]
     assert json.loads(scored)["model"]["nats_per_character"] > 0
     found = load_file(root / "run" / "last.safetensors")
@@ -245,7 +232,7 @@ def test_an_optimizer(package):
     sizes = {"hidden": 5, "seq_length": 4, "dtype": "float64", "sample_every": 0, "clip": "none"}
     options = [word for name, value in sizes.items() for word in (option_name(name), value)]
     command = ["train", TEXT, *options, "--optimizer", "momentum", "-q", "--out", "run"]
-    program([*command, "--updates", 7], [*command, "--updates", 30])
+    program([*command, "--updates", 7], [*command, "--updates", 30], **FAST)
     found = load_file(root / "run" / "last.safetensors")
     layout = Layout(5, len(text.alphabet), np.dtype(float))
     start = layout.named(layout.initial(generator(0, "start"), 0.1))

@@ -14,7 +14,6 @@ import pytest
 from harness import made_up_text
 
 from nbrnn import corpus as corpora
-from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, KnownCorpus, encode, load
 from nbrnn.errors import CorpusError, install_command
 
@@ -24,19 +23,6 @@ def test_characters_are_code_points_in_their_order():
     assert corpus.alphabet == "\n\rabé𝄞"
     assert corpus.codes.tolist() == [3, 4, 5, 2, 3, 1, 0]
     assert corpus.sha256 == hashlib.sha256("bé𝄞ab\r\n".encode()).hexdigest()
-
-
-@pytest.mark.parametrize(("N", "T", "windows"), [(26, 25, 1), (25, 25, 0), (51, 25, 2), (50, 25, 1)])
-def test_windows_need_a_successor(N, T, windows):
-    assert Corpus.from_text("ab" * N, "t").codes[:N].size == N
-    assert RunConfig(seq_length=T).updates_per_epoch(N) == windows
-
-
-def test_counts():
-    counts = Corpus.from_text("abab a", "t").counts(((0, 6),))
-    assert counts["characters"].tolist() == [1, 3, 2]
-    assert counts["pairs"].tolist() == [[0, 1], [1, 2], [2, 0], [2, 1]]
-    assert counts["pair_counts"].tolist() == [1, 2, 1, 1]
 
 
 @pytest.mark.parametrize(

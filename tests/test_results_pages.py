@@ -74,24 +74,6 @@ def test_a_page_says_what_its_tables_do_and_these_what_the_runs_do(study):
         assert kept[fact] == (pytest.approx(value) if isinstance(value, float) else value), fact
 
 
-def test_a_study_that_was_killed_does_its_last_run_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(radius, "HERE", tmp_path)
-    done = [[*place, *range(len(radius.COLUMNS) - 4)] for place in list(radius.places())[:3]]
-    facts.write_rows(tmp_path / "runs.csv", radius.COLUMNS, done)
-    data = (tmp_path / "runs.csv").read_bytes()
-    assert list(radius.read_runs()) == list(radius.places())[:3]
-    (tmp_path / "runs.csv").write_bytes(data[:-1])
-    assert list(radius.read_runs()) == list(radius.places())[:2]
-
-
-def test_cells_show_measured_numbers_with_three_digits(tmp_path):
-    facts.write_rows(tmp_path / "t.csv", ["a", "b"], [[0.000632455, 1.23456789], ["0.002", 12]])
-    assert facts.table_of(tmp_path / "t.csv").splitlines()[2:] == [
-        "| 0.000632 | 1.235 |",
-        "| 0.002 | 12 |",
-    ]
-
-
 # ---------------------------------------------------------------- interventions
 
 

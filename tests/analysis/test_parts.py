@@ -104,6 +104,7 @@ def test_commands_hide_and_reveal_it(nbrnn, corpus, text_file, tmp_path):
     assert "\ntest  " in nbrnn("show", run).stdout
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_test_part_is_revealed_once_in_all_sweeps_that_have_one(nbrnn, text_file, tmp_path):
     for seed, (name, parts) in enumerate(
         {"a": ["--test", 0.1], "b": ["--test", 0.1], "none": []}.items()
@@ -127,7 +128,7 @@ EFFECTS = {
     "gamma, skewness 1.1": lambda rng, size: (rng.gamma(3.3, size=size) - 3.3) / np.sqrt(3.3),
     "exponential": lambda rng, size: rng.exponential(size=size),
 }
-SIMULATIONS, PARTS, SEEDS = 2000, 10, 3
+SIMULATIONS, PARTS, SEEDS = 800, 10, 3
 
 
 def simulated(kind):

@@ -245,14 +245,18 @@ def test_too_few_file_descriptors_for_so_many_processes(text_file, tmp_path):
 # ---------------------------------------------------------------- on a terminal
 
 
-def test_the_end_of_a_training_fits_on_a_terminal_with_the_figures_last(text_file, on_terminal):
+def test_progress_samples_and_at_the_end_the_figures_are_seen_on_a_terminal(text_file, on_terminal):
     seen = on_terminal("train", text_file, "--updates", "3000", "--sample-length", "30", "--out", "run")
+    for part in ("updates", "epoch", "nats", "bits", "/s", "update 0", "best model", "\x1b["):
+        assert part in seen, part
     *_, text, figures = re.split(r"sample from the best model:|(?=run: finished, 3,000 updates)", seen)
     assert len(text) > 1000
     assert figures.splitlines()[1].split() == ["nats", "per", "character", "best", "model",
                                                "last", "model", "unigram", "bigram"]  # fmt: skip
     assert len(figures.splitlines()) <= 8
     assert all(len(line) <= 80 for line in figures.splitlines())
+    plain = on_terminal("train", text_file, "--updates", "300", "--out", "b", NO_COLOR="1")
+    assert not re.search(r"\x1b\[[\d;]*3\dm", plain)
 
 
 def test_kernels_that_are_compiled_are_announced_once(text_file, tmp_path):
@@ -275,15 +279,6 @@ def test_a_sweep_and_a_gradcheck_never_stand_still_on_a_terminal(text_file, on_t
         assert step in seen
     seen = on_terminal("gradcheck", text_file, "--hidden", "5", "--seq-length", "5")
     assert "m = 5: derivatives: " in seen
-
-
-def test_progress_and_samples_are_seen_on_a_terminal(text_file, on_terminal):
-    seen = on_terminal("train", text_file, "--updates", "3000", "--out", "run")
-    for part in ("updates", "epoch", "nats", "bits", "/s", "update 0", "best model"):
-        assert part in seen, part
-    assert "\x1b[" in seen
-    plain = on_terminal("train", text_file, "--updates", "300", "--out", "b", NO_COLOR="1")
-    assert not re.search(r"\x1b\[[\d;]*3\dm", plain)
 
 
 def test_training_goes_without_compilation(tmp_path):

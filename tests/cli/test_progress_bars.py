@@ -9,7 +9,7 @@ from rich.console import Console
 from nbrnn import progress_bars
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.progress_bars import ProgressDisplay, RunDisplay, SweepDisplay
+from nbrnn.progress_bars import RunDisplay, SweepDisplay
 from nbrnn.runs.observer import Progress
 from nbrnn.storage.schemas import Sample, Summary
 from nbrnn.storage.sweep_folder import SweepFolder
@@ -60,24 +60,6 @@ def test_a_line_about_a_run_is_whole(terminal):
     assert len(line) <= 80
 
 
-def test_a_text_leaves_twenty_columns_to_the_bar(terminal):
-    display = display_of(1000)
-    assert display.fitted("x" * 48) == "x" * 48
-    assert display.fitted("x" * 49) == "x" * 46 + " …"
-    assert display.fitted(f"{'x' * 46} · y · z") == "x" * 46 + " …"
-    assert display.fitted(f"xy, {'x' * 20} {'y' * 40}") == "xy …"
-
-
-def test_the_bar_moves_while_kernels_are_prepared(terminal):
-    display = display_of(27_888)
-    display.bars.disable = False
-    display.preparing()
-    assert screenshot(display)[0].startswith("preparing the kernels ")
-    display.started(0, PROGRESS.updates)
-    assert len(screenshot(display)) == 1
-    assert "kernels" not in screenshot(display)[0]
-
-
 def test_a_sample_is_wanted_once_a_minute(terminal, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(progress_bars.time, "monotonic", lambda: clock[0])
@@ -123,16 +105,6 @@ def test_lines_about_a_sweep_have_whole_words(terminal, corpus, tmp_path):
     display.ended(jobs[0], Summary(status="finished", smooth_loss_best=99.5))
     display.drawing(3, 64)
     assert any(line.startswith("pictures of runs: 3 of 64 ") for line in screenshot(display))
-
-
-def test_steps_are_bars_of_their_own(terminal):
-    with ProgressDisplay(quiet=False) as screen:
-        screen.step("runs read", 1, 400)
-        screen.step("runs read", 2, 400)
-        screen.step("pictures", 1, 5)
-        first, second = screenshot(screen)
-    assert first.startswith("runs read: 2 of 400 ")
-    assert second.startswith("pictures: 1 of 5 ")
 
 
 def test_a_log_has_a_line_now_and_then(capsys, monkeypatch):

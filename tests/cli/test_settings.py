@@ -125,13 +125,6 @@ def test_a_run_with_all_kinds_of_options(nbrnn, text_file, tmp_path):
     nbrnn("score", "run", text_file)
 
 
-@pytest.mark.slow
-def test_lists_of_clip_take_none(nbrnn, text_file):
-    dry = ["sweep", text_file, "--clip", "none,5", "--seeds", "0", "--dry-run"]
-    assert [row["clip"] for row in json.loads(nbrnn(*dry, "--json").stdout)] == ["none", 5.0]
-    assert "clip none" in nbrnn(*dry).stdout
-
-
 # ---------------------------------------------------------------- what is refused
 
 
@@ -142,12 +135,8 @@ def test_lists_of_clip_take_none(nbrnn, text_file):
         ("--preset char-rnn --chunks 3", "--chunks has no effect with --order sequential"),
         ("--preset nobody", "--preset must be dd2424-2017"),
         ("--clip None", "--clip must be a number or none (got 'None')"),
-        ("--clip 0", "--clip must be above 0"),
-        ("--sigma none", "--sigma"),
         ("--optimizer Adam", "adam or sgd (got 'Adam'); did you mean adam?"),
-        ("--order backwards", "--order"),
         ("--beta2 1 --optimizer adam", "--beta2 must be at most 0.999999"),
-        ("--validation 0.95", "--validation must be at most 0.9"),
     ],
 )
 @pytest.mark.parametrize("command", ["train", "sweep"])
@@ -185,11 +174,3 @@ def test_what_does_not_fit_the_text_is_one_line(nbrnn, text_file, tmp_path, opti
 )
 def test_the_gradient_check_refuses_the_same(nbrnn, text_file, options, said):
     assert said in one_line_error(nbrnn("gradcheck", text_file, *options.split(), code=2))
-
-
-def test_the_gradient_of_a_preset_is_checked(nbrnn, text_file):
-    small = ["--hidden", "3", "--seq-length", "5", "--batch", "2", "--json"]
-    small += ["--cell", "vanilla", "--layers", "1"]  # whose kernels are those of other tests
-    for name in PRESETS:
-        document = json.loads(nbrnn("gradcheck", text_file, "--preset", name, *small).stdout)
-        assert document["passed"]

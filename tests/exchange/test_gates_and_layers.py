@@ -193,8 +193,9 @@ def test_keras(cell, kind, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_comes_back_by_the_commands(nbrnn, text_file):
-    """The kernels of two layers of GRUs in float64 are those that other tests compile, too."""
-    network = ("--cell", "gru", "--layers", "2", "--dtype", "float64", "--hidden", "8")
+    """The kernels are those of tests/kernels.py."""
+    network = ["--cell", "gru", "--layers", "2", "--dtype", "float64", "--hidden", "8", "--batch", "3"]
+    network += ["--optimizer", "sgd", "--dropout", "0.3", "--clip-norm", "1"]
     nbrnn("train", text_file, *network, "--updates", "0", "--out", "run")
     for file in ("m.npz", "m.mat", "m.safetensors"):
         assert "gru, 2 layers of m = 8 hidden units" in nbrnn("export", "run", file).stdout

@@ -83,13 +83,6 @@ def test_the_same_network_comes_back(nbrnn, run_folder, text, text_file, theta, 
     assert nats[0] == pytest.approx(nats[1], abs=1e-5)
 
 
-def test_a_struct_of_matlab(nbrnn, run_folder, text_file, theta):
-    columns = {n: a if a.ndim == 2 else a[:, np.newaxis] for n, a in theta[0].items()}
-    savemat("net.mat", {"RNN": columns, "note": "best", "cells": np.array([1, "a"], object)})
-    assert "column layout" in nbrnn("import", "net.mat", "--text", text_file).stdout
-    assert Model("results/net").sample(50, state="zero") == Model(run_folder).sample(50, state="zero")
-
-
 @pytest.mark.parametrize("kind", ["npz", "mat", "safetensors"])
 def test_what_was_exported_goes_on_the_same(nbrnn, run_folder, kind):
     nbrnn("export", run_folder, f"m.{kind}")

@@ -49,12 +49,6 @@ def test_a_text_stays_a_text(page):
     assert "default-src 'none'" in page.replace("&#x27;", "'")
 
 
-def test_each_unit_has_a_row(page):
-    table = page[page.index("<tbody>") : page.index("</tbody>")]
-    units = re.findall(r"<tr><td>(h \d+)</td>", table)
-    assert sorted(units) == sorted(f"h {n}" for n in range(1, 21))
-
-
 def test_wrong_usage_is_one_line(nbrnn, run_folder, tmp_path):
     (tmp_path / "text.txt").write_text("the moor")
     (tmp_path / "short.txt").write_text("o")

@@ -7,7 +7,6 @@ import pytest
 from recorded import falling, record, sweep_over
 
 from nbrnn.analysis.results import results_of
-from nbrnn.report.document import Fold
 from nbrnn.report.html import render_html
 from nbrnn.report.latex import latex_table
 from nbrnn.report.markdown import render_markdown
@@ -140,11 +139,3 @@ def test_the_page_of_a_hundred_configurations_is_below_two_megabytes():
     text = contents["index.html"]
     assert len(text.encode()) < 2_000_000
     assert "The first 400 of 4,950 rows; comparison.csv has all." in text
-
-
-def test_only_the_first_measure_is_open():
-    document = sweep_document(results_of(sweep_over(0.1, 0.2), []), NOTHING, {}, {})
-    (section,) = (section for section in document.sections if section.title == "Configurations")
-    folds = [block for block in section.blocks if isinstance(block, Fold)]
-    assert [fold.is_open for fold in folds] == [True] + [False] * (len(folds) - 1)
-    assert folds[0].summary == "Smooth loss of the best model (nats per window)"

@@ -39,14 +39,6 @@ def test_all_models_are_scored_as_slow_counting_says(run_folder, text):
         assert scores[name]["per_window"] == pytest.approx(25 * nats, rel=1e-6)
 
 
-def test_training_beats_counting_on_its_own_text(run_folder, text):
-    folder = RunFolder(run_folder)
-    model = folder.read_checkpoint("best")
-    scores = score(model, encode(text, model.alphabet), folder.read_ngrams())
-    nats = [scores[name]["nats_per_character"] for name in ("model", "bigram", "unigram", "uniform")]
-    assert nats == sorted(nats)
-
-
 def test_a_text_of_one_character_has_no_score(run_folder):
     folder = RunFolder(run_folder)
     model = folder.read_checkpoint("best")

@@ -134,13 +134,6 @@ def test_by_default_it_is_read_after_each_epoch(text, tmp_path):
     assert looks.epoch.tolist() == [*range(1, 11)]
 
 
-def test_without_it_there_is_nothing_of_it(text, tmp_path):
-    plain = RunConfig(updates=100, hidden=5, seq_length=10, dtype="float64", sample_every=0)
-    summary = run(plain, text, tmp_path)
-    assert not (tmp_path / "validation.csv").exists()
-    assert not [name for name in summary.to_dict() if name.startswith("validation")]
-
-
 # ---------------------------------------------------------------- patience
 
 

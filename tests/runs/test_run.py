@@ -12,7 +12,7 @@ from harness import bits, made_up_text
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.errors import CorpusError, StoreError
+from nbrnn.errors import StoreError
 from nbrnn.network.layout import generator
 from nbrnn.runs.observer import Observer
 from nbrnn.runs.run import run
@@ -114,17 +114,6 @@ def test_epoch_means_and_samples_are_those_of_the_naive_program(tmp_path):
     assert summary.smooth_loss_final == pytest.approx(smooths[-1])
 
 
-def test_zero_updates_write_the_start(corpus, tmp_path):
-    summary = run(RunConfig(updates=0, hidden=5), corpus, tmp_path / "run")
-    assert summary.status == "finished"
-    assert summary.smooth_loss_final is None
-    last = RunFolder(tmp_path / "run").read_checkpoint("last")
-    best = RunFolder(tmp_path / "run").read_checkpoint("best")
-    assert np.array_equal(last.theta["W"], best.theta["W"])
-    assert last.theta["W"].std() == pytest.approx(0.1, rel=0.5)
-    assert not last.h_prev.any()
-
-
 def test_a_finished_run_is_left_as_it_is(corpus, undisturbed):
     before = {name: os.stat(undisturbed / name).st_mtime_ns for name in os.listdir(undisturbed)}
     summary = run(RunConfig(updates=730, **SMALL), corpus, undisturbed)
@@ -155,21 +144,6 @@ def test_a_folder_with_something_else_is_refused(corpus, tmp_path, undisturbed):
     (tmp_path / "letter.txt").write_text("")
     with pytest.raises(StoreError, match="other files"):
         run(RunConfig(updates=1), corpus, tmp_path)
-
-
-def test_a_text_that_is_too_short_is_refused(tmp_path):
-    with pytest.raises(CorpusError, match="at least 26"):
-        run(RunConfig(), Corpus.from_text("ab" * 12 + "a", "short"), tmp_path / "run")
-    run(RunConfig(updates=2, hidden=2), Corpus.from_text("ab" * 13, "enough"), tmp_path / "run")
-
-
-def test_missing_lines_are_noticed(corpus, tmp_path):
-    asked = iter([False] * 9 + [True])
-    config = RunConfig(updates=730, **SMALL)
-    run(config, corpus, tmp_path, stop=lambda: next(asked), chunk=50)
-    (tmp_path / "metrics.csv").write_text("update,epoch,loss,smooth_loss\n")
-    with pytest.raises(StoreError, match="lacks lines"):
-        run(config, corpus, tmp_path)
 
 
 def test_checkpoints_of_different_moments_are_noticed(corpus, tmp_path):
