@@ -124,7 +124,7 @@ def print_best(results: Results, measure: Measure) -> None:
 
 def print_notes(results: Results) -> None:
     """Print which runs are unfinished or not comparable, were left out, or need their state."""
-    from nbrnn.analysis.pairwise import unfinished_runs
+    from nbrnn.analysis.comparison_text import unfinished_runs
     from nbrnn.storage.schemas import DROPPED
 
     kinds = {"texts": ["corpus_sha256"], "lengths": ["epochs_wanted", "updates_wanted"]}

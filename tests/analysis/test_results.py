@@ -12,7 +12,8 @@ from harness import begin_sweep, no_pictures
 from msgspec import structs
 from scipy import stats as scipy_stats
 
-from nbrnn.analysis.pairwise import comparison_table, unfinished_runs
+from nbrnn.analysis.comparison_text import unfinished_runs
+from nbrnn.analysis.pairwise import comparison_table
 from nbrnn.analysis.results import read
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
