@@ -126,7 +126,7 @@ def worse_than_unigram(summary: Summary, model: str) -> str:
     )
 
 
-def read(
+def read_results(
     paths: Iterable[Path],
     progress: Progress = ignore,
     paired: bool = False,

@@ -248,7 +248,7 @@ def compare(
     configurations that both have.
     """
     from nbrnn.analysis.baseline_diff import changes
-    from nbrnn.analysis.results import read
+    from nbrnn.analysis.results import read_results
     from nbrnn.progress_bars import ProgressDisplay
     from nbrnn.report.formatting import plain_rows
 
@@ -264,7 +264,7 @@ def compare(
             print_first_lines(change.sentences, "--json")
         return
     with ProgressDisplay(quiet=False) as screen:
-        results = read(paths, screen.step, paired, reveal_test, smallest_difference)
+        results = read_results(paths, screen.step, paired, reveal_test, smallest_difference)
     if as_json:
         print_json(plain_rows(results.comparison))
         return
