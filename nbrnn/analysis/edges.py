@@ -33,15 +33,11 @@ def edges_of(effects: Effects, best: dict[str, Any]) -> list[Edge]:
     edges = []
     for effect in effects.main:
         value, setting = best.get(effect.setting), SETTINGS.get(effect.setting)
-        tried = sorted(v for v in effect.levels if isinstance(v, int | float))
-        if (
-            effect.method != "grid"
-            or setting is None
-            or len(tried) < 2
-            or value not in (tried[0], tried[-1])
-        ):
+        if effect.method != "grid" or setting is None:
             continue
-        if len(tried) < MIN_VALUES and not effect.p <= SIGNIFICANT:
+        tried = sorted(v for v in effect.levels if isinstance(v, int | float))
+        differs = len(tried) >= (2 if effect.p <= SIGNIFICANT else MIN_VALUES)
+        if not differs or value not in (tried[0], tried[-1]):
             continue
         is_largest = value == tried[-1]
         inner = tried[-2] if is_largest else tried[1]

@@ -9,10 +9,11 @@ from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
+import scipy  # which imports scipy.stats where that is first used
 from scipy.special import ndtr, ndtri
 
 from nbrnn.analysis.importance import Importance, importance_of
-from nbrnn.analysis.intervals import LEVEL, Estimate, holm, ranks, shift_of
+from nbrnn.analysis.intervals import LEVEL, Estimate, holm, shift_of
 from nbrnn.typing import Array
 
 Method = Literal["grid", "fanova", "ranks"]
@@ -143,15 +144,21 @@ def effect(name: str, levels: Sequence[Any], grid: Array) -> Effect:
     """Return the effect of the setting along the first axis of a grid of runs."""
     grid = grid.reshape(len(levels), -1)
     medians = np.vectorize(np.median, otypes=[float])(grid)
-    means, places = medians.mean(axis=1), np.apply_along_axis(ranks, 0, medians).mean(axis=1)
-    first, *rest = ranked = np.lexsort((means, places)).tolist()
+    means, places = medians.mean(axis=1), scipy.stats.rankdata(medians, axis=0).mean(axis=1)
+    first, *rest = order = np.lexsort((means, places)).tolist()
     shifts = [shift_of(list(zip(grid[i], grid[first], strict=True))) for i in rest]
     p = holm([one.p for one in shifts], math.comb(len(levels), 2))
-    order = ranks(medians.ravel()).reshape(medians.shape)
-    share = float(order.mean(axis=1).var() / (order.var() or 1))
-    none = Estimate(min(map(len, grid[first])), 0.0, 0.0, 0.0, 1.0)
-    own = [levels[i] for i in ranked]
-    return Effect(name, "grid", own, means[ranked].tolist(), [none, *shifts], [1.0, *p], min(p), share)
+    ranks = scipy.stats.rankdata(medians).reshape(medians.shape)
+    return Effect(
+        setting=name,
+        method="grid",
+        levels=[levels[i] for i in order],
+        means=means[order].tolist(),
+        differences=[Estimate(min(map(len, grid[first])), 0.0, 0.0, 0.0, 1.0), *shifts],
+        p_holm=[1.0, *p],
+        p=min(p),
+        share=float(ranks.mean(axis=1).var() / (ranks.var() or 1)),
+    )
 
 
 def contrasts_of(
@@ -184,7 +191,9 @@ def ranked_effects(values: Mapping[str, Sequence[Any]], medians: Array) -> Effec
     """Return the effects of settings on the ranks of medians."""
     ranked = [rank_effect(name, column, medians) for name, column in values.items()]
     main = [effect for effect in ranked if not math.isnan(effect.p)]
-    importance = importance_of({one.setting: values[one.setting] for one in main}, ranks(medians))
+    importance = importance_of(
+        {one.setting: values[one.setting] for one in main}, scipy.stats.rankdata(medians)
+    )
     if importance is None or not importance.r_squared > 0:
         return Effects("ranks", main, importance=importance)
     shared = [replace(one, method="fanova", share=importance.alone[one.setting]) for one in main]
@@ -198,19 +207,17 @@ def rank_effect(name: str, column: Sequence[Any], medians: Array) -> Effect:
     American Statistical Association 47, 1952, and Kelley's epsilon squared, An unbiased correlation
     ratio measure, Proceedings of the National Academy of Sciences 21, 1935.
     """
-    groups = list(column)
-    numbers = [value for value in column if isinstance(value, int | float)]
-    if len(set(numbers)) > len(THIRDS):
-        places = (min(2, int(3 * (rank - 0.5) / len(numbers))) for rank in ranks(numbers))
-        groups = [THIRDS[next(places)] if isinstance(v, int | float) else v for v in column]
+    groups = np.array(column, object)
+    is_number = [isinstance(value, int | float) for value in column]
+    if len(set(groups[is_number])) > len(THIRDS):
+        places = scipy.stats.rankdata(groups[is_number].astype(float)) - 0.5
+        groups[is_number] = np.array(THIRDS, object)[(3 * places / len(places)).astype(int)]
     levels = sorted(dict.fromkeys(groups), key=lambda g: THIRDS.index(g) if g in THIRDS else 0)
     if len(levels) < 2 or len(column) <= len(levels):
-        return Effect(name, "ranks", list(levels), [], [], [], math.nan, 0.0)
-    from scipy.stats import kruskal  # which takes 0.5 s to import
-
-    ranked = ranks(medians)
-    members = [ranked[[group == level for group in groups]] for level in levels]
-    h, p = kruskal(*members) if np.ptp(ranked) else (0.0, 1.0)
+        return Effect(name, "ranks", levels, [], [], [], math.nan, 0.0)
+    ranks = scipy.stats.rankdata(medians)
+    members = [ranks[groups == level] for level in levels]
+    h, p = scipy.stats.kruskal(*members) if np.ptp(ranks) else (0.0, 1.0)
     share = (h - len(levels) + 1) / (len(column) - len(levels))
     best_first = [levels[i] for i in np.argsort([m.mean() for m in members], kind="stable")]
     return Effect(name, "ranks", best_first, [], [], [], float(p), max(0.0, float(share)))

@@ -8,8 +8,8 @@ from itertools import combinations, product
 from typing import Any
 
 import numpy as np
+import scipy  # which imports scipy.stats where that is first used
 
-from nbrnn.analysis.intervals import ranks
 from nbrnn.typing import Array
 
 MIN_CONFIGURATIONS = 10  # with which a forest predicts anything
@@ -81,11 +81,12 @@ def importance_of(values: Mapping[str, Sequence[Any]], response: Array) -> Impor
 
 def codes_of(column: Sequence[Any]) -> Array:
     """Return the values of a setting as whole numbers: words, then numbers by size, in groups."""
-    words = sorted({str(value) for value in column if not isinstance(value, int | float)})
-    codes = np.array([-1 if str(v) not in words else words.index(str(v)) for v in column], float)
-    is_number = codes < 0
-    if is_number.any():
-        numbers = [v for v, number in zip(column, is_number, strict=True) if number]
-        groups = max(1, len(numbers) // MAX_LEVELS) if len(set(numbers)) > MAX_LEVELS else 1
-        codes[is_number] = len(words) + np.ceil(ranks(numbers) / groups)
+    is_number = np.array([isinstance(value, int | float) for value in column])
+    values = np.array(column, object)
+    words, numbers = values[~is_number].astype(str), values[is_number].astype(float)
+    distinct, word_codes = np.unique(words, return_inverse=True)
+    groups = max(1, len(numbers) // MAX_LEVELS) if len(set(numbers)) > MAX_LEVELS else 1
+    codes = np.empty(len(column))
+    codes[~is_number] = word_codes
+    codes[is_number] = len(distinct) + np.ceil(scipy.stats.rankdata(numbers) / groups)
     return codes

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy.special import bdtr, betaincinv, ndtr, ndtri  # scipy.stats takes 0.5 s to import
+from scipy.special import bdtr, betaincinv, ndtr, ndtri
 
 from nbrnn.typing import Array
 
@@ -67,9 +66,8 @@ def shift_of(blocks: Sequence[tuple[Array, Array]]) -> Estimate:
     excess = np.count_nonzero(differences > 0) - np.count_nonzero(differences < 0)
     p = min(1.0, 2 * float(ndtr(-(abs(excess) - 1) / 2 / sd)))
     cut = math.floor(count / 2 - 0.5 - float(ndtri((1 + LEVEL) / 2)) * sd)
-    ends = (float(differences[cut]), float(differences[count - 1 - cut])) if cut >= 0 else ()
-    value = float(np.median(differences))
-    return Estimate(n, value, *ends, p=p) if ends else Estimate(n, value, p=p)
+    ends = (float(differences[cut]), float(differences[-1 - cut])) if cut >= 0 else (math.nan, math.nan)
+    return Estimate(n, float(np.median(differences)), *ends, p)
 
 
 def improvement(a: Array, b: Array) -> tuple[float, float, float]:
@@ -102,15 +100,6 @@ def expected_best(sample: Array, tries: int) -> float:
     return float(np.sort(sample) @ weights)
 
 
-def interquartile_mean(sample: Array) -> float:
-    """Return the mean of what is left without the lowest and the highest quarter.
-
-    Agarwal et al., Deep reinforcement learning at the edge of the statistical precipice, 2021.
-    """
-    cut = len(sample) // 4
-    return float(np.mean(np.sort(sample)[cut : len(sample) - cut])) if len(sample) else math.nan
-
-
 def holm(p: Sequence[float], comparisons: int = 0) -> list[float]:
     """Return p-values that hold for all of several comparisons at once; NaN counts as none.
 
@@ -122,9 +111,3 @@ def holm(p: Sequence[float], comparisons: int = 0) -> list[float]:
     adjusted = np.empty(len(raw))
     adjusted[order] = np.minimum(1, np.maximum.accumulate((count - np.arange(len(raw))) * raw[order]))
     return adjusted.tolist()
-
-
-def ranks(values: Sequence[Any] | Array) -> Array:
-    """Return the ranks of numbers from 1; those that are equal share theirs."""
-    _, place, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[place]

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+import scipy  # which imports scipy.stats where that is first used
+from scipy.special import ndtri
 
-from nbrnn.analysis.intervals import SIGNIFICANT, ranks
+from nbrnn.analysis.intervals import SIGNIFICANT
 from nbrnn.typing import Array
 
 POWER = 0.8  # of detecting a difference
@@ -54,10 +55,10 @@ def tail_areas(samples: Sequence[Array], paired: bool) -> Array:
     """Return the p-value of the largest difference of each mean rank from a lower one."""
     n = np.array([len(sample) for sample in samples])
     if paired:
-        ranked = np.array([ranks(row) for row in np.transpose(samples)])
-        means, spread = ranked.mean(axis=0), float(ranked.var(axis=1, ddof=1).mean())
+        ranked = scipy.stats.rankdata(samples, axis=0)
+        means, spread = ranked.mean(axis=1), float(ranked.var(axis=0, ddof=1).mean())
     else:
-        ranked = ranks(np.concatenate(samples))
+        ranked = scipy.stats.rankdata(np.concatenate(samples))
         means = np.array([part.mean() for part in np.split(ranked, np.cumsum(n)[:-1])])
         spread = float(ranked.var(ddof=1))
     return p_of_gaps(np.subtract.outer(means, means), spread, n)
@@ -68,28 +69,14 @@ def p_of_gaps(gaps: Array, spread: float, n: Array) -> Array:
     if spread == 0:  # all runs are equal
         return np.ones(len(n))
     fewer = np.minimum.outer(n, n)
-    statistics = (gaps - 1 / fewer) / np.sqrt(2 * spread / fewer)
-    return p_of_range(statistics.max(axis=1), len(n))
-
-
-def p_of_range(statistics: Array, groups: int) -> Array:
-    """Return the probability that so many independent normal numbers differ by as many deviations.
-
-    A deviation is that of a difference of two. It is SciPy's studentized_range.sf, which takes 100 times
-    as long: 1 - the integral over the largest of them.
-    """
-    z, step = np.linspace(-8, 8, 321, retstep=True)
-    density = np.exp(-z * z / 2) * step / math.sqrt(2 * math.pi)
-    above = ndtr(z) - ndtr(z - math.sqrt(2) * np.maximum(statistics, 0)[:, None])
-    p: Array = np.clip(1 - groups * above ** (groups - 1) @ density, 0.0, 1.0)
+    statistics = (gaps - 1 / fewer) / np.sqrt(spread / fewer)
+    p: Array = scipy.stats.studentized_range.sf(statistics.max(axis=1), len(n), np.inf)
     return p
 
 
-def quantile_of_range(groups: int) -> float:
-    """Return by how many deviations of their difference two of these differ with 5 %."""
-    from scipy.stats import studentized_range  # which takes 0.5 s to import
-
-    return float(studentized_range.isf(SIGNIFICANT, groups, np.inf)) / math.sqrt(2)
+def critical_range(configurations: int) -> float:
+    """Return what the range of so many independent normal numbers exceeds with 5 %, in deviations."""
+    return float(scipy.stats.studentized_range.isf(SIGNIFICANT, configurations, np.inf))
 
 
 def fewest_seeds(configurations: int, paired: bool = False) -> int:
@@ -113,7 +100,7 @@ def seeds_to_detect(samples: Sequence[Array], difference: float, configurations:
         return None
     below = np.concatenate(apart) - difference
     p = float((np.sign(-below) + 1).mean() / 2)  # that a run of the better one has the lower loss
-    needed = quantile_of_range(configurations) + float(ndtri(POWER))
+    needed = critical_range(configurations) / math.sqrt(2) + float(ndtri(POWER))
     seeds = math.ceil(needed**2 / 6 / max(p - 0.5, 1e-9) ** 2)
     return max(seeds, fewest_seeds(configurations))
 
@@ -127,5 +114,5 @@ def false_claims(configurations: int, seeds: Sequence[int]) -> float:
     steps = np.sqrt(np.diff(seeds, prepend=0))[:, None]
     ends = rng.normal(size=(SIMULATIONS, len(seeds), configurations)) * steps
     means = ends.cumsum(axis=1) / np.sqrt(seeds)[:, None]
-    limit = quantile_of_range(configurations) * math.sqrt(2)
-    return float((np.ptp(means, axis=2) > limit).any(axis=1).mean())
+    is_claimed = np.ptp(means, axis=2) > critical_range(configurations)
+    return float(is_claimed.any(axis=1).mean())

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy  # which imports scipy.stats where that is first used
 
 from nbrnn.analysis.findings import Findings, findings_of
-from nbrnn.analysis.intervals import SIGNIFICANT, interquartile_mean, median_of
+from nbrnn.analysis.intervals import SIGNIFICANT, median_of
 from nbrnn.analysis.measures import MEASURES, TEST, Measure, compared
 from nbrnn.analysis.pairwise import comparison_table
 from nbrnn.analysis.run_records import (
@@ -125,7 +126,7 @@ def worse_than_unigram(summary: Summary, model: str) -> str:
     )
 
 
-def read(
+def read_results(
     paths: Iterable[Path],
     progress: Progress = ignore,
     paired: bool = False,
@@ -312,7 +313,7 @@ def configurations_table(
             row |= {f"{measure}_mean": values.mean(), f"{measure}_sd": values.std()}
             row |= {f"{measure}_ci_low": median.low, f"{measure}_ci_high": median.high}
             row |= {f"{measure}_{name}": getattr(values, name)() for name in ("median", "min", "max")}
-            row[f"{measure}_iqm"] = interquartile_mean(values.to_numpy())
+            row[f"{measure}_iqm"] = scipy.stats.trim_mean(values, 0.25) if len(values) else np.nan
         rows.append(row)
     return pd.DataFrame(rows).sort_values(
         f"{measures[0].column}_median", kind="stable", ignore_index=True

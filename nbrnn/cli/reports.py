@@ -124,7 +124,7 @@ def print_best(results: Results, measure: Measure) -> None:
 
 def print_notes(results: Results) -> None:
     """Print which runs are unfinished or not comparable, were left out, or need their state."""
-    from nbrnn.analysis.pairwise import unfinished_runs
+    from nbrnn.analysis.comparison_text import unfinished_runs
     from nbrnn.storage.schemas import DROPPED
 
     kinds = {"texts": ["corpus_sha256"], "lengths": ["epochs_wanted", "updates_wanted"]}
@@ -248,7 +248,7 @@ def compare(
     configurations that both have.
     """
     from nbrnn.analysis.baseline_diff import changes
-    from nbrnn.analysis.results import read
+    from nbrnn.analysis.results import read_results
     from nbrnn.progress_bars import ProgressDisplay
     from nbrnn.report.formatting import plain_rows
 
@@ -264,7 +264,7 @@ def compare(
             print_first_lines(change.sentences, "--json")
         return
     with ProgressDisplay(quiet=False) as screen:
-        results = read(paths, screen.step, paired, reveal_test, smallest_difference)
+        results = read_results(paths, screen.step, paired, reveal_test, smallest_difference)
     if as_json:
         print_json(plain_rows(results.comparison))
         return

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from nbrnn.analysis.results import Results, read
+from nbrnn.analysis.results import Results, read_results
 from nbrnn.analysis.run_records import Progress, find_runs, ignore
 from nbrnn.errors import StoreError
 from nbrnn.report.document import Document, Figure, Section
@@ -89,7 +89,9 @@ def report(
     out = report_place(paths[0], out)
     find_runs(paths)  # before a folder is made for nothing
     with locked(out, PATIENCE):
-        results = read(paths, progress, reveal_test=reveal_test, smallest_difference=smallest_difference)
+        results = read_results(
+            paths, progress, reveal_test=reveal_test, smallest_difference=smallest_difference
+        )
         analyses = analyses_of(results, out)
         results.analyses = [analysis.seeds for analysis in analyses]
         contents = contents_of(results, read_request(paths), refresh, progress)

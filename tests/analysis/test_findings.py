@@ -15,19 +15,9 @@ from nbrnn.analysis.findings import join_confounded
 from nbrnn.analysis.multiple_comparisons import (
     fewest_seeds,
     p_of_being_best,
-    p_of_range,
-    quantile_of_range,
     seeds_to_detect,
 )
 from nbrnn.analysis.results import results_of
-
-
-def test_p_of_a_range_is_scipy_s():
-    for groups in (2, 5, 100):
-        statistics = np.array([0.0, 1, 3, 5])
-        expected = scipy_stats.studentized_range.sf(statistics * math.sqrt(2), groups, np.inf)
-        assert p_of_range(statistics, groups) == pytest.approx(expected, abs=1e-12)
-        assert p_of_range(np.array([quantile_of_range(groups)]), groups) == pytest.approx(0.05)
 
 
 def test_of_two_configurations_the_p_is_mann_and_whitney_s():
@@ -46,7 +36,7 @@ def test_paired_p_is_that_of_friedman_s_ranks():
     ]
     ranked = np.mean([scipy_stats.rankdata(row) for row in np.transpose(samples)], axis=0)
     statistic = (ranked[2] - ranked[0] - 1 / 14) / math.sqrt(3 * 4 / (6 * 14))
-    first = p_of_range(np.array([statistic]), 3)[0]
+    first = scipy_stats.studentized_range.sf(statistic * math.sqrt(2), 3, np.inf)
     found = p_of_being_best(samples, paired=True)
     assert found[2] == pytest.approx(first)
     assert np.isnan(p_of_being_best(samples)).sum() == 0

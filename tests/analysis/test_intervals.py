@@ -11,7 +11,6 @@ from nbrnn.analysis.intervals import (
     expected_best,
     holm,
     improvement,
-    interquartile_mean,
     median_of,
     shift_of,
 )
@@ -98,8 +97,6 @@ def test_the_probability_of_improvement_is_rliable_s():
     c = np.array([43.61, 42.75, 44.10, 43.02, 43.99])
     assert improvement(a, c)[0] == pytest.approx(0.75)
     assert improvement(c, a)[0] == pytest.approx(0.25)
-    assert interquartile_mean(a) == pytest.approx(42.85)  # and its aggregate_iqm
-    assert interquartile_mean(c) == pytest.approx(43.54)
 
 
 def test_the_expected_best_is_the_mean_over_all_choices():

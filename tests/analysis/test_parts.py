@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from nbrnn.analysis.measures import MEASURES
 from nbrnn.analysis.pairwise import compare_pair
-from nbrnn.analysis.results import configurations_table, part_means, read, read_runs
+from nbrnn.analysis.results import configurations_table, part_means, read_results, read_runs
 from nbrnn.report.sweep_report import report
 from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid
@@ -37,7 +37,7 @@ def of_six(sample):
 
 
 def test_each_part_counts_once_and_differences_are_taken_part_by_part(folder):
-    results = read([folder])
+    results = read_results([folder])
     runs = results.runs
     means = runs.groupby(["setting", "fold"])["validation_best"].mean()
     assert len(runs) == 24
@@ -62,7 +62,7 @@ def everything_shown(written):
 @pytest.mark.usefixtures("without_figures")
 def test_the_test_part_is_hidden_until_it_is_revealed(folder):
     requests = (folder / "sweep.json").read_bytes()
-    losses = {str(record.summary.test_best) for record in read([folder]).records}
+    losses = {str(record.summary.test_best) for record in read_results([folder]).records}
     assert len(losses) == 24
     hidden = report([folder])
     assert not any(loss in everything_shown(hidden) for loss in losses)

@@ -12,8 +12,9 @@ from harness import begin_sweep, no_pictures
 from msgspec import structs
 from scipy import stats as scipy_stats
 
-from nbrnn.analysis.pairwise import comparison_table, unfinished_runs
-from nbrnn.analysis.results import read
+from nbrnn.analysis.comparison_text import unfinished_runs
+from nbrnn.analysis.pairwise import comparison_table
+from nbrnn.analysis.results import read_results
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError
@@ -43,7 +44,7 @@ def folder(corpus, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(folder):
-    return read([folder])
+    return read_results([folder])
 
 
 def test_runs_are_what_the_folders_say(folder, results):
@@ -92,7 +93,7 @@ def test_settings_are_recomputable_from_the_runs(results):
 
 
 def test_differences_are_paired_by_seed_where_that_is_asked_for(folder):
-    results = read([folder], paired=True)
+    results = read_results([folder], paired=True)
     comparison = results.comparison
     assert len(comparison) == 3 * 15
     best = comparison[comparison["measure"] == "smooth_loss_best"]
@@ -150,7 +151,7 @@ def made_up_results(tmp_path, losses, paired=False):
             (job,) = plan(grid(lists), text, folder)
             summary = run(job.config, text, job.folder, draw=False)
             RunFolder(job.folder).write_summary(structs.replace(summary, smooth_loss_best=loss))
-    return read([tmp_path], paired=paired)
+    return read_results([tmp_path], paired=paired)
 
 
 @pytest.mark.parametrize(
@@ -215,11 +216,11 @@ def test_a_difference_among_many_pairs_is_doubted(tmp_path):
 
 
 def test_several_folders_and_texts(corpus, folder, run_folder, tmp_path):
-    both = read([folder, folder / "runs" / read([folder]).runs["run_id"][0], run_folder])
+    both = read_results([folder, folder / "runs" / read_results([folder]).runs["run_id"][0], run_folder])
     assert len(both.runs) == 31  # each run once
     other = Corpus.from_text("another text " * 100, "made-up")
     sweep(grid({**SMALL, "seed": "0"}), other, SweepFolder(tmp_path))
-    two = read([folder, tmp_path])
+    two = read_results([folder, tmp_path])
     assert len(set(two.configurations["setting"])) == 7
     assert {name.split(",")[0] for name in two.configurations["setting"]} == {
         f"made-up {corpus.sha256[:6]}",
@@ -232,14 +233,14 @@ def test_what_is_damaged_or_unfinished_is_shown_as_such(corpus, tmp_path):
     first, second, _ = outcome.jobs
     (first.folder / "summary.json").write_text("{}")
     (second.folder / "summary.json").unlink()
-    results = read([tmp_path])
+    results = read_results([tmp_path])
     assert sorted(results.runs["status"]) == ["finished", "interrupted"]
     assert [str(first.folder / "summary.json") in problem for problem in results.unreadable] == [True]
     row = results.configurations.iloc[0]
     assert (row["n"], row["failures"], row["unfinished"]) == (1, 0, 1)
     (first.folder / "summary.json").write_text('{"status": "finished", "epoch_mean_loss": 5}')
     (second.folder / "config.json").write_text("{")
-    results = read([tmp_path])
+    results = read_results([tmp_path])
     assert list(results.runs["status"]) == ["finished"]
     files = [first.folder / "summary.json", second.folder / "config.json"]
     assert sorted(problem.split(" is damaged")[0] for problem in results.unreadable) == sorted(
@@ -284,7 +285,7 @@ def test_a_damaged_run_is_left_out_with_its_reason_and_the_others_are_shown(
         assert f"Left out: {damaged}" in (tmp_path / "report" / file).read_text()
     assert f"left out: {damaged}" in nbrnn("compare", folder).stdout.replace("\n  ", " ")
     damaged.unlink()  # of a run that has ended, so that no file of it may lack
-    assert len(read([folder]).unreadable) == (name in ("metrics.csv", "samples.jsonl"))
+    assert len(read_results([folder]).unreadable) == (name in ("metrics.csv", "samples.jsonl"))
 
 
 def test_one_text_under_two_names_counts_once(corpus, tmp_path):
@@ -292,7 +293,7 @@ def test_one_text_under_two_names_counts_once(corpus, tmp_path):
     lists = {**SMALL, "eta": "0.1,0.2", "seed": "0:2"}
     for text in (corpus, again):
         sweep(grid(lists), text, SweepFolder(tmp_path))
-    results = read([tmp_path])
+    results = read_results([tmp_path])
     assert len(results.runs) == 6
     assert results.configurations["n"].tolist() == [3, 3]
 
@@ -302,17 +303,17 @@ def test_epochs_beside_updates(corpus, tmp_path):
     for length in ({"epochs": "1"}, {"updates": "100,0"}):
         lists = {"hidden": "2", "seed": "0:1", **length}
         sweep(grid(lists), corpus, SweepFolder(tmp_path))
-    results = read([tmp_path])
+    results = read_results([tmp_path])
     assert set(results.configurations["setting"]) == {"epochs 1", "updates 100", "updates 0"}
     report([tmp_path], tmp_path / "report")
 
 
 def test_nothing_to_read_is_an_error(corpus, tmp_path):
     with pytest.raises(StoreError, match="is not the folder of a run or a sweep"):
-        read([tmp_path])
+        read_results([tmp_path])
     begin_sweep(SweepFolder(tmp_path), corpus)
     with pytest.raises(StoreError, match="no run has started"):
-        read([tmp_path])
+        read_results([tmp_path])
 
 
 def test_too_many_settings_are_compared_with_the_best_only(results, monkeypatch):

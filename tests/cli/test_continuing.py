@@ -7,7 +7,7 @@ import pytest
 from harness import begin_sweep, bits, one_line_error
 from msgspec import structs
 
-from nbrnn.analysis.results import read
+from nbrnn.analysis.results import read_results
 from nbrnn.config import RunConfig
 from nbrnn.runs.run import run
 from nbrnn.storage.run_folder import RunFolder
@@ -83,7 +83,7 @@ def test_a_model_that_is_lost_from_zero_is_warned_of(nbrnn, lost, text_file):
 
 def test_reports_tell_which_models_are_lost_from_zero(nbrnn, lost):
     said = "The best model of hidden 5, eta 0.1, sigma 0.1, seed 1, has a loss of 10.9 nats"
-    assert read([lost.path]).models_worse_than_unigram()[0].startswith(said)
+    assert read_results([lost.path]).models_worse_than_unigram()[0].startswith(said)
     assert said in nbrnn("compare", lost.path).stdout.replace("\n  ", " ")
     nbrnn("report", lost.path, "-q")
     for name in ("index.html", "settings.md"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from harness import no_pictures
 
-from nbrnn.analysis.results import read
+from nbrnn.analysis.results import read_results
 from nbrnn.naming import PER_CHARACTER, PER_WINDOW, title, unit_of
 from nbrnn.report.figures import figures
 from nbrnn.run_plots import held_out_figure
@@ -33,7 +33,7 @@ def folder(corpus, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(folder):
-    return read([folder])
+    return read_results([folder])
 
 
 def test_configurations_are_ranked_by_the_held_out_loss(folder, results):
@@ -55,7 +55,7 @@ def test_configurations_are_ranked_by_the_held_out_loss(folder, results):
 
 def test_not_all_have_one(folder, corpus, tmp_path):
     without = swept(SMALL, corpus, tmp_path / "without")
-    together = read([folder, without])
+    together = read_results([folder, without])
     assert together.best.column == "smooth_loss_best"
     assert {"validation_best_mean", "smooth_loss_best_mean"} <= set(together.configurations)
     rows = together.comparison.query("measure == 'validation_best' and n_a + n_b == 3")
@@ -65,7 +65,7 @@ def test_not_all_have_one(folder, corpus, tmp_path):
         assert row.sentence == (
             f"{row.a} and {row.b} cannot be compared: {lacks} has no validation loss of the best model."
         )
-    alone = read([without])
+    alone = read_results([without])
     assert not [column for column in alone.configurations if column.startswith("validation")]
 
 
@@ -120,7 +120,7 @@ def test_a_run_before_its_first_look_has_a_picture():
 def test_losses_are_compared_in_a_unit_that_all_share(lists, unit, corpus, tmp_path):
     given = {"updates": "100", "hidden": "5", "sample_every": "0", "seed": "0", **lists}
     assert unit_of(*grid(given).experiments()) == unit
-    results = read([swept(given, corpus, tmp_path / "sweep")])
+    results = read_results([swept(given, corpus, tmp_path / "sweep")])
     assert results.unit == unit
     for record, compared in zip(results.records, results.compared["smooth_loss_best"], strict=True):
         per_character = record.summary.nats_per_character_best
@@ -130,5 +130,7 @@ def test_losses_are_compared_in_a_unit_that_all_share(lists, unit, corpus, tmp_p
 
 def test_what_follows_from_another_setting_is_no_part_of_a_name(corpus, tmp_path):
     lists = {**SMALL, "updates": "50", "sigma": "0.1", "seed": "0", "optimizer": "adagrad,adam"}
-    names = set(read([swept({**lists, "beta1": "0.8,0.9"}, corpus, tmp_path / "sweep")]).runs["setting"])
+    names = set(
+        read_results([swept({**lists, "beta1": "0.8,0.9"}, corpus, tmp_path / "sweep")]).runs["setting"]
+    )
     assert names == {"optimizer adagrad", "optimizer adam, beta1 0.8", "optimizer adam, beta1 0.9"}

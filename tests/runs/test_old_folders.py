@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from harness import DATA, TEXT, csv_rows
 
-from nbrnn.analysis.results import read
+from nbrnn.analysis.results import read_results
 from nbrnn.config import SETTINGS, RunConfig
 from nbrnn.corpus import load
 from nbrnn.naming import run_id
@@ -109,7 +109,7 @@ def test_a_sweep_knows_what_it_has_done(folders, moor):
 
 def test_old_runs_are_reported_with_new_ones(nbrnn, folders, moor, tmp_path):
     run(RunConfig(updates=300, hidden=5, seq_length=10, sigma=0.3), moor, tmp_path / "new")
-    results = read([folders / "sweep", folders / "run", folders / "resumed", tmp_path / "new"])
+    results = read_results([folders / "sweep", folders / "run", folders / "resumed", tmp_path / "new"])
     assert results.unreadable == []
     assert sorted(results.runs["status"]) == ["diverged", *["finished"] * 7]
     nbrnn("report", folders / "sweep", "--quiet")

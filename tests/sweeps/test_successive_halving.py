@@ -12,7 +12,7 @@ import pytest
 from harness import Events, no_pictures, one_line_error, sweep_bits
 from msgspec import structs
 
-from nbrnn.analysis.results import read
+from nbrnn.analysis.results import read_results
 from nbrnn.analysis.run_facts import collect_facts
 from nbrnn.corpus import load
 from nbrnn.errors import ConfigError
@@ -89,7 +89,7 @@ def survivors(records, shares, rate, losses_of):
 @pytest.mark.slow
 @pytest.mark.parametrize(("lists", "rate"), [(LISTS, 2), (HELD_OUT, 3)], ids=["smooth", "held out"])
 def test_those_are_kept_that_are_best_so_far(corpus, tmp_path, whole, whole_held_out, lists, rate):
-    records = read([whole if lists is LISTS else whole_held_out]).records
+    records = read_results([whole if lists is LISTS else whole_held_out]).records
     history = (
         (lambda r: (r.evaluations, r.validation_losses))
         if lists is HELD_OUT
@@ -128,7 +128,7 @@ def test_kept_runs_are_whole_ones_and_dropped_ones_become_so(corpus, tmp_path, w
     assert outcome.count("finished") == 12
     assert sweep_bits(folder) == expected
     assert rounds_of(folder) == rounds_of(halved)
-    assert not (read([folder]).runs["status"] == "dropped").any()
+    assert not (read_results([folder]).runs["status"] == "dropped").any()
 
 
 def test_a_beginning_is_worth_what_a_short_run_is(corpus, tmp_path):
@@ -256,7 +256,7 @@ def test_kills_change_nothing(corpus, text_file, tmp_path, fork, halved):
 
 
 def test_reports_do_not_rank_what_was_dropped(halved):
-    results = read([halved])
+    results = read_results([halved])
     counts = results.runs["status"].value_counts().to_dict()
     assert counts == {"dropped": 10, "diverged": 4, "finished": 2}
     assert set(results.runs["updates_wanted"]) == {800}
@@ -274,14 +274,14 @@ def test_reports_do_not_rank_what_was_dropped(halved):
 
 
 def test_a_run_that_was_dropped_is_so_wherever_it_is_shown(halved, nbrnn, monkeypatch):
-    runs = read([halved]).runs
+    runs = read_results([halved]).runs
     one, other = runs["run_id"][runs["status"] == "dropped"][:2]
     shown = json.loads(nbrnn("show", halved / "runs" / one, "--json").stdout)
     assert shown["summary"]["status"] == "dropped"
     facts = collect_facts(SweepFolder(halved).run(one), None, halved / "none")
     assert facts.summary.status == "dropped"
     monkeypatch.chdir(halved / "runs")
-    assert [record.summary.status for record in read([Path(one), Path(other)]).records] == [
+    assert [record.summary.status for record in read_results([Path(one), Path(other)]).records] == [
         "dropped"
     ] * 2
 
