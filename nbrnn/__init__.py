@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nbrnn.analysis.results import read_runs
+    from nbrnn.analysis.result_tables import read_runs
     from nbrnn.api import run, sweep
     from nbrnn.checks.check import check
     from nbrnn.config import RunConfig
@@ -25,7 +25,7 @@ HOMES = {
     "RunConfig": "nbrnn.config",
     "check": "nbrnn.checks.check",
     "load": "nbrnn.corpus",
-    "read_runs": "nbrnn.analysis.results",
+    "read_runs": "nbrnn.analysis.result_tables",
     "run": "nbrnn.api",
     "sweep": "nbrnn.api",
 }

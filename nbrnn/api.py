@@ -102,7 +102,7 @@ def sweep(
     `halving_from` or more, and so on; the others get the status `dropped`. Runs that did not finish
     are a warning. Raises what `nbrnn.sweeps.sweep.sweep` does.
     """
-    from nbrnn.analysis.results import runs_frame
+    from nbrnn.analysis.result_tables import runs_frame
 
     grid, text = grid_of(settings or {}, seeds, random, sweep_seed), corpus_of(corpus)
     where = SweepFolder(folder_path(RESULTS / grid.name(text.name) if folder is None else folder))

@@ -17,8 +17,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from nbrnn.analysis.confidence_intervals import SIGNIFICANT, improvement, median_of, shift_of
 from nbrnn.analysis.effects import effects_of
-from nbrnn.analysis.intervals import SIGNIFICANT, improvement, median_of, shift_of
 from nbrnn.analysis.multiple_comparisons import false_claims, p_of_being_best, seeds_to_detect
 from results.question import ROOT
 

@@ -124,7 +124,7 @@ def test_a_setting_a_measure_and_a_command(package, tmp_path, nbrnn):
 
 
 LINEAR = """
-from nbrnn.network.cells.passes import Passes, read_character, read_characters, windows
+from nbrnn.network.cells.cell_interface import Passes, read_character, read_characters, windows
 from nbrnn.network.cells.vanilla import batch_gradients, gradients
 from nbrnn.network.simd.matmul import add_matmul, add_matvecs, add_vecmat
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nbrnn.analysis.comparison_text import sentence, unfinished_runs
-from nbrnn.analysis.intervals import holm, improvement, median_of, shift_of
+from nbrnn.analysis.confidence_intervals import holm, improvement, median_of, shift_of
 from nbrnn.analysis.measures import Measure
 from nbrnn.storage.schemas import COMPLETE
 from nbrnn.typing import Array

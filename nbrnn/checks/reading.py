@@ -9,8 +9,8 @@ import numpy as np
 
 from nbrnn.checks.equations import BACKWARD, GRADIENTS, LINES, RIGHT, Exercise
 from nbrnn.errors import CheckError
+from nbrnn.exchange.array_names import SortedArrays
 from nbrnn.exchange.layer_names import Named
-from nbrnn.exchange.names import SortedArrays
 from nbrnn.exchange.weights import layouts_in, oriented
 from nbrnn.typing import Array
 

@@ -14,8 +14,9 @@ from nbrnn.cli.export import export, import_
 from nbrnn.cli.gradcheck import gradcheck
 from nbrnn.cli.presets import presets
 from nbrnn.cli.reports import compare, report
-from nbrnn.cli.runs import score, show
 from nbrnn.cli.sample import sample
+from nbrnn.cli.score import score
+from nbrnn.cli.show import show
 from nbrnn.cli.suggestions import Command
 from nbrnn.cli.sweeps import sweep
 from nbrnn.cli.train import train

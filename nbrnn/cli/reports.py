@@ -20,7 +20,7 @@ from nbrnn.values import plural
 
 if TYPE_CHECKING:
     from nbrnn.analysis.measures import Measure
-    from nbrnn.analysis.results import Results
+    from nbrnn.analysis.result_tables import Results
     from nbrnn.analysis.run_facts import RunFacts
     from nbrnn.report.run_report import RunReport
     from nbrnn.report.sweep_report import Report
@@ -248,7 +248,7 @@ def compare(
     configurations that both have.
     """
     from nbrnn.analysis.baseline_diff import changes
-    from nbrnn.analysis.results import read_results
+    from nbrnn.analysis.result_tables import read_results
     from nbrnn.progress_bars import ProgressDisplay
     from nbrnn.report.formatting import plain_rows
 

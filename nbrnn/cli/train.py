@@ -16,7 +16,7 @@ import typer
 from nbrnn.cli import options
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_json, print_wrapped, surviving_closed_stdout
-from nbrnn.cli.losses import loss_lines
+from nbrnn.cli.loss_table import loss_lines
 from nbrnn.cli.minutes import Minutes, Plan, plan_run, print_outcome
 from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import SETTINGS, RunConfig, option_name

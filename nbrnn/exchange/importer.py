@@ -16,7 +16,7 @@ from nbrnn.config import Cell, Precision, RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.exchange.array_files import read
-from nbrnn.exchange.names import Orientation
+from nbrnn.exchange.array_names import Orientation
 from nbrnn.exchange.weights import Weights, alphabet_in, weights_in
 from nbrnn.runs.evaluation import mean_loss
 from nbrnn.runs.finalize import with_scores, write_text

@@ -13,8 +13,8 @@ import numpy as np
 
 from nbrnn.errors import CheckError, ConfigError, StoreError
 from nbrnn.exchange.array_files import SAVE_NUMPY, Contents
+from nbrnn.exchange.array_names import Orientation, Role, SortedArrays, sort_arrays
 from nbrnn.exchange.layer_names import Named
-from nbrnn.exchange.names import Orientation, Role, SortedArrays, sort_arrays
 from nbrnn.network.cells import CELLS
 from nbrnn.network.layout import Layout, shapes
 from nbrnn.storage.atomic_files import DECODING_ERRORS

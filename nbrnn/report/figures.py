@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nbrnn.analysis.effects import sort_key
-from nbrnn.analysis.results import Results, column_of
+from nbrnn.analysis.result_tables import Results, column_of
 from nbrnn.analysis.run_records import RunRecord
 from nbrnn.config import SETTINGS
 from nbrnn.naming import PER_CHARACTER

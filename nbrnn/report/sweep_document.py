@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbrnn.analysis.results import Results
+from nbrnn.analysis.result_tables import Results
 from nbrnn.config import SETTINGS
 from nbrnn.errors import StoreError
 from nbrnn.naming import replicate_name, short_texts

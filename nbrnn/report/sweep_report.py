@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from nbrnn.analysis.results import Results, read_results
+from nbrnn.analysis.result_tables import Results, read_results
 from nbrnn.analysis.run_records import Progress, find_runs, ignore
 from nbrnn.errors import StoreError
 from nbrnn.report.document import Document, Figure, Section

@@ -15,7 +15,7 @@ import pandas as pd
 from nbrnn.analysis.effects import RANK_METHODS
 from nbrnn.analysis.findings import effects_table
 from nbrnn.analysis.measures import COMPARED, SCORE, TEST, Measure
-from nbrnn.analysis.results import Results, column_of
+from nbrnn.analysis.result_tables import Results, column_of
 from nbrnn.naming import short_texts
 from nbrnn.report.document import METHODS, Block, Bullets, Document, Paragraph, Section, Table
 from nbrnn.report.formatting import (

@@ -20,7 +20,7 @@ from nbrnn.runs.background_writer import BackgroundWriter
 from nbrnn.runs.finalize import summarize, with_best, with_scores
 from nbrnn.runs.observer import Observer, Progress
 from nbrnn.runs.provenance import current_environment
-from nbrnn.runs.recorder import Recorder
+from nbrnn.runs.snapshots_and_dynamics import Recorder
 from nbrnn.runs.training_state import Training, logged_updates, prepare_kernels
 from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES, VALIDATION, log_names
 from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, Kind

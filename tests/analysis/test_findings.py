@@ -9,15 +9,15 @@ import pytest
 from recorded import grid, record
 from scipy import stats as scipy_stats
 
-from nbrnn.analysis.edges import edges_of
 from nbrnn.analysis.effects import effects_of
 from nbrnn.analysis.findings import join_confounded
+from nbrnn.analysis.grid_edges import edges_of
 from nbrnn.analysis.multiple_comparisons import (
     fewest_seeds,
     p_of_being_best,
     seeds_to_detect,
 )
-from nbrnn.analysis.results import results_of
+from nbrnn.analysis.result_tables import results_of
 
 
 def test_of_two_configurations_the_p_is_mann_and_whitney_s():

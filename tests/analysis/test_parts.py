@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from nbrnn.analysis.measures import MEASURES
 from nbrnn.analysis.pairwise import compare_pair
-from nbrnn.analysis.results import configurations_table, part_means, read_results, read_runs
+from nbrnn.analysis.result_tables import configurations_table, part_means, read_results, read_runs
 from nbrnn.report.sweep_report import report
 from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid

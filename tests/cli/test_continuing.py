@@ -7,7 +7,7 @@ import pytest
 from harness import begin_sweep, bits, one_line_error
 from msgspec import structs
 
-from nbrnn.analysis.results import read_results
+from nbrnn.analysis.result_tables import read_results
 from nbrnn.config import RunConfig
 from nbrnn.runs.run import run
 from nbrnn.storage.run_folder import RunFolder

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from recorded import falling, record, sweep_over
 
-from nbrnn.analysis.results import results_of
+from nbrnn.analysis.result_tables import results_of
 from nbrnn.report.curves import Curves, curves_figure
 from nbrnn.report.dot_plots import colours_of, tries_figure
 from nbrnn.report.figures import default_of, figures, tips

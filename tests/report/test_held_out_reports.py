@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from harness import no_pictures
 
-from nbrnn.analysis.results import read_results
+from nbrnn.analysis.result_tables import read_results
 from nbrnn.naming import PER_CHARACTER, PER_WINDOW, title, unit_of
 from nbrnn.report.figures import figures
 from nbrnn.run_plots import held_out_figure

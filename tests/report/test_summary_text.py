@@ -11,7 +11,7 @@ from harness import csv_rows
 from recorded import grid, record
 
 from nbrnn.analysis.findings import effects_table
-from nbrnn.analysis.results import results_of
+from nbrnn.analysis.result_tables import results_of
 from nbrnn.cli.reports import MAX_LINES, print_first_lines
 from nbrnn.report.markdown import render_markdown
 from nbrnn.report.summary_text import answers

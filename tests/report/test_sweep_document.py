@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from recorded import falling, record, sweep_over
 
-from nbrnn.analysis.results import results_of
+from nbrnn.analysis.result_tables import results_of
 from nbrnn.report.html import render_html
 from nbrnn.report.latex import latex_table
 from nbrnn.report.markdown import render_markdown

@@ -285,8 +285,9 @@ def test_a_diverged_run_whose_folder_is_gone_cannot_be_written(short, tmp_path, 
             if progress.update > 133:
                 (tmp_path / "last.safetensors").unlink(missing_ok=True)
 
+    waits = {"chunk": 7, "checkpoint_seconds": 0}  # between chunks, for the thread that writes that file
     with pytest.raises(WriteError, match=r"has changed .* no such file"):
-        run(config_of("adam"), short, tmp_path, observer=Deleting())
+        run(config_of("adam"), short, tmp_path, observer=Deleting(), **waits)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "schedule" not in KINDS[kind]])

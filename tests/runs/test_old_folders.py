@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from harness import DATA, TEXT, csv_rows
 
-from nbrnn.analysis.results import read_results
+from nbrnn.analysis.result_tables import read_results
 from nbrnn.config import SETTINGS, RunConfig
 from nbrnn.corpus import load
 from nbrnn.naming import run_id

@@ -10,7 +10,7 @@ import pytest
 from harness import DATA, TEXT, copy_old
 
 from nbrnn import available_memory, text_files
-from nbrnn.analysis.results import read_runs
+from nbrnn.analysis.result_tables import read_runs
 from nbrnn.errors import NbrnnError
 from nbrnn.storage.atomic_files import append
 from nbrnn.storage.folder_locks import LOCK

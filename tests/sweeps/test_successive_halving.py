@@ -12,7 +12,7 @@ import pytest
 from harness import Events, no_pictures, one_line_error, sweep_bits
 from msgspec import structs
 
-from nbrnn.analysis.results import read_results
+from nbrnn.analysis.result_tables import read_results
 from nbrnn.analysis.run_facts import collect_facts
 from nbrnn.corpus import load
 from nbrnn.errors import ConfigError

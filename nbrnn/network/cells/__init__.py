@@ -1,7 +1,7 @@
 """Which cells are there, and what are their parameters?
 
 vanilla, gru, lstm   the arithmetic of each cell, as Passes
-passes               what the file of a cell provides
+cell_interface       what the file of a cell provides
 dispatch             the passes of the cell that a layer's type belongs to
 
 To add one: the class of its parameters and its line in CELLS, and a file of the same name. What is here

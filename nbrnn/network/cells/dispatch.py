@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from nbrnn.network.cells import CELLS
-from nbrnn.network.cells.passes import Passes
+from nbrnn.network.cells.cell_interface import Passes
 from nbrnn.network.simd.jit import overload_inline
 
 MODULE_OF = {cell.parameters: import_module(f"{__package__}.{name}") for name, cell in CELLS.items()}

@@ -7,7 +7,7 @@ Cho et al., EMNLP 2014, 1724-1734. The planes of LayerWork.z are r, z, n and q =
 step the first three hold what x and b contribute. Those of dz are the gradients of what goes into them.
 """
 
-from nbrnn.network.cells.passes import step_by_step, windows
+from nbrnn.network.cells.cell_interface import step_by_step, windows
 from nbrnn.network.simd.exp_tanh import clear, copy, sigmoid, tanh
 from nbrnn.network.simd.jit import jit_expand
 from nbrnn.network.simd.matmul import (

@@ -10,7 +10,7 @@ before a step the first four hold what x and b contribute. Those of dz are the g
 into i, f, g, o, and that of c_t.
 """
 
-from nbrnn.network.cells.passes import step_by_step, windows
+from nbrnn.network.cells.cell_interface import step_by_step, windows
 from nbrnn.network.simd.exp_tanh import clear, sigmoid, tanh
 from nbrnn.network.simd.jit import jit_expand
 from nbrnn.network.simd.matmul import (

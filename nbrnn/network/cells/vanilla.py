@@ -1,6 +1,6 @@
 """The vanilla cell: h_t = tanh(W h_{t-1} + U x_t + b). Elman, Cognitive Science 14 (1990), 179-211."""
 
-from nbrnn.network.cells.passes import Passes, read_character, read_characters, windows
+from nbrnn.network.cells.cell_interface import Passes, read_character, read_characters, windows
 from nbrnn.network.simd.exp_tanh import clear, tanh
 from nbrnn.network.simd.matmul import (
     FIRST,

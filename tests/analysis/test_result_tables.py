@@ -14,7 +14,7 @@ from scipy import stats as scipy_stats
 
 from nbrnn.analysis.comparison_text import unfinished_runs
 from nbrnn.analysis.pairwise import comparison_table
-from nbrnn.analysis.results import read_results
+from nbrnn.analysis.result_tables import read_results
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import StoreError

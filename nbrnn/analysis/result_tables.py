@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import scipy  # which imports scipy.stats where that is first used
 
+from nbrnn.analysis.confidence_intervals import SIGNIFICANT, median_of
 from nbrnn.analysis.findings import Findings, findings_of
-from nbrnn.analysis.intervals import SIGNIFICANT, median_of
 from nbrnn.analysis.measures import MEASURES, TEST, Measure, compared
 from nbrnn.analysis.pairwise import comparison_table
 from nbrnn.analysis.run_records import (
