@@ -156,9 +156,9 @@ def sample(run_folder):
 
 
 @pytest.fixture
-def expected(nbrnn, run_folder):
-    """Return the same sample by the kernels that all tests use."""
-    return nbrnn("sample", run_folder, "--length", 50).stdout
+def expected(run_folder):
+    """Return the same sample by the kernels that all tests use, which are on disk then."""
+    return run_program("sample", run_folder, "--length", 50).stdout
 
 
 @pytest.mark.slow
