@@ -277,6 +277,15 @@ def test_what_a_function_raises_or_lacks():
     assert (
         "In 'a repeated character' the function raised ZeroDivisionError" in report.findings[0].sentence
     )
+    for answer, reason in (
+        (lambda *a: 1 / 0, "raised ZeroDivisionError: division by zero (line"),
+        (lambda *a: {"H": np.ones(3)}, "returned arrays of other shapes"),
+        (lambda *a: {"loss": -1}, "returned nothing right"),
+    ):
+        report = nbrnn.check(lambda *a, f=answer: f() if a[1].ndim > 2 else program(*a))
+        assert report.is_right
+        words = "several windows at once (B > 1): your function may take one window only: it "
+        assert report.not_checked[0].startswith(words + reason)
     with pytest.raises(CheckError, match=r"ZeroDivisionError: .* \(line \d+ of test_programs.py\)"):
         nbrnn.check(lambda *a: 1 / 0)
     with pytest.raises(CheckError, match="must return"):
