@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from traceback import extract_tb
 from typing import Any
 
@@ -144,7 +145,8 @@ def described(error: Exception, characters: int) -> str:
     """Return an exception in words, with the line that raised it."""
     frame = extract_tb(error.__traceback__)[-1]
     where = f"line {frame.lineno} of {Path(frame.filename).name}"
-    return f"{type(error).__name__}: {str(error)[:characters]} ({where})"
+    message = shorten(str(error), characters, placeholder=" ...")
+    return f"{type(error).__name__}: {message} ({where})"
 
 
 def fit(rung: Rung, arrays: Arrays) -> tuple[int, int]:
