@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from traceback import extract_tb
 from typing import Any
 
@@ -15,7 +16,7 @@ from nbrnn.checks.attempts import attempts_of, choose
 from nbrnn.checks.case import task
 from nbrnn.checks.equations import Arrays
 from nbrnn.checks.ladder import RUNGS, Rung
-from nbrnn.checks.report import Finding, Report
+from nbrnn.checks.report import PARTS, Finding, Report
 from nbrnn.config import RunConfig
 from nbrnn.errors import CheckError
 from nbrnn.exchange.array_names import sort_arrays
@@ -61,19 +62,20 @@ def call_all(by_task: Mapping[str, Function]) -> tuple[Arrays, Report]:
         given = form.given(rung)
         try:
             answer = CALLS[rung.task](by_task[rung.task], given, form, rung)
-            words = "the function got nothing right"
-            is_answered = rung.name != "windows" or fit(rung, {**given, **answer})[1] > 0
+            reason = "" if rung.name != "windows" else reason_not_batched({**given, **answer})
         except CheckError:
             raise
         except Exception as error:  # the program may raise anything
-            is_answered, words = False, f"the function raised {described(error, 80)}"
-        if is_answered:
+            reason = f"raised {described(error, 80)}"
+        if not reason:
             arrays |= {f"{rung.name}.{name}": array for name, array in {**given, **answer}.items()}
         elif rung.name == "windows":  # which a program need not take
-            report.not_checked.append(f"several windows at once: {words}")
+            words = f"your function may take one window only: it {reason}"
+            report.not_checked.append(f"{PARTS['windows']} (B > 1): {words}")
             report.covered.add("windows")
         else:
-            report.findings.append(Finding("raised", f"In '{rung.title}' {words}", (), rung=rung.name))
+            sentence = f"In '{rung.title}' the function {reason}"
+            report.findings.append(Finding("raised", sentence, (), rung=rung.name))
     if "train.smooth" in arrays:
         arrays["smooth.smooth"] = arrays.pop("train.smooth")
         arrays["smooth.losses"] = arrays["train.losses"]
@@ -143,7 +145,8 @@ def described(error: Exception, characters: int) -> str:
     """Return an exception in words, with the line that raised it."""
     frame = extract_tb(error.__traceback__)[-1]
     where = f"line {frame.lineno} of {Path(frame.filename).name}"
-    return f"{type(error).__name__}: {str(error)[:characters]} ({where})"
+    message = shorten(str(error), characters, placeholder=" ...")
+    return f"{type(error).__name__}: {message} ({where})"
 
 
 def fit(rung: Rung, arrays: Arrays) -> tuple[int, int]:
@@ -151,6 +154,12 @@ def fit(rung: Rung, arrays: Arrays) -> tuple[int, int]:
     (attempt,) = choose([attempts_of(rung.name, sort_arrays(arrays))]).attempts
     judged = attempt.judged.values()
     return sum(each.has_shape for each in judged), sum(each.is_right is True for each in judged)
+
+
+def reason_not_batched(arrays: Arrays) -> str:
+    """Return why the answers to several windows are not judged, empty if any of them is right."""
+    shaped, right = fit(RUNGS["windows"], arrays)
+    return "" if right else f"returned {'nothing right' if shaped else 'arrays of other shapes'}"
 
 
 def named(result: Any, given: Arrays) -> Arrays:

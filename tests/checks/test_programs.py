@@ -16,6 +16,7 @@ from nbrnn.checks.updates import smooth_series
 from nbrnn.errors import CheckError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tutorials" / "students.md").read_text()
+CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)  # a window, PyTorch, other parts, otter
 
 
 def program(theta, X, Y, h0, faults=(), form=""):
@@ -88,13 +89,41 @@ def test_logits_that_overflow_are_named_and_hide_no_other_mistake():
     assert report.points["large_logits"] == 0
 
 
-def test_the_code_for_numpy(capsys):
-    numpy_code, _, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len([line for line in numpy_code.splitlines() if line]) == 5
-    names = {"backward": lambda *a: program(*a[:4])["grads"]}
-    names["forward"] = lambda *a: tuple(program(*a)[name] for name in ("loss", "P", "H"))
-    exec(numpy_code, names)
+def forward(theta, X, Y, h0):
+    found = program(theta, X, Y, h0)
+    return found["loss"], found["P"], found["H"]
+
+
+def update(theta, grads, memory, keep=1):
+    for name, g in grads.items():
+        g = np.clip(g, -5, 5)
+        memory[name] = keep * memory[name] + g**2
+        theta[name] -= 0.1 * g / np.sqrt(memory[name] + 1e-8)
+
+
+OWN = {"forward": forward, "backward": lambda *a: program(*a[:4])["grads"], "update": update}
+
+
+def test_the_code_for_a_window(capsys):
+    code = CODE[0]
+    assert len([line for line in code.splitlines() if line]) == 5
+    exec(code, OWN.copy())
     assert "two steps                         right" in capsys.readouterr().out
+
+
+def test_the_code_for_the_other_parts(capsys):
+    exec(CODE[2], OWN.copy())
+    assert "right: 22 arrays of 6 exercises agree" in capsys.readouterr().out
+    forgetful = {**OWN, "update": lambda *a: update(*a, keep=0)}
+    for planted, names, cause in (
+        (("", ""), forgetful, "memory not kept"),
+        (("if e == 0", "if i == 0"), OWN, "state not reset"),
+        (("np.random.choice(len(P), p=P[:, -1])", "P[:, -1].argmax()"), OWN, "argmax"),
+    ):
+        assert planted[0] in CODE[2]
+        exec(CODE[2].replace(*planted) if planted[0] else CODE[2], found := names.copy())
+        functions = {name: found[name] for name in ("step", "train", "synthesize")}
+        assert nbrnn.check(**functions).causes[0] == cause
 
 
 def test_the_code_for_otter_grader(monkeypatch):
@@ -106,22 +135,19 @@ def test_the_code_for_otter_grader(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "otter", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "otter.test_files", SimpleNamespace(test_case=decorator))
-    _, _, code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    exec(code, names := {})
+    exec(CODE[3], names := {})
     assert not names["OK_FORMAT"]
-    assert [points for points, _ in cases.values()] == [1, 2]
-    for _, function in cases.values():
-        assert list(inspect.signature(function).parameters) == ["loss_and_gradients"]
-        function(lambda *a: program(*a, ("mean",)))
-    cases["one step"][1](lambda *a: program(*a, ("mean", "no next")))
+    ((points, function),) = cases.values()
+    assert points == 2
+    assert list(inspect.signature(function).parameters) == ["loss_and_gradients"]
+    function(lambda *a: program(*a, ("mean",)))
     with pytest.raises(AssertionError, match="Right up to 'one step from another h_0'"):
-        cases["back through time"][1](lambda *a: program(*a, ("mean", "no next")))
+        function(lambda *a: program(*a, ("mean", "no next")))
 
 
 @pytest.mark.interop
-def test_the_code_for_torch(capsys):
+def test_the_code_for_torch():
     torch = import_interop("torch")
-    _, code, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
     def my_loss(theta, X, Y, h, cut=lambda h: h):
         logits = []
@@ -130,10 +156,10 @@ def test_the_code_for_torch(capsys):
             logits.append(theta["V"] @ h + theta["c"])
         return torch.nn.functional.cross_entropy(torch.hstack(logits).T, Y.argmax(0))
 
-    exec(code, {"my_loss": my_loss})
-    assert "right: 54 arrays of 9 exercises agree" in capsys.readouterr().out
-    exec(code, {"my_loss": lambda *a: my_loss(*a, cut=lambda h: h.detach())})
-    assert "is missing in dh_t" in capsys.readouterr().out
+    exec(CODE[1], found := {"my_loss": my_loss})
+    assert nbrnn.check(found["loss_and_gradients"]).is_right
+    exec(CODE[1], found := {"my_loss": lambda *a: my_loss(*a, cut=lambda h: h.detach())})
+    assert nbrnn.check(found["loss_and_gradients"]).causes[0] == "next step missing"
 
 
 STATES = {  # h_t as a program may compute it whose gradients are made by automatic differentiation
@@ -277,6 +303,15 @@ def test_what_a_function_raises_or_lacks():
     assert (
         "In 'a repeated character' the function raised ZeroDivisionError" in report.findings[0].sentence
     )
+    for answer, reason in (
+        (lambda *a: 1 / 0, "raised ZeroDivisionError: division by zero (line"),
+        (lambda *a: {"H": np.ones(3)}, "returned arrays of other shapes"),
+        (lambda *a: {"loss": -1}, "returned nothing right"),
+    ):
+        report = nbrnn.check(lambda *a, f=answer: f() if a[1].ndim > 2 else program(*a))
+        assert report.is_right
+        words = "several windows at once (B > 1): your function may take one window only: it "
+        assert report.not_checked[0].startswith(words + reason)
     with pytest.raises(CheckError, match=r"ZeroDivisionError: .* \(line \d+ of test_programs.py\)"):
         nbrnn.check(lambda *a: 1 / 0)
     with pytest.raises(CheckError, match="must return"):
