@@ -71,7 +71,8 @@ def run(
         options |= {"snapshot_every": snapshot_every, "track": track}
         summary = train(config, text, path, initial=initial, **options)
     if summary.status == "diverged":
-        warnings.warn(f"diverged: {summary.reason}", stacklevel=2)
+        hint = f"try a smaller eta (it was {config.eta:g})"
+        warnings.warn(f"diverged: {summary.reason}; {hint}", stacklevel=2)
     if warning := run_warning(RunFolder(path)):
         warnings.warn(warning, stacklevel=2)
     return Model(path)

@@ -278,7 +278,7 @@ def read_decoded(source: str, encoding: str) -> Decoded:
     """Return this text and the encoding that it was in. Raises CorpusError."""
     if source in KNOWN:
         if encoding != UTF_8:
-            raise CorpusError(f"--encoding is for text files: {source} is UTF-8, not {encoding}")
+            raise CorpusError(f"{source} comes with nbrnn, in UTF-8: leave out --encoding {encoding}")
         return Decoded(read_named(source).decode(), encoding)
     return read_file(source, encoding, KNOWN)
 

@@ -35,10 +35,11 @@ def column(text: str, name: str, label: str) -> list[str]:
     """Return the cells of a column of a table, separated by commas, semicolons or tabs."""
     head, _, _ = text.partition("\n")
     delimiter = max(DELIMITERS, key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        rows = list(reader)
     except csv.Error as error:
-        raise CorpusError(f"{label} is not a table in CSV: {error}") from None
+        raise CorpusError(f"{label}, line {reader.line_num}, is not valid CSV: {error}") from None
     names = rows[0] if rows else []
     if name not in names:
         hint = nearest(name, names) or f"; its columns are {', '.join(names[:10])}"

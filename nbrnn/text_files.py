@@ -29,6 +29,7 @@ MAX_FILES = 100_000  # in a folder
 SEPARATOR = "\n"  # between the texts of several files
 STDIN = "-"
 UTF_8 = "utf-8"  # as `codec_name` calls it
+UNKNOWN_ENCODING = "Python knows no such encoding; try utf-8, latin-1 or utf-16"
 MAX_ZEROS = 0.2  # share of zero bytes in UTF-8
 
 BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that of UTF-16
@@ -62,7 +63,7 @@ def codec_name(encoding: str | None) -> str:
     try:
         return codecs.lookup(UTF_8 if encoding is None else encoding).name
     except (LookupError, ValueError, TypeError):  # ValueError: a zero byte in its name
-        raise CorpusError(f"--encoding {encoding}: Python knows no such encoding") from None
+        raise CorpusError(f"--encoding {encoding}: {UNKNOWN_ENCODING}") from None
 
 
 def read_file(source: str, encoding: str, known: Iterable[str] = ()) -> Decoded:
@@ -215,7 +216,7 @@ def decoded(source: str, data: bytes | bytearray, encoding: str) -> Decoded:
             raise CorpusError(f"{wrong} (--encoding names another)") from None
         raise CorpusError(f"{wrong}; {encoding_hint(bytes(data))}") from None
     except LookupError:  # of a codec that is not for text
-        raise CorpusError(f"--encoding {encoding}: Python knows no such encoding") from None
+        raise CorpusError(f"--encoding {encoding}: {UNKNOWN_ENCODING}") from None
     if encoding == UTF_8 and data.count(0) > MAX_ZEROS * len(data):
         raise CorpusError(f"{label} is full of zero bytes; {encoding_hint(bytes(data))}")
     return Decoded(text.removeprefix("\ufeff"), encoding)

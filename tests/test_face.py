@@ -296,7 +296,7 @@ def test_read_runs_finds_all_below_a_folder(here, corpus):
     assert sorted(set(runs["corpus"])) == ["made-up", "other"]
     assert list(nbrnn.read_runs(runs["folder"][0])["run_id"]) == [runs["run_id"][0]]
     (here / runs["folder"][0] / "summary.json").write_text("{}")
-    with pytest.warns(UserWarning, match="left out: .*summary.json"):
+    with pytest.warns(UserWarning, match="left out of the table: .*summary.json"):
         assert len(nbrnn.read_runs()) == 5
     with pytest.raises(StoreError, match="there is no run"):
         nbrnn.read_runs(here / "nowhere")

@@ -3,6 +3,6 @@
 `run_records` finds and reads folders, `result_tables` makes data frames of them. The statistics take
 arrays of losses: `confidence_intervals`, `multiple_comparisons`, `effects` and `importance`. `findings`,
 `pairwise` and `baseline_diff` apply them to data frames, `comparison_text` says differences in words.
-`run_facts` collects what is known of one run, with its `gradient_check`, `generated_texts` and
+`run_facts` collects what is known of one run, with its `run_gradient_check`, `generated_texts` and
 `text_overlap`.
 """

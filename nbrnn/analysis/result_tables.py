@@ -245,7 +245,7 @@ def runs_frame(folders: Sequence[RunFolder], reveal_test: bool = False) -> pd.Da
     """Return a row for each of these runs, as `read_runs` does."""
     records, unreadable = read_each(folders)
     for problem in unreadable:
-        warnings.warn(f"left out: {problem}", stacklevel=3)
+        warnings.warn(f"left out of the table: {problem}", stacklevel=3)
     if reveal_test:
         record_reveal(tested_sweeps(records))
     return runs_table(records, reveal_test).assign(folder=[str(record.folder) for record in records])

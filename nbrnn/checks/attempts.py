@@ -13,7 +13,7 @@ from nbrnn.checks.equations import BACKWARD, FORWARD, GRADIENTS, Arrays, Exercis
 from nbrnn.checks.mistakes import mistaken
 from nbrnn.checks.reading import answers_of, exercises_of, has_single_parameters, ways_of
 from nbrnn.checks.tolerances import Tolerances, distance, is_single, largest
-from nbrnn.exchange.array_names import SortedArrays
+from nbrnn.exchange.array_roles import SortedArrays
 from nbrnn.exchange.layer_names import Named
 from nbrnn.typing import Array
 

@@ -214,7 +214,7 @@ def described(arrays: Mapping[str, Array]) -> dict[str, Any] | None:
     try:
         about = json.loads(str(arrays[NAME]))
         if about["format"] != FORMAT:
-            raise CheckError("the exercise was written by another version of nbrnn")
+            raise CheckError("the exercise was written by another version of nbrnn: use that one")
         given = about["settings"].items()
         settings = {name: value for name, value in given if value is not None}
         RunConfig(**settings)

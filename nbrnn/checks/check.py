@@ -25,7 +25,7 @@ from nbrnn.checks.steps import Update, judge_updates
 from nbrnn.checks.updates import Steps
 from nbrnn.config import RunConfig, option_name
 from nbrnn.errors import CheckError
-from nbrnn.exchange.array_names import Role, SortedArrays, same_numbers, sort_arrays
+from nbrnn.exchange.array_roles import Role, SortedArrays, same_numbers, sort_arrays
 from nbrnn.exchange.layer_names import Named
 from nbrnn.exchange.weights import layouts_in, oriented
 from nbrnn.network.layout import NAMES

@@ -19,7 +19,7 @@ from nbrnn.checks.ladder import RUNGS, Rung
 from nbrnn.checks.report import PARTS, Finding, Report
 from nbrnn.config import RunConfig
 from nbrnn.errors import CheckError
-from nbrnn.exchange.array_names import sort_arrays
+from nbrnn.exchange.array_roles import sort_arrays
 from nbrnn.network.layout import NAMES
 
 Function = Callable[..., Any]

@@ -9,7 +9,7 @@ import numpy as np
 
 from nbrnn.checks.equations import BACKWARD, GRADIENTS, LINES, RIGHT, Exercise
 from nbrnn.errors import CheckError
-from nbrnn.exchange.array_names import SortedArrays
+from nbrnn.exchange.array_roles import SortedArrays
 from nbrnn.exchange.layer_names import Named
 from nbrnn.exchange.weights import layouts_in, oriented
 from nbrnn.typing import Array
@@ -169,7 +169,7 @@ def reason_of_none(x: Named, y: Named, state: Named | None, m: int, K: int) -> s
     for name, array in (x, y):
         if array.min() < 0 or array.max() - array.min() >= K or array.max() > K:
             numbers = f"{array.min():g} to {array.max():g}"
-            return f"{name} holds indices from {numbers}, but c has {K} characters"
+            return f"{name} holds indices from {numbers}, but the network has {K} characters"
         if array.ndim >= 2 and K in array.shape and holds_bits(array):
             ones = array.sum(array.shape.index(K))
             if (ones != 1).any():

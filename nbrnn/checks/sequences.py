@@ -14,7 +14,7 @@ from nbrnn.checks.ladder import of_codes
 from nbrnn.checks.report import Finding, Report, Row, apart
 from nbrnn.checks.tolerances import SAFETY, Rounding, is_single, spread
 from nbrnn.checks.updates import KEPT, Steps, smooth_series
-from nbrnn.exchange.array_names import SortedArrays
+from nbrnn.exchange.array_roles import SortedArrays
 from nbrnn.typing import Array
 
 # ---------------------------------------------------------------- training

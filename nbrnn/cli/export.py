@@ -11,7 +11,7 @@ import typer
 from nbrnn.cli import options
 from nbrnn.cli.completion import texts
 from nbrnn.cli.console import formatted, print_error, print_json, print_wrapped
-from nbrnn.errors import ConfigError
+from nbrnn.errors import ConfigError, CorpusError
 from nbrnn.naming import RESULTS
 
 if TYPE_CHECKING:
@@ -131,7 +131,10 @@ def read_alphabet(file: str, encoding: str | None) -> str:
     """Return the characters in a file. Raises ConfigError, CorpusError."""
     from nbrnn.corpus import read_text
 
-    content = read_text(file, encoding)
+    try:
+        content = read_text(file, encoding)
+    except CorpusError as error:
+        raise CorpusError(f"--alphabet: {error}") from None
     if not file.endswith(".json"):
         return content
     try:

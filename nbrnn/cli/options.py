@@ -19,7 +19,7 @@ from nbrnn.errors import ConfigError, StoreError
 from nbrnn.naming import RESULTS
 from nbrnn.presets import PRESETS
 from nbrnn.sweeps.grid import DEFAULT_LISTS
-from nbrnn.values import shortened
+from nbrnn.values import nearest, shortened
 
 if TYPE_CHECKING:
     from nbrnn.corpus import Corpus
@@ -100,6 +100,9 @@ def existing_run(path: Path) -> RunFolder:
     from nbrnn.storage.model_file import open_run
 
     folder = open_run(existing(path))
+    if not os.path.exists(folder.path):
+        names = os.listdir(RESULTS) if os.path.isdir(RESULTS) else []
+        raise StoreError(f"there is no run {path}: nbrnn show lists runs{nearest(str(path), names)}")
     if not folder.is_run():
         others = "nor a .nbrnn file: nbrnn show lists runs, nbrnn import makes one of weights"
         raise StoreError(f"{path} is not the folder of a run, {others}")

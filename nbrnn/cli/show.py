@@ -16,7 +16,7 @@ import typer
 from nbrnn.cli import options
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import print_json, print_wrapped
-from nbrnn.cli.loss_table import loss_lines
+from nbrnn.cli.final_losses import loss_lines
 from nbrnn.cli.train import print_warnings
 from nbrnn.config import option_name
 from nbrnn.errors import StoreError
@@ -104,7 +104,8 @@ def show_listing(path: Path, as_json: bool) -> None:
 
     if not os.path.isdir(path):  # which takes any name
         first = ": nbrnn train makes the first run" if path == RESULTS else ""
-        raise StoreError(f"{str(path)!r} is not a folder of runs{first}")
+        problem = "is not a folder" if os.path.exists(path) else "does not exist"
+        raise StoreError(f"{str(path)!r} {problem}{first}")
     entries = listing(path)
     if as_json:
         print_json([entry.to_dict() for entry in entries])

@@ -16,7 +16,7 @@ import typer
 from nbrnn.cli import options
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_json, print_wrapped, surviving_closed_stdout
-from nbrnn.cli.loss_table import loss_lines
+from nbrnn.cli.final_losses import loss_lines
 from nbrnn.cli.minutes import Minutes, Plan, plan_run, print_outcome
 from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import SETTINGS, RunConfig, option_name
@@ -301,7 +301,7 @@ def print_result(
     elif not quiet:
         if sys.stdout.isatty() and folder.has_text():
             print(f"sample from the best model:\n\n{visible(folder.read_text())}\n")
-        print_wrapped(f"{folder}: {summary.status}, {summary.updates:,} updates")
+        print_wrapped(f"{folder}: {summary.status}, {plural(summary.updates, 'update')}")
         if summary.status == "finished" and summary.reason:
             print_wrapped(summary.reason)
         print_wrapped(*loss_lines(summary, *folder.read_config()))

@@ -11,7 +11,7 @@ from nbrnn.config import option_name
 from nbrnn.corpus import code_points
 from nbrnn.errors import ConfigError
 from nbrnn.exchange.array_files import write_mat, write_npz
-from nbrnn.exchange.array_names import Orientation
+from nbrnn.exchange.array_roles import Orientation
 from nbrnn.exchange.model_card import model_card
 from nbrnn.exchange.onnx_graph import TorchLayer, write_onnx
 from nbrnn.storage.atomic_files import write_atomically

@@ -16,7 +16,7 @@ from nbrnn.config import Cell, Precision, RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.exchange.array_files import read
-from nbrnn.exchange.array_names import Orientation
+from nbrnn.exchange.array_roles import Orientation
 from nbrnn.exchange.weights import Weights, alphabet_in, weights_in
 from nbrnn.runs.evaluation import mean_loss
 from nbrnn.runs.finalize import with_scores, write_text
@@ -124,7 +124,10 @@ def alphabets(
             raise ConfigError(f"{path} has {K} inputs, but the alphabet {name} has {count}")
         if text is not None and set(alphabet) != set(text.alphabet):
             other = " ".join(map(repr, sorted(set(alphabet) ^ set(text.alphabet))[:5]))
-            raise ConfigError(f"{text.name} has other characters than the alphabet {name}: {other}")
+            raise ConfigError(
+                f"{text.name} and the alphabet {name} differ in the characters {other}: give the text "
+                "that the network was trained on"
+            )
     return orders
 
 

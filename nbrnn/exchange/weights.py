@@ -13,7 +13,7 @@ import numpy as np
 
 from nbrnn.errors import CheckError, ConfigError, StoreError
 from nbrnn.exchange.array_files import SAVE_NUMPY, Contents
-from nbrnn.exchange.array_names import Orientation, Role, SortedArrays, sort_arrays
+from nbrnn.exchange.array_roles import Orientation, Role, SortedArrays, sort_arrays
 from nbrnn.exchange.layer_names import Named
 from nbrnn.network.cells import CELLS
 from nbrnn.network.layout import Layout, shapes

@@ -149,7 +149,8 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
         batch = f" and --batch {config.batch}" if config.batch > 1 else ""
         raise CorpusError(
             f"{corpus.name}: {characters:,} characters are too few for --seq-length "
-            f"{config.seq_length}{batch}: at least {config.seq_length * config.batch + 1} are needed"
+            f"{config.seq_length}{batch}: at least {config.seq_length * config.batch + 1} are needed; "
+            "give a longer text or a smaller --seq-length"
         )
     for name in ("validation", "test"):
         if getattr(config, name) and not corpus.stretches(getattr(parts, name)):
@@ -167,8 +168,11 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
         raise CorpusError(
             f"{corpus.name}: --warmup {config.warmup} is more than the run's {updates} updates"
         )
-    if updates / config.updates_per_epoch(len(corpus)) > MAX_EPOCHS:
-        raise CorpusError(f"{corpus.name}: {updates:,} updates are more than {MAX_EPOCHS:,} epochs")
+    most = MAX_EPOCHS * config.updates_per_epoch(len(corpus))
+    if updates > most:
+        raise CorpusError(
+            f"{corpus.name}: {updates:,} updates are too many: at most {most:,} are allowed"
+        )
 
 
 def check_documents(config: RunConfig, corpus: Corpus, training: Part) -> None:
@@ -177,7 +181,9 @@ def check_documents(config: RunConfig, corpus: Corpus, training: Part) -> None:
         raise CorpusError("--order chunks cuts a text: with --documents give sequential or random")
     documents = corpus.stretches(training)
     if not documents:
-        raise CorpusError(f"{corpus.name}: no whole document is left to learn from")
+        raise CorpusError(
+            f"{corpus.name}: no whole document is left to train on: hold out less of the text"
+        )
     windows = int(document_windows(config, documents, corpus.end)[1].sum())
     if windows < config.batch:
         raise CorpusError(

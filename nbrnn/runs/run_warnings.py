@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nbrnn.config import RunConfig
+from nbrnn.config import SETTINGS, RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.storage.append_logs import Metrics, Validation
 from nbrnn.storage.checkpoint import layout_of
@@ -87,9 +87,10 @@ def edge_warning(config: RunConfig, K: int, metrics: Metrics) -> str:
     loss = float(np.mean(metrics.loss[rows // 2 :])) / config.characters_in_loss
     if loss <= math.log(K) * (1 if rows >= MIN_ROWS else FAR):
         return ""
+    smaller = min(config.eta / 10, SETTINGS["eta"].default_in(vars(config)))
     return (
         f"the loss is {loss:.3g} nats per character, above the {math.log(K):.3g} of uniform guessing: "
-        f"the learning rate is too large; try --eta {config.eta / 10:g}"
+        f"the learning rate is too large; try --eta {smaller:g}"
     )
 
 

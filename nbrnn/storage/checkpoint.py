@@ -206,7 +206,7 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise StoreError(f"{path} has NaN or infinite numbers")
     if metadata.get("format") != FORMAT:
-        raise StoreError(f"{path} was written by another version of nbrnn")
+        raise StoreError(f"{path} was written by a newer version of nbrnn: use that one")
     try:
         values, state = decode_metadata(metadata, kind)
         check_characters(

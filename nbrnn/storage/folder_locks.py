@@ -115,6 +115,8 @@ def check_folders(named: Path, folder: Path) -> None:
     for part in folder.relative_to(named).parts:
         place /= part
         if os.path.islink(place):
-            raise StoreError(f"{place} is a link, through which nothing is written: put a folder there")
+            raise StoreError(
+                f"{place} is a link, and nbrnn writes through none: put a folder in its place"
+            )
         if is_there(place) and not os.path.isdir(place):
             raise StoreError(f"{place} is a file: give another folder")

@@ -137,7 +137,7 @@ class RunFolder(Folder):
         values = files.read_json(path, dict[str, Any])
         try:
             if values.pop("schema") != SCHEMA:
-                raise StoreError(f"{path} was written by another version of nbrnn")
+                raise StoreError(f"{path} was written by a newer version of nbrnn: use that one")
             corpus = msgspec.convert(values.pop("corpus"), Description)
             return RunConfig.from_dict(values), corpus
         except KeyError as error:

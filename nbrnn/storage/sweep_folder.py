@@ -66,7 +66,7 @@ class SweepFolder(Folder):
         path = self / SWEEP
         content = files.read_json(path, SweepFile)
         if content.schema != SCHEMA:
-            raise StoreError(f"{path} was written by another version of nbrnn")
+            raise StoreError(f"{path} was written by a newer version of nbrnn: use that one")
         return content.requests
 
     def write_requests(self, requests: list[SweepRequest]) -> None:

@@ -197,6 +197,8 @@ def parse(name: str, text: str) -> list[Any]:
         except ConfigError as error:
             raise ConfigError(f"{option}: {error}") from None
         except (ValueError, OverflowError):
+            if not part.strip():
+                raise ConfigError(f"{option} has an empty value") from None
             takes = "whole numbers" if kind is int else "numbers"
             lists = "log:a:b:n, lin:a:b:n" + ", a:b" * (kind is int)
             wrong = f"{takes} with commas between, or {lists} (got {shortened(part)})"
@@ -215,7 +217,7 @@ def numbers(part: str, whole: bool) -> list[Any]:
         if not math.isfinite(high - low):
             raise ValueError
         if not 1 <= count <= MAX_VALUES:
-            raise ConfigError(f"{part} is not 1 to {MAX_VALUES:,} values")
+            raise ConfigError(f"{part} must have 1 to {MAX_VALUES:,} values")
         if kind == "log" and not min(low, high) > 0:
             raise ConfigError(f"{part} needs numbers above 0")
         import numpy as np  # not for --help
@@ -225,8 +227,10 @@ def numbers(part: str, whole: bool) -> list[Any]:
     if ends and whole:
         (end,) = ends
         first, last = int(kind), int(end)
-        if not first <= last < first + MAX_VALUES:
-            raise ConfigError(f"{part} is not 1 to {MAX_VALUES:,} values, lowest first")
+        if last < first:
+            raise ConfigError(f"{part} has no values: write the smaller number first")
+        if last >= first + MAX_VALUES:
+            raise ConfigError(f"{part} has more than {MAX_VALUES:,} values")
         return list(range(first, last + 1))
     if ends:
         raise ValueError

@@ -113,7 +113,7 @@ def sweep(
     """
     check_options(backend, jobs, scheduler, max_failures)
     if not folder.is_sweep() and not folder.is_free():
-        raise StoreError(f"{folder} holds other files: give a new or an empty folder, or a sweep's")
+        raise StoreError(f"{folder} holds other files: give a new folder, or that of a sweep")
     outcome = Outcome(plan(grid, corpus, folder))
     rounds = HalvingRounds(outcome.jobs, halving, len(corpus))
     observer = observer or SweepObserver()

@@ -283,7 +283,7 @@ def test_a_damaged_run_is_left_out_with_its_reason_and_the_others_are_shown(
     assert [str(damaged) in problem for problem in written.document()["unreadable"]] == [True]
     for file in ("index.html", "settings.md"):
         assert f"Left out: {damaged}" in (tmp_path / "report" / file).read_text()
-    assert f"left out: {damaged}" in nbrnn("compare", folder).stdout.replace("\n  ", " ")
+    assert f"left out of the report: {damaged}" in nbrnn("compare", folder).stdout.replace("\n  ", " ")
     damaged.unlink()  # of a run that has ended, so that no file of it may lack
     assert len(read_results([folder]).unreadable) == (name in ("metrics.csv", "samples.jsonl"))
 

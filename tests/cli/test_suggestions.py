@@ -44,7 +44,7 @@ def test_a_hint_is_the_one_line(nbrnn, tmp_path, words, said):
 def test_an_encoding_of_a_known_corpus_is_refused_before_anything_is_read(nbrnn, run_folder):
     score = ["score", run_folder, "federalist", "--replace-unknown", "t", "--json"]
     line = one_line_error(nbrnn(*score, "--encoding", "latin-1", code=2))
-    assert "--encoding is for text files: federalist is UTF-8" in line
+    assert "federalist comes with nbrnn, in UTF-8: leave out --encoding" in line
     assert nbrnn(*score, "--encoding", "UTF8").stdout == nbrnn(*score).stdout
 
 

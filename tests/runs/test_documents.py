@@ -147,7 +147,7 @@ def test_a_fold_without_a_document_to_learn_from_is_one_line(tmp_path):
             check_length(config, corpus)
             raise CorpusError("learns")
         messages.append(str(error.value))
-    assert "no whole document is left to learn from" in " ".join(messages)
+    assert "no whole document is left to train on" in " ".join(messages)
 
 
 def test_a_file_of_documents_is_scored_as_it_was_read(names, names_file, tmp_path):
