@@ -18,7 +18,7 @@ from nbrnn.network.layout import Layout
 from nbrnn.run_plots import COLOURS, DASHES, plain, save
 from nbrnn.values import plural
 from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import OF_A_SEARCH, OF_RUNS, PARTS, ROOT, rows, swept
+from results.question import OF_A_SEARCH, OF_RUNS, PARTS, ROOT, Row, rows, swept
 from results.widths import extended
 
 HERE = ROOT / "cells"
@@ -34,7 +34,6 @@ NETWORK = ("--preset", "dd2424-2025", *PARTS, "--batch", str(BATCH), "--seq-leng
 COMMON = (*NETWORK, "--schedule", "linear", "--warmup", str(WARMUP))
 LOSSES = ("validation_best", "test_best")
 TICKS = (1, 2, 5, 10, 20)  # seconds
-Row = dict[str, str]
 
 
 class Place(NamedTuple):

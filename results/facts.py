@@ -3,13 +3,21 @@
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from results.question import markdown
+import numpy as np
+
+from nbrnn.analysis.intervals import holm, shift_of
+from nbrnn.typing import Array
+from results.question import Row, markdown
 
 FACTS, TEMPLATE, PAGE = "facts.csv", "template.md", "README.md"
 MAX_TYPED = 5  # characters of a number that somebody typed, such as a setting
 SMALL = 0.1
+LOSSES = ("seeds", "median", "lowest", "highest")  # columns of a table
+DIFFERENCES = ("shift", "95 % CI from", "to", "p")
 Fact = float | int | str
+Place = tuple[Fact, ...]  # values of some settings
 
 
 def write_rows(file: Path, head: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
@@ -39,6 +47,40 @@ def parsed(text: str) -> Fact:
         except ValueError:
             continue
     return text
+
+
+def losses_by(runs: Iterable[Row], column: str, *settings: str) -> dict[Place, Array]:
+    """Return the losses of the finished runs by the values of some settings."""
+    losses: dict[Place, list[float]] = {}
+    for row in runs:
+        if row["status"] == "finished":
+            losses.setdefault(tuple(parsed(row[name]) for name in settings), []).append(
+                float(row[column])
+            )
+    return {place: np.array(of_seeds) for place, of_seeds in losses.items()}
+
+
+def loss_rows(losses: Mapping[Place, Array]) -> list[list[Fact]]:
+    """Return a row for each place, the lowest median first: the place and LOSSES."""
+    return [
+        [*place, losses[place].size, *(float(of(losses[place])) for of in (np.median, np.min, np.max))]
+        for place in sorted(losses, key=lambda place: np.median(losses[place]))
+    ]
+
+
+def difference_rows(
+    losses: Mapping[Place, Array], pairs: Sequence[tuple[Place, Place]]
+) -> list[list[Any]]:
+    """Return a row for each pair: both places and DIFFERENCES, by how much the first has higher losses.
+
+    The p-values are corrected for the number of pairs.
+    """
+    shifts = [shift_of([(losses[a], losses[b])]) for a, b in pairs]
+    corrected = holm([shift.p for shift in shifts])
+    return [
+        [*a, *b, shift.value, shift.low, shift.high, p]
+        for (a, b), shift, p in zip(pairs, shifts, corrected, strict=True)
+    ]
 
 
 def table_of(file: Path) -> str:

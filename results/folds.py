@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import PARTS, ROOT, all_sentences, rows, swept
+from results.question import PARTS, ROOT, Row, all_sentences, rows, swept
 
 HERE = ROOT / "folds"
 TEXT, EPOCHS, FOLDS, SEEDS = "shakespeare", 10, "0:9", "0:2"
@@ -19,7 +19,6 @@ METHODS = {
     "AdaGrad, warm-up": ("--preset", "dd2424-2017", "--warmup", "300"),
     "Adam, linear": ("--preset", "dd2424-2025", "--eta", "0.002", "--schedule", "linear"),
 }
-Row = dict[str, str]
 
 
 def method_of(row: Row) -> str:

@@ -5,66 +5,84 @@ epochs each: 120 runs, some minutes on two cores. Since an epoch is as many char
 for every number of windows, all runs see equally many.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from nbrnn.analysis.intervals import SIGNIFICANT
+from nbrnn.typing import Array
+from results.facts import (
+    DIFFERENCES,
+    LOSSES,
+    Fact,
+    Place,
+    difference_rows,
+    loss_rows,
+    losses_by,
+    write_facts,
+    write_page,
+    write_rows,
+)
+from results.question import COURSE, OF_RUNS, ROOT, TEXTS, Row, rows, swept
 
-from results.question import COURSE, TEXTS, sentences, swept, table
-
-HERE = Path(__file__).parent / "order"
-ORDERS = "sequential,random,chunks"
-ETAS = {1: "0.001", 8: "0.002"}  # by the number of windows, whose mean gradient is less noisy
-SWEEPS = [
-    [*COURSE, "--order", ORDERS, "--epochs", "5", "--seeds", "0:9", "--batch", str(B), "--eta", eta]
-    for B, eta in ETAS.items()
+HERE = ROOT / "order"
+EPOCHS = 5
+SEQUENTIAL, OTHERS = "sequential", ("random", "chunks")
+ORDERS = (SEQUENTIAL, *OTHERS)
+ETAS = {
+    1: "0.001",
+    8: "0.002",
+}  # by the number of windows, whose mean gradient is less noisy
+COMMON = (*COURSE, "--order", ",".join(ORDERS), "--epochs", str(EPOCHS), "--seeds", "0:9")
+SWEEPS = [[*COMMON, "--batch", str(B), "--eta", eta] for B, eta in ETAS.items()]
+PAIRS: list[tuple[Place, Place]] = [
+    *(((other, B), (SEQUENTIAL, B)) for B in ETAS for other in OTHERS),
+    *(((order, 8), (order, 1)) for order in ORDERS),
 ]
 
 
-def name(order: str, B: int) -> str:
-    """Return the name of a configuration in the tables."""
-    return f"batch {B}, order {order}, eta {ETAS[B]}"
+def losses_of(runs: list[Row]) -> dict[Place, Array]:
+    """Return the validation losses of each order and number of windows."""
+    return losses_by(runs, "validation_best", "order", "batch")
 
 
-PAIRS = [
-    (name("sequential", batch), name(other, batch)) for batch in (1, 8) for other in ("random", "chunks")
-]
-PAIRS += [(name(order, 1), name(order, 8)) for order in ORDERS.split(",")]
-
-
-def section(text: str, report: Path, said: Sequence[str]) -> list[str]:
-    """Return what a page says of the sweeps of one text."""
-    return [
-        "",
-        f"## {text.capitalize()}",
-        "",
-        f"![The validation loss of every run]({text}/best.png)",
-        "",
-        table(report),
-        "",
-        "Validation losses in nats per character, shifts of one configuration against another:",
-        "",
-        *said,
-        "",
-        f"How it falls: [picture]({text}/held_out.png); all [runs]({text}/runs.csv), "
-        f"[configurations]({text}/settings.md), [differences]({text}/comparison.md).",
+def facts_of(runs_of: dict[str, list[Row]]) -> dict[str, Fact]:
+    """Return what the page tells, by the runs on each text."""
+    losses = {text: losses_of(runs) for text, runs in runs_of.items()}
+    significant = [
+        shift
+        for of_text in losses.values()
+        for order, _, other, _, shift, _, _, p in difference_rows(of_text, PAIRS)
+        if order != other and p <= SIGNIFICANT
     ]
+    return {
+        "epochs": EPOCHS,
+        "seeds": min(of.size for of_text in losses.values() for of in of_text.values()),
+        "pairs": len(PAIRS),
+        "compared": len(losses) * len(ETAS) * len(OTHERS),
+        "lower": sum(shift > 0 for shift in significant),
+        "higher": sum(shift < 0 for shift in significant),
+    }
+
+
+def write_tables(runs_of: dict[str, list[Row]]) -> None:
+    """Write the losses of each text, the lowest median first, and their differences."""
+    losses = {text: losses_of(runs) for text, runs in runs_of.items()}
+    lines = [[text, *row] for text, of in losses.items() for row in loss_rows(of)]
+    write_rows(HERE / "losses.csv", ["text", "order", "windows", *LOSSES], lines)
+    lines = [[text, *row] for text, of in losses.items() for row in difference_rows(of, PAIRS)]
+    head = ["text", "order", "windows", "minus order", "minus windows", *DIFFERENCES]
+    write_rows(HERE / "differences.csv", head, lines)
+
+
+def kept() -> dict[str, list[Row]]:
+    """Return the runs on each text."""
+    return {text: rows(HERE / text, "runs") for text in TEXTS}
 
 
 def main() -> None:
     """Do the sweeps, or what is left of them, and write everything."""
-    text = [
-        "# In which order is the text best read?",
-        "",
-        "The course asks for bonus points whether windows at random places, or the text in shuffled "
-        "chunks, train better than the text from beginning to end, and what several windows at once do. "
-        "Here are 10 seeds of each, m = 100, T = 25, Adam (`--preset dd2424-2025`), 5 epochs, so that "
-        "all have seen equally many characters; the last tenth of the text is held out. `sequential` "
-        "carries the state over from window to window; `random` starts each from h = 0; `chunks` reads "
-        "100 pieces in a new order each epoch. Made by `tox -e results`.",
-    ]
-    for corpus in TEXTS:
-        report = swept("order", corpus, *SWEEPS)
-        text += section(corpus, report, sentences(report, PAIRS))
-    (HERE / "README.md").write_text("\n".join(text) + "\n")
+    for text in TEXTS:
+        swept("order", text, *SWEEPS, kept=(*OF_RUNS, "best.png"))
+    write_tables(kept())
+    write_facts(HERE, facts_of(kept()))
+    write_page(HERE)
 
 
 if __name__ == "__main__":

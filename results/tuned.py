@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import OF_A_SEARCH, PARTS, ROOT, all_sentences, rows, swept
+from results.question import OF_A_SEARCH, PARTS, ROOT, Row, all_sentences, rows, swept
 
 HERE = ROOT / "tuned"
 TEXT, EPOCHS, DRAWS = "shakespeare", 10, 20
@@ -30,7 +30,6 @@ DECAYS = {
 DRAWN = ("eta", "schedule", "warmup", "beta1", "beta2")  # settings
 COMMON = ("--preset", "dd2424-2025", *PARTS, "--epochs", str(EPOCHS))
 MEASURES = ("validation_best", "validation_final", "test_best", "test_final")
-Row = dict[str, str]
 
 
 def search() -> Path:

@@ -20,7 +20,6 @@ from nbrnn.storage.schemas import MetricsRow
 from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid
 from nbrnn.sweeps.sweep import sweep
-from results.question import table
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
 
@@ -74,13 +73,6 @@ def test_all_files_are_there(folder, written):
             assert b"<svg" in data
         elif name.endswith(".pdf"):
             assert data.startswith(b"%PDF")
-
-
-def test_the_pages_of_results_find_their_table(folder, written):
-    lines = table(folder / "report", "Smooth loss of the best model").splitlines()
-    assert len(lines) == 2 + len(written.document()["settings"])
-    with pytest.raises(ValueError, match="no table"):
-        table(folder / "report", "Validation loss of the best model")
 
 
 @pytest.mark.slow
