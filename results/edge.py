@@ -22,10 +22,9 @@ from results.facts import (
     LOSSES,
     Fact,
     Place,
-    difference_rows,
-    loss_rows,
+    difference_cells,
+    loss_cells,
     losses_by,
-    write_facts,
     write_page,
     write_rows,
 )
@@ -205,13 +204,12 @@ def write_tables(networks: dict[str, list[Row]], warmed: list[Row], long: list[R
     write_rows(HERE / "warmup.csv", ["learning rate", *(f"warm-up {w}" for w in warmups)], lines)
     for name, column in (("validation", "validation_best"), ("smooth", "smooth_loss_best")):
         losses = losses_by(long, column, "eta", "warmup")
-        pairs = [(place, (ETA, 0)) for place in losses if place != (ETA, 0)]
-        shifts = {(eta, warmup): cells for eta, warmup, _, _, *cells in difference_rows(losses, pairs)}
-        write_rows(
-            HERE / f"long_{name}.csv",
-            ["learning rate", "warm-up", *LOSSES, *DIFFERENCES],
-            [[*row, *shifts.get(tuple(row[:2]), "-" * len(DIFFERENCES))] for row in loss_rows(losses)],
-        )
+        pairs = [(place, (ETA, 0)) for place in sorted(losses, reverse=True) if place != (ETA, 0)]
+        shifts = difference_cells(losses, pairs)
+        lines = [[*a, *loss_cells(losses[a]), *shifts[a, b]] for a, b in pairs]
+        lines.append([ETA, 0, *loss_cells(losses[ETA, 0]), *"-" * len(DIFFERENCES)])
+        head = ["learning rate", "warm-up", *LOSSES, *DIFFERENCES]
+        write_rows(HERE / f"long_{name}.csv", head, lines)
     rates = []
     for text, rows_of in networks.items():
         write_grid_tables(text, of_places := by_place(rows_of))
@@ -253,8 +251,7 @@ def main() -> None:
     measure_early()
     networks, warmed, long, early = kept()
     write_tables(networks, warmed, long)
-    write_facts(HERE, facts_of(networks, warmed, long, early))
-    write_page(HERE)
+    write_page(HERE, facts_of(networks, warmed, long, early))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ LOSSES = ("seeds", "median", "lowest", "highest")  # columns of a table
 DIFFERENCES = ("shift", "95 % CI from", "to", "p")
 Fact = float | int | str
 Place = tuple[Fact, ...]  # values of some settings
+Pair = tuple[Place, Place]
 
 
 def write_rows(file: Path, head: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
@@ -26,11 +26,6 @@ def write_rows(file: Path, head: Sequence[str], lines: Iterable[Sequence[object]
     with new.open("w", newline="") as out:
         csv.writer(out, lineterminator="\n").writerows([head, *lines])
     new.replace(file)
-
-
-def write_facts(folder: Path, facts: Mapping[str, Fact]) -> None:
-    """Write facts.csv, a named fact a row."""
-    write_rows(folder / FACTS, ["name", "value"], facts.items())
 
 
 def read_facts(folder: Path) -> dict[str, Fact]:
@@ -60,27 +55,39 @@ def losses_by(runs: Iterable[Row], column: str, *settings: str) -> dict[Place, A
     return {place: np.array(of_seeds) for place, of_seeds in losses.items()}
 
 
-def loss_rows(losses: Mapping[Place, Array]) -> list[list[Fact]]:
-    """Return a row for each place, the lowest median first: the place and LOSSES."""
-    return [
-        [*place, losses[place].size, *(float(of(losses[place])) for of in (np.median, np.min, np.max))]
-        for place in sorted(losses, key=lambda place: np.median(losses[place]))
-    ]
+def write_losses(file: Path, settings: Sequence[str], losses: Mapping[Place, Array]) -> None:
+    """Write a table of the losses of each place, the lowest median first."""
+    places = sorted(losses, key=lambda place: np.median(losses[place]))
+    write_rows(file, [*settings, *LOSSES], [[*place, *loss_cells(losses[place])] for place in places])
 
 
-def difference_rows(
-    losses: Mapping[Place, Array], pairs: Sequence[tuple[Place, Place]]
-) -> list[list[Any]]:
-    """Return a row for each pair: both places and DIFFERENCES, by how much the first has higher losses.
+def loss_cells(losses: Array) -> list[Fact]:
+    """Return the cells of LOSSES."""
+    return [losses.size, *(float(of(losses)) for of in (np.median, np.min, np.max))]
+
+
+def write_differences(
+    file: Path, settings: Sequence[str], losses: Mapping[Place, Array], pairs: Sequence[Pair]
+) -> None:
+    """Write a table of the differences between the places of each pair."""
+    cells = difference_cells(losses, pairs).items()
+    lines = [[*(", ".join(map(str, place)) for place in pair), *row] for pair, row in cells]
+    write_rows(file, [", ".join(settings), "minus", *DIFFERENCES], lines)
+
+
+def difference_cells(
+    losses: Mapping[Place, Array], pairs: Sequence[Pair]
+) -> dict[Pair, tuple[float, float, float, float]]:
+    """Return the cells of DIFFERENCES for each pair: by how much the first has higher losses.
 
     The p-values are corrected for the number of pairs.
     """
     shifts = [shift_of([(losses[a], losses[b])]) for a, b in pairs]
     corrected = holm([shift.p for shift in shifts])
-    return [
-        [*a, *b, shift.value, shift.low, shift.high, p]
-        for (a, b), shift, p in zip(pairs, shifts, corrected, strict=True)
-    ]
+    return {
+        pair: (shift.value, shift.low, shift.high, p)
+        for pair, shift, p in zip(pairs, shifts, corrected, strict=True)
+    }
 
 
 def table_of(file: Path) -> str:
@@ -104,6 +111,7 @@ def render(folder: Path) -> str:
     return (folder / TEMPLATE).read_text().format_map({**tables, **read_facts(folder)})
 
 
-def write_page(folder: Path) -> None:
-    """Write README.md."""
+def write_page(folder: Path, facts: Mapping[str, Fact]) -> None:
+    """Write facts.csv, a named fact a row, and README.md."""
+    write_rows(folder / FACTS, ["name", "value"], facts.items())
     (folder / PAGE).write_text(render(folder))

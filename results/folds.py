@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from results.facts import Fact, write_facts, write_page, write_rows
+from results.facts import Fact, write_page, write_rows
 from results.question import PARTS, ROOT, Row, all_sentences, rows, swept
 
 HERE = ROOT / "folds"
@@ -86,8 +86,7 @@ def main() -> None:
             ["mean", *(facts[f"mean_{i}"] for i in range(len(METHODS)))],
         ],
     )
-    write_facts(HERE, facts)
-    write_page(HERE)
+    write_page(HERE, facts)
 
 
 if __name__ == "__main__":

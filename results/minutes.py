@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbrnn.corpus import read_text
-from results.facts import Fact, write_facts, write_page, write_rows
+from results.facts import Fact, write_page, write_rows
 from results.question import OF_A_SEARCH, ROOT, Row, nbrnn, rows, swept
 
 HERE = ROOT / "minutes"
@@ -97,8 +97,7 @@ def main() -> None:
     head = ["text", *SHOWN, "epochs", "seconds", "unigram", "bigram", "chosen", "best drawn"]
     head += ["difference", "draws"]
     write_rows(HERE / "losses.csv", head, lines)
-    write_facts(HERE, facts_of(rows(HERE, "losses")))
-    write_page(HERE)
+    write_page(HERE, facts_of(rows(HERE, "losses")))
 
 
 if __name__ == "__main__":

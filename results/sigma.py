@@ -7,24 +7,22 @@ half an hour on two cores.
 import numpy as np
 
 from results.facts import (
-    DIFFERENCES,
-    LOSSES,
     Fact,
-    Place,
-    difference_rows,
-    loss_rows,
+    Pair,
+    difference_cells,
     losses_by,
-    write_facts,
+    write_differences,
+    write_losses,
     write_page,
-    write_rows,
 )
 from results.question import OF_RUNS, ROOT, Row, rows, swept
 
 HERE = ROOT / "sigma"
 SEEDS = {7: "0:49", 20: "0:4"}  # by the number of epochs
 SIGMAS, EPSILONS = (0.01, 0.03, 0.1, 0.3), (1e-8, 1.0)
+SETTINGS = ("sigma", "epsilon")
 REPORTED, SMALL, DEFAULT = 0.1, 0.01, 1e-8  # the report's two sigmas and its epsilon
-PAIRS: list[tuple[Place, Place]] = [
+PAIRS: list[Pair] = [
     *(((sigma, eps), (REPORTED, eps)) for eps in EPSILONS for sigma in SIGMAS if sigma != REPORTED),
     *(((sigma, 1.0), (sigma, DEFAULT)) for sigma in SIGMAS),
 ]
@@ -35,14 +33,17 @@ def facts_of(runs_of: dict[int, list[Row]]) -> dict[str, Fact]:
     small, reported = (SMALL, DEFAULT), (REPORTED, DEFAULT)
     facts: dict[str, Fact] = {"pairs": len(PAIRS)}
     for epochs, runs in runs_of.items():
-        losses = losses_by(runs, "smooth_loss_best", "sigma", "epsilon")
-        (row,) = difference_rows(losses, [(small, reported)])
+        losses = losses_by(runs, "smooth_loss_best", *SETTINGS)
+        shift, low, high, p = difference_cells(losses, PAIRS)[small, reported]
         of_epochs: dict[str, Fact] = {
             "seeds": losses[reported].size,
             "small": float(np.median(losses[small])),
             "reported": float(np.median(losses[reported])),
             "range": float(np.ptp(losses[reported])),
-            **dict(zip(("shift", "low", "high"), row[4:7], strict=True)),
+            "shift": shift,
+            "low": low,
+            "high": high,
+            "p": p,
         }
         facts |= {f"{name}_{epochs}": value for name, value in of_epochs.items()}
     return facts
@@ -51,10 +52,9 @@ def facts_of(runs_of: dict[int, list[Row]]) -> dict[str, Fact]:
 def write_tables(runs_of: dict[int, list[Row]]) -> None:
     """Write the losses of each configuration, the lowest median first, and their differences."""
     for epochs, runs in runs_of.items():
-        losses = losses_by(runs, "smooth_loss_best", "sigma", "epsilon")
-        write_rows(HERE / f"losses_{epochs}.csv", ["sigma", "epsilon", *LOSSES], loss_rows(losses))
-        head = ["sigma", "epsilon", "minus sigma", "minus epsilon", *DIFFERENCES]
-        write_rows(HERE / f"differences_{epochs}.csv", head, difference_rows(losses, PAIRS))
+        losses = losses_by(runs, "smooth_loss_best", *SETTINGS)
+        write_losses(HERE / f"losses_{epochs}.csv", SETTINGS, losses)
+        write_differences(HERE / f"differences_{epochs}.csv", SETTINGS, losses, PAIRS)
 
 
 def kept() -> dict[int, list[Row]]:
@@ -69,8 +69,7 @@ def main() -> None:
         options = [*lists, "--epochs", str(epochs), "--seeds", seeds]
         swept("sigma", "brontes", options, name=f"{epochs}-epochs", kept=(*OF_RUNS, "best.png"))
     write_tables(kept())
-    write_facts(HERE, facts_of(kept()))
-    write_page(HERE)
+    write_page(HERE, facts_of(kept()))
 
 
 if __name__ == "__main__":

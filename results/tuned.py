@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from results.facts import Fact, write_facts, write_page, write_rows
+from results.facts import Fact, write_page, write_rows
 from results.question import OF_A_SEARCH, PARTS, ROOT, Row, all_sentences, rows, swept
 
 HERE = ROOT / "tuned"
@@ -107,8 +107,7 @@ def main() -> None:
             for name in order
         ],
     )  # fmt: skip
-    write_facts(HERE, facts)
-    write_page(HERE)
+    write_page(HERE, facts)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from nbrnn.corpus import load
 from nbrnn.network.layout import Layout
 from nbrnn.run_plots import COLOURS, DASHES, plain, save
-from results.facts import Fact, write_facts, write_page, write_rows
+from results.facts import Fact, write_page, write_rows
 from results.question import OF_A_SEARCH, OF_RUNS, PARTS, ROOT, Row, rows, swept
 
 HERE = ROOT / "widths"
@@ -151,9 +151,8 @@ def main() -> None:
         for m, w in grids
     ]
     write_rows(HERE / "sizes.csv", head, lines)
-    write_facts(HERE, facts)
     drawn(runs)
-    write_page(HERE)
+    write_page(HERE, facts)
 
 
 if __name__ == "__main__":
