@@ -108,8 +108,9 @@ def draw(networks: dict[Place, Array], text: str) -> None:
         axes.set_xticks(ticks := [0.01, 0.02, 0.05, 0.1, 0.2], [f"{eta:g}" for eta in ticks])
         axes.minorticks_off()
         plain(axes)
-    figure.axes[0].set_ylim(top=2.6)  # some runs that h = 0 leads to another attractor are far above
-    figure.axes[0].legend(fontsize=8)
+    # some runs that h = 0 leads to another attractor are far above
+    figure.axes[0].set_ylim(min(of[:, 0].min() for of in networks.values()) - 0.05, 2.6)
+    figure.axes[3].legend(fontsize=8)
     figure.supxlabel("learning rate")
     with (HERE / text / "edge.png").open("wb") as picture:
         save(figure, picture, "png")
