@@ -10,7 +10,7 @@ from harness import csv_rows, made_up_text
 from nbrnn.config import SETTINGS, RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.runs.training_state import Training, prepare_kernels
-from results import cells, facts, folds, minutes, order, radius, sigma, tuned, widths
+from results import cells, edge, facts, folds, minutes, order, radius, sigma, tuned, widths
 from results.question import rows
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +35,7 @@ def finished(study, report):
 
 FACTS = {
     cells: lambda: cells.facts_of(cells.finished(cells.kept()), cells.kept(cells.OF_RATES)),
+    edge: lambda: edge.facts_of(*edge.kept()),
     folds: lambda: folds.facts_of(finished(folds, "shakespeare")),
     minutes: lambda: minutes.facts_of(rows(minutes.HERE, "losses")),
     order: lambda: order.facts_of(order.kept()),
@@ -48,6 +49,7 @@ FACTS = {
     ),
 }
 WRITTEN_FROM = {
+    edge: lambda: edge.kept()[:3],
     order: lambda: (order.kept(),),
     sigma: lambda: (sigma.kept(),),
 }
@@ -90,9 +92,8 @@ def test_tables_are_those_of_the_runs(study, tmp_path, monkeypatch):
 def test_a_difference_is_the_median_over_all_pairs_of_runs():
     losses = {("a",): np.array([1.0, 2.0, 4.0]), ("b",): np.array([0.0, 0.5, 10.0])}
     pair = ("a",), ("b",)
-    assert facts.difference_cells(losses, [pair])[pair][0] == np.median(
-        [1, 0.5, -9, 2, 1.5, -8, 4, 3.5, -6]
-    )
+    shift, *_ = facts.difference_cells(losses, [pair])[pair]
+    assert shift == np.median([1, 0.5, -9, 2, 1.5, -8, 4, 3.5, -6])
 
 
 def test_a_study_that_was_killed_does_its_last_run_again(tmp_path, monkeypatch):
