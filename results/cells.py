@@ -17,8 +17,8 @@ from nbrnn.corpus import load
 from nbrnn.network.layout import Layout
 from nbrnn.run_plots import COLOURS, DASHES, plain, save
 from nbrnn.values import plural
-from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import OF_A_SEARCH, OF_RUNS, PARTS, ROOT, rows, swept
+from results.facts import Fact, write_page, write_rows
+from results.question import OF_A_SEARCH, OF_RUNS, PARTS, ROOT, Row, rows, swept
 from results.widths import extended
 
 HERE = ROOT / "cells"
@@ -34,7 +34,6 @@ NETWORK = ("--preset", "dd2424-2025", *PARTS, "--batch", str(BATCH), "--seq-leng
 COMMON = (*NETWORK, "--schedule", "linear", "--warmup", str(WARMUP))
 LOSSES = ("validation_best", "test_best")
 TICKS = (1, 2, 5, 10, 20)  # seconds
-Row = dict[str, str]
 
 
 class Place(NamedTuple):
@@ -256,9 +255,8 @@ def main() -> None:
     head += ["test", "seconds", "test, 1 epoch", "seconds, 1 epoch"]
     write_rows(HERE / "networks.csv", head, lines)
     write_rows(HERE / "equal.csv", ["text", "seconds", "cell", "network", "test"], equal)
-    write_facts(HERE, facts_of(finished(kept()), kept(OF_RATES)))
     drawn(runs_of)
-    write_page(HERE)
+    write_page(HERE, facts_of(finished(kept()), kept(OF_RATES)))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ learning rates by the length of a warm-up, 10 seeds; then 8 seeds for 20 epochs 
 characters: half an hour on two cores.
 """
 
-from collections import defaultdict
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,10 +16,23 @@ from nbrnn.run_plots import COLOURS, DASHES, plain, save
 from nbrnn.runs.training_state import Training, prepare_kernels
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.typing import Array
-from results.dynamics import dynamics, spectral_radius
-from results.question import ROOT, markdown, rows, sentences, swept, table
+from results.dynamics import Dynamics, dynamics, spectral_radius
+from results.facts import (
+    DIFFERENCES,
+    LOSSES,
+    Fact,
+    Place,
+    difference_cells,
+    loss_cells,
+    losses_by,
+    write_page,
+    write_rows,
+)
+from results.question import OF_A_SEARCH, OF_RUNS, ROOT, Row, rows, swept
+from results.radius import rank_correlation
 
 HERE = ROOT / "edge"
+WARMED, LONG = "brontes-warmup", "shakespeare-20-epochs"  # the names of two reports
 HELD_OUT = ("--validation", "0.1", "--sample-every", "0")
 GRID = (*HELD_OUT, "--epochs", "2", "--sigma", "0.01,0.1")
 FINE, COARSE = (*GRID, "--epsilon", "1e-8,0.01,1"), (*GRID, "--epsilon", "1e-8,1")
@@ -35,43 +47,58 @@ WARMUPS = [
     *(*HELD_OUT, "--epochs", "2", "--seeds", "0:9"),
     *("--eta", "0.05,0.07,0.1,0.14,0.2,0.28", "--warmup", "0,30,300,3000"),
 ]
-LONG = (*HELD_OUT, "--epochs", "20", "--seeds", "0:7")
-LONGS = [
-    [*LONG, "--eta", "0.1"],
-    [*LONG, "--eta", "0.07,0.1,0.14", "--warmup", "300"],
-]
-Place = tuple[float, float, float]  # epsilon, sigma, learning rate
+OF_20_EPOCHS = (*HELD_OUT, "--epochs", "20", "--seeds", "0:7")
+LONGS = [[*OF_20_EPOCHS, "--eta", "0.1"], [*OF_20_EPOCHS, "--eta", "0.07,0.1,0.14", "--warmup", "300"]]
+ETA, WARMUP = 0.1, 300  # the assignment's learning rate, and the warm-up that is told most of
+EPSILON, SIGMA = 1e-8, 0.1  # the report's
+NEAR = (0.05, 0.1)  # learning rates near the edge
 PANELS = {
-    "held-out loss of the best model": "nats per character",
+    "validation loss": "nats per character",
     "spectral radius of W": "",
     "Lyapunov exponent": "nats per step",
     "saturated states": "share beyond ±0.99",
     "norm of the gradient": "of a window",
-    "windows whose gradient is clipped": "share",
+    "clipped windows": "share",
 }
+KEPT = ("validation_best", *Dynamics._fields)  # columns of networks.csv, in the order of PANELS
 EARLY = (10, 30, 100, 1000, 10_000)  # updates
+EARLY_PLACES = ((0.03, 0), (0.05, 0), (0.07, 0), (0.1, 0), (0.14, 0), (0.1, 300), (0.14, 300))
 
 
-def measured(text: str, report: Path) -> dict[Place, Array]:
-    """Return for each place of the grid what its runs show, (runs, panels)."""
-    corpus, found = load(text), defaultdict(list)
-    for row in rows(report, "runs"):
-        model = RunFolder(HERE / "sweeps" / text / "runs" / row["run_id"]).read_model("last")
-        shown = dynamics(model, corpus.codes[: model.config.trained_on(len(corpus))], clip=5)
-        place = float(row["epsilon"]), float(row["sigma"]), float(row["eta"])
-        found[place].append([float(row["validation_best"]), *shown])
-    return {place: np.array(of_runs) for place, of_runs in sorted(found.items())}
+# ---------------------------------------------------------------- what is measured
 
 
-def drawn(found: dict[Place, Array], file: Path) -> None:
+def measure(text: str) -> None:
+    """Train one grid, or what is left of it; write networks.csv, a row a run, and a picture."""
+    report, corpus, lines = swept("edge", text, *GRIDS[text], kept=OF_A_SEARCH), load(text), []
+    for row in (row for row in rows(report, "runs") if row["status"] == "finished"):
+        run = RunFolder(HERE / "sweeps" / text / "runs" / row["run_id"])
+        model, summary = run.read_model("last"), run.read_summary()
+        of_run = dynamics(model, corpus.codes[: model.config.trained_on(len(corpus))], clip=5)
+        is_lost = summary.validation_best > summary.validation_unigram
+        settings = [row[name] for name in ("epsilon", "sigma", "eta", "seed", "status")]
+        lines.append([*settings, row["validation_best"], *(f"{x:.6g}" for x in of_run), int(is_lost)])
+    (report / "runs.csv").unlink()  # networks.csv says the same of them, and more
+    head = ["epsilon", "sigma", "eta", "seed", "status", *KEPT, "above_unigram"]
+    write_rows(report / "networks.csv", head, lines)
+    draw(by_place(rows(report, "networks")), text)
+
+
+def by_place(networks: list[Row]) -> dict[Place, Array]:
+    """Return what the networks of each epsilon, sigma and learning rate show, (seeds, panels)."""
+    columns = [losses_by(networks, column, "epsilon", "sigma", "eta") for column in KEPT]
+    return {place: np.stack([of[place] for of in columns], axis=1) for place in sorted(columns[0])}
+
+
+def draw(networks: dict[Place, Array], text: str) -> None:
     """Draw each panel over the learning rate: medians, and in the first one every run."""
     figure = Figure(figsize=(12, 7), layout="constrained")
-    epsilons, sigmas = (sorted({place[i] for place in found}) for i in (0, 1))
+    epsilons, sigmas = (sorted({place[i] for place in networks}) for i in (0, 1))
     all_axes = figure.subplots(2, 3, sharex=True).flat
     for panel, (axes, (name, unit)) in enumerate(zip(all_axes, PANELS.items(), strict=True)):
         for colour, epsilon in zip(COLOURS, epsilons, strict=False):
             for dash, sigma in zip(DASHES, sigmas, strict=False):
-                curve = {p[2]: runs[:, panel] for p, runs in found.items() if p[:2] == (epsilon, sigma)}
+                curve = {p[2]: of[:, panel] for p, of in networks.items() if p[:2] == (epsilon, sigma)}
                 medians = [np.median(values) for values in curve.values()]
                 label = f"epsilon {epsilon:g}, sigma {sigma:g}"
                 axes.plot(list(curve), medians, color=colour, linestyle=dash, label=label)
@@ -81,71 +108,21 @@ def drawn(found: dict[Place, Array], file: Path) -> None:
         axes.set_xticks(ticks := [0.01, 0.02, 0.05, 0.1, 0.2], [f"{eta:g}" for eta in ticks])
         axes.minorticks_off()
         plain(axes)
-    figure.axes[0].set_ylim(top=2.6)  # some runs that h = 0 leads to another attractor are far above
-    figure.axes[0].legend(fontsize=8)
+    # some runs that h = 0 leads to another attractor are far above
+    figure.axes[0].set_ylim(min(of[:, 0].min() for of in networks.values()) - 0.05, 2.6)
+    figure.axes[3].legend(fontsize=8)
     figure.supxlabel("learning rate")
-    with file.open("wb") as picture:
+    with (HERE / text / "edge.png").open("wb") as picture:
         save(figure, picture, "png")
 
 
-def grid_table(found: dict[Place, Array]) -> list[str]:
-    """Return the held-out losses as a table: median and, in brackets, the worst seed's."""
-    columns, etas = sorted({p[:2] for p in found}), sorted({p[2] for p in found})
-    lines = []
-    for eta in etas:
-        losses = [found[*column, eta][:, 0] for column in columns]
-        lines.append([f"{eta:g}", *(f"{np.median(of):.3f} ({of.max():.3f})" for of in losses)])
-    return markdown(["learning rate", *(f"epsilon {e:g}, sigma {s:g}" for e, s in columns)], lines)
-
-
-def dynamics_table(found: dict[Place, Array], epsilon: float, sigma: float) -> list[str]:
-    """Return medians of what the networks do, for one epsilon and sigma."""
-    here = {place[2]: runs for place, runs in found.items() if place[:2] == (epsilon, sigma)}
-    medians = [
-        [f"{eta:g}", *(f"{m:.2f}" for m in np.median(runs, axis=0))] for eta, runs in here.items()
-    ]
-    return markdown(["learning rate", *PANELS], medians)
-
-
-def seeds_told(found: dict[Place, Array]) -> str:
-    """Say over how many seeds each learning rate is."""
-    counts: dict[int, list[str]] = {}
-    for eta, runs in sorted({place[2]: len(of_runs) for place, of_runs in found.items()}.items()):
-        counts.setdefault(runs, []).append(f"{eta:g}")
-    return "; ".join(f"{runs} at {', '.join(etas)}" for runs, etas in counts.items())
-
-
-def best_rates(found: dict[Place, Array]) -> list[str]:
-    """Say at which learning rate each epsilon and sigma does best, and how the report's fares."""
-    lines = []
-    for epsilon, sigma in sorted({place[:2] for place in found}):
-        medians = {p[2]: np.median(runs[:, 0]) for p, runs in found.items() if p[:2] == (epsilon, sigma)}
-        best = min(medians, key=lambda eta: medians[eta])
-        lines.append(
-            f"- epsilon {epsilon:g}, sigma {sigma:g}: best at {best:g} with {medians[best]:.3f}; at 0.1 "
-            f"{medians[0.1] - medians[best]:.3f} more."
-        )
-    return lines
-
-
-def correlation(found: dict[Place, Array]) -> str:
-    """Say how the spectral radius and the held-out loss of runs are correlated near the edge."""
-    runs = np.concatenate([of_runs for place, of_runs in found.items() if 0.05 <= place[2] <= 0.1])
-    loss, radius = (column.argsort().argsort() for column in runs[:, :2].T)
-    return (
-        f"Over the {len(runs)} runs with learning rates from 0.05 to 0.1 together, the spectral radius "
-        f"and the held-out loss have a rank correlation of {np.corrcoef(loss, radius)[0, 1]:.2f}. Both "
-        "rise with the learning rate, which makes much of it: within one rate it is lower."
-    )
-
-
-def early() -> dict[tuple[float, int], Array]:
-    """Return the spectral radius after few updates by learning rate and warm-up, median of 3 seeds."""
-    corpus, found = load("brontes"), {}
-    for eta, warmup in ((0.03, 0), (0.05, 0), (0.07, 0), (0.1, 0), (0.14, 0), (0.1, 300), (0.14, 300)):
+def measure_early() -> None:
+    """Write the spectral radius after few updates by learning rate and warm-up, median of 3 seeds."""
+    corpus, lines = load("brontes"), []
+    for eta, warmup in EARLY_PLACES:
         radii = [early_radii(corpus, RunConfig(eta=eta, warmup=warmup, seed=s)) for s in range(3)]
-        found[eta, warmup] = np.median(radii, axis=0)
-    return found
+        lines.append([eta, warmup, *np.median(radii, axis=0)])
+    write_rows(HERE / "early.csv", ["learning rate", "warm-up", *map(str, EARLY)], lines)
 
 
 def early_radii(corpus: Corpus, config: RunConfig) -> list[float]:
@@ -158,149 +135,124 @@ def early_radii(corpus: Corpus, config: RunConfig) -> list[float]:
     return radii
 
 
-def part(text: str) -> list[str]:
-    """Return the page's part about one text."""
-    report = swept("edge", text, *GRIDS[text])
-    for name in ("comparison.csv", "comparison.md", "samples.md"):  # of up to 1,770 pairs, and of none
-        (report / name).unlink()
-    found = measured(text, report)
-    drawn(found, HERE / text / "edge.png")
-    return [
-        "",
-        f"## {text.capitalize()}: learning rate, epsilon, sigma",
-        "",
-        f"![Loss and dynamics over the learning rate]({text}/edge.png)",
-        "",
-        "Held-out loss of the best model after 2 epochs in nats per character, median (worst) over the "
-        f"seeds: {seeds_told(found)}.",
-        "",
-        *grid_table(found),
-        "",
-        *best_rates(found),
-        "",
-        "What the networks do at the end of their training, epsilon 1e-8, sigma 0.1, medians:",
-        "",
-        *dynamics_table(found, 1e-8, 0.1),
-        "",
-        correlation(found),
-        "",
-        f"All [runs]({text}/runs.csv), [configurations]({text}/settings.md), and "
-        f"[what each setting does]({text}/answer.md).",
-    ]
+# ---------------------------------------------------------------- what it says
 
 
-def warmup_losses() -> dict[tuple[float, int], list[float]]:
-    """Return the held-out losses of the sweep over warm-ups, by learning rate and warm-up."""
-    found = defaultdict(list)
-    for row in rows(swept("edge", "brontes", WARMUPS, name="brontes-warmup"), "runs"):
-        found[float(row["eta"]), int(row["warmup"])].append(float(row["validation_best"]))
-    return dict(sorted(found.items()))
+def best_rate(networks: dict[Place, Array], *place: Fact) -> Fact:
+    """Return the learning rate with the lowest median loss at one epsilon and sigma."""
+    medians = {p[2]: np.median(of[:, 0]) for p, of in networks.items() if p[:2] == place}
+    return min(medians, key=medians.__getitem__)
 
 
-def answer(losses: dict[tuple[float, int], list[float]], radii: dict[tuple[float, int], Array]) -> str:
-    """Return what all of it says."""
-    without = min(loss for (_, warmup), of_seeds in losses.items() if not warmup for loss in of_seeds)
-    counts = {
-        eta: f"{sum(loss < without for loss in of_seeds)} of {len(of_seeds)}"
-        for (eta, warmup), of_seeds in losses.items()
-        if warmup == 300
+def facts_of_grid(text: str, rows_of: list[Row]) -> dict[str, Fact]:
+    """Return what the page tells of one text."""
+    networks = by_place(rows_of)
+    best = best_rate(networks, EPSILON, SIGMA)
+    near = [of for (_, _, eta), of in networks.items() if NEAR[0] <= eta <= NEAR[1]]
+    shown = {"best": networks[EPSILON, SIGMA, best], "there": networks[EPSILON, SIGMA, ETA]}
+    facts: dict[str, Fact] = {
+        "networks": len(rows_of),
+        "lost": sum(row["above_unigram"] == "1" for row in rows_of),
+        "best": best,
+        "other_sigma": float(np.median(networks[EPSILON, 0.01, ETA][:, 0])),
+        "near": sum(map(len, near)),
+        "correlation": rank_correlation(*np.concatenate(near)[:, 1::-1].T),
+        "within": float(np.mean([rank_correlation(of[:, 1], of[:, 0]) for of in near])),
     }
-    return f"""# Where is the learning rate too large?
-
-AdaGrad with the assignment's learning rate of 0.1 is past an edge. That costs more than the choice
-between sigma = 0.01 and 0.1. A lower rate is better, and at 0.1 **a warm-up of 300 updates is better
-still** (`--warmup 300`): with it the worst of 10 seeds has a held-out loss of
-{max(losses[0.1, 300]):.3f} nats per character after 2 epochs of the Brontës. Without a warm-up the
-best seed at the best rate has {without:.3f}, and the median at 0.1 is {np.median(losses[0.1, 0]):.3f}.
-The gain depends on the learning rate: with this warm-up {counts[0.1]} seeds are below
-{without:.3f} at 0.1, {counts[0.05]} at 0.05, {counts[0.2]} at 0.2, and {counts[0.28]} at 0.28.
-
-**What happens there.** AdaGrad's first step moves each weight by the learning rate itself, however
-small its gradient, as long as that is well above the root of epsilon; the next steps move it by a
-good part of that. All weights of W then move far: at 0.1 the spectral radius of W, 1 at the start
-with sigma = 0.1, is {radii[0.1, 0][0]:.1f} after ten updates, before the network has learned anything.
-It is {radii[0.1, 0][-1]:.1f} after {EARLY[-1]:,} updates, and falls slowly until the end of the training
-(second table below). Most states of such a network are saturated, and a small change of them decays
-faster: the Lyapunov exponent falls. After some of these runs a start from h = 0 leads to another
-attractor, with held-out losses far above those of the n-gram baselines.
-
-**What a warm-up does.** AdaGrad's sums of squares grow while its steps are short. The radius is
-then {radii[0.1, 300][0]:.1f} after ten updates and {radii[0.1, 300][-1]:.1f} after {EARLY[-1]:,}.
-The best learning rate of those tried is then 0.14 instead of 0.05.
-
-**Sigma and epsilon.** The edge lies at about the same learning rate for sigma = 0.01 and 0.1. An
-epsilon of 1 shortens the first steps of small gradients, and moves the edge a little. The report
-found sigma = 0.1 better than 0.01 past the edge, where seeds differ most.
-
-**What is not known.** All learning rates here are constant after the warm-up. How AdaGrad with a
-warm-up compares with other optimizers that have a tuned schedule was not measured.
-
-The default settings stay those of the assignment. Made by `tox -e results`."""
+    for name, of in shown.items():
+        medians = map(float, np.median(of, axis=0))
+        facts |= {f"{name}_{c}": m for c, m in zip(("loss", *Dynamics._fields), medians, strict=True)}
+    return {f"{text}_{name}": value for name, value in facts.items()}
 
 
-def warmup_part(
-    losses: dict[tuple[float, int], list[float]], radii: dict[tuple[float, int], Array]
-) -> list[str]:
-    """Return the page's part about the warm-up."""
+def facts_of(
+    networks: dict[str, list[Row]], warmed: list[Row], long: list[Row], early: list[Row]
+) -> dict[str, Fact]:
+    """Return what the page tells."""
+    losses = losses_by(warmed, "validation_best", "eta", "warmup")
+    medians = {place: float(np.median(of)) for place, of in losses.items()}
+    lowest = min(of.min() for (_, warmup), of in losses.items() if not warmup)
+    below = {eta: (of < lowest).sum() for (eta, w), of in losses.items() if w == WARMUP}
+    facts: dict[str, Fact] = {
+        "seeds": losses[ETA, 0].size,
+        "without": medians[ETA, 0],
+        "with": medians[ETA, WARMUP],
+        "with_worst": float(losses[ETA, WARMUP].max()),
+        "lowest_without": float(lowest),
+        "below": ", ".join(f"{count} at {eta:g}" for eta, count in sorted(below.items())),
+        "long_seeds": losses_by(long, "validation_best", "eta", "warmup")[ETA, 0].size,
+    }
+    for warmup, name in ((0, "best_without"), (WARMUP, "best_with")):
+        facts[name] = min((p for p in medians if p[1] == warmup), key=medians.__getitem__)[0]
+    for row in early:
+        if float(row["learning rate"]) == ETA:
+            facts |= {f"radius_{row['warm-up']}_{n}": float(row[str(n)]) for n in (EARLY[0], EARLY[-1])}
+    for text, rows_of in networks.items():
+        facts |= facts_of_grid(text, rows_of)
+    return facts
+
+
+def spread(losses: Iterable[float]) -> str:
+    """Return a median and, in brackets, the worst."""
+    return f"{np.median(of := list(losses)):.3f} ({max(of):.3f})"
+
+
+def write_tables(networks: dict[str, list[Row]], warmed: list[Row], long: list[Row]) -> None:
+    """Write the tables of the page."""
+    losses = losses_by(warmed, "validation_best", "eta", "warmup")
     etas, warmups = (sorted({place[i] for place in losses}) for i in (0, 1))
-    lines = [
-        [f"{eta:g}", *(f"{np.median(of := losses[eta, w]):.3f} ({max(of):.3f})" for w in warmups)]
-        for eta in etas
-    ]
-    early_lines = [[f"{eta:g}", f"{w}", *(f"{r:.1f}" for r in of)] for (eta, w), of in radii.items()]
-    return [
-        "",
-        "## A warm-up",
-        "",
-        "The learning rate rises in a line from 0 in so many updates. Brontës, 2 epochs, epsilon 1e-8, "
-        "sigma 0.1, 10 seeds: held-out loss of the best model, median over seeds (worst).",
-        "",
-        *markdown(["learning rate", *(f"warm-up {w}" for w in warmups)], lines),
-        "",
-        "The spectral radius of W after so many updates, median of 3 seeds:",
-        "",
-        *markdown(["learning rate", "warm-up", *(f"{update:,}" for update in EARLY)], early_lines),
-        "",
-        "All [runs](brontes-warmup/runs.csv), [answer](brontes-warmup/answer.md).",
-    ]
+    lines = [[eta, *(spread(losses[eta, w]) for w in warmups)] for eta in etas]
+    write_rows(HERE / "warmup.csv", ["learning rate", *(f"warm-up {w}" for w in warmups)], lines)
+    for name, column in (("validation", "validation_best"), ("smooth", "smooth_loss_best")):
+        losses = losses_by(long, column, "eta", "warmup")
+        pairs = [(place, (ETA, 0)) for place in sorted(losses, reverse=True) if place != (ETA, 0)]
+        shifts = difference_cells(losses, pairs)
+        lines = [[*a, *loss_cells(losses[a]), *shifts[a, b]] for a, b in pairs]
+        lines.append([ETA, 0, *loss_cells(losses[ETA, 0]), *"-" * len(DIFFERENCES)])
+        head = ["learning rate", "warm-up", *LOSSES, *DIFFERENCES]
+        write_rows(HERE / f"long_{name}.csv", head, lines)
+    rates = []
+    for text, rows_of in networks.items():
+        write_grid_tables(text, of_places := by_place(rows_of))
+        for place in sorted({place[:2] for place in of_places}):
+            best = best_rate(of_places, *place)
+            medians = [float(np.median(of_places[*place, eta][:, 0])) for eta in (best, ETA)]
+            rates.append([text, *(f"{value:g}" for value in place), best, *medians])
+    head = ["text", "epsilon", "sigma", "best rate", "loss there", f"loss at {ETA}"]
+    write_rows(HERE / "rates.csv", head, rates)
 
 
-def long_part() -> list[str]:
-    """Return the page's part about 20 epochs."""
-    name = "shakespeare-20-epochs"
-    report = swept("edge", "shakespeare", *LONGS, name=name)
-    found = rows(report)
-    best = found[0]["setting"]
-    (theirs,) = (row["setting"] for row in found if (row["eta"], row["warmup"]) == ("0.1", "0"))
-    return [
-        "",
-        "## 20 epochs of Shakespeare, 8 seeds",
-        "",
-        "The text has 1.1 million characters, of which the last tenth is held out. Held-out loss of the "
-        "best model, in nats per character:",
-        "",
-        table(report),
-        "",
-        "Best smooth loss, in nats per window of 25 characters:",
-        "",
-        table(report, "Smooth loss of the best model"),
-        "",
-        "What the best gains over the student's report's configuration:",
-        "",
-        *sentences(report, [(best, theirs)]),
-        *sentences(report, [(best, theirs)], "smooth_loss_best"),
-        "",
-        f"[Answer]({name}/answer.md), [runs]({name}/runs.csv).",
-    ]
+def write_grid_tables(text: str, networks: dict[Place, Array]) -> None:
+    """Write the losses of one text by epsilon, sigma and learning rate, and what its networks do."""
+    columns, etas = sorted({p[:2] for p in networks}), sorted({p[2] for p in networks})
+    write_rows(
+        HERE / f"{text}_losses.csv",
+        ["learning rate", "seeds", *(f"epsilon {e:g}, sigma {s:g}" for e, s in columns)],
+        [
+            [eta, len(networks[*columns[0], eta]), *(spread(networks[*c, eta][:, 0]) for c in columns)]
+            for eta in etas
+        ],
+    )
+    medians = [[eta, *np.median(networks[EPSILON, SIGMA, eta], axis=0)] for eta in etas]
+    write_rows(HERE / f"{text}_dynamics.csv", ["learning rate", *PANELS], medians)
+
+
+def kept() -> tuple[dict[str, list[Row]], list[Row], list[Row], list[Row]]:
+    """Return the networks of each text, the runs by warm-up, those of 20 epochs, and the first radii."""
+    networks = {text: rows(HERE / text, "networks") for text in GRIDS}
+    return networks, rows(HERE / WARMED, "runs"), rows(HERE / LONG, "runs"), rows(HERE, "early")
 
 
 def main() -> None:
     """Do the sweeps, or what is left of them, and write everything."""
-    losses, radii = warmup_losses(), early()
-    text = [answer(losses, radii), *warmup_part(losses, radii), *long_part()]
-    for corpus in GRIDS:
-        text += part(corpus)
-    (HERE / "README.md").write_text("\n".join(text) + "\n")
+    for text in GRIDS:
+        measure(text)
+    swept("edge", "brontes", WARMUPS, name=WARMED, kept=OF_RUNS)
+    swept("edge", "shakespeare", *LONGS, name=LONG, kept=OF_RUNS)
+    measure_early()
+    networks, warmed, long, early = kept()
+    write_tables(networks, warmed, long)
+    write_page(HERE, facts_of(networks, warmed, long, early))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,20 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from results.question import markdown
+import numpy as np
+
+from nbrnn.analysis.confidence_intervals import holm, shift_of
+from nbrnn.typing import Array
+from results.question import Row, markdown
 
 FACTS, TEMPLATE, PAGE = "facts.csv", "template.md", "README.md"
 MAX_TYPED = 5  # characters of a number that somebody typed, such as a setting
 SMALL = 0.1
+LOSSES = ("seeds", "median", "lowest", "highest")  # columns of a table
+DIFFERENCES = ("shift", "95 % CI from", "to", "p")
 Fact = float | int | str
+Place = tuple[Fact, ...]  # values of some settings
+Pair = tuple[Place, Place]
 
 
 def write_rows(file: Path, head: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
@@ -18,11 +26,6 @@ def write_rows(file: Path, head: Sequence[str], lines: Iterable[Sequence[object]
     with new.open("w", newline="") as out:
         csv.writer(out, lineterminator="\n").writerows([head, *lines])
     new.replace(file)
-
-
-def write_facts(folder: Path, facts: Mapping[str, Fact]) -> None:
-    """Write facts.csv, a named fact a row."""
-    write_rows(folder / FACTS, ["name", "value"], facts.items())
 
 
 def read_facts(folder: Path) -> dict[str, Fact]:
@@ -39,6 +42,52 @@ def parsed(text: str) -> Fact:
         except ValueError:
             continue
     return text
+
+
+def losses_by(runs: Iterable[Row], column: str, *settings: str) -> dict[Place, Array]:
+    """Return the losses of the finished runs by the values of some settings."""
+    losses: dict[Place, list[float]] = {}
+    for row in runs:
+        if row["status"] == "finished":
+            losses.setdefault(tuple(parsed(row[name]) for name in settings), []).append(
+                float(row[column])
+            )
+    return {place: np.array(of_seeds) for place, of_seeds in losses.items()}
+
+
+def write_losses(file: Path, settings: Sequence[str], losses: Mapping[Place, Array]) -> None:
+    """Write a table of the losses of each place, the lowest median first."""
+    places = sorted(losses, key=lambda place: np.median(losses[place]))
+    write_rows(file, [*settings, *LOSSES], [[*place, *loss_cells(losses[place])] for place in places])
+
+
+def loss_cells(losses: Array) -> list[Fact]:
+    """Return the cells of LOSSES."""
+    return [losses.size, *(float(of(losses)) for of in (np.median, np.min, np.max))]
+
+
+def write_differences(
+    file: Path, settings: Sequence[str], losses: Mapping[Place, Array], pairs: Sequence[Pair]
+) -> None:
+    """Write a table of the differences between the places of each pair."""
+    cells = difference_cells(losses, pairs).items()
+    lines = [[*(", ".join(map(str, place)) for place in pair), *row] for pair, row in cells]
+    write_rows(file, [", ".join(settings), "minus", *DIFFERENCES], lines)
+
+
+def difference_cells(
+    losses: Mapping[Place, Array], pairs: Sequence[Pair]
+) -> dict[Pair, tuple[float, float, float, float]]:
+    """Return the cells of DIFFERENCES for each pair: by how much the first has higher losses.
+
+    The p-values are corrected for the number of pairs.
+    """
+    shifts = [shift_of([(losses[a], losses[b])]) for a, b in pairs]
+    corrected = holm([shift.p for shift in shifts])
+    return {
+        pair: (shift.value, shift.low, shift.high, p)
+        for pair, shift, p in zip(pairs, shifts, corrected, strict=True)
+    }
 
 
 def table_of(file: Path) -> str:
@@ -62,6 +111,7 @@ def render(folder: Path) -> str:
     return (folder / TEMPLATE).read_text().format_map({**tables, **read_facts(folder)})
 
 
-def write_page(folder: Path) -> None:
-    """Write README.md."""
+def write_page(folder: Path, facts: Mapping[str, Fact]) -> None:
+    """Write facts.csv, a named fact a row, and README.md."""
+    write_rows(folder / FACTS, ["name", "value"], facts.items())
     (folder / PAGE).write_text(render(folder))

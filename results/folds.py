@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
-from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import PARTS, ROOT, all_sentences, rows, swept
+from results.facts import Fact, write_page, write_rows
+from results.question import PARTS, ROOT, Row, all_sentences, rows, swept
 
 HERE = ROOT / "folds"
 TEXT, EPOCHS, FOLDS, SEEDS = "shakespeare", 10, "0:9", "0:2"
@@ -19,7 +19,6 @@ METHODS = {
     "AdaGrad, warm-up": ("--preset", "dd2424-2017", "--warmup", "300"),
     "Adam, linear": ("--preset", "dd2424-2025", "--eta", "0.002", "--schedule", "linear"),
 }
-Row = dict[str, str]
 
 
 def method_of(row: Row) -> str:
@@ -87,8 +86,7 @@ def main() -> None:
             ["mean", *(facts[f"mean_{i}"] for i in range(len(METHODS)))],
         ],
     )
-    write_facts(HERE, facts)
-    write_page(HERE)
+    write_page(HERE, facts)
 
 
 if __name__ == "__main__":

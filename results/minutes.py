@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbrnn.corpus import read_text
-from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import OF_A_SEARCH, ROOT, nbrnn, rows, swept
+from results.facts import Fact, write_page, write_rows
+from results.question import OF_A_SEARCH, ROOT, Row, nbrnn, rows, swept
 
 HERE = ROOT / "minutes"
 MINUTES = 3
@@ -61,7 +61,7 @@ def choose(name: str, file: Path) -> dict[str, Any]:
     return {**shown["config"], **shown["summary"], "characters": shown["corpus"]["characters"]}
 
 
-def search(name: str, text: Text, file: Path, chosen: dict[str, Any]) -> dict[str, str]:
+def search(name: str, text: Text, file: Path, chosen: dict[str, Any]) -> Row:
     """Train random settings on as many epochs, or what is left of them; return the best run."""
     lists = {**DRAWN, "batch": text.batch}
     drawn = [word for setting, values in lists.items() for word in (f"--{setting}", values)]
@@ -74,26 +74,30 @@ def search(name: str, text: Text, file: Path, chosen: dict[str, Any]) -> dict[st
     return min(finished, key=lambda row: float(row["validation_best"]))
 
 
+def facts_of(losses: list[Row]) -> dict[str, Fact]:
+    """Return what the page tells, by the rows of losses.csv."""
+    excess = {row["text"]: 100 * (float(row["chosen"]) / float(row["best drawn"]) - 1) for row in losses}
+    worst = max(excess, key=excess.__getitem__)
+    return {"minutes": MINUTES, "texts": len(losses), "worst": worst, "excess": excess[worst]}
+
+
 def main() -> None:
     """Train what is left, and write everything."""
-    lines, excess = [], {}
+    lines = []
     for name, text in TEXTS.items():
         file = write_text(name, text)
         chosen = choose(name, file)
         best = search(name, text, file, chosen)
         loss, least = chosen["test_best"], float(best["test_best"])
-        excess[name] = 100 * (loss / least - 1)
         settings = {**{s: chosen[s] for s in SHOWN}, "epochs": f"{chosen['epochs']:.0f}"}
-        losses = chosen["test_unigram"], chosen["test_bigram"], loss, least, f"{excess[name]:.1f} %"
-        lines.append([name, *settings.values(), f"{chosen['seconds']:.0f}", *losses, text.draws])
+        losses = chosen["test_unigram"], chosen["test_bigram"], loss, least
+        difference = f"{100 * (loss / least - 1):.1f} %"
+        seconds = f"{chosen['seconds']:.0f}"
+        lines.append([name, *settings.values(), seconds, *losses, difference, text.draws])
     head = ["text", *SHOWN, "epochs", "seconds", "unigram", "bigram", "chosen", "best drawn"]
     head += ["difference", "draws"]
     write_rows(HERE / "losses.csv", head, lines)
-    worst = max(excess, key=excess.__getitem__)
-    facts: dict[str, Fact] = {"minutes": MINUTES, "texts": len(TEXTS), "worst": worst}
-    facts["excess"] = f"{excess[worst]:.1f}"
-    write_facts(HERE, facts)
-    write_page(HERE)
+    write_page(HERE, facts_of(rows(HERE, "losses")))
 
 
 if __name__ == "__main__":

@@ -5,66 +5,66 @@ epochs each: 120 runs, some minutes on two cores. Since an epoch is as many char
 for every number of windows, all runs see equally many.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from nbrnn.analysis.confidence_intervals import SIGNIFICANT
+from results.facts import (
+    Fact,
+    Pair,
+    difference_cells,
+    losses_by,
+    write_differences,
+    write_losses,
+    write_page,
+)
+from results.question import COURSE, OF_RUNS, ROOT, TEXTS, Row, rows, swept
 
-from results.question import COURSE, TEXTS, sentences, swept, table
-
-HERE = Path(__file__).parent / "order"
-ORDERS = "sequential,random,chunks"
+HERE = ROOT / "order"
+EPOCHS = 5
+SEQUENTIAL, OTHERS = "sequential", ("random", "chunks")
+ORDERS = (SEQUENTIAL, *OTHERS)
 ETAS = {1: "0.001", 8: "0.002"}  # by the number of windows, whose mean gradient is less noisy
-SWEEPS = [
-    [*COURSE, "--order", ORDERS, "--epochs", "5", "--seeds", "0:9", "--batch", str(B), "--eta", eta]
-    for B, eta in ETAS.items()
+COMMON = (*COURSE, "--order", ",".join(ORDERS), "--epochs", str(EPOCHS), "--seeds", "0:9")
+SWEEPS = [[*COMMON, "--batch", str(B), "--eta", eta] for B, eta in ETAS.items()]
+SETTINGS = ("text", "order", "windows")
+PAIRS: list[Pair] = [
+    *(((t, other, B), (t, SEQUENTIAL, B)) for t in TEXTS for B in ETAS for other in OTHERS),
+    *(((text, order, 8), (text, order, 1)) for text in TEXTS for order in ORDERS),
 ]
 
 
-def name(order: str, B: int) -> str:
-    """Return the name of a configuration in the tables."""
-    return f"batch {B}, order {order}, eta {ETAS[B]}"
+def facts_of(runs: list[Row]) -> dict[str, Fact]:
+    """Return what the page tells."""
+    losses = losses_by(runs, "validation_best", "corpus", "order", "batch")
+    cells = difference_cells(losses, PAIRS)
+    others = [cells[a, b] for a, b in PAIRS if a[1] != b[1]]
+    significant = [shift for shift, _, _, p in others if p <= SIGNIFICANT]
+    return {
+        "epochs": EPOCHS,
+        "seeds": min(of.size for of in losses.values()),
+        "pairs": len(PAIRS),
+        "compared": len(others),
+        "lower": sum(shift > 0 for shift in significant),
+        "higher": sum(shift < 0 for shift in significant),
+    }
 
 
-PAIRS = [
-    (name("sequential", batch), name(other, batch)) for batch in (1, 8) for other in ("random", "chunks")
-]
-PAIRS += [(name(order, 1), name(order, 8)) for order in ORDERS.split(",")]
+def write_tables(runs: list[Row]) -> None:
+    """Write the losses of each order and number of windows, and their differences."""
+    losses = losses_by(runs, "validation_best", "corpus", "order", "batch")
+    write_losses(HERE / "losses.csv", SETTINGS, losses)
+    write_differences(HERE / "differences.csv", SETTINGS, losses, PAIRS)
 
 
-def section(text: str, report: Path, said: Sequence[str]) -> list[str]:
-    """Return what a page says of the sweeps of one text."""
-    return [
-        "",
-        f"## {text.capitalize()}",
-        "",
-        f"![The validation loss of every run]({text}/best.png)",
-        "",
-        table(report),
-        "",
-        "Validation losses in nats per character, shifts of one configuration against another:",
-        "",
-        *said,
-        "",
-        f"How it falls: [picture]({text}/held_out.png); all [runs]({text}/runs.csv), "
-        f"[configurations]({text}/settings.md), [differences]({text}/comparison.md).",
-    ]
+def kept() -> list[Row]:
+    """Return the runs on both texts."""
+    return [row for text in TEXTS for row in rows(HERE / text, "runs")]
 
 
 def main() -> None:
     """Do the sweeps, or what is left of them, and write everything."""
-    text = [
-        "# In which order is the text best read?",
-        "",
-        "The course asks for bonus points whether windows at random places, or the text in shuffled "
-        "chunks, train better than the text from beginning to end, and what several windows at once do. "
-        "Here are 10 seeds of each, m = 100, T = 25, Adam (`--preset dd2424-2025`), 5 epochs, so that "
-        "all have seen equally many characters; the last tenth of the text is held out. `sequential` "
-        "carries the state over from window to window; `random` starts each from h = 0; `chunks` reads "
-        "100 pieces in a new order each epoch. Made by `tox -e results`.",
-    ]
-    for corpus in TEXTS:
-        report = swept("order", corpus, *SWEEPS)
-        text += section(corpus, report, sentences(report, PAIRS))
-    (HERE / "README.md").write_text("\n".join(text) + "\n")
+    for text in TEXTS:
+        swept("order", text, *SWEEPS, kept=(*OF_RUNS, "best.png"))
+    write_tables(kept())
+    write_page(HERE, facts_of(kept()))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What do the parts of results/ have in common, above all those that ask a question of sweeps?"""
 
 import csv
-import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ OF_RUNS = ("runs.csv", "settings.csv", "settings.md")  # where a page has its ow
 PARTS = ("--validation", "0.1", "--test", "0.1", "--sample-every", "0")
 COURSE = ("--preset", "dd2424-2025", "--validation", "0.1", "--sample-every", "0")
 TEXTS = ("brontes", "shakespeare")
+Row = dict[str, str]
 
 
 def nbrnn(*arguments: str) -> str:
@@ -57,20 +57,10 @@ def keep_report(
             file.unlink()
 
 
-def rows(report: Path, name: str = "settings") -> list[dict[str, str]]:
+def rows(report: Path, name: str = "settings") -> list[Row]:
     """Return the rows of a table of a report."""
     with (report / f"{name}.csv").open() as file:
         return list(csv.DictReader(file))
-
-
-def table(report: Path, measure: str = "Validation loss of the best model") -> str:
-    """Return the table of configurations for one measure. Raises ValueError if there is none."""
-    _, *sections = re.split(r"^## ", (report / "settings.md").read_text(), flags=re.MULTILINE)
-    for section in sections:
-        heading, _, rest = section.partition("\n\n")
-        if heading.split(" (")[0] == measure:  # the unit may follow
-            return rest.partition("\n\n")[0]
-    raise ValueError(f"{report}/settings.md has no table headed {measure}")
 
 
 def markdown(head: list[str], lines: list[list[str]]) -> list[str]:
@@ -78,21 +68,14 @@ def markdown(head: list[str], lines: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in (head, ["--:"] * len(head), *lines)]
 
 
-def sentences(
-    report: Path, pairs: Sequence[tuple[str, str]], measure: str = "validation_best"
-) -> list[str]:
-    """Return what the differences of one measure say of pairs of configurations."""
+def all_sentences(report: Path, measure: str, names: Mapping[str, str]) -> str:
+    """Return what the differences of one measure say of all pairs of configurations, by other names."""
     found = {
         frozenset((row["a"], row["b"])): row["sentence"]
         for row in rows(report, "comparison")
         if row["measure"] == measure
     }
-    return [f"- {found[frozenset(pair)]}" for pair in pairs]
-
-
-def all_sentences(report: Path, measure: str, names: Mapping[str, str]) -> str:
-    """Return the same of all pairs of these configurations, each by another name."""
-    text = "\n".join(sentences(report, list(combinations(names, 2)), measure))
+    text = "\n".join(f"- {found[frozenset(pair)]}" for pair in combinations(names, 2))
     for setting in sorted(names, key=len, reverse=True):  # one may be the beginning of another
         text = text.replace(setting, names[setting])
     return text

@@ -21,7 +21,7 @@ from nbrnn.runs.evaluation import loss_from, mean_over
 from nbrnn.runs.training_state import Training, prepare_kernels
 from nbrnn.typing import Array
 from results.dynamics import spectral_radius
-from results.facts import Fact, write_facts, write_page, write_rows
+from results.facts import Fact, write_page, write_rows
 from results.question import ROOT
 
 HERE = ROOT / "radius"
@@ -246,8 +246,7 @@ def main() -> None:
     """Train what is left, and write everything."""
     runs = train_all()
     tables(runs)
-    write_facts(HERE, facts_of(runs))
-    write_page(HERE)
+    write_page(HERE, facts_of(runs))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import OF_A_SEARCH, PARTS, ROOT, all_sentences, rows, swept
+from results.facts import Fact, write_page, write_rows
+from results.question import OF_A_SEARCH, PARTS, ROOT, Row, all_sentences, rows, swept
 
 HERE = ROOT / "tuned"
 TEXT, EPOCHS, DRAWS = "shakespeare", 10, 20
@@ -30,7 +30,6 @@ DECAYS = {
 DRAWN = ("eta", "schedule", "warmup", "beta1", "beta2")  # settings
 COMMON = ("--preset", "dd2424-2025", *PARTS, "--epochs", str(EPOCHS))
 MEASURES = ("validation_best", "validation_final", "test_best", "test_final")
-Row = dict[str, str]
 
 
 def search() -> Path:
@@ -108,8 +107,7 @@ def main() -> None:
             for name in order
         ],
     )  # fmt: skip
-    write_facts(HERE, facts)
-    write_page(HERE)
+    write_page(HERE, facts)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from nbrnn.corpus import load
 from nbrnn.network.layout import Layout
 from nbrnn.run_plots import COLOURS, DASHES, plain, save
-from results.facts import Fact, write_facts, write_page, write_rows
-from results.question import OF_A_SEARCH, OF_RUNS, PARTS, ROOT, rows, swept
+from results.facts import Fact, write_page, write_rows
+from results.question import OF_A_SEARCH, OF_RUNS, PARTS, ROOT, Row, rows, swept
 
 HERE = ROOT / "widths"
 TEXT, EPOCHS, BATCH, LENGTH = "shakespeare", 3, 16, 50
@@ -25,7 +25,6 @@ RATES = {50: (0.008, 0.016, 0.032), 100: (0.004, 0.008, 0.016), 200: (0.004, 0.0
 MAX_RATES = 7  # by which a grid stops to grow
 NETWORK = ("--preset", "dd2424-2025", *PARTS, "--batch", str(BATCH), "--seq-length", str(LENGTH))
 COMMON = (*NETWORK, "--schedule", "linear", "--epochs", str(EPOCHS))
-Row = dict[str, str]
 Place = tuple[int, int]  # hidden units, warm-up
 
 
@@ -152,9 +151,8 @@ def main() -> None:
         for m, w in grids
     ]
     write_rows(HERE / "sizes.csv", head, lines)
-    write_facts(HERE, facts)
     drawn(runs)
-    write_page(HERE)
+    write_page(HERE, facts)
 
 
 if __name__ == "__main__":

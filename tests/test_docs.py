@@ -340,29 +340,26 @@ def test_the_losses_of_the_editions_are_those_of_the_results():
 
 
 def test_the_table_of_sigmas_is_that_of_the_results():
-    means = {
-        (float(row["epsilon"]), float(row["sigma"])): float(row["smooth_loss_best_mean"])
-        for row in csv_rows(ROOT / "results" / "sigma/7-epochs/settings.csv")
+    medians = {
+        (float(row["epsilon"]), float(row["sigma"])): float(row["median"])
+        for row in csv_rows(ROOT / "results" / "sigma/losses_7.csv")
     }
     for epsilon in (1e-8, 1):
-        cells = " | ".join(f"{means[epsilon, sigma]:.2f}" for sigma in (0.01, 0.03, 0.1, 0.3))
+        cells = " | ".join(f"{medians[epsilon, sigma]:.2f}" for sigma in (0.01, 0.03, 0.1, 0.3))
         assert f"| {cells} |" in RESULTS
 
 
 @pytest.mark.parametrize(
-    ("better", "worse"),
-    [
-        ("sigma 0.1, epsilon 1e-08", "sigma 0.01, epsilon 1e-08"),
-        ("sigma 0.03, epsilon 1", "sigma 0.03, epsilon 1e-08"),
-    ],
+    ("first", "second", "sign"),
+    [("0.01, 1e-08", "0.1, 1e-08", 1), ("0.03, 1.0", "0.03, 1e-08", -1)],
 )
-def test_the_differences_are_those_of_the_results(better, worse):
+def test_the_differences_are_those_of_the_results(first, second, sign):
     (row,) = (
         row
-        for row in csv_rows(ROOT / "results" / "sigma/7-epochs/comparison.csv")
-        if (row["measure"], row["a"], row["b"]) == ("smooth_loss_best", better, worse)
+        for row in csv_rows(ROOT / "results" / "sigma/differences_7.csv")
+        if (row["sigma, epsilon"], row["minus"]) == (first, second)
     )
-    lower, low, high = (-float(row[name]) for name in ("mean_difference", "ci_high", "ci_low"))
+    shift, *ends = (sign * float(row[name]) for name in ("shift", "95 % CI from", "to"))
     text = " ".join(RESULTS.split())
-    assert f"{lower:.2f} nats" in text
-    assert f"{low:.2f} to {high:.2f}" in text
+    assert f"{shift:.2f} nats" in text
+    assert "{:.2f} to {:.2f}".format(*sorted(ends)) in text

@@ -10,11 +10,11 @@ from harness import csv_rows, made_up_text
 from nbrnn.config import SETTINGS, RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.runs.training_state import Training, prepare_kernels
-from results import cells, facts, folds, radius, tuned, widths
+from results import cells, edge, facts, folds, minutes, order, radius, sigma, tuned, widths
 from results.question import rows
 
 ROOT = Path(__file__).parents[1]
-STUDIES = {study.HERE.name: study for study in (cells, folds, radius, tuned, widths)}
+PAGES = sorted(file.parent.name for file in (ROOT / "results").glob(f"*/{facts.TEMPLATE}"))
 
 
 # ---------------------------------------------------------------- studies whose pages are templates
@@ -28,50 +28,72 @@ def grids_of(tried):
     return {place: sorted(grid) for place, grid in grids.items()}
 
 
-def facts_from(name, folder, runs, tried):
-    """Return the facts of a study by its runs, and by those that chose its settings."""
-    if name == "tuned":
-        return tuned.facts_of(tuned.best_settings(folder / "search"), runs)
-    if name == "widths":
-        return widths.facts_of(grids_of(tried), tried, runs)
-    if name == "folds":
-        return folds.facts_of(runs)
-    if name == "cells":
-        return cells.facts_of(runs, tried)
-    return radius.facts_of(runs)
+def finished(study, report):
+    """Return the finished runs that a study keeps."""
+    return [row for row in rows(study.HERE / report, "runs") if row["status"] == "finished"]
 
 
-@pytest.fixture(params=STUDIES)
-def study(request):
-    return request.param, STUDIES[request.param].HERE
+FACTS = {
+    cells: lambda: cells.facts_of(cells.finished(cells.kept()), cells.kept(cells.OF_RATES)),
+    edge: lambda: edge.facts_of(*edge.kept()),
+    folds: lambda: folds.facts_of(finished(folds, "shakespeare")),
+    minutes: lambda: minutes.facts_of(rows(minutes.HERE, "losses")),
+    order: lambda: order.facts_of(order.kept()),
+    radius: lambda: radius.facts_of(radius.read_runs()),
+    sigma: lambda: sigma.facts_of(sigma.kept()),
+    tuned: lambda: tuned.facts_of(
+        tuned.best_settings(tuned.HERE / "search"), finished(tuned, "measured")
+    ),
+    widths: lambda: widths.facts_of(
+        grids_of(tried := rows(widths.HERE / "rates", "runs")), tried, finished(widths, "measured")
+    ),
+}
+WRITTEN_FROM = {
+    edge: lambda: edge.kept()[:3],
+    order: lambda: (order.kept(),),
+    sigma: lambda: (sigma.kept(),),
+}
 
 
-def test_a_template_has_no_measured_number_of_its_own(study):
-    _, folder = study
-    own = re.sub(r"\{[^}]*\}|`[^`]*`", "", (folder / facts.TEMPLATE).read_text())
+def name_of(study):
+    return study.HERE.name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_template_has_no_measured_number_of_its_own(page):
+    own = re.sub(r"\{[^}]*\}|`[^`]*`", "", (ROOT / "results" / page / facts.TEMPLATE).read_text())
     assert not re.findall(r"\d\.\d", own)
 
 
-def test_a_page_says_what_its_tables_do_and_these_what_the_runs_do(study):
-    name, folder = study
-    if not (folder / facts.PAGE).exists():
-        pytest.skip(f"python -m results.{name} was not run yet")
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_its_template_with_facts_and_tables(page):
+    folder = ROOT / "results" / page
     assert (folder / facts.PAGE).read_text() == facts.render(folder)
-    tried = []
-    if name == "radius":
-        runs = radius.read_runs()
-    elif name == "cells":
-        runs, tried = cells.finished(cells.kept()), cells.kept(cells.OF_RATES)
-    else:
-        reports = {"tuned": ("measured", "search"), "widths": ("measured", "rates")}.get(
-            name, ("shakespeare",)
-        )
-        runs = [row for row in rows(folder / reports[0], "runs") if row["status"] == "finished"]
-        tried = [row for report in reports[1:] for row in rows(folder / report, "runs")]
-    expected = facts_from(name, folder, runs, tried)
-    kept = facts.read_facts(folder)
-    for fact, value in expected.items():
+
+
+@pytest.mark.parametrize("study", FACTS, ids=name_of)
+def test_facts_are_those_of_the_runs(study):
+    kept = facts.read_facts(study.HERE)
+    for fact, value in FACTS[study]().items():
         assert kept[fact] == (pytest.approx(value) if isinstance(value, float) else value), fact
+
+
+@pytest.mark.parametrize("study", WRITTEN_FROM, ids=name_of)
+def test_tables_are_those_of_the_runs(study, tmp_path, monkeypatch):
+    folder, kept = study.HERE, WRITTEN_FROM[study]()
+    monkeypatch.setattr(study, "HERE", tmp_path)
+    study.write_tables(*kept)
+    for file in tmp_path.iterdir():
+        for row, kept_row in zip(csv_rows(file), csv_rows(folder / file.name), strict=True):
+            cells_of = [{n: facts.parsed(cell) for n, cell in r.items()} for r in (row, kept_row)]
+            assert cells_of[1] == pytest.approx(cells_of[0])
+
+
+def test_a_difference_is_the_median_over_all_pairs_of_runs():
+    losses = {("a",): np.array([1.0, 2.0, 4.0]), ("b",): np.array([0.0, 0.5, 10.0])}
+    pair = ("a",), ("b",)
+    shift, *_ = facts.difference_cells(losses, [pair])[pair]
+    assert shift == np.median([1, 0.5, -9, 2, 1.5, -8, 4, 3.5, -6])
 
 
 # ---------------------------------------------------------------- interventions
@@ -171,3 +193,14 @@ def test_the_numbers_of_the_prose_are_in_the_tables_that_it_links(page):
     for number, folders in claims(page):
         tolerance = 0.5 * 10.0 ** -len(number.partition(".")[2]) * (1 + 1e-9)
         assert np.abs(values[folders] - float(number)).min() <= tolerance, f"{page}: {number}"
+
+
+def test_the_range_of_large_rates_of_a_gru_is_that_of_its_runs():
+    losses = {}
+    for row in csv_rows(cells.HERE / "stability.csv"):
+        if (row["layers"], row["hidden"], row["eta"]) == ("2", "200", "0.016"):
+            losses.setdefault(row["warmup"], []).append(float(row["validation"]))
+    text = " ".join((ROOT / "docs" / "cells.md").read_text().split())
+    for of_seeds in losses.values():
+        assert f"of {min(of_seeds):.2f} to {max(of_seeds):.2f}" in text
+    assert sorted(losses) == ["0", "300"]
