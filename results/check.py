@@ -35,7 +35,7 @@ PARTS |= dict.fromkeys(student.LOSS, "loss")
 # ---------------------------------------------------------------- planted faults
 
 
-def on_the_ladder() -> Iterator[tuple[str, str, Report]]:
+def on_the_ladder() -> Iterator[tuple[str, str | None, Report]]:
     """Yield each fault of forward pass, gradients and loss, its cause, and the report on its program."""
     for fault, cause in FAULTS.items():
 
@@ -47,7 +47,7 @@ def on_the_ladder() -> Iterator[tuple[str, str, Report]]:
         yield fault, cause, nbrnn.check(program)
 
 
-def on_one_exercise() -> Iterator[tuple[str, str, Report]]:
+def on_one_exercise() -> Iterator[tuple[str, str | None, Report]]:
     """Yield the same for one exercise of several sizes in both layouts, and with gradients alone."""
     for (m, K, T), layout in itertools.product(SIZES, ("column", "row")):
         exercises = (student.exercise(m, K, T, seed=seed) for seed in itertools.count(m))
@@ -74,7 +74,7 @@ def of_steps() -> Iterator[tuple[str, str, Report]]:
             after = student.steps(theta, codes, h0, optimizer, eta, n, (fault,), clip)
             given = student.saved(theta, codes, h0, answers)
             given |= {f"{name}_after": array for name, array in after.items()}
-            how = {"optimizer": optimizer, "eta": eta, "clip": clip}
+            how: dict[str, Any] = {"optimizer": optimizer, "eta": eta, "clip": clip}
             yield f"{optimizer}: {fault}", cause, nbrnn.check(given, after=n, **how)
     losses = 75 * np.exp(-np.arange(300) / 200) + np.random.default_rng(0).normal(size=300)
     for fault, cause in student.SERIES.items():
@@ -170,7 +170,9 @@ def published() -> Iterator[tuple[str, Report, Report | None]]:
     theta, codes, h0 = student.exercise(8, 11, 20, seed=4)
     with tempfile.TemporaryDirectory() as folder:
         for fault, (edition, *_) in published_faults.SEEN.items():
-            settings = {"preset": f"dd2424-{edition}"} | ({"clip": 0.5} if edition == 2017 else {})
+            settings: dict[str, Any] = {"preset": f"dd2424-{edition}"} | (
+                {"clip": 0.5} if edition == 2017 else {}
+            )
             window, step = published_faults.functions(fault)
             on_ladder = nbrnn.check(window, step=step, **settings)
             if edition == 2025:
@@ -236,10 +238,10 @@ def planted() -> list[str]:
             tally[part, "called right" if report.is_right and cause != "right" else how] += 1
     outcomes = ("named", "not named", "a false name", "called right", "right, as it should be")
     parts = dict.fromkeys(part for part, _ in tally)
-    rows = [(part, *(tally[part, outcome] for outcome in outcomes)) for part in parts]
+    counts = [(part, *(tally[part, outcome] for outcome in outcomes)) for part in parts]
     text += ["", "## Planted faults in one exercise", ""]
     text += ["m = 5, 10 and 100, both layouts, with all answers and with gradients alone."]
-    return text + table("part", *outcomes, rows=rows)
+    return text + table("part", *outcomes, rows=counts)
 
 
 def main() -> None:

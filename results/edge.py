@@ -75,7 +75,7 @@ def measure(text: str) -> None:
         run = RunFolder(HERE / "sweeps" / text / "runs" / row["run_id"])
         model, summary = run.read_model("last"), run.read_summary()
         of_run = dynamics(model, corpus.codes[: model.config.trained_on(len(corpus))], clip=5)
-        is_lost = summary.validation_best > summary.validation_unigram
+        is_lost = (summary.validation_best or 0) > (summary.validation_unigram or 0)
         settings = [row[name] for name in ("epsilon", "sigma", "eta", "seed", "status")]
         lines.append([*settings, row["validation_best"], *(f"{x:.6g}" for x in of_run), int(is_lost)])
     (report / "runs.csv").unlink()  # networks.csv says the same of them, and more
@@ -148,7 +148,7 @@ def facts_of_grid(text: str, rows_of: list[Row]) -> dict[str, Fact]:
     """Return what the page tells of one text."""
     networks = by_place(rows_of)
     best = best_rate(networks, EPSILON, SIGMA)
-    near = [of for (_, _, eta), of in networks.items() if NEAR[0] <= eta <= NEAR[1]]
+    near = [of for (_, _, eta), of in networks.items() if NEAR[0] <= float(eta) <= NEAR[1]]
     shown = {"best": networks[EPSILON, SIGMA, best], "there": networks[EPSILON, SIGMA, ETA]}
     facts: dict[str, Fact] = {
         "networks": len(rows_of),

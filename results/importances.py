@@ -20,15 +20,17 @@ from nbrnn.analysis.findings import Findings, findings_of
 from results.question import ROOT
 
 HERE = ROOT / "statistics"
+SEEDS = 10
 Data = tuple[dict[str, list[Any]], list[np.ndarray]]  # values and runs of configurations
 
 
-def rates() -> Data:
-    """Return our own sweep of learning rates by optimizer, three seeds each."""
-    runs = pd.read_csv(ROOT / "optimizers" / "rates" / "runs.csv")
-    groups = [group for _, group in runs.groupby("setting", sort=False)]
-    values = {name: [group[name].iloc[0] for group in groups] for name in ("optimizer", "eta")}
-    return values, [group["validation_best"].to_numpy() for group in groups]
+def edge() -> Data:
+    """Return our own runs over learning rate, epsilon and sigma, at the rates with ten seeds."""
+    runs = pd.read_csv(ROOT / "edge" / "brontes" / "networks.csv")
+    names = ["eta", "epsilon", "sigma"]
+    groups = {place: group for place, group in runs.groupby(names) if len(group) == SEEDS}
+    values = {name: [place[i] for place in groups] for i, name in enumerate(names)}
+    return values, [group["validation_best"].to_numpy() for group in groups.values()]
 
 
 def far_off() -> Data:
@@ -111,8 +113,9 @@ def ratios(findings: Findings) -> list[str]:
     for name, losses in list(findings.losses.items())[1:7]:
         ratio = losses.mean() / best.mean()
         spread = ratio * math.hypot(*(s.std(ddof=1) / s.mean() for s in (losses, best)))
-        worse = {True: "significantly worse", False: "not significant", None: "too few seeds to judge"}
-        lines.append(f"| {name} | {ratio:.3f} ± {spread:.3f} | {worse[findings.verdicts[name][1]]} |")
+        verdict = "significantly worse" if name in findings.significantly_worse else "not significant"
+        verdict = "too few seeds to judge" if findings.too_few else verdict
+        lines.append(f"| {name} | {ratio:.3f} ± {spread:.3f} | {verdict} |")
     return lines
 
 
@@ -127,7 +130,7 @@ def main() -> None:
         "Made by `python -m results.importances`. Optuna is given the mean loss of each configuration,",
         "nbrnn all runs. hyperfine prints a ratio of means with the spread of single runs.",
         "",
-        *importances("Optimizer and learning rate: our own runs, 20 configurations, 3 seeds", rates()),
+        *importances("Our own runs: 30 configurations, 10 seeds", edge()),
         *importances("A random search of 40, only eta matters, one run far off (48.5)", far_off()),
         *importances("A random search of 60: beta1 does nothing and only Adam has it", nested()),
         "## Our 400 runs over sigma and epsilon, the first five seeds",

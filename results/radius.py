@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import joblib
 import numpy as np
+from scipy.stats import spearmanr
 
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
@@ -190,8 +191,7 @@ def share_of_gain(none: Array, warmup: Array, arm: Array) -> tuple[float, float,
 
 def rank_correlation(a: Array, b: Array) -> float:
     """Return Spearman's correlation."""
-    ranks = [np.argsort(np.argsort(values)) for values in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(spearmanr(a, b).statistic)
 
 
 def facts_of(runs: dict[Place, dict[str, float]]) -> dict[str, Fact]:
