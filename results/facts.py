@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nbrnn.analysis.confidence_intervals import holm, shift_of
+from nbrnn.analysis.confidence_intervals import holm, median_of, shift_of
+from nbrnn.report.dot_plots import colours_of, dots_figure
+from nbrnn.run_plots import save
 from nbrnn.typing import Array
 from results.question import Row, markdown
 
@@ -59,6 +61,18 @@ def write_losses(file: Path, settings: Sequence[str], losses: Mapping[Place, Arr
     """Write a table of the losses of each place, the lowest median first."""
     places = sorted(losses, key=lambda place: np.median(losses[place]))
     write_rows(file, [*settings, *LOSSES], [[*place, *loss_cells(losses[place])] for place in places])
+
+
+def draw_losses(file: Path, settings: Sequence[str], losses: Mapping[Place, Array], label: str) -> None:
+    """Draw the loss of each run, with medians and their intervals, the lowest median first."""
+    places = sorted(losses, key=lambda place: np.median(losses[place]))
+    cells = {str(place): list(map(str, place)) for place in places}
+    of_names = {str(place): losses[place] for place in places}
+    medians = {name: median_of(of_seeds) for name, of_seeds in of_names.items()}
+    intervals = {name: (median.value, median.low, median.high) for name, median in medians.items()}
+    colours = colours_of(list(cells), None)
+    with file.open("wb") as picture:
+        save(dots_figure(of_names, intervals, colours, label, (settings, cells)), picture, "png")
 
 
 def loss_cells(losses: Array) -> list[Fact]:

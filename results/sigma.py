@@ -10,12 +10,13 @@ from results.facts import (
     Fact,
     Pair,
     difference_cells,
+    draw_losses,
     losses_by,
     write_differences,
     write_losses,
     write_page,
 )
-from results.question import OF_RUNS, ROOT, Row, rows, swept
+from results.question import OF_A_SEARCH, ROOT, Row, rows, swept
 
 HERE = ROOT / "sigma"
 SEEDS = {7: "0:49", 20: "0:4"}  # by the number of epochs
@@ -57,6 +58,13 @@ def write_tables(runs_of: dict[int, list[Row]]) -> None:
         write_differences(HERE / f"differences_{epochs}.csv", SETTINGS, losses, PAIRS)
 
 
+def draw(runs_of: dict[int, list[Row]]) -> None:
+    """Draw the losses of all runs."""
+    for epochs, runs in runs_of.items():
+        losses, label = losses_by(runs, "smooth_loss_best", *SETTINGS), "smooth loss of the best model"
+        draw_losses(HERE / f"losses_{epochs}.png", SETTINGS, losses, f"{label} (nats per window)")
+
+
 def kept() -> dict[int, list[Row]]:
     """Return the runs of each number of epochs."""
     return {epochs: rows(HERE / f"{epochs}-epochs", "runs") for epochs in SEEDS}
@@ -67,8 +75,9 @@ def main() -> None:
     lists = ["--sigma", ",".join(map(str, SIGMAS)), "--epsilon", ",".join(map(str, EPSILONS))]
     for epochs, seeds in SEEDS.items():
         options = [*lists, "--epochs", str(epochs), "--seeds", seeds]
-        swept("sigma", "brontes", options, name=f"{epochs}-epochs", kept=(*OF_RUNS, "best.png"))
+        swept("sigma", "brontes", options, name=f"{epochs}-epochs", kept=OF_A_SEARCH)
     write_tables(kept())
+    draw(kept())
     write_page(HERE, facts_of(kept()))
 
 

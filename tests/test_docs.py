@@ -275,13 +275,13 @@ def test_the_gain_by_a_warm_up_is_that_of_the_results():
 def test_the_range_over_seeds_is_that_of_the_results(name):
     (row,) = (
         row
-        for row in csv_rows(ROOT / "results" / "sigma/7-epochs/settings.csv")
+        for row in csv_rows(ROOT / "results" / "sigma" / "losses_7.csv")
         if (row["sigma"], row["epsilon"]) == ("0.1", "1e-08")
     )
-    low, high = (float(row[f"smooth_loss_best_{end}"]) for end in ("min", "max"))
+    low, high = (float(row[end]) for end in ("lowest", "highest"))
     text = " ".join((ROOT / name).read_text().split())
     assert f"between {low:.1f} and {high:.1f}" in text
-    assert f"over {row['n']} seeds" in text
+    assert f"over {row['seeds']} seeds" in text
 
 
 def test_the_figures_of_speed_are_those_of_the_last_benchmark():
