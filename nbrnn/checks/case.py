@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from nbrnn.checks import ladder
-from nbrnn.checks.attempts import Convention
 from nbrnn.checks.equations import Arrays, Exercise, compute
+from nbrnn.checks.judging import Convention
 from nbrnn.checks.ladder import RUNGS, Rung
 from nbrnn.checks.sequences import training_losses
 from nbrnn.checks.updates import Gradient, Steps, smooth_series

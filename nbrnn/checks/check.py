@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from nbrnn.checks import arrays as files
 from nbrnn.checks import case as cases
-from nbrnn.checks.attempts import Attempt, Choice, attempts_of, choose
+from nbrnn.checks import user_arrays
 from nbrnn.checks.equations import Arrays
 from nbrnn.checks.gradients import report_of
+from nbrnn.checks.judging import Attempt, Choice, attempts_of, choose
 from nbrnn.checks.ladder import RUNGS
 from nbrnn.checks.programs import call_all
 from nbrnn.checks.reading import has_single_parameters
@@ -87,10 +87,10 @@ def check(
 def arrays_of(source: object) -> Arrays:
     """Return the arrays that are given, or of a file."""
     if isinstance(source, Mapping):
-        return files.flat_arrays(source)
+        return user_arrays.flat_arrays(source)
     if not isinstance(source, str | os.PathLike):
         raise CheckError(f"give a function, a file or a dictionary of arrays (got {shortened(source)})")
-    return files.read(Path(source))
+    return user_arrays.read(Path(source))
 
 
 class Submission:

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from nbrnn.checks.attempts import Attempt, Choice, Judged
 from nbrnn.checks.equations import BACKWARD, FORWARD, GRADIENTS, LINES
+from nbrnn.checks.judging import Attempt, Choice, Judged
 from nbrnn.checks.ladder import RUNGS, until
 from nbrnn.checks.mistakes import FACTORS, MISTAKES, words_of
 from nbrnn.checks.report import Finding, Report, Row, where

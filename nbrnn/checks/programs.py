@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from nbrnn.checks.arrays import flat_arrays
-from nbrnn.checks.attempts import attempts_of, choose
 from nbrnn.checks.case import task
 from nbrnn.checks.equations import Arrays
+from nbrnn.checks.judging import attempts_of, choose
 from nbrnn.checks.ladder import RUNGS, Rung
 from nbrnn.checks.report import PARTS, Finding, Report
+from nbrnn.checks.user_arrays import flat_arrays
 from nbrnn.config import RunConfig
 from nbrnn.errors import CheckError
 from nbrnn.exchange.names import sort_arrays

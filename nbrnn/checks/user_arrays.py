@@ -1,4 +1,4 @@
-"""The arrays of a user: given in Python, or read from a file without trust."""
+"""The arrays of a user by name: given in Python, or read from a file without trust."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a program's answers to exercises are understood, and which of them are right."""
+"""Judge a program's answers to exercises, in the layout and kind of loss in which most are right."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Judged:
 
 @dataclass(eq=False)
 class Attempt:
-    """An exercise as the program answered it, understood in one way."""
+    """A program's answers to an exercise, its arrays understood in one way."""
 
     rung: str
     layout: str
