@@ -64,7 +64,7 @@ def wrong_in(attempt: Attempt) -> list[Judged]:
 
 
 def findings_of(choice: Choice, first: int) -> Iterator[Finding]:
-    """Yield what is wrong on the first exercise that fails; then arrays that only later ones have.
+    """Yield what is wrong on the first exercise that fails.
 
     Raises CheckError for states of ReLU, whose gradients are other equations.
     """
@@ -91,11 +91,6 @@ def findings_of(choice: Choice, first: int) -> Iterator[Finding]:
             words = f"{names}: not those of a right forward pass; correct that first"
             yield Finding(None, words, arrays_in(rest), True, attempt.rung)
             break
-    later = {each.key: each for other in choice.attempts[first + 1 :] for each in wrong_in(other)}
-    for each in (each for key, each in later.items() if key not in attempt.judged):
-        rung = each.attempt.rung
-        sentence = f"{each.name} is wrong, which only '{RUNGS[rung].title}' has"
-        yield Finding(None, sentence, (each.key,), True, rung)
 
 
 def arrays_in(group: list[Judged]) -> tuple[str, ...]:
