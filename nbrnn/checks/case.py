@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from nbrnn.checks import ladder
-from nbrnn.checks.attempts import Convention
 from nbrnn.checks.equations import Arrays, Exercise, compute
-from nbrnn.checks.ladder import RUNGS, Rung
-from nbrnn.checks.sequences import training_losses
-from nbrnn.checks.updates import Gradient, Steps, smooth_series
+from nbrnn.checks.judging import Convention
+from nbrnn.checks.ladder import RUNGS, Rung, of_codes
+from nbrnn.checks.sequences import smooth_series, training_losses
+from nbrnn.checks.steps import Gradient, Steps
 from nbrnn.config import RunConfig, canonical_json
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CheckError, ConfigError, CorpusError
@@ -49,13 +49,13 @@ def case(
     theta |= {name: rng.normal(0, 0.1, theta[name].shape) for name in "bc"}
     h0 = rng.uniform(-1, 1, (B, config.hidden))
     codes = np.stack([corpus.codes[s : s + T + 1] for s in rng.integers(0, len(corpus) - T, B)], axis=1)
-    e = ladder.of_codes(theta, codes, h0)
-    arrays = inputs(e, layout, first)
-    arrays[NAME] = description(config, layout, corpus.name, fingerprint(theta))
+    e = of_codes(theta, codes, h0)
+    about = description(config, layout, corpus.name, fingerprint(theta))
+    arrays = {**inputs(e, layout, first), NAME: about}
     if blind:
         return arrays
-    after = laid_out(Steps.of(config).run(theta, gradient_of(e, factor_of(e, config)), 1), layout)
-    return {**arrays, **answers(e, config, layout), **{f"{k}_after": a for k, a in after.items()}}
+    after = Steps.of(config).run(theta, gradient_of(e, Convention(config.loss == "mean").factor(e)), 1)
+    return {**arrays, **answers(e, config, layout), **laid_out(after, layout, "{}_after")}
 
 
 def task(
@@ -77,20 +77,16 @@ def task(
     if rung.task == "gradients":
         e = ladder.exercise(rung.name, rng, m, K, T, B)
         return inputs(e, layout, first), answers(e, config, layout)
-    theta = ladder.network(rng, m, K)
-    given = laid_out(theta, layout)
+    theta, steps, n = ladder.network(rng, m, K), Steps.of(config), rung.updates
     if rung.task == "train":
         codes = rng.integers(0, K, 3 * T + 1)
-        losses = training_losses(
-            theta, codes, T, rung.updates, Steps.of(config), mean=config.loss == "mean"
-        )
-        numbers = {"T": np.array(T), "first": np.array(first), "updates": np.array(rung.updates)}
-        return {**given, "codes": codes + first, **numbers}, {"losses": losses}
-    size = 100.0 if rung.name == "clipped_update" else 1.0
-    g = laid_out(ladder.gradients(rng, theta, size), layout)
-    after = Steps.of(config).run(given, lambda theta, t: g, rung.updates)
-    right = {f"{name}_after": array for name, array in after.items()}
-    return given | {f"grads_{name}": array for name, array in g.items()}, right
+        numbers = {"T": np.array(T), "first": np.array(first), "updates": np.array(n)}
+        losses = training_losses(theta, codes, T, n, steps, config.loss == "mean")
+        return laid_out(theta, layout) | {"codes": codes + first, **numbers}, {"losses": losses}
+    g = ladder.gradients(rng, theta, size=100.0 if rung.name == "clipped_update" else 1.0)
+    after = steps.run(theta, lambda theta, t: g, n)
+    given = laid_out(theta, layout) | laid_out(g, layout, "grads_{}")
+    return given, laid_out(after, layout, "{}_after")
 
 
 def ladder_case(
@@ -117,11 +113,6 @@ def inputs(e: Exercise, layout: str, first: int) -> Arrays:
     return arrays | {"h0": e.h0.T if layout == "column" else e.h0}
 
 
-def factor_of(e: Exercise, config: RunConfig) -> float:
-    """Return the factor of the sum of all losses."""
-    return Convention(config.loss == "mean").factor(e)
-
-
 def gradient_of(e: Exercise, factor: float) -> Gradient:
     """Return the function that returns the gradient of an exercise for some parameters."""
 
@@ -134,20 +125,16 @@ def gradient_of(e: Exercise, factor: float) -> Gradient:
 
 def answers(e: Exercise, config: RunConfig, layout: str) -> Arrays:
     """Return what a right program computes."""
-    right, factor = compute(e), factor_of(e, config)
+    right, factor = compute(e), Convention(config.loss == "mean").factor(e)
+    P, H = (along(array, layout) for array in (right["P"], right["H"][1:]))
     gradients = {name: right[f"d{name}"] * factor for name in NAMES}
-    return {
-        "loss": right["loss"] * factor,
-        "P": along(right["P"], layout),
-        "H": along(right["H"][1:], layout),
-        **{f"grads_{name}": array for name, array in laid_out(gradients, layout).items()},
-    }
+    return {"loss": right["loss"] * factor, "P": P, "H": H, **laid_out(gradients, layout, "grads_{}")}
 
 
-def laid_out(theta: Mapping[str, Array], layout: str) -> Arrays:
-    """Return parameters, or their gradients, as matrices in a layout."""
-    as_columns = {name: array.reshape(len(array), -1) for name, array in theta.items()}
-    return {name: array if layout == "column" else array.T for name, array in as_columns.items()}
+def laid_out(theta: Mapping[str, Array], layout: str, name: str = "{}") -> Arrays:
+    """Return parameters, or their gradients, as matrices in a layout, each under a name for files."""
+    columns = {name.format(key): array.reshape(len(array), -1) for key, array in theta.items()}
+    return {name: array if layout == "column" else array.T for name, array in columns.items()}
 
 
 def along(array: Array, layout: str) -> Array:
@@ -192,12 +179,13 @@ def by_rung(arrays: Mapping[str, Array]) -> dict[str, Arrays]:
     parts: dict[str, Arrays] = {name: {} for name in ("", *RUNGS)}
     for name, array in arrays.items():
         rung, _, rest = name.replace("/", ".").partition(".")
-        part, name_there = (rung, rest) if rung in RUNGS and rest else ("", name)
-        parts[part][name_there] = array
-    parts = {name: part for name, part in parts.items() if part}
-    if len(parts) > 1 and parts.get("", {}).keys() <= {NAME}:
-        parts.pop("", None)
-    return parts
+        if rung in RUNGS and rest:
+            parts[rung][rest] = array
+        else:
+            parts[""][name] = array
+    if parts[""].keys() <= {NAME} and any(parts[rung] for rung in RUNGS):
+        del parts[""]
+    return {name: part for name, part in parts.items() if part}
 
 
 def description(config: RunConfig, layout: str, source: str, sha256: str) -> Array:

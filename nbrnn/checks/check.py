@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from nbrnn.checks import arrays as files
 from nbrnn.checks import case as cases
-from nbrnn.checks.attempts import Attempt, Choice, attempts_of, choose
+from nbrnn.checks import user_arrays
 from nbrnn.checks.equations import Arrays
 from nbrnn.checks.gradients import report_of
+from nbrnn.checks.judging import Attempt, Choice, attempts_of, choose
 from nbrnn.checks.ladder import RUNGS
 from nbrnn.checks.programs import call_all
-from nbrnn.checks.reading import has_single_parameters
 from nbrnn.checks.report import PARTS, Finding, Report
 from nbrnn.checks.sequences import judge_sample, judge_smooth, judge_training
-from nbrnn.checks.steps import Update, judge_updates
-from nbrnn.checks.updates import Steps
+from nbrnn.checks.steps import Steps, Update, judge_updates
+from nbrnn.checks.user_arrays import has_single_parameters
 from nbrnn.config import RunConfig, option_name
 from nbrnn.errors import CheckError
 from nbrnn.exchange.array_roles import Role, SortedArrays, same_numbers, sort_arrays
@@ -67,7 +66,7 @@ def check(
         if name not in USED:
             raise CheckError(f"{option_name(name)} changes nothing that is checked: leave it out")
     check_range("--after", after, 1, 100_000)
-    said = {k: v for k, v in with_preset(preset, settings).items() if k in USED}
+    chosen = {k: v for k, v in with_preset(preset, settings).items() if k in USED}
     with np.errstate(all="ignore"):  # what is wrong may overflow
         by_task = ("gradients", program), ("step", step), ("train", train), ("sample", synthesize)
         given: dict[str, Any] = {task: function for task, function in by_task if function is not None}
@@ -75,11 +74,11 @@ def check(
             if program is not None and not callable(program):
                 raise CheckError("give functions, or a file or arrays, not both")
             arrays, report = call_all(given)
-            Submission(arrays, {}, said, 1).judge(report)
+            Submission(arrays, {}, chosen, 1).judge(report)
         else:
             of_case = {} if case is None else arrays_of(case)
             report = Report()
-            Submission(arrays_of(program), of_case, said, after).judge(report)
+            Submission(arrays_of(program), of_case, chosen, after).judge(report)
     report.not_checked += [words for part, words in PARTS.items() if part not in report.covered]
     return report
 
@@ -87,30 +86,31 @@ def check(
 def arrays_of(source: object) -> Arrays:
     """Return the arrays that are given, or of a file."""
     if isinstance(source, Mapping):
-        return files.flat_arrays(source)
+        return user_arrays.flat_arrays(source)
     if not isinstance(source, str | os.PathLike):
         raise CheckError(f"give a function, a file or a dictionary of arrays (got {shortened(source)})")
-    return files.read(Path(source))
+    return user_arrays.read(Path(source))
 
 
 class Submission:
-    """The arrays of a program by rung, those of its exercise, and the settings that were said."""
+    """The arrays of a program by rung, those of its exercise, and the settings that were chosen."""
 
-    def __init__(self, given: Arrays, case: Arrays, said: dict[str, Any], after: int) -> None:
+    def __init__(self, given: Arrays, case: Arrays, chosen: dict[str, Any], after: int) -> None:
         self.about, self.after = cases.described({**given, **case}), after
         settings = {} if self.about is None else dict(self.about["settings"])
         if settings.get("loss") == RunConfig().loss:  # which nobody has asked for
             del settings["loss"]
-        if "optimizer" in said:  # what the exercise says of another one does not count
+        if "optimizer" in chosen:  # what the exercise says of another one does not count
             settings = {name: value for name, value in settings.items() if name in ("clip", "loss")}
-        self.said = {**settings, **said}
-        self.config, self.loss = RunConfig(**self.said), self.said.get("loss")
+        self.chosen = {**settings, **chosen}
+        self.config, self.loss = RunConfig(**self.chosen), self.chosen.get("loss")
         self.steps = Steps.of(self.config)
         self.parts, self.of_case = cases.by_rung(given), cases.by_rung(case)
         self.found = {
             rung: with_case(rung, arrays, self.of_case.get(rung, {}))
             for rung, arrays in self.parts.items()
         }
+        self.windows = {rung: each for rung, each in self.found.items() if rung not in SEQUENCES}
 
     def judge(self, report: Report) -> None:
         """Judge everything; the report may have exercises that raised. Raises CheckError."""
@@ -124,7 +124,7 @@ class Submission:
                 follows = rung == "train" and not report.is_right
                 report.add(self.judge_sequence(rung), rung, follows)
             else:
-                T = self.config.seq_length if "seq_length" in self.said else None
+                T = self.config.seq_length if "seq_length" in self.chosen else None
                 report.add(judge_smooth(found, T, is_whole=rung != ""), rung)
         if self.parts and "" not in self.parts:
             rungs = {*self.parts, *(finding.rung for finding in report.findings)}
@@ -136,8 +136,8 @@ class Submission:
         """Judge losses, states, probabilities and gradients, and steps along these."""
         windows = {
             rung: attempts_of(rung, found)
-            for rung, found in self.found.items()
-            if rung not in SEQUENCES and not {role.kind for role in found.by_role} <= {"series"}
+            for rung, found in self.windows.items()
+            if not {role.kind for role in found.by_role} <= {"series"}
         }
         choice, of_rung = None, {}
         if any(windows.values()):
@@ -156,17 +156,21 @@ class Submission:
         """Judge the parameters after steps, where the program's gradients are known."""
         judged = updates
         if report.findings:  # the right gradients are not the program's
-            still = [each for each in updates if len(each.unchanged()) == len(NAMES)]
-            judged = [e for e in updates if e.rung or e in still or (e.is_exact and e.n == 1)]
+            judged = [
+                update
+                for update in updates
+                if update.rung
+                or (update.is_exact and update.n == 1)
+                or len(update.unchanged) == len(NAMES)
+            ]
             if len(judged) < len(updates):
                 report.not_checked.append("the steps along gradients that are wrong")
         if not judged:
             return
         config = self.config
-        report.notes.append(
-            f"the step is that of {config.optimizer}, eta {config.eta:g}, clip {config.clip}"
-        )
-        report.add(judge_updates(judged, self.steps, self.said))
+        words = f"the step is that of {config.optimizer}, eta {config.eta:g}, clip {config.clip}"
+        report.notes.append(words)
+        report.add(judge_updates(judged, self.steps, self.chosen))
         last = report.findings[-1] if report.findings else None
         if last is not None and last.cause == "not updated" and len(last.arrays) == len(NAMES):
             report.findings = [last, *(replace(each, follows=True) for each in report.findings[:-1])]
@@ -234,25 +238,24 @@ class Submission:
 
     def refuse_nothing(self, report: Report) -> None:
         """Note arrays of unknown names. Raises CheckError if there was nothing to judge."""
-        windows = {rung: found for rung, found in self.found.items() if rung not in SEQUENCES}
-        names = [name for found in windows.values() for name in found.unknown]
-        report.not_checked += [
-            f"{named.name}, as there is another gradient"
-            for found in windows.values()
-            for key, named in found.of("numerical").items()
-            if key in found.of("gradient")
-        ]
+        for found in self.windows.values():
+            for key in found.of("numerical").keys() & found.of("gradient"):
+                name = found.of("numerical")[key].name
+                report.not_checked.append(f"{name}, as there is another gradient")
+        reasons = [*report.notes, *report.not_checked]
+        names = [name for found in self.windows.values() for name in found.unknown]
         unknown = ", ".join(names[:10] + ["..."] * (len(names) > 10))
-        has_series = any(role.kind == "series" for each in self.found.values() for role in each.by_role)
-        reasons = [*report.notes, *report.not_checked] if report.not_checked or has_series else []
         if unknown:
             report.notes.append(f"not checked, since their names are unknown: {unknown}")
-        if not report.findings and not report.judged:
-            nothing = (
-                "nothing to check: save loss, P, H, gradients (grads_W or dW), parameters after "
-                f"a step (W_after) or losses{unknown and f'; unknown: {unknown}'}"
-            )
-            raise CheckError(reasons[-1] if reasons else nothing)
+        if report.findings or report.judged:
+            return
+        has_series = any(role.kind == "series" for each in self.found.values() for role in each.by_role)
+        if report.not_checked or has_series:
+            raise CheckError(reasons[-1])
+        raise CheckError(
+            "nothing to check: save loss, P, H, gradients (grads_W or dW), parameters after a step "
+            f"(W_after) or losses{unknown and f'; unknown: {unknown}'}"
+        )
 
 
 def with_case(rung: str, given: Arrays, case: Arrays) -> SortedArrays:

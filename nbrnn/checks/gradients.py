@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from nbrnn.checks.attempts import Attempt, Choice, Judged
 from nbrnn.checks.equations import BACKWARD, FORWARD, GRADIENTS, LINES
+from nbrnn.checks.judging import Attempt, Choice, Judged
 from nbrnn.checks.ladder import RUNGS, until
 from nbrnn.checks.mistakes import FACTORS, MISTAKES, words_of
 from nbrnn.checks.report import Finding, Report, Row, where
@@ -31,16 +31,16 @@ ILL_CONDITIONED = (
 
 def report_of(choice: Choice) -> Report:
     """Return rows and findings."""
-    report = Report(notes=list(choice.notes))
-    for attempt in choice.attempts:
-        wrong = wrong_in(attempt)
+    report, failing = Report(notes=list(choice.notes)), []
+    for number, attempt in enumerate(choice.attempts):
+        wrong, rung = wrong_in(attempt), attempt.rung
+        failing += [number] * bool(wrong)
         if attempt.judged and attempt.e.sizes[1] > 1:
             report.covered.add("windows")
         for each in attempt.judged.values():
             follows = each in wrong[1:] and attempt.follows(each)
             verdict = "follows from the above" if follows else each.verdict
-            what, rung = LINES[each.key].what, attempt.rung
-            row = Row.of(each.name, what, each.found, each.right, each.is_right, verdict)
+            row = Row.of(each.name, LINES[each.key].what, each.found, each.right, each.is_right, verdict)
             report.rows.append(replace(row, shape=each.shape, rung=rung))
             if each.is_right is None:
                 of_rung = f" of {RUNGS[rung].title}" if rung else ""
@@ -50,9 +50,8 @@ def report_of(choice: Choice) -> Report:
                 report.covered.add("loss" if each.key == "loss" else "gradients")
             if each.verdict.startswith(("right, with", "right, as")):
                 report.notes.append(f"{each.name}: {each.verdict}")
-    failing = [bool(wrong_in(attempt)) for attempt in choice.attempts]
-    if any(failing):
-        report.findings += findings_of(choice, failing.index(True))
+    if failing:
+        report.findings += findings_of(choice, failing[0])
     return report
 
 
@@ -65,7 +64,7 @@ def wrong_in(attempt: Attempt) -> list[Judged]:
 
 
 def findings_of(choice: Choice, first: int) -> Iterator[Finding]:
-    """Yield what is wrong on the first exercise that fails; then arrays that only later ones have.
+    """Yield what is wrong on the first exercise that fails.
 
     Raises CheckError for states of ReLU, whose gradients are other equations.
     """
@@ -84,29 +83,19 @@ def findings_of(choice: Choice, first: int) -> Iterator[Finding]:
         follows = number > 0 and (groups[0][1][0].key == "loss" or not causes)
         yield Finding(cause, sentence, arrays_in(group), follows, attempt.rung)
         rest = [each for _, others in groups[number + 1 :] for each in others]
-        if rest and rest[0].key.startswith("d") and is_forward(causes, group):
+        lines = {line for cause in causes if cause in MISTAKES for line in MISTAKES[cause][1]}
+        is_forward = group[0].key in FORWARD or bool(lines & FIRST)
+        if is_forward and rest and rest[0].key.startswith("d"):
             # Automatic differentiation makes right gradients of a wrong forward pass: they have no name.
             names = ", ".join(each.name for each in rest)
             words = f"{names}: not those of a right forward pass; correct that first"
             yield Finding(None, words, arrays_in(rest), True, attempt.rung)
             break
-    later = {each.key: each for other in choice.attempts[first + 1 :] for each in wrong_in(other)}
-    for each in later.values():
-        if each.key not in attempt.judged:
-            rung = each.attempt.rung
-            sentence = f"{each.name} is wrong, which only '{RUNGS[rung].title}' has"
-            yield Finding(None, sentence, (each.key,), True, rung)
 
 
 def arrays_in(group: list[Judged]) -> tuple[str, ...]:
     """Return the names of arrays in the equations, those of parameters for their gradients."""
     return tuple(each.key[1:] if each.key in GRADIENTS else each.key for each in group)
-
-
-def is_forward(causes: list[str], group: list[Judged]) -> bool:
-    """Return whether a fault is in the forward pass."""
-    lines = {line for cause in causes if cause in MISTAKES for line in MISTAKES[cause][1]}
-    return group[0].key in FORWARD or bool(lines & FIRST)
 
 
 def grouped(faults: list[Judged], attempts: Sequence[Attempt]) -> list[tuple[list[str], list[Judged]]]:
@@ -171,15 +160,20 @@ def explanation(key: str, attempts: Sequence[Attempt]) -> list[str]:
     """Return the known mistakes that give every number of an array on every exercise it is given for."""
     answers = [attempt.judged[key] for attempt in attempts if key in attempt.judged]
     answers = [each for each in answers if each.is_right is not None]
-    others = [each for each in answers if not overflows(each)]
-    if 0 < len(others) < len(answers):
-        if all(each.is_right for each in others):
-            return ["overflow"]
-        answers = others  # a mistake in another line explains no overflow
+    overflowing = [
+        each
+        for each in answers
+        if each.attempt.rung == "large_logits" and not np.isfinite(each.found).all()
+    ]
+    if 0 < len(overflowing) < len(answers):
+        answers = [each for each in answers if each not in overflowing]
+        if all(each.is_right for each in answers):
+            return ["overflow"]  # else another mistake, which explains no overflow
     if not all(each.has_shape for each in answers):
         return ["transposed"] * all(map(is_transposed, answers))
-    if all(not each.found.any() for each in answers):
+    if not any(each.found.any() for each in answers):
         return ["zero"]
+
     found = [
         name
         for name, (_, ratio) in FACTORS.items()
@@ -191,11 +185,6 @@ def explanation(key: str, attempts: Sequence[Attempt]) -> list[str]:
     if key == "H" and not found and all(only_first_differs(each) for each in answers):
         found.append("another h_0")
     return found
-
-
-def overflows(each: Judged) -> bool:
-    """Return whether the logits of the exercise are too large for the program's softmax."""
-    return each.attempt.rung == "large_logits" and not np.isfinite(each.found).all()
 
 
 def is_transposed(each: Judged) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nbrnn.checks.equations import RIGHT, Equations, Exercise, Function, activation, outer, softmax
+from nbrnn.checks.equations import RIGHT, Exercise, Function, activation, outer, softmax
 from nbrnn.typing import Array
 
 # By name: what is wrong, and the functions that stand in place of the right ones.
@@ -23,11 +23,6 @@ MISTAKES: dict[str, tuple[str, dict[str, Function]]] = {}
 def mistake(name: str, sentence: str, **changed: Function) -> None:
     """Add a mistake."""
     MISTAKES[name] = sentence, changed
-
-
-def mistaken(name: str) -> Equations:
-    """Return the equations with a mistake."""
-    return replace(RIGHT, **MISTAKES[name][1])
 
 
 def other(e: Exercise, **theta: Any) -> Exercise:

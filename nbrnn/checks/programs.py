@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from nbrnn.checks.arrays import flat_arrays
-from nbrnn.checks.attempts import attempts_of, choose
 from nbrnn.checks.case import task
 from nbrnn.checks.equations import Arrays
+from nbrnn.checks.judging import attempts_of, choose
 from nbrnn.checks.ladder import RUNGS, Rung
 from nbrnn.checks.report import PARTS, Finding, Report
+from nbrnn.checks.user_arrays import flat_arrays
 from nbrnn.config import RunConfig
 from nbrnn.errors import CheckError
 from nbrnn.exchange.array_roles import sort_arrays
@@ -33,10 +33,6 @@ class Form:
     layout: str = "column"
     one_hot: bool = True
     flat: bool = False
-
-    def given(self, rung: Rung) -> Arrays:
-        """Return what a program is given in an exercise."""
-        return task(rung, CONFIG, M, T, B, self.layout)[0]
 
     def vector(self, array: Any) -> Any:
         """Return a copy of a vector."""
@@ -59,7 +55,7 @@ def call_all(by_task: Mapping[str, Function]) -> tuple[Arrays, Report]:
     report = Report()
     form = guess_form(by_task["gradients"]) if "gradients" in by_task else FORMS[0]
     for rung in (rung for rung in RUNGS.values() if rung.task in by_task):
-        given = form.given(rung)
+        given, _ = task(rung, CONFIG, M, T, B, form.layout)
         try:
             answer = CALLS[rung.task](by_task[rung.task], given, form, rung)
             reason = "" if rung.name != "windows" else reason_not_batched({**given, **answer})
@@ -122,7 +118,7 @@ def guess_form(function: Function) -> Form:
     """Return the form in which the function runs, and its answers fit best. Raises CheckError."""
     rung, best, error = RUNGS["many_steps"], None, ""
     for form in FORMS:
-        given = form.given(rung)
+        given, _ = task(rung, CONFIG, M, T, B, form.layout)
         try:
             answer = call_gradients(function, given, form, rung)
         except CheckError:
@@ -167,23 +163,20 @@ def named(result: Any, given: Arrays) -> Arrays:
     if isinstance(result, Mapping):
         return flat_arrays(result)
     if result is None:
-        raise CheckError("the function must return a loss and gradients: (loss, grads), or a dictionary")
+        raise CheckError("the function returned nothing: it must return (loss, grads), or a dictionary")
     K, m = given["c"].size, given["b"].size
     steps = given["X"].size // K
     shapes = [(f"d{name}", given[name].shape) for name in NAMES] + [("h_last", (m,))]
     shapes += [(name, way) for name, n in (("P", K), ("H", m)) for way in ((n, steps), (steps, n))]
     found: dict[str, Any] = {}
     for item in result if isinstance(result, tuple | list) else [result]:
-        fitting = (n for n, shape in shapes if n not in found and is_same_shape(np.shape(item), shape))
         if isinstance(item, Mapping):
             found["grads"] = item
         elif "loss" not in found and np.size(item) == 1:
             found["loss"] = item
-        elif name := next(fitting, None):
-            found[name] = item
+        else:
+            # Axes of length 1 do not count.
+            size = [n for n in np.shape(item) if n != 1]
+            names = [n for n, shape in shapes if n not in found and [k for k in shape if k != 1] == size]
+            found |= dict.fromkeys(names[:1], item)
     return flat_arrays(found)
-
-
-def is_same_shape(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Return whether two shapes are the same but for axes of length 1."""
-    return [n for n in one if n != 1] == [n for n in other if n != 1]

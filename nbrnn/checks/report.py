@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nbrnn.checks.tolerances import largest
 from nbrnn.typing import Array
 from nbrnn.values import plural
 
@@ -61,11 +62,8 @@ class Row:
         """Return the row of an array that may have another shape than the right one."""
         shares: list[float | None] = [None, None]
         if found.shape == right.shape:
-            off = found - right
-            sizes = np.abs(right).max(initial=0), np.linalg.norm(right)
-            errors = np.abs(off).max(initial=0), np.linalg.norm(off)
-            pairs = zip(errors, sizes, strict=True)
-            shares = [float(e / max(s, 1e-300)) if np.isfinite(e) else None for e, s in pairs]
+            pairs = [(size(found - right), size(right)) for size in (largest, np.linalg.norm)]
+            shares = [float(off / max(n, 1e-300)) if np.isfinite(off) else None for off, n in pairs]
         verdict = verdict or ("right" if is_right else "wrong")
         return cls(name, what, found.shape, shares[0], shares[1], verdict, is_right)
 
@@ -131,8 +129,8 @@ class Report:
         """Return the answer in a sentence."""
         judged = self.judged
         rungs = {row.rung for row in judged if row.rung}
-        what = plural(len(judged), "array")
-        what += f" of {plural(len(rungs), 'exercise')}" if rungs else ""
+        of_rungs = f" of {plural(len(rungs), 'exercise')}" if rungs else ""
+        what = plural(len(judged), "array") + of_rungs
         if self.is_right:
             return f"right: {what} {'agrees' if len(judged) == 1 else 'agree'}"
         return f"WRONG: {sum(not row.is_right for row in judged)} of {what}"
@@ -174,8 +172,7 @@ def where(key: str, found: Array, right: Array, tolerance: float) -> str:
     """Return in words where an array differs, and by how much."""
     if found.ndim == 0:
         return apart(found, right)
-    off = np.abs(found - right)
-    off[~np.isfinite(off)] = np.inf
+    off = np.nan_to_num(np.abs(found - right), nan=np.inf, posinf=np.inf)
     wrong = off > tolerance
     if found.ndim == 3:
         steps = np.flatnonzero(wrong.any((1, 2)))
@@ -192,7 +189,7 @@ def where(key: str, found: Array, right: Array, tolerance: float) -> str:
     for axis, word in ((1, "row"), (0, "column")) if found.ndim == 2 else ():
         lines = np.flatnonzero(wrong.any(axis)) + 1
         if 0 < lines.size <= max(1, wrong.shape[1 - axis] // 4):
-            listed = ", ".join(map(str, lines[:5])) + (", ..." if lines.size > 5 else "")
+            listed = ", ".join(map(str, lines[:5])) + ", ..." * (lines.size > 5)
             return f"only in {word}{'s' * (lines.size > 1)} {listed}; {most}"
     return most
 

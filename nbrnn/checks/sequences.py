@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from scipy.special import chdtrc
 from nbrnn.checks.equations import Arrays, compute, softmax
 from nbrnn.checks.ladder import of_codes
 from nbrnn.checks.report import Finding, Report, Row, apart
-from nbrnn.checks.tolerances import SAFETY, Rounding, is_single, spread
-from nbrnn.checks.updates import KEPT, Steps, smooth_series
+from nbrnn.checks.steps import Steps
+from nbrnn.checks.tolerances import SAFETY, is_single, spread
 from nbrnn.exchange.array_roles import SortedArrays
 from nbrnn.typing import Array
 
@@ -68,15 +67,15 @@ def judge_training(
 ) -> Report:
     """Return the verdict on the losses of a training."""
     losses = np.asarray(losses, float).ravel()
-    given = codes, T, losses.size, steps
+
+    def of(theta: Arrays, mean: bool, **changes: Any) -> Array:
+        return training_losses(theta, codes, T, losses.size, steps, mean, **changes)
+
     means = [loss == "mean"] if loss else [False, True]
-    mean = min(means, key=lambda each: abs(training_losses(theta, *given, each)[0] - losses[0]))
-    right = training_losses(theta, *given, mean)
-
-    def again(rounded: Rounding) -> Arrays:
-        return {"losses": training_losses(rounded.all(theta), *given, mean)}
-
-    moved = spread(again, {"losses": right}, "float32" if is_single(losses) else "float64")["losses"]
+    mean = min(means, key=lambda each: abs(of(theta, each)[0] - losses[0]))
+    right = of(theta, mean)
+    precision = "float32" if is_single(losses) else "float64"
+    moved = spread(lambda r: {"losses": of(r.all(theta), mean)}, {"losses": right}, precision)["losses"]
     tolerance = SAFETY * np.maximum.accumulate(moved) + 1e-11 * right
     fits = np.abs(losses - right) <= tolerance
     row = Row.of("losses", "losses of a training", losses, right, bool(fits.all()))
@@ -84,14 +83,16 @@ def judge_training(
     if row.is_right:
         return report
     at, cause = int(np.argmin(fits)), None
-    step = f"the step of {steps.optimizer} (eta {steps.eta:g})"
-    what = f"{step}, the state carried over, or where a window starts"
+    what = (
+        f"the step of {steps.optimizer} (eta {steps.eta:g}), the state carried over, or where a window "
+        "starts"
+    )
     if at == 0:
         what = "the loss of the first window, from h = 0"
     elif at % ((len(codes) - 1) // T) == 0:
         what = "the start of an epoch, where h is 0 again"
     for changes, mistake, words in TRAINING_MISTAKES:
-        if (np.abs(losses - training_losses(theta, *given, mean, **changes)) <= tolerance).all():
+        if (np.abs(losses - of(theta, mean, **changes)) <= tolerance).all():
             cause, what = mistake, words
     sentence = f"losses: right up to update {at}, then {apart(losses[at], right[at])}: {what}"
     report.findings.append(Finding(cause, sentence, ("losses",)))
@@ -100,12 +101,22 @@ def judge_training(
 
 # ---------------------------------------------------------------- the smooth loss
 
-LATE = "the smooth loss lags by one update: it is recorded before it takes in the loss"
-STARTS = {
+KEPT = 0.999  # of the smooth loss, at each update
+SMOOTH_MISTAKES = {
+    "a step late": "the smooth loss lags by one update: it is recorded before it takes in the loss",
+    "begun elsewhere": "the smooth loss starts at another number than the first loss",
     "begun at 0": "the smooth loss starts at 0 instead of the first loss",
     "begun as a sum": "the smooth loss starts with a sum over the window and continues with means",
     "begun as a mean": "the smooth loss starts with a mean over the window and continues with sums",
 }
+
+
+def smooth_series(losses: Array, start: float, kept: float = KEPT) -> Array:
+    """Return the smooth loss after each update, which is `start` at the first."""
+    smooth = np.empty(len(losses))
+    for update, loss in enumerate(losses):
+        smooth[update] = kept * smooth[update - 1] + (1 - kept) * loss if update else start
+    return smooth
 
 
 def judge_smooth(found: SortedArrays, T: int | None, is_whole: bool) -> Report:
@@ -147,24 +158,25 @@ def mistake_of_smooth(losses: Array, smooth: Array, T: int | None) -> tuple[str,
     """Return the mistake that gives each number of a smooth series: its name and a sentence."""
     first = float(losses[0])
     if is_same(smooth, np.append(first, smooth_series(losses, first)[:-1])):
-        return "a step late", LATE
+        return "a step late", SMOOTH_MISTAKES["a step late"]
     pulls = losses[1:] - smooth[:-1]
     share = float(pulls @ np.diff(smooth) / max(pulls @ pulls, 1e-300))
     if not (0 < share < 1 and is_same(smooth, smooth_series(losses, float(smooth[0]), 1 - share))):
         return None
     if abs(share / (1 - KEPT) - 1) > 1e-3:
         return "weights", f"the smooth loss keeps {1 - share:.4g} of itself instead of {KEPT}"
-    lengths = (T,) if T else range(2, 201)
-    others = {"begun at 0": [0.0], "begun as a sum": [n * first for n in lengths]}
-    others["begun as a mean"] = [first / n for n in lengths]
-    for start in (
-        smooth[0],
-        (smooth[0] - (1 - KEPT) * first) / KEPT,
-    ):  # which may take in the first loss
+    lengths = np.array([T] if T else range(2, 201))
+    others = {
+        "begun at 0": np.zeros(1),
+        "begun as a sum": lengths * first,
+        "begun as a mean": first / lengths,
+    }
+    # The start may have taken in the first loss already.
+    for start in (smooth[0], (smooth[0] - (1 - KEPT) * first) / KEPT):
         for name, numbers in others.items():
-            if any(abs(start - number) <= 1e-5 * max(abs(number), abs(first)) for number in numbers):
-                return name, STARTS[name]
-    return "begun elsewhere", "the smooth loss starts at another number than the first loss"
+            if (np.abs(start - numbers) <= 1e-5 * np.maximum(np.abs(numbers), abs(first))).any():
+                return name, SMOOTH_MISTAKES[name]
+    return "begun elsewhere", SMOOTH_MISTAKES["begun elsewhere"]
 
 
 def is_sparse(losses: Array, smooth: Array, updates: Array | None) -> bool:
@@ -190,16 +202,16 @@ def is_same(found: Array, right: Array) -> bool:
 
 # ---------------------------------------------------------------- sampling
 
-SURELY = 1e-6  # a right sampler is called wrong so often
+MAX_FALSE_ALARMS = 1e-6  # the share of right samplers that are called wrong
 
 
-def chances(theta: Arrays, h0: Array, x0: int, sample: Array) -> Iterator[Array]:
-    """Yield p_t for each sampled character, the characters before it being as they were sampled."""
-    h, x = h0.ravel(), x0
-    for drawn in sample:
+def probabilities(theta: Arrays, h0: Array, x0: int, sample: Array) -> Array:
+    """Return p_t for each sampled character, the characters before it being as they were sampled."""
+    h, p = h0.ravel(), []
+    for x in (x0, *sample[:-1]):
         h = np.tanh(theta["W"] @ h + theta["U"][:, x] + theta["b"])
-        yield softmax(theta["V"] @ h + theta["c"])
-        x = int(drawn)
+        p.append(softmax(theta["V"] @ h + theta["c"]))
+    return np.array(p)
 
 
 def judge_sample(theta: Arrays, h0: Array, x0: int, sample: Array, first: int = 0) -> Report:
@@ -214,26 +226,24 @@ def judge_sample(theta: Arrays, h0: Array, x0: int, sample: Array, first: int = 
     if sample.size == 0 or sample.min() < 0 or sample.max() >= K:
         report.findings.append(Finding(None, f"sample holds no indices from 0 to {K - 1}", ("sample",)))
         return report
-    before = np.concatenate([[x0], sample[:-1]])
-    p = np.array(list(chances(theta, h0, x0, sample)))
+    before, p = np.append(x0, sample[:-1]), probabilities(theta, h0, x0, sample)
     statistic, freedom = 0.0, 0
     for character in range(K):
         at = before == character
-        if at.sum() < 5 * K:
-            continue
-        off = np.bincount(sample[at], minlength=K) - p[at].sum(0)
-        covariance = np.diag(p[at].sum(0)) - p[at].T @ p[at]
-        statistic += float(off @ np.linalg.pinv(covariance) @ off)
-        freedom += K - 1
+        if at.sum() >= 5 * K:
+            off = np.bincount(sample[at], minlength=K) - p[at].sum(0)
+            covariance = np.diag(p[at].sum(0)) - p[at].T @ p[at]
+            statistic += float(off @ np.linalg.pinv(covariance) @ off)
+            freedom += K - 1
     probability = float(chdtrc(freedom, statistic)) if freedom else 1.0
-    is_right = probability > SURELY
+    is_right = probability > MAX_FALSE_ALARMS
     verdict = "right" if is_right else "wrong"
     row = Row("sample", "sampled characters", sample.shape, None, None, verdict, is_right)
     report.rows.append(row)
     if is_right:
         return report
-    cause, words = None, f"their frequencies are not those of p_t: chi-square {statistic:.0f} with "
-    words += f"{freedom} degrees of freedom, p = {probability:.1g}"
+    cause, words = None, "their frequencies are not those of p_t: chi-square "
+    words += f"{statistic:.0f} with {freedom} degrees of freedom, p = {probability:.1g}"
     if (sample == p.argmax(1)).all():
         cause, words = "argmax", "each is the most likely character instead of one drawn from p_t"
     report.findings.append(Finding(cause, f"sample: {words}", ("sample",)))

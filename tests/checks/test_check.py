@@ -10,7 +10,7 @@ from nbrnn.checks.check import check
 from nbrnn.checks.equations import compute
 from nbrnn.checks.ladder import of_codes
 from nbrnn.checks.report import apart
-from nbrnn.checks.updates import smooth_series
+from nbrnn.checks.sequences import smooth_series
 from nbrnn.config import RunConfig
 from nbrnn.errors import CheckError, ConfigError
 from nbrnn.network.layout import NAMES
@@ -123,15 +123,6 @@ def test_names_that_the_old_catalogue_lacked():
     after = student.steps(theta, codes, h0, "adagrad", 0.1, 5)
     report = check({**given, **{f"{name}_new": array for name, array in after.items()}})
     assert "5 steps instead of 1: --after 5" in report.findings[0].sentence
-    for t, (name, array) in enumerate(theta.items(), 1):  # t advances with each parameter
-        g = student.run(theta, codes, h0)[1][name]
-        root = np.sqrt(0.001 * g**2 / (1 - 0.999**t)) + 1e-8
-        after[name] = array - 0.001 * 0.1 * g / (1 - 0.9**t) / root
-    report = check(
-        {**given, **{f"{name}_new": array for name, array in after.items()}}, optimizer="adam"
-    )
-    assert report.causes == ["t advances with each parameter"]
-    assert report.findings[0].arrays == ("U", "V", "b", "c")
 
 
 def test_relu_is_refused():

@@ -12,7 +12,7 @@ import student
 from harness import import_interop
 
 import nbrnn
-from nbrnn.checks.updates import smooth_series
+from nbrnn.checks.sequences import smooth_series
 from nbrnn.errors import CheckError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tutorials" / "students.md").read_text()
@@ -94,36 +94,25 @@ def forward(theta, X, Y, h0):
     return found["loss"], found["P"], found["H"]
 
 
-def update(theta, grads, memory, keep=1):
+def update(theta, grads, memory, epsilon=1e-8, keep=1, clip=5):
     for name, g in grads.items():
-        g = np.clip(g, -5, 5)
+        g = np.clip(g, -clip, clip)
         memory[name] = keep * memory[name] + g**2
-        theta[name] -= 0.1 * g / np.sqrt(memory[name] + 1e-8)
+        theta[name] = theta[name] - 0.1 * g / np.sqrt(memory[name] + epsilon)
 
 
 OWN = {"forward": forward, "backward": lambda *a: program(*a[:4])["grads"], "update": update}
 
 
 def test_the_code_for_a_window(capsys):
-    code = CODE[0]
-    assert len([line for line in code.splitlines() if line]) == 5
-    exec(code, OWN.copy())
+    assert len([line for line in CODE[0].splitlines() if line]) == 5
+    exec(CODE[0], OWN.copy())
     assert "two steps                         right" in capsys.readouterr().out
 
 
 def test_the_code_for_the_other_parts(capsys):
     exec(CODE[2], OWN.copy())
     assert "right: 22 arrays of 6 exercises agree" in capsys.readouterr().out
-    forgetful = {**OWN, "update": lambda *a: update(*a, keep=0)}
-    for planted, names, cause in (
-        (("", ""), forgetful, "memory not kept"),
-        (("if e == 0", "if i == 0"), OWN, "state not reset"),
-        (("np.random.choice(len(P), p=P[:, -1])", "P[:, -1].argmax()"), OWN, "argmax"),
-    ):
-        assert planted[0] in CODE[2]
-        exec(CODE[2].replace(*planted) if planted[0] else CODE[2], found := names.copy())
-        functions = {name: found[name] for name in ("step", "train", "synthesize")}
-        assert nbrnn.check(**functions).causes[0] == cause
 
 
 def test_the_code_for_otter_grader(monkeypatch):
@@ -204,25 +193,23 @@ def test_right_gradients_of_a_wrong_forward_pass_have_no_name(fault):
     assert report.points.get("one_step") == (fault not in ("b left out", "no tanh"))
 
 
-def steps(theta, gradients, epsilon=1e-8, keep=1, clip=5):
-    memory = dict.fromkeys(theta, 0)
-    for grads in gradients:
-        for name in theta:
-            g = np.clip(grads[name], -clip, clip)
-            memory[name] = keep * memory[name] + g**2
-            theta[name] = theta[name] - 0.1 * g / np.sqrt(memory[name] + epsilon)
-    return theta
+def other_part(name, old="", new="", **how):
+    """Return a function of the page, with other code at one place or another update."""
+    code = CODE[2].rpartition("print")[0]
+    assert old in code
+    own = {**OWN, "update": lambda *a: update(*a, **how)}
+    exec(code.replace(old, new) if old else code, own)
+    return own[name]
 
 
 def test_steps():
-    assert nbrnn.check(step=steps).is_right
-    report = nbrnn.check(step=lambda *a: steps(*a, epsilon=1e-10))
+    report = nbrnn.check(step=other_part("step", epsilon=1e-10))
     assert report.is_right
     assert any("epsilon is 1e-10" in note for note in report.notes)
-    report = nbrnn.check(step=lambda *a: steps(*a, keep=0))
+    report = nbrnn.check(step=other_part("step", keep=0))
     assert report.causes == ["memory not kept"]
     assert report.findings[0].rung == "two_updates"
-    report = nbrnn.check(step=lambda *a: steps(*a, clip=np.inf), clip=5)
+    report = nbrnn.check(step=other_part("step", clip=np.inf), clip=5)
     assert report.causes == ["not clipped"]
     assert report.points == {"one_update": 1, "clipped_update": 0, "two_updates": 1, "ten_updates": 1}
 
@@ -245,56 +232,41 @@ def test_t_of_adam_that_advances_with_each_parameter(order):
     assert set(report.findings[0].arrays) == set(order[1:])
 
 
-def training(theta, codes, T, n, fault=None):
-    memory, losses, place, K = dict.fromkeys(theta, 0), [], 0, len(theta["c"])
-    h = np.zeros((len(theta["b"]), 1))
-    for _ in range(n):
-        if place + T + 1 > len(codes):
-            place = 0
-            h = h if fault == "not reset" else 0 * h
-        X, Y = (np.eye(K)[codes[place + s : place + s + T]].T for s in (0, 1))
-        found = program(theta, X, Y, 0 * h if fault == "not carried" else h)
-        losses.append(found["loss"])
-        h, place = found["H"][:, -1:], place + T + (fault == "skipped")
-        for name in theta:
-            g = np.clip(found["grads"][name], -5, 5)
-            memory[name] = memory[name] + g**2
-            theta[name] = theta[name] - 0.1 * g / np.sqrt(memory[name] + 1e-8)
-    return losses, smooth_series(np.array(losses), losses[0])
+def test_training_with_the_smooth_loss():
+    def both(*arguments, factor):
+        losses = np.array(other_part("train")(*arguments))
+        return losses, factor * smooth_series(losses, losses[0])
+
+    for factor, is_right in ((1, 1), (1.01, 0)):
+        report = nbrnn.check(train=lambda *a, f=factor: both(*a, factor=f))
+        assert report.points == {"train": 1, "smooth": is_right}
 
 
-def test_training():
-    report = nbrnn.check(train=training)
-    assert report.is_right
-    assert report.points == {"train": 1, "smooth": 1}
-    report = nbrnn.check(train=lambda *a: (training(*a)[0], 1.01 * training(*a)[1]))
-    assert report.points == {"train": 1, "smooth": 0}
-    for fault, cause, at in (("not carried", "carried over", 1), ("not reset", "not reset", 3)):
-        report = nbrnn.check(train=lambda *a, f=fault: training(*a, f))
-        assert report.causes == [f"state {'not ' * ('not' not in cause)}{cause}"]
-        assert f"right up to update {at}," in report.findings[0].sentence
-    assert nbrnn.check(train=lambda *a: training(*a, "skipped")).causes == ["character skipped"]
+PLANTED = {
+    "state not carried over": (" if e == 0 else H[:, -1:]", "", 1),
+    "state not reset": ("if e == 0", "if i == 0", 3),
+    "character skipped": ("len(codes) - T, T)", "len(codes) - T, T + 1)", 1),
+}
 
 
-def sampler(theta, h, x, n, fault=None):
-    rng, sample = np.random.default_rng(1), []
-    for _ in range(n):
-        h = np.tanh(theta["W"] @ h + theta["U"][:, [x]] + theta["b"])
-        o = theta["V"] @ h + theta["c"]
-        p = np.exp(o) / np.exp(o).sum()
-        x_new = int(p.argmax()) if fault == "argmax" else rng.choice(len(p), p=p.ravel())
-        sample.append(x_new)
-        x = x if fault == "x not fed" else x_new
-        h = 0 * h if fault == "h reset" else h
-    return sample
+@pytest.mark.parametrize(("cause", "planted"), PLANTED.items())
+def test_faults_of_a_training(cause, planted):
+    old, new, at = planted
+    report = nbrnn.check(train=other_part("train", old, new))
+    assert report.causes == [cause]
+    assert f"right up to update {at}," in report.findings[0].sentence
 
 
-def test_sampling():
-    assert nbrnn.check(synthesize=sampler).is_right
+def test_sampling(monkeypatch):
+    monkeypatch.setattr(np.random, "choice", np.random.default_rng(1).choice)
+    sampler = other_part("synthesize")
     assert nbrnn.check(synthesize=lambda *a: np.eye(4)[sampler(*a)].T).is_right  # one-hot columns
-    for fault in ("argmax", "x not fed", "h reset"):
-        report = nbrnn.check(synthesize=lambda *a, f=fault: sampler(*a, f))
-        assert report.causes == (["argmax"] if fault == "argmax" else [None]), fault
+    for old, new, cause in (
+        ("np.random.choice(len(P), p=P[:, -1])", "P[:, -1].argmax()", "argmax"),
+        ("[x]", "[0]", None),
+        ("h, x = H[:, -1:], ", "x = ", None),
+    ):
+        assert nbrnn.check(synthesize=other_part("synthesize", old, new)).causes == [cause], new
 
 
 def test_what_a_function_raises_or_lacks():

@@ -1,23 +1,79 @@
-"""The arrays of a program in the shapes of the equations: an exercise, and the answers to it."""
+"""The arrays of a user: read without trust, and in the shapes of the equations.
+
+A program may store them in columns or in rows, x and y one-hot or as indices, and leave out axes of
+length 1: each way that the shapes allow is tried.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import permutations, product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nbrnn.checks.equations import BACKWARD, GRADIENTS, LINES, RIGHT, Exercise
 from nbrnn.errors import CheckError
+from nbrnn.exchange import array_files
 from nbrnn.exchange.array_roles import SortedArrays
 from nbrnn.exchange.layer_names import Named
 from nbrnn.exchange.weights import layouts_in, oriented
 from nbrnn.typing import Array
 
+MAX_DEPTH = 20  # of dictionaries in dictionaries
 MAX_NUMBERS = 2**27  # in the states and probabilities of all steps
 ONE_HOT = -1
 # How x and y are stored: as one-hot vectors, or as indices that count from 0, or from 1 as in MATLAB.
 STORED = [(x, y) for x, y in product((ONE_HOT, 0, 1), repeat=2) if x == y or ONE_HOT in (x, y)]
+
+
+def read(path: Path) -> dict[str, Array]:
+    """Return the arrays of a file by name; those of a MATLAB struct S as S.FIELD. Raises CheckError."""
+    contents = array_files.read(path)
+    for name, what in contents.unread.items():
+        if path.suffix.lower() == ".mat":
+            how = "save matrices, or a struct of matrices instead: save('FILE.mat', 'W', ..., '-v7')"
+            raise CheckError(f"{path}: {name} is {what}, which is not read; {how}")
+        raise unreadable(f"{path}: {name}", name, what)
+    if not contents.arrays:
+        raise CheckError(f"{path} holds no arrays")
+    return contents.arrays
+
+
+def unreadable(which: str, name: str, what: str = "an object array") -> CheckError:
+    """Return the error for what is neither numbers nor text: only unpickling would read objects."""
+    return CheckError(
+        f"{which} is {what}, which is not read; save plain arrays of real numbers instead: "
+        f"np.savez(FILE, W=W, ...), a dictionary as np.savez(FILE, **{name})"
+    )
+
+
+def flat_arrays(values: Mapping[str, Any]) -> dict[str, Array]:
+    """Return arrays by name, those of a dictionary called D as D.NAME. Raises CheckError.
+
+    `values` may be nested, may hold numbers, lists, and tensors that NumPy takes.
+    """
+    arrays: dict[str, Array] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            if str(name).count(".") == MAX_DEPTH:  # it may hold itself
+                raise CheckError(f"check: dictionaries are nested more than {MAX_DEPTH} deep")
+            arrays |= flat_arrays({f"{name}.{key}": item for key, item in value.items()})
+            continue
+        try:
+            array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        except ValueError:  # a ragged list
+            raise unreadable(f"check: {name}", str(name)) from None
+        if array.dtype.kind == "O":
+            raise unreadable(f"check: {name}", str(name))
+        if array.dtype.kind not in "biufUS":  # numbers and texts
+            raise CheckError(f"{name} holds no real numbers: {array.dtype}")
+        arrays[str(name)] = array
+    return arrays
+
+
+# ---------------------------------------------------------------- the exercise
 
 
 def exercises_of(found: SortedArrays) -> list[tuple[str, Exercise]]:
@@ -52,7 +108,7 @@ def windows_of(
     x: Named, y: Named, state: Named | None, m: int, K: int
 ) -> list[tuple[Array, Array, Array]]:
     """Return X, Y (T, B, K) and h0 (B, m) in each way that their shapes allow. Raises CheckError."""
-    refuse_unusable([x, y], state, m, K)
+    refuse_unusable(x, y, state, m, K)
     windows = []
     for stored in STORED:
         for B in {1, *x.array.shape} if state is None else {max(1, state.array.size // m)}:
@@ -88,14 +144,58 @@ def initial_states(state: Named | None, T: int, B: int, m: int) -> list[Array]:
 def arranged(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
     """Yield an array in each order of its axes that gives this shape; axes of length 1 do not count."""
     squeezed, wanted = np.squeeze(array), [n for n in shape if n != 1]
-    if sorted(squeezed.shape) != sorted(wanted):
+    if sorted(squeezed.shape) != sorted(wanted):  # it may have so many axes that the orders never end
         return
     for order in permutations(range(squeezed.ndim)):
         if [squeezed.shape[axis] for axis in order] == wanted:
             yield squeezed.transpose(order).reshape(shape)
 
 
-# ---------------------------------------------------------------- answers
+def holds_bits(array: Array) -> bool:
+    """Return whether all numbers are 0 or 1."""
+    return bool(((array == 0) | (array == 1)).all())
+
+
+# ---------------------------------------------------------------- why there is none
+
+
+def number_of_characters(array: Array, K: int) -> int:
+    """Return how many characters an array holds, as one-hot vectors or as indices."""
+    is_one_hot = holds_bits(array) and array.sum() * K == array.size
+    return array.size // K if is_one_hot else array.size
+
+
+def refuse_unusable(x: Named, y: Named, state: Named | None, m: int, K: int) -> None:
+    """Raise CheckError for numbers that cannot be inputs or a state, and for too many of them."""
+    for name, array in (x, y):
+        if array.size == 0 or not np.isfinite(array).all() or (array != np.floor(array)).any():
+            raise CheckError(f"{name} holds numbers that are neither indices nor one-hot vectors")
+        number = number_of_characters(array, K)
+        if number * (m + K) > MAX_NUMBERS:
+            raise CheckError(f"{name} has {number:,} characters, too many to check: save one window")
+    if state is not None and not np.isfinite(state.array).all():
+        raise CheckError(f"{state.name} has NaN or infinite numbers")
+
+
+def reason_of_none(x: Named, y: Named, state: Named | None, m: int, K: int) -> str:
+    """Return why inputs hold no window."""
+    for name, array in (x, y):
+        if array.min() < 0 or array.max() - array.min() >= K or array.max() > K:
+            numbers = f"{array.min():g} to {array.max():g}"
+            return f"{name} holds indices from {numbers}, but the network has {K} characters"
+        if array.ndim >= 2 and K in array.shape and holds_bits(array):
+            ones = array.sum(array.shape.index(K))
+            if (ones != 1).any():
+                return f"{name}: {(ones != 1).sum()} of {ones.size} vectors are not one-hot"
+    in_x, in_y = (number_of_characters(each.array, K) for each in (x, y))
+    if in_x != in_y:
+        return f"x has {in_x} characters, y has {in_y}"
+    if state is None:
+        return f"{x.name} {x.array.shape} and {y.name} {y.array.shape} are not the same windows"
+    return f"{state.name} {state.array.shape} is not a state of {m} units"
+
+
+# ---------------------------------------------------------------- the answers
 
 
 def answers_of(found: SortedArrays) -> dict[str, Named]:
@@ -136,47 +236,3 @@ def states(array: Array, e: Exercise) -> Iterator[Array]:
         yield np.concatenate([first, way])
         if np.allclose(way[0], e.h0, rtol=1e-6):
             yield np.concatenate([way, RIGHT.state(e, T, way)[np.newaxis]])
-
-
-# ---------------------------------------------------------------- refusals
-
-
-def holds_bits(array: Array) -> bool:
-    """Return whether all numbers are 0 or 1."""
-    return bool(((array == 0) | (array == 1)).all())
-
-
-def number_of_characters(array: Array, K: int) -> int:
-    """Return how many characters an array holds, as one-hot vectors or as indices."""
-    is_one_hot = holds_bits(array) and array.sum() * K == array.size
-    return array.size // K if is_one_hot else array.size
-
-
-def refuse_unusable(inputs: list[Named], state: Named | None, m: int, K: int) -> None:
-    """Raise CheckError for numbers that cannot be inputs or a state, and for too many of them."""
-    for name, array in inputs:
-        if array.size == 0 or not np.isfinite(array).all() or (array != np.floor(array)).any():
-            raise CheckError(f"{name} holds numbers that are neither indices nor one-hot vectors")
-        number = number_of_characters(array, K)
-        if number * (m + K) > MAX_NUMBERS:
-            raise CheckError(f"{name} has {number:,} characters, too many to check: save one window")
-    if state is not None and not np.isfinite(state.array).all():
-        raise CheckError(f"{state.name} has NaN or infinite numbers")
-
-
-def reason_of_none(x: Named, y: Named, state: Named | None, m: int, K: int) -> str:
-    """Return why inputs hold no window."""
-    for name, array in (x, y):
-        if array.min() < 0 or array.max() - array.min() >= K or array.max() > K:
-            numbers = f"{array.min():g} to {array.max():g}"
-            return f"{name} holds indices from {numbers}, but the network has {K} characters"
-        if array.ndim >= 2 and K in array.shape and holds_bits(array):
-            ones = array.sum(array.shape.index(K))
-            if (ones != 1).any():
-                return f"{name}: {(ones != 1).sum()} of {ones.size} vectors are not one-hot"
-    in_x, in_y = (number_of_characters(each.array, K) for each in (x, y))
-    if in_x != in_y:
-        return f"x has {in_x} characters, y has {in_y}"
-    if state is None:
-        return f"{x.name} {x.array.shape} and {y.name} {y.array.shape} are not the same windows"
-    return f"{state.name} {state.array.shape} is not a state of {m} units"

@@ -1,18 +1,19 @@
-"""How a program's answers to exercises are understood, and which of them are right."""
+"""Judge a program's answers to exercises, in the layout and kind of loss in which most are right."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
-from nbrnn.checks.equations import BACKWARD, FORWARD, GRADIENTS, Arrays, Exercise, compute
-from nbrnn.checks.mistakes import mistaken
-from nbrnn.checks.reading import answers_of, exercises_of, has_single_parameters, ways_of
+from nbrnn.checks.equations import BACKWARD, FORWARD, GRADIENTS, RIGHT, Arrays, Exercise, compute
+from nbrnn.checks.mistakes import MISTAKES
 from nbrnn.checks.tolerances import Tolerances, distance, is_single, largest
+from nbrnn.checks.user_arrays import answers_of, exercises_of, has_single_parameters, ways_of
 from nbrnn.exchange.array_roles import SortedArrays
 from nbrnn.exchange.layer_names import Named
 from nbrnn.typing import Array
@@ -21,8 +22,7 @@ from nbrnn.typing import Array
 INSIDE_LOG = (*(10.0**-n for n in range(7, 17)), 2.0**-52, 2.0**-23)
 
 
-@dataclass(frozen=True)
-class Convention:
+class Convention(NamedTuple):
     """Whether a loss is the mean over the characters of a window, and over the windows of a batch."""
 
     of_characters: bool
@@ -46,23 +46,14 @@ class Judged:
     key: str
     found: Array
     scale: float
-    tolerance: float = 0.0
     is_right: bool | None = False
     verdict: str = "wrong"
 
     def __post_init__(self) -> None:
-        self.name, array = self.attempt.answers[self.key]
-        self.shape, self.right = array.shape, self.attempt.tolerances.right[self.key]
-        self.has_shape = self.found.shape == self.right.shape
-        self.judge()
-
-    def accept(self, words: str) -> None:
-        """Take it for right."""
-        self.is_right, self.verdict = True, words
-
-    def judge(self) -> None:
-        """Judge it by its largest entry."""
         attempt = self.attempt
+        self.name, array = attempt.answers[self.key]
+        self.shape, self.right = array.shape, attempt.tolerances.right[self.key]
+        self.has_shape = self.found.shape == self.right.shape
         for precision in ("float64", "float32")[: 1 + (attempt.precision == "float32")]:
             self.tolerance = attempt.tolerances.of(self.key, precision)
             is_ill = attempt.tolerances.is_ill(self.key, precision)
@@ -72,16 +63,22 @@ class Judged:
         if is_ill and self.has_shape:
             self.is_right, self.verdict = None, "not judged: ill-conditioned"
 
+    def accept(self, words: str) -> None:
+        """Take it for right."""
+        self.is_right, self.verdict = True, words
+
     def excuse(self) -> None:
         """Take it for right if what makes it differ is no fault."""
-        if self.key == "loss" and self.has_shape:
+        if not self.has_shape:
+            return
+        if self.key == "loss":
             p, right = self.attempt.tolerances.right["P"][self.attempt.e.Y == 1], float(self.right)
             for added in INSIDE_LOG:
                 other = -np.log(p + added).sum()
                 if abs(float(self.found) - other) <= 1e-2 * abs(other - right):
                     self.accept(f"right, with {added:.2g} added to p")
                     return
-        elif self.key in GRADIENTS and self.has_shape and self.attempt.precision == "float64":
+        elif self.key in GRADIENTS and self.attempt.precision == "float64":
             off = np.abs(self.found - self.right)
             most, size = largest(off), largest(self.right)
             if most <= 1e-4 * size and np.median(off[self.right != 0]) > 0.02 * most:  # off everywhere
@@ -90,7 +87,7 @@ class Judged:
 
 @dataclass(eq=False)
 class Attempt:
-    """An exercise as the program answered it, understood in one way."""
+    """A program's answers to an exercise, its arrays understood in one way."""
 
     rung: str
     layout: str
@@ -154,21 +151,23 @@ class Attempt:
         """Return the arrays of a known mistake, as they follow from the program's own arrays `kept`."""
         if (name, kept) not in self.supposed:
             own = {key: array for key, array in self.own.items() if key in kept}
-            self.supposed[name, kept] = compute(self.e, mistaken(name), own)
+            lines = replace(RIGHT, **MISTAKES[name][1])
+            self.supposed[name, kept] = compute(self.e, lines, own)
         return self.supposed[name, kept]
 
 
 def attempts_of(rung: str, found: SortedArrays) -> list[Attempt]:
     """Return the ways to understand an answered exercise. Raises CheckError."""
-    answers, is_single, attempts = answers_of(found), has_single_parameters(found), []
-    for layout, e in exercises_of(found):
-        kept = {  # what is left of a loop, as dh of its last step, is no array of all steps
-            key: named
-            for key, named in answers.items()
-            if key not in BACKWARD or ways_of(key, named.array, e, layout)
-        }
-        attempts.append(Attempt(rung, layout, e, kept, is_single))
-    return attempts
+
+    def is_kept(key: str, e: Exercise, layout: str) -> bool:
+        """What is left of a loop, as dh of its last step, is no array of all steps."""
+        return key not in BACKWARD or bool(ways_of(key, answers[key].array, e, layout))
+
+    answers, is_single = answers_of(found), has_single_parameters(found)
+    return [
+        Attempt(rung, layout, e, {k: a for k, a in answers.items() if is_kept(k, e, layout)}, is_single)
+        for layout, e in exercises_of(found)
+    ]
 
 
 # ---------------------------------------------------------------- the likeliest understanding
@@ -180,7 +179,7 @@ class Choice:
 
     convention: Convention
     attempts: list[Attempt]
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
 
 
 def choose(exercises: Sequence[list[Attempt]], loss: str | None = None) -> Choice:
@@ -188,22 +187,21 @@ def choose(exercises: Sequence[list[Attempt]], loss: str | None = None) -> Choic
 
     `loss` is sum or mean where it is given; otherwise both are right, and so is a sum over the windows.
     """
-    best = None
-    for of_windows, mean in product((True, False), [loss == "mean"] if loss else (False, True)):
+    means = [loss == "mean"] if loss else [False, True]
+    understandings = []
+    for of_windows, mean in product((True, False), means):
         convention = Convention(mean, of_windows)
         verdicts = [
             max(((attempt, attempt.judge(convention)) for attempt in ways), key=score)
             for ways in exercises
         ]
         total = tuple(np.sum([score(verdict) for verdict in verdicts], axis=0))
-        if best is None or total > best[0]:
-            best = total, convention, verdicts
-    assert best is not None
-    _, convention, verdicts = best
-    choice = Choice(convention, [attempt for attempt, _ in verdicts])
+        understandings.append((total, convention, verdicts))
+    _, convention, verdicts = max(understandings, key=lambda each: each[0])
     for attempt, judged in verdicts:
         attempt.judged = judged
-    choice.notes += accept_clipping(choice.attempts)
+    attempts = [attempt for attempt, _ in verdicts]
+    choice = Choice(convention, attempts, accept_clipping(attempts))
     for _, judged in verdicts:
         for each in judged.values():
             if each.is_right is False:
@@ -230,9 +228,8 @@ def accept_clipping(attempts: Sequence[Attempt]) -> list[str]:
         bounds = {clipped_to(gradients, by_norm) for gradients in failing}
         bound = bounds.pop() if len(bounds) == 1 else None
         if bound is not None:
-            words = f"right, clipped {'by norm ' * by_norm}to {bound:g}"
             for each in (each for gradients in failing for each in gradients if each.is_right is False):
-                each.accept(words)
+                each.accept(f"right, clipped {'by norm ' * by_norm}to {bound:g}")
             note = f"the gradients are clipped to a norm of {bound:g}; nbrnn clips each entry"
             return [note] * by_norm
     return []
@@ -244,8 +241,9 @@ def clipped_to(gradients: list[Judged], by_norm: bool) -> float | None:
         return None
     found = np.concatenate([np.ravel(each.found * each.scale) for each in gradients])
     right = np.concatenate([np.ravel(each.right * each.scale) for each in gradients])
-    tolerances = [each.tolerance * each.scale for each in gradients]
-    tolerance = np.repeat(tolerances, [each.found.size for each in gradients])
+    tolerance = np.repeat(
+        [each.tolerance * each.scale for each in gradients], [each.found.size for each in gradients]
+    )
     bound, full = (float(np.linalg.norm(a)) if by_norm else largest(a) for a in (found, right))
     if not 0 < bound < full:
         return None
