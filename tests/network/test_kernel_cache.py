@@ -156,8 +156,9 @@ def sample(run_folder):
 
 
 @pytest.fixture
-def expected(run_folder):
+def expected(run_folder, tmp_path, monkeypatch):
     """Return the same sample by the kernels that all tests use, which are on disk then."""
+    monkeypatch.chdir(tmp_path)  # with `python -m` the program in the working directory would come first
     return run_program("sample", run_folder, "--length", 50).stdout
 
 
