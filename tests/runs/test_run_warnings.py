@@ -68,8 +68,9 @@ def test_a_loss_above_uniform_guessing():
     message = edge_warning(config, 60, metrics([per_window - 1] * 20 + [1.5 * per_window] * 30))
     assert message == (
         "the loss is 6.14 nats per character, above the 4.09 of uniform guessing: the learning rate is "
-        "too large; try --eta 0.3"
-    )
+        "too large; try --eta 0.1"
+    )  # the default, or else a tenth
+    assert edge_warning(RunConfig(), 60, metrics([3 * per_window] * 4)).endswith("try --eta 0.01")
     assert edge_warning(config, 60, metrics([1.5 * per_window] * 24 + [per_window - 1] * 26)) == ""
     assert edge_warning(config, 60, metrics([1.5 * per_window] * 19)) == ""  # too short a run
     assert "is 12.3 nats per character" in edge_warning(config, 60, metrics([3 * per_window] * 4))
