@@ -8,6 +8,7 @@ import numpy as np
 
 from nbrnn.analysis.confidence_intervals import holm, median_of, shift_of
 from nbrnn.report.dot_plots import colours_of, dots_figure
+from nbrnn.report.formatting import p_text
 from nbrnn.run_plots import save
 from nbrnn.typing import Array
 from results.question import Row, markdown
@@ -16,7 +17,8 @@ FACTS, TEMPLATE, PAGE = "facts.csv", "template.md", "README.md"
 MAX_TYPED = 5  # characters of a number that somebody typed, such as a setting
 SMALL = 0.1
 LOSSES = ("seeds", "median", "lowest", "highest")  # columns of a table
-DIFFERENCES = ("shift", "95 % CI from", "to", "p")
+P = "p"
+DIFFERENCES = ("shift", "95 % CI from", "to", P)
 Fact = float | int | str
 Place = tuple[Fact, ...]  # values of some settings
 Pair = tuple[Place, Place]
@@ -106,14 +108,17 @@ def difference_cells(
 
 def table_of(file: Path) -> str:
     """Return a table in Markdown."""
-    with file.open(newline="") as lines:
-        head, *rows = csv.reader(lines)
-    return "\n".join(markdown(head, [list(map(cell_text, row)) for row in rows]))
+    with file.open(newline="") as opened:
+        head, *rows = csv.reader(opened)
+    lines = [[cell_text(name, cell) for name, cell in zip(head, row, strict=True)] for row in rows]
+    return "\n".join(markdown(head, lines))
 
 
-def cell_text(cell: str) -> str:
-    """Return a cell of a table: a measured number with three decimals or, if small, three digits."""
+def cell_text(name: str, cell: str) -> str:
+    """Return a cell of a column: a measured number with three decimals or, if small, three digits."""
     value = parsed(cell)
+    if name == P and isinstance(value, float):
+        return p_text(value)
     if not isinstance(value, float) or len(cell) <= MAX_TYPED:
         return cell
     return f"{value:.3f}" if abs(value) >= SMALL else f"{value:.3g}"

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy  # which imports scipy.stats where that is first used
 
 from nbrnn.analysis.confidence_intervals import SIGNIFICANT, median_of
 from nbrnn.analysis.findings import Findings, findings_of
@@ -313,7 +312,8 @@ def configurations_table(
             row |= {f"{measure}_mean": values.mean(), f"{measure}_sd": values.std()}
             row |= {f"{measure}_ci_low": median.low, f"{measure}_ci_high": median.high}
             row |= {f"{measure}_{name}": getattr(values, name)() for name in ("median", "min", "max")}
-            row[f"{measure}_iqm"] = scipy.stats.trim_mean(values, 0.25) if len(values) else np.nan
+            quarter = len(values) // 4
+            row[f"{measure}_iqm"] = values.sort_values()[quarter : len(values) - quarter].mean()
         rows.append(row)
     return pd.DataFrame(rows).sort_values(
         f"{measures[0].column}_median", kind="stable", ignore_index=True

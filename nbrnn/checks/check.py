@@ -239,9 +239,9 @@ class Submission:
     def refuse_nothing(self, report: Report) -> None:
         """Note arrays of unknown names. Raises CheckError if there was nothing to judge."""
         for found in self.windows.values():
-            for key in found.of("numerical").keys() & found.of("gradient"):
-                name = found.of("numerical")[key].name
-                report.not_checked.append(f"{name}, as there is another gradient")
+            for key, (name, _) in found.of("numerical").items():
+                if key in found.of("gradient"):
+                    report.not_checked.append(f"{name}, as there is another gradient")
         reasons = [*report.notes, *report.not_checked]
         names = [name for found in self.windows.values() for name in found.unknown]
         unknown = ", ".join(names[:10] + ["..."] * (len(names) > 10))
@@ -250,7 +250,7 @@ class Submission:
         if report.findings or report.judged:
             return
         has_series = any(role.kind == "series" for each in self.found.values() for role in each.by_role)
-        if report.not_checked or has_series:
+        if reasons and (report.not_checked or has_series):
             raise CheckError(reasons[-1])
         raise CheckError(
             "nothing to check: save loss, P, H, gradients (grads_W or dW), parameters after a step "

@@ -134,6 +134,8 @@ def read_alphabet(file: str, encoding: str | None) -> str:
     try:
         content = read_text(file, encoding)
     except CorpusError as error:
+        if str(error).startswith("--"):  # about another option
+            raise
         raise CorpusError(f"--alphabet: {error}") from None
     if not file.endswith(".json"):
         return content

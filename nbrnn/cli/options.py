@@ -101,7 +101,7 @@ def existing_run(path: Path) -> RunFolder:
 
     folder = open_run(existing(path))
     if not os.path.exists(folder.path):
-        names = os.listdir(RESULTS) if os.path.isdir(RESULTS) else []
+        names = [each.parent.name for each in RESULTS.glob("*/config.json")]
         raise StoreError(f"there is no run {path}: nbrnn show lists runs{nearest(str(path), names)}")
     if not folder.is_run():
         others = "nor a .nbrnn file: nbrnn show lists runs, nbrnn import makes one of weights"

@@ -136,7 +136,7 @@ def print_notes(results: Results) -> None:
     print_first(notes, "configurations with unfinished runs")
     print_first(results.models_worse_than_unigram(), "such models")
     print_wrapped(*results.notes_on_test())
-    print_wrapped(*(f"left out of the report: {problem}" for problem in results.unreadable))
+    print_wrapped(*(f"not read, and left out: {problem}" for problem in results.unreadable))
 
 
 def print_facts(facts: RunFacts) -> None:

@@ -171,7 +171,8 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
     most = MAX_EPOCHS * config.updates_per_epoch(len(corpus))
     if updates > most:
         raise CorpusError(
-            f"{corpus.name}: {updates:,} updates are too many: at most {most:,} are allowed"
+            f"{corpus.name}: {updates:,} updates are more than {MAX_EPOCHS:,} epochs, the most that a "
+            f"run may have: give at most {most:,}"
         )
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory, mkdtemp
@@ -17,14 +15,11 @@ from weakref import finalize
 
 import msgspec
 
-from nbrnn.config import RunConfig
-from nbrnn.corpus import Description
 from nbrnn.errors import StoreError
 from nbrnn.storage import atomic_files as files
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import CHECKPOINTS, CONFIG, NGRAMS, SUMMARY, RunFolder
-from nbrnn.storage.schemas import Sample, Summary
-from nbrnn.typing import Array
+from nbrnn.storage.schemas import Sample
 
 SUFFIX = ".nbrnn"
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -55,41 +50,22 @@ class ModelFile(RunFolder):
                     (self / name).write_bytes(archive.read(name))
         except (*archive_errors, RuntimeError):  # an encrypted member
             raise StoreError(f"{path} is damaged or not a model file of nbrnn") from None
-        if not self.is_run():
+        if not (self.is_run() and self.has(SUMMARY)):
             raise StoreError(f"{path} is damaged or not a model file of nbrnn")
+        try:  # so that it is refused when it is opened
+            for read in (self.read_config, self.read_summary, self.read_ngrams, self.read_model):
+                read()
+        except StoreError as error:
+            raise StoreError(str(error).replace(str(self.path), str(path))) from None
 
     def __str__(self) -> str:
         return str(self.file)
-
-    @contextmanager
-    def naming_the_file(self) -> Iterator[None]:
-        """Let errors name the file instead of the temporary folder."""
-        try:
-            yield
-        except StoreError as error:
-            raise StoreError(str(error).replace(str(self.path), str(self))) from None
-
-    def read_config(self) -> tuple[RunConfig, Description]:
-        """Return the settings of the run, and its text's description. Raises StoreError."""
-        with self.naming_the_file():
-            return super().read_config()
-
-    def read_summary(self) -> Summary:
-        """Return the results of the run. Raises StoreError."""
-        with self.naming_the_file():
-            return super().read_summary()
-
-    def read_ngrams(self) -> dict[str, Array]:
-        """Return the n-gram counts of the training text. Raises StoreError."""
-        with self.naming_the_file():
-            return super().read_ngrams()
 
     def read_model(self, kind: object = "best") -> Checkpoint:
         """Return the model. Raises StoreError for another one than the best."""
         if kind != "best":
             raise StoreError(f"{self} holds one model only: leave the checkpoint out")
-        with self.naming_the_file():
-            return super().read_model("best")
+        return super().read_model("best")
 
     def read_samples(self) -> list[Sample]:
         """Return the samples of the training, of which the file has none."""

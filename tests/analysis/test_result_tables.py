@@ -86,6 +86,7 @@ def test_settings_are_recomputable_from_the_runs(results):
                 assert row[f"{measure}_mean"] == pytest.approx(values.mean())
                 assert row[f"{measure}_sd"] == pytest.approx(values.std())
                 assert row[f"{measure}_median"] == values.median()
+                assert row[f"{measure}_iqm"] == pytest.approx(scipy_stats.trim_mean(values, 0.25))
                 assert (row[f"{measure}_min"], row[f"{measure}_max"]) == (values.min(), values.max())
                 assert math.isnan(row[f"{measure}_ci_low"])  # of five runs none holds 95 % of the time
         assert pd.isna(row["significantly_worse"]) == (row["n"] == 0)
@@ -283,7 +284,7 @@ def test_a_damaged_run_is_left_out_with_its_reason_and_the_others_are_shown(
     assert [str(damaged) in problem for problem in written.document()["unreadable"]] == [True]
     for file in ("index.html", "settings.md"):
         assert f"Left out: {damaged}" in (tmp_path / "report" / file).read_text()
-    assert f"left out of the report: {damaged}" in nbrnn("compare", folder).stdout.replace("\n  ", " ")
+    assert f"not read, and left out: {damaged}" in nbrnn("compare", folder).stdout.replace("\n  ", " ")
     damaged.unlink()  # of a run that has ended, so that no file of it may lack
     assert len(read_results([folder]).unreadable) == (name in ("metrics.csv", "samples.jsonl"))
 

@@ -239,6 +239,10 @@ def test_what_was_not_checked_is_said():
     assert "the optimizer's steps" in check(arrays()).caveat()
     assert check(arrays()).to_dict()["not_checked"][0] == "several windows at once"
     assert "several windows" not in check(arrays(B=2)).caveat()
+    given = arrays()
+    given |= {f"grads_num_{name}": given[f"grads_{name}"] for name in "cbVUW"}
+    names = [words[10] for words in check(given).to_dict()["not_checked"] if "another" in words]
+    assert names == list("cbVUW")
 
 
 def test_numbers_are_printed_with_the_digits_in_which_they_differ():
@@ -260,6 +264,8 @@ def test_what_cannot_be_checked():
     given = arrays()
     with pytest.raises(CheckError, match="nothing to check"):
         check(arrays(loss=False, P=False, H=False, grads=False))
+    with pytest.raises(CheckError, match="nothing to check"):
+        check({f"train.{name}": given[name] for name in "WUVbc"} | {"train.smooth": np.arange(3.0)})
     for changed, said in [
         ({"W": None}, "there is no W under"),
         ({"y": None}, "there is x, but no y"),

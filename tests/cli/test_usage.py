@@ -51,7 +51,10 @@ def test_options_out_of_range(usage_error, text_file, option, values):
         (["train", "."], "folder"),
         (["train", ""], "the name of the text is empty"),
         (["train", "--epochs", "1", "--updates", "1"], "not both"),
-        (["train", "{text}", "--epochs", "100001"], "updates are too many: at most"),
+        (
+            ["train", "{text}", "--epochs", "100001"],
+            "are more than 100,000 epochs, the most that a run may have: give at most",
+        ),
         (["train", "--resume", "nothing"], "nothing"),
         (["train", "--resume", "x", "--out", "y"], "--resume"),
         (["train", "{text}", "--seq-length", "5000"], "at least 5001"),

@@ -10,6 +10,7 @@ from harness import one_line_error
 from nbrnn import Model
 from nbrnn.errors import StoreError
 from nbrnn.exchange.export import share
+from nbrnn.storage.model_file import open_run
 from nbrnn.storage.run_folder import RunFolder
 
 
@@ -69,7 +70,9 @@ def rewritten(file, to, change):
     return to
 
 
-@pytest.mark.parametrize("member", ["config.json", "best.safetensors", "ngrams.safetensors"])
+@pytest.mark.parametrize(
+    "member", ["config.json", "summary.json", "best.safetensors", "ngrams.safetensors"]
+)
 @pytest.mark.parametrize("kind", ["missing", "damaged"])
 def test_a_damaged_file_is_refused(file, tmp_path, member, kind):
     damaged = rewritten(
@@ -80,7 +83,7 @@ def test_a_damaged_file_is_refused(file, tmp_path, member, kind):
         ),
     )
     with pytest.raises(StoreError, match=f"{damaged}/{member}" if kind == "damaged" else f"{damaged}"):
-        Model(damaged).score("the old house")
+        open_run(damaged)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no archive at all"])

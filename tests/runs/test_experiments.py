@@ -1,5 +1,7 @@
 """Runs of all kinds against the naive program, and their bits however they are run."""
 
+import itertools
+
 import numpy as np
 import pytest
 from harness import bits, made_up_text
@@ -11,6 +13,7 @@ from nbrnn.errors import StoreError, WriteError
 from nbrnn.network.layout import Layout, generator
 from nbrnn.runs.observer import Observer
 from nbrnn.runs.run import run
+from nbrnn.runs.schedules import learning_rates
 from nbrnn.runs.training_state import Training
 from nbrnn.runs.window_order import WindowOrder
 from nbrnn.storage.run_folder import RunFolder
@@ -97,7 +100,7 @@ def test_so_are_runs_with_other_settings(short, tmp_path, settings):
     assert_as_imitated(RunConfig(updates=105, **TINY, **settings), short, tmp_path)
 
 
-# ---------------------------------------------------------------- orders
+# ---------------------------------------------------------------- orders and learning rates
 
 
 @pytest.mark.parametrize("kind", ORDERS)
@@ -154,7 +157,58 @@ def test_the_order_of_an_epoch_is_that_of_seed_and_number_alone(order, batch):
         assert np.array_equal(starts, epochs[0][0]) == same_for_all
 
 
+@pytest.mark.parametrize(("N", "T", "L"), [(401, 10, 7), (407, 10, 40), (407, 10, 1), (1000, 3, 100)])
+def test_pieces_are_whole_and_each_window_comes_once_an_epoch(N, T, L):
+    order = WindowOrder(RunConfig(order="chunks", chunks=L, seq_length=T), ((0, N),))
+    for epoch in range(3):
+        starts, is_reset = (a[:, 0] for a in order.windows(epoch * order.per_epoch, order.per_epoch))
+        assert sorted(starts) == [*range(0, (N - 1) // T * T, T)]
+        assert is_reset.sum() == L
+        assert is_reset[0]
+        for (before, after), is_fresh in zip(itertools.pairwise(starts), is_reset[1:], strict=True):
+            assert is_fresh or after == before + T
+        lengths = np.diff([*np.flatnonzero(is_reset), is_reset.size])
+        assert lengths.max() - lengths.min() <= 1
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 40, 100])
+def test_learning_rates_begin_and_end_as_they_should(warmup):
+    for schedule, end in (("constant", 0.5), ("linear", 0.0), ("cosine", 0.0)):
+        config = RunConfig(eta=0.5, warmup=warmup, schedule=schedule, updates=100)
+        rates = learning_rates(config, 0, 101, 100)
+        assert rates[warmup if warmup < 100 else 99] == 0.5  # where it is highest
+        assert rates[100] == pytest.approx(end if warmup < 100 else 0.5, abs=1e-15)
+        assert rates[:warmup] == pytest.approx(0.5 * np.arange(1, warmup + 1) / max(warmup, 1))
+        assert (np.diff(rates[warmup:]) <= 0).all()
+        assert np.array_equal(learning_rates(config, 33, 20, 100), rates[33:53])
+
+
 # ---------------------------------------------------------------- initial weights
+
+
+def initial(m, K, start, sigma=None):
+    layout = Layout(m, K, np.dtype(float))
+    return layout.named(layout.initial(generator(7, "start"), sigma, start))
+
+
+def test_scaled_weights_have_their_deviations():
+    theta = initial(200, 80, "scaled")
+    for name, variance in (("W", 1 / (2 * 200)), ("U", 1 / (2 * 80)), ("V", 1 / 200)):
+        array = theta[name]
+        # of n squares of normal numbers the mean has a relative deviation of sqrt(2 / n)
+        assert np.mean(array**2) == pytest.approx(variance, rel=5 * np.sqrt(2 / array.size))
+        assert np.mean(array) == pytest.approx(0, abs=5 * np.sqrt(variance / array.size))
+        assert np.mean(array**4) / np.mean(array**2) ** 2 == pytest.approx(3, rel=0.15)
+    assert not theta["b"].any()
+    assert not theta["c"].any()
+
+
+def test_an_orthogonal_start_has_an_orthogonal_matrix_and_a_normal_rest():
+    theta, normal = initial(50, 80, "orthogonal", 0.1), initial(50, 80, "normal", 0.1)
+    assert np.abs(theta["W"] @ theta["W"].T - np.eye(50)).max() < 1e-12
+    for name in "UVbc":
+        assert np.array_equal(theta[name], normal[name])
+    assert theta["U"].std() == pytest.approx(0.1, rel=0.1)
 
 
 def test_orthogonal_matrices_are_uniform():
@@ -308,3 +362,13 @@ def test_a_run_whose_learning_rate_ends_at_its_end_is_not_made_longer(short, tmp
     with pytest.raises(StoreError, match=r"cannot extend .*: its (linear|cosine) schedule ends"):
         run(config_of(kind), short, tmp_path)
     assert bits_of(tmp_path, config_of(kind)) == before
+
+
+def test_a_run_is_continued_with_its_own_settings_only(short, tmp_path):
+    run(config_of("adam", 50), short, tmp_path)
+    for name, other in (("beta1", 0.8), ("batch", 2), ("validate_every", 18), ("order", "random")):
+        with pytest.raises(StoreError, match=f"holds another run, with .*{name} "):
+            run(RunConfig(**{**config_of("adam").to_dict(), name: other}), short, tmp_path)
+
+
+# ---------------------------------------------------------------- what the text is too short for

@@ -1,5 +1,6 @@
 """Files: whole or not at all, damaged ones refused, the same bytes for the same content."""
 
+import errno
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from nbrnn.config import RunConfig
-from nbrnn.errors import StoreError
+from nbrnn.errors import StoreError, WriteError
 from nbrnn.runs.run import run
 from nbrnn.storage import atomic_files, checksummed_arrays
 from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES, VALIDATION
@@ -194,6 +195,35 @@ def test_sealed_but_wrong_content_is_refused(path, checkpoint, change):
 
 
 # ---------------------------------------------------------------- writing
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(checkpoint, path, monkeypatch):
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match="No space left on device"):
+        RunFolder(path.parent).write_checkpoint("last", replace(checkpoint, update=400))
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == ["last.safetensors"]
+
+
+def test_one_process_has_a_folder_at_a_time(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    other = RunFolder(folder.path).locked()
+    with folder.locked(), pytest.raises(StoreError, match="another process"), other:
+        pass
+    with folder.locked():
+        pass
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(StoreError, match="give a folder"), RunFolder(path).locked():
+            pass
 
 
 def test_clearing_deletes_the_files_of_a_run_only(tmp_path, checkpoint):
