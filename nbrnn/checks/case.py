@@ -157,7 +157,7 @@ def write(
     if suffix not in (".npz", ".mat"):
         raise CheckError(f"{path}: an exercise is written as .npz or .mat")
     if path.exists():  # it may hold somebody's answers
-        raise CheckError(f"{path} exists already: give another name, or delete it")
+        raise CheckError(f"{path} exists already, and may hold answers: give another name, or delete it")
     first = 1 if suffix == ".mat" else 0
     if corpus is None:
         arrays = ladder_case(config, layout, blind=blind, first=first)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from nbrnn.cli.check import case, check
+from nbrnn.cli.case import case
+from nbrnn.cli.check import check
 from nbrnn.cli.console import OneLineErrors
 from nbrnn.cli.corpora import corpora
 from nbrnn.cli.explain import explain

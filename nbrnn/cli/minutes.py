@@ -50,7 +50,7 @@ def plan_run(
 
     Raises ConfigError, CorpusError, StoreError.
     """
-    from nbrnn.runs.time_budget import check_minutes, choose, is_chosen
+    from nbrnn.runs.settings_for_minutes import check_minutes, choose, is_chosen
     from nbrnn.storage.run_folder import RunFolder
 
     check_minutes(minutes, given)
@@ -93,7 +93,7 @@ def print_outcome(plan: Plan, summary: Summary) -> None:
 
 def next_commands(plan: Plan) -> list[str]:
     """Return the commands that write, train longer or with another seed, and compare both runs."""
-    from nbrnn.runs.time_budget import is_limited_by_text
+    from nbrnn.runs.settings_for_minutes import is_limited_by_text
 
     text, minutes = plan.text, plan.minutes
     given: dict[str, Any] = dict(plan.given)

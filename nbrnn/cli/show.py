@@ -16,7 +16,7 @@ import typer
 from nbrnn.cli import options
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import print_json, print_wrapped
-from nbrnn.cli.final_losses import loss_lines
+from nbrnn.cli.run_losses import loss_lines
 from nbrnn.cli.train import print_warnings
 from nbrnn.config import option_name
 from nbrnn.errors import StoreError

@@ -16,8 +16,8 @@ import typer
 from nbrnn.cli import options
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_json, print_wrapped, surviving_closed_stdout
-from nbrnn.cli.final_losses import loss_lines
 from nbrnn.cli.minutes import Minutes, Plan, plan_run, print_outcome
+from nbrnn.cli.run_losses import loss_lines
 from nbrnn.cli.suggestions import CORPORA
 from nbrnn.config import SETTINGS, RunConfig, option_name
 from nbrnn.errors import ConfigError, StoreError

@@ -29,7 +29,10 @@ def check_weights(model: Checkpoint | None, config: RunConfig) -> None:
     if config.init_from is None and model is None:
         return
     if model is None or config.init_from != weights_sha256(model):
-        raise ConfigError("this run starts from the weights of another one: give --init-from RUN again")
+        raise ConfigError(
+            "this run starts from the weights of another one, which are not given: give its first "
+            "command again, with --init-from and without --resume"
+        )
     for name in NETWORK:
         ours, theirs = getattr(config, name), getattr(model.config, name)
         if ours != theirs:

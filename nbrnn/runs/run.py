@@ -108,7 +108,9 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
             if ours[name] != theirs[name] is not None and name not in ("epochs", "updates")
         )
         different = different or "other initial weights"
-        raise StoreError(f"{folder} holds another run, with {different}: give another --out, or --force")
+        raise StoreError(
+            f"{folder} holds another run, with {different}: give another --out, or --force to replace it"
+        )
 
 
 def refuse_imported(folder: RunFolder) -> None:

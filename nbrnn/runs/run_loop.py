@@ -57,7 +57,9 @@ class RunLoop:
         try:
             self.training = Training(self.config, self.corpus, initial)
         except MemoryError:
-            raise CorpusError("not enough memory for so many hidden units or characters") from None
+            raise CorpusError(
+                "not enough memory: give a smaller --hidden, --layers, --batch or --seq-length"
+            ) from None
         events = self.folder, self.writer, self.observer
         self.recorder = Recorder(self.training, *events, snapshot_every, track)
 
@@ -281,7 +283,7 @@ class RunLoop:
         except WriteError as error:
             if not self.folder.has_checkpoint():
                 raise
-            whole = f"the checkpoint before is whole: --resume {self.folder} resumes from it"
+            whole = f"the checkpoint before is intact: --resume {self.folder} continues from it"
             raise WriteError(f"{error}; {whole}") from None
 
     # -- the end

@@ -7,7 +7,7 @@ import shlex
 import pytest
 from harness import bits, one_line_error
 
-from nbrnn.runs import time_budget
+from nbrnn.runs import settings_for_minutes as module
 
 # What other tests compile, too.
 SMALL = ["--cell", "vanilla", "--layers", "1", "--clip-norm", "none", "--dropout", "0", "--hidden", "8"]
@@ -22,8 +22,8 @@ def slow_machine(monkeypatch):
         measured.append(1)
         return 0.01
 
-    monkeypatch.setattr(time_budget, "update_seconds", update)
-    monkeypatch.setattr(time_budget, "reading_seconds", lambda *_: 1e-9)
+    monkeypatch.setattr(module, "update_seconds", update)
+    monkeypatch.setattr(module, "reading_seconds", lambda *_: 1e-9)
     return measured
 
 

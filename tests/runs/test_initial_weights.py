@@ -75,9 +75,9 @@ def test_the_same_text_is_learnt_on(run_folder, corpus, tmp_path):
     assert further.best_update == 100  # not the first, by the luck of one window
     longer = run(replace(start, updates=1500), corpus, tmp_path / "longer", initial=weights)
     assert longer.best_update >= 1000
-    with pytest.raises(ConfigError, match="give --init-from"):
+    with pytest.raises(ConfigError, match="with --init-from and without --resume"):
         run(start, corpus, tmp_path / "none")
-    with pytest.raises(ConfigError, match="give --init-from"):
+    with pytest.raises(ConfigError, match="with --init-from and without --resume"):
         run(config, corpus, tmp_path / "none", initial=weights)
 
 

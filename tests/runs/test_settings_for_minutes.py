@@ -5,8 +5,8 @@ from harness import made_up_text
 
 from nbrnn.corpus import Corpus
 from nbrnn.errors import ConfigError, CorpusError
-from nbrnn.runs import time_budget
-from nbrnn.runs.time_budget import choose, is_limited_by_text
+from nbrnn.runs import settings_for_minutes as module
+from nbrnn.runs.settings_for_minutes import choose, is_limited_by_text
 from nbrnn.storage.checkpoint import layout_of
 
 
@@ -21,8 +21,8 @@ def machine(monkeypatch):
         def update(config, corpus, limit=None):
             return config.seq_length * config.batch * per_character(config, corpus)
 
-        monkeypatch.setattr(time_budget, "update_seconds", update)
-        monkeypatch.setattr(time_budget, "reading_seconds", lambda *run: per_character(*run) / 3)
+        monkeypatch.setattr(module, "update_seconds", update)
+        monkeypatch.setattr(module, "reading_seconds", lambda *run: per_character(*run) / 3)
         return per_character
 
     return set_speed
@@ -43,7 +43,7 @@ def test_training_and_evaluations_fit_the_time(machine, long_text, minutes, spee
     seconds = (trained + read / 3) * per_character(config, long_text)
     assert seconds <= 60 * minutes
     epochs = config.updates / config.updates_per_epoch(len(long_text))
-    assert seconds > 0.7 * 60 * minutes or epochs == pytest.approx(time_budget.MAX_EPOCHS, rel=0.1)
+    assert seconds > 0.7 * 60 * minutes or epochs == pytest.approx(module.MAX_EPOCHS, rel=0.1)
 
 
 def test_more_time_buys_a_larger_network_and_more_epochs_until_the_text_is_filled(machine, long_text):
@@ -67,7 +67,7 @@ def test_a_short_text_is_read_in_fewer_windows_at_once(machine, characters, batc
     text = Corpus.from_text(made_up_text(characters), "short")
     config = choose(text, 1, {}).config
     assert config.batch == batch
-    assert batch == 4 or config.updates_per_epoch(characters) >= time_budget.UPDATES_PER_EPOCH
+    assert batch == 4 or config.updates_per_epoch(characters) >= module.UPDATES_PER_EPOCH
 
 
 def test_what_is_given_is_kept_and_the_rest_follows(machine, long_text):
@@ -75,7 +75,7 @@ def test_what_is_given_is_kept_and_the_rest_follows(machine, long_text):
     given = {"hidden": 40, "batch": 8, "dropout": 0.0, "seed": 3, "validation": 0.2, "warmup": 50}
     config = choose(long_text, 1, given).config
     assert {name: getattr(config, name) for name in given} == given
-    assert config.eta == pytest.approx(time_budget.RATE / 40, rel=0.05)
+    assert config.eta == pytest.approx(module.RATE / 40, rel=0.05)
     assert choose(long_text, 1, {"optimizer": "sgd"}).config.eta == 0.01  # the default of sgd
 
 
@@ -88,7 +88,7 @@ def test_the_reasons_name_what_was_chosen(machine, long_text):
 
 
 def test_no_measurement_before_all_is_right(monkeypatch, corpus):
-    monkeypatch.setattr(time_budget, "update_seconds", None)
+    monkeypatch.setattr(module, "update_seconds", None)
     with pytest.raises(ConfigError, match="--minutes must be above 0"):
         choose(corpus, 0, {})
     with pytest.raises(ConfigError, match="leave out --epochs"):

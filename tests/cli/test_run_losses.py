@@ -1,6 +1,6 @@
 """The losses of a run in words: one number of digits, a line on what each of them is."""
 
-from nbrnn.cli.final_losses import loss_lines
+from nbrnn.cli.run_losses import loss_lines
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Description
 from nbrnn.storage.schemas import Summary
