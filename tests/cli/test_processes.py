@@ -222,7 +222,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(nbrnn, text_file, tmp_path):
     more = ["train", "--resume", "run", "--updates", "500", "-q"]
     line = one_line_error(run_program(*more, code=1, limit="-f 20"))
     assert "cannot write" in line
-    assert "resumes from it" in line
+    assert "continues from it" in line
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
     nbrnn(*more)
     nbrnn("train", text_file, "--hidden", "50", "--updates", "500", "--out", "scratch", "-q")
@@ -233,7 +233,7 @@ def test_a_disk_that_is_full_from_the_start(text_file, tmp_path):
     train = ["train", text_file, "--hidden", "50", "--updates", "300", "--out", tmp_path / "run", "-q"]
     line = one_line_error(run_program(*train, code=1, limit="-f 4"))
     assert "cannot write" in line
-    assert "resumes from it" not in line  # there is none
+    assert "continues from it" not in line  # there is none
 
 
 def test_too_few_file_descriptors_for_so_many_processes(text_file, tmp_path):
