@@ -59,20 +59,24 @@ def losses_by(runs: Iterable[Row], column: str, *settings: str) -> dict[Place, A
     return {place: np.array(of_seeds) for place, of_seeds in losses.items()}
 
 
+def lowest_first(losses: Mapping[Place, Array]) -> list[Place]:
+    """Return the places in the order of their medians."""
+    return sorted(losses, key=lambda place: np.median(losses[place]))
+
+
 def write_losses(file: Path, settings: Sequence[str], losses: Mapping[Place, Array]) -> None:
     """Write a table of the losses of each place, the lowest median first."""
-    places = sorted(losses, key=lambda place: np.median(losses[place]))
-    write_rows(file, [*settings, *LOSSES], [[*place, *loss_cells(losses[place])] for place in places])
+    lines = [[*place, *loss_cells(losses[place])] for place in lowest_first(losses)]
+    write_rows(file, [*settings, *LOSSES], lines)
 
 
 def draw_losses(file: Path, settings: Sequence[str], losses: Mapping[Place, Array], label: str) -> None:
     """Draw the loss of each run, with medians and their intervals, the lowest median first."""
-    places = sorted(losses, key=lambda place: np.median(losses[place]))
-    cells = {str(place): list(map(str, place)) for place in places}
-    of_names = {str(place): losses[place] for place in places}
+    of_names = {str(place): losses[place] for place in lowest_first(losses)}
+    cells = {str(place): list(map(str, place)) for place in losses}
     medians = {name: median_of(of_seeds) for name, of_seeds in of_names.items()}
     intervals = {name: (median.value, median.low, median.high) for name, median in medians.items()}
-    colours = colours_of(list(cells), None)
+    colours = colours_of(list(of_names), None)
     with file.open("wb") as picture:
         save(dots_figure(of_names, intervals, colours, label, (settings, cells)), picture, "png")
 

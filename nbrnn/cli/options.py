@@ -98,10 +98,11 @@ def existing(path: Path) -> Path:
 def existing_run(path: Path) -> RunFolder:
     """Return the folder of a run, given by its path or its name in results/. Raises StoreError."""
     from nbrnn.storage.model_file import open_run
+    from nbrnn.storage.run_folder import RunFolder
 
     folder = open_run(existing(path))
     if not os.path.exists(folder.path):
-        names = [each.parent.name for each in RESULTS.glob("*/config.json")]
+        names = [each.name for each in RESULTS.glob("*") if RunFolder(each).is_run()]
         raise StoreError(f"there is no run {path}: nbrnn show lists runs{nearest(str(path), names)}")
     if not folder.is_run():
         others = "nor a .nbrnn file: nbrnn show lists runs, nbrnn import makes one of weights"
