@@ -19,8 +19,8 @@ from nbrnn.runs.observer import Observer
 from nbrnn.storage.schemas import Summary
 from nbrnn.sweeps.job import MESSAGE_SECONDS, Job, Relay, record_failure, run_job
 
-if sys.platform != "win32":  # where loky imports it only when it starts a process, in several threads
-    from loky.backend import popen_loky_posix  # noqa: F401  that may have no file descriptor left
+if sys.platform != "win32":  # where loky imports them only when it starts a process, in several threads
+    from loky.backend import fork_exec, popen_loky_posix  # noqa: F401  with no file descriptor left
 
 # loky starts processes safely beside threads, as fork does not, and without importing the user's script
 # again, as multiprocessing's spawn does. An executor of loky's, which joblib's loky backend is, ends all

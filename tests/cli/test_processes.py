@@ -242,6 +242,22 @@ def test_too_few_file_descriptors_for_so_many_processes(text_file, tmp_path):
     assert one_line_error(done) == "nbrnn: Too many open files: fewer --jobs may help"
 
 
+STARTED = """
+import sys
+from nbrnn.sweeps.loky_backend import WorkerProcess
+if __name__ == "__main__":
+    before = set(sys.modules)
+    WorkerProcess(corpus=None).kill()
+    print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_starting_a_process_imports_nothing(tmp_path):  # there may be no file descriptor left for it
+    (tmp_path / "start.py").write_text(STARTED)
+    done = subprocess.run([sys.executable, "start.py"], cwd=tmp_path, capture_output=True, check=True)
+    assert done.stdout == b"[]\n"
+
+
 # ---------------------------------------------------------------- on a terminal
 
 
