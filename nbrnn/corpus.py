@@ -119,7 +119,9 @@ class Corpus(Description, frozen=True, kw_only=True, eq=False):
                 sha256.update(piece.encode())
             except UnicodeEncodeError as error:
                 number = start + error.start
-                raise CorpusError(f"{label}: number {number} is not a character") from None
+                raise CorpusError(
+                    f"{label}: it holds half of a character, a lone surrogate, at {number}"
+                ) from None
             occurs[code_points(piece)] = True
         alphabet = "".join(map(chr, np.flatnonzero(occurs)))
         if len(alphabet) == 1:

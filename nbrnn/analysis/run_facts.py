@@ -144,7 +144,9 @@ def read_samples(folder: RunFolder, config: RunConfig) -> list[Sample]:
     """Return the samples that a run drew. Raises StoreError if there is none."""
     samples = folder.read_samples()
     if not samples:
-        raise StoreError("--sample-every is 0" if config.sample_every == 0 else "none was drawn yet")
+        raise StoreError(
+            "none is drawn with --sample-every 0" if config.sample_every == 0 else "none was drawn yet"
+        )
     return samples
 
 

@@ -211,7 +211,9 @@ def readout_of(onnx: Any, graph: Any, constants: Mapping[str, Array]) -> tuple[A
         node for node in graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in constants
     ]
     if len(products) != 1:
-        raise CheckError(f"one product with constant weights is expected, not {len(products)}")
+        raise CheckError(
+            f"the graph must have one product with constant weights, for V, and has {len(products)}"
+        )
     (node,) = products
     weight = constants[node.input[1]]
     if node.op_type == "Gemm":

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nbrnn.config import RunConfig
+from nbrnn.config import RunConfig, option_name
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
 from nbrnn.naming import train_command
@@ -91,7 +91,7 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
         is_same = corpus.source and corpus_there.source == corpus.source
         kind = "this text before it changed" if is_same else "another text"
         raise StoreError(
-            f"{folder} holds a run on {kind} ({corpus_there.name}): give another --out, or --force"
+            f"{folder} holds a run on {kind} ({corpus_there.name}): give another --out, or --force to replace it"
         )
     if not there.same_but_length(config):
         if there.same_apart_from_length(config):
@@ -103,9 +103,9 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
             )
         ours, theirs = config.to_dict(), there.to_dict()
         different = ", ".join(
-            f"{name} {theirs[name]}"
+            f"{option_name(name)} {theirs[name]}"
             for name in ours
-            if ours[name] != theirs[name] is not None and name not in ("epochs", "updates")
+            if ours[name] != theirs[name] is not None and name not in ("epochs", "updates", "init_from")
         )
         different = different or "other initial weights"
         raise StoreError(

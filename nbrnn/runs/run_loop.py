@@ -119,7 +119,9 @@ class RunLoop:
             # Until then it is on disk, and the buffer only holds its place.
             self.newer_best, self.best_written = best, self.training.carry.best_update
         elif best.update != self.training.carry.best_update:
-            raise StoreError(f"{self.folder}: its two checkpoints do not belong together")
+            raise StoreError(
+                f"{self.folder}: last.safetensors and best.safetensors are not of the same run"
+            )
         elif best.config == self.config:
             self.best_written = best.update
         every, state = self.config.sample_every, last.state

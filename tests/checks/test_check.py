@@ -269,7 +269,7 @@ def test_what_cannot_be_checked():
     for changed, said in [
         ({"W": None}, "there is no W under"),
         ({"y": None}, "there is x, but no y"),
-        ({"x": given["x"][:-1]}, "x has 9 characters, y has 10"),
+        ({"x": given["x"][:-1]}, "x has 9 characters, y has 10: both must have the same number"),
         ({"x": given["x"] + 50}, "indices from"),
         ({"x": np.zeros(2**25), "y": np.zeros(2**25)}, "too many to check"),
         ({"x": given["x"] + 0.5}, "neither indices nor one-hot"),

@@ -169,7 +169,7 @@ def test_held_out_text_is_compared_with(held_out_run, text):
     grams = [held_out[n : n + 20] for n in range(len(held_out) - 19)]
     share = np.mean([gram in training for gram in grams])
     assert written.facts.overlaps["held-out text"].share(20) == pytest.approx(share)
-    assert "the samples: --sample-every is 0" in written.facts.missing
+    assert "the samples: none is drawn with --sample-every 0" in written.facts.missing
 
 
 # ---------------------------------------------------------------- runs that lack something

@@ -367,7 +367,8 @@ def test_a_run_whose_learning_rate_ends_at_its_end_is_not_made_longer(short, tmp
 def test_a_run_is_continued_with_its_own_settings_only(short, tmp_path):
     run(config_of("adam", 50), short, tmp_path)
     for name, other in (("beta1", 0.8), ("batch", 2), ("validate_every", 18), ("order", "random")):
-        with pytest.raises(StoreError, match=f"holds another run, with .*{name} "):
+        option = "--" + name.replace("_", "-")
+        with pytest.raises(StoreError, match=f"holds another run, with .*{option} "):
             run(RunConfig(**{**config_of("adam").to_dict(), name: other}), short, tmp_path)
 
 
