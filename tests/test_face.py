@@ -99,7 +99,7 @@ ITSELF["hidden"] = ITSELF
         (lambda: nbrnn.run(corpus="{text}", folder=5), "a folder must be a path"),
         (lambda: nbrnn.sweep(corpus="{text}", folder=5), "a folder must be a path"),
         (lambda: nbrnn.sweep(corpus="{text}", jobs="2"), "--jobs must be a whole number"),
-        (lambda: nbrnn.check(ITSELF), "nested more than"),
+        (lambda: nbrnn.check(ITSELF), "nested over"),
         (lambda: nbrnn.load("{text}", encoding=5), "no such encoding"),
     ],
 )

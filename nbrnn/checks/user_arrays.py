@@ -58,7 +58,9 @@ def flat_arrays(values: Mapping[str, Any]) -> dict[str, Array]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             if str(name).count(".") == MAX_DEPTH:  # it may hold itself
-                raise CheckError(f"check: dictionaries are nested more than {MAX_DEPTH} deep")
+                raise CheckError(
+                    f"{name[:40]}... is nested over {MAX_DEPTH} deep: does a dictionary hold itself?"
+                )
             arrays |= flat_arrays({f"{name}.{key}": item for key, item in value.items()})
             continue
         try:

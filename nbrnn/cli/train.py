@@ -144,7 +144,9 @@ def check_chosen(minutes: float | None, runs: Mapping[str, Any], preset: str | N
         return
     for option, value in runs.items():
         if value is not None:
-            raise ConfigError(f"--minutes chooses a new run, {option} names one: leave out one of them")
+            raise ConfigError(
+                f"--minutes chooses settings, {option} takes those of a run: leave out one of the two"
+            )
     if preset not in (None, "good"):
         raise ConfigError(f"--minutes chooses what --preset {preset} sets: leave out one of them")
 

@@ -91,7 +91,8 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
         is_same = corpus.source and corpus_there.source == corpus.source
         kind = "this text before it changed" if is_same else "another text"
         raise StoreError(
-            f"{folder} holds a run on {kind} ({corpus_there.name}): give another --out, or --force to replace it"
+            f"{folder} holds a run on {kind} ({corpus_there.name}): "
+            "give another --out, or --force to replace it"
         )
     if not there.same_but_length(config):
         if there.same_apart_from_length(config):
@@ -173,8 +174,8 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
     most = MAX_EPOCHS * config.updates_per_epoch(len(corpus))
     if updates > most:
         raise CorpusError(
-            f"{corpus.name}: {updates:,} updates are more than {MAX_EPOCHS:,} epochs, the most that a "
-            f"run may have: give at most {most:,}"
+            f"{corpus.name}: {updates:,} updates are too many: a run has at most {MAX_EPOCHS:,} epochs, "
+            f"of this text {most:,} updates"
         )
 
 

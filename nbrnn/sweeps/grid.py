@@ -217,7 +217,9 @@ def numbers(part: str, whole: bool) -> list[Any]:
         if not math.isfinite(high - low):
             raise ValueError
         if not 1 <= count <= MAX_VALUES:
-            raise ConfigError(f"{part} must have 1 to {MAX_VALUES:,} values")
+            raise ConfigError(
+                f"{part} asks for {count:,} values: its last number must be from 1 to {MAX_VALUES:,}"
+            )
         if kind == "log" and not min(low, high) > 0:
             raise ConfigError(f"{part} needs numbers above 0")
         import numpy as np  # not for --help

@@ -53,7 +53,7 @@ def test_options_out_of_range(usage_error, text_file, option, values):
         (["train", "--epochs", "1", "--updates", "1"], "not both"),
         (
             ["train", "{text}", "--epochs", "100001"],
-            "are more than 100,000 epochs, the most that a run may have: give at most",
+            "are too many: a run has at most 100,000 epochs, of this text",
         ),
         (["train", "--resume", "nothing"], "nothing"),
         (["train", "--resume", "x", "--out", "y"], "--resume"),

@@ -46,7 +46,11 @@ def test_seeds_are_inclusive(text):
         ("sigma", "0.1,-1", "--sigma must be at least"),
         ("sigma", "log:0:1:5", "--sigma: log:0:1:5 needs numbers above 0"),
         ("sigma", "log:1:2", "--sigma must be numbers"),
-        ("sigma", "lin:1:2:0", "--sigma: lin:1:2:0 must have 1 to 10,000 values"),
+        (
+            "sigma",
+            "lin:1:2:0",
+            "--sigma: lin:1:2:0 asks for 0 values: its last number must be from 1 to 10,000",
+        ),
         ("sigma", "lin:1:inf:3", "--sigma must be numbers"),
         ("hidden", "1.5", "--hidden must be whole numbers"),
         ("hidden", "5:3", "--hidden: 5:3 has no values: write the smaller number first"),
