@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nbrnn.analysis.confidence_intervals import holm, median_of, shift_of
+from nbrnn.analysis.rank_statistics import holm, median_of, shift_of
 from nbrnn.report.dot_plots import colours_of, dots_figure
 from nbrnn.report.formatting import p_text
 from nbrnn.run_plots import save

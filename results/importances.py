@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.analysis.confidence_intervals import SIGNIFICANT
 from nbrnn.analysis.effects import effects_of
 from nbrnn.analysis.findings import Findings, findings_of
+from nbrnn.analysis.rank_statistics import SIGNIFICANT
 from results.question import ROOT
 
 HERE = ROOT / "statistics"

@@ -5,7 +5,7 @@ epochs each: 120 runs, some minutes on two cores. Since an epoch is as many char
 for every number of windows, all runs see equally many.
 """
 
-from nbrnn.analysis.confidence_intervals import SIGNIFICANT
+from nbrnn.analysis.rank_statistics import SIGNIFICANT
 from results.facts import (
     Fact,
     Pair,

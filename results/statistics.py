@@ -17,9 +17,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from nbrnn.analysis.confidence_intervals import SIGNIFICANT, improvement, median_of, shift_of
 from nbrnn.analysis.effects import effects_of
 from nbrnn.analysis.multiple_comparisons import false_claims, p_of_being_best, seeds_to_detect
+from nbrnn.analysis.rank_statistics import SIGNIFICANT, improvement, median_of, shift_of
 from results.question import ROOT
 
 HERE = ROOT / "statistics"

@@ -14,7 +14,7 @@ from pathlib import Path
 from workers import checkpoint_often, die, often_here
 
 import nbrnn.analysis.generated_texts
-import nbrnn.analysis.run_gradient_check
+import nbrnn.analysis.initial_gradient_check
 import nbrnn.corpus
 import nbrnn.progress_bars
 import nbrnn.report.run_report
@@ -228,7 +228,7 @@ def program_on_beginnings(pipe, arguments, folder):
     whole = nbrnn.corpus.read_named
     nbrnn.corpus.read_named = lambda name: whole(name).decode()[:30_000].encode()
     nbrnn.analysis.generated_texts.LENGTH = 500
-    nbrnn.analysis.run_gradient_check.MAX_WORK = 1e8
+    nbrnn.analysis.initial_gradient_check.MAX_WORK = 1e8
     program_without_pictures(pipe, arguments, folder)
 
 

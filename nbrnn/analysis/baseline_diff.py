@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from nbrnn.analysis.comparison_text import two_digits
-from nbrnn.analysis.confidence_intervals import SIGNIFICANT, Estimate, holm, median_of, shift_of
 from nbrnn.analysis.measures import compared
 from nbrnn.analysis.pairwise import compare_pair
+from nbrnn.analysis.rank_statistics import SIGNIFICANT, Estimate, holm, median_of, shift_of
 from nbrnn.analysis.run_records import Progress, RunRecord, find_runs, ignore, read_records
 from nbrnn.errors import StoreError
 from nbrnn.escaping import one_line

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.analysis.confidence_intervals import SIGNIFICANT
+from nbrnn.analysis.rank_statistics import SIGNIFICANT
 from nbrnn.naming import PER_CHARACTER
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
 from nbrnn.values import plural

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.analysis.confidence_intervals import SIGNIFICANT, Estimate, expected_best, median_of
 from nbrnn.analysis.effects import Effects, effects_of
 from nbrnn.analysis.multiple_comparisons import p_of_being_best, seeds_to_detect
+from nbrnn.analysis.rank_statistics import SIGNIFICANT, Estimate, expected_best, median_of
 from nbrnn.naming import short_texts
 from nbrnn.storage.schemas import COMPLETE
 from nbrnn.typing import Array

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nbrnn.analysis.confidence_intervals import SIGNIFICANT
 from nbrnn.analysis.effects import Effects
+from nbrnn.analysis.rank_statistics import SIGNIFICANT
 from nbrnn.config import SETTINGS
 
 MIN_VALUES = 3  # tried, of which the best one may be at an edge by chance

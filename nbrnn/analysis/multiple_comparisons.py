@@ -9,7 +9,7 @@ import numpy as np
 import scipy  # which imports scipy.stats where that is first used
 from scipy.special import ndtri
 
-from nbrnn.analysis.confidence_intervals import SIGNIFICANT
+from nbrnn.analysis.rank_statistics import SIGNIFICANT
 from nbrnn.typing import Array
 
 POWER = 0.8  # of detecting a difference

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from nbrnn.analysis.comparison_text import sentence, unfinished_runs
-from nbrnn.analysis.confidence_intervals import holm, improvement, median_of, shift_of
 from nbrnn.analysis.measures import Measure
+from nbrnn.analysis.rank_statistics import holm, improvement, median_of, shift_of
 from nbrnn.storage.schemas import COMPLETE
 from nbrnn.typing import Array
 

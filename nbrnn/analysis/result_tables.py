@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.analysis.confidence_intervals import SIGNIFICANT, median_of
 from nbrnn.analysis.findings import Findings, findings_of
 from nbrnn.analysis.measures import MEASURES, TEST, Measure, compared
 from nbrnn.analysis.pairwise import comparison_table
+from nbrnn.analysis.rank_statistics import SIGNIFICANT, median_of
 from nbrnn.analysis.run_records import (
     Progress,
     RunRecord,

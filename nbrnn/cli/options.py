@@ -97,7 +97,7 @@ def existing(path: Path) -> Path:
 
 def existing_run(path: Path) -> RunFolder:
     """Return the folder of a run, given by its path or its name in results/. Raises StoreError."""
-    from nbrnn.storage.model_file import open_run
+    from nbrnn.storage.model_archive import open_run
     from nbrnn.storage.run_folder import RunFolder
 
     folder = open_run(existing(path))

@@ -75,7 +75,7 @@ def print_finished(results: Results) -> None:
 
 def print_answer(results: Results, rest: str) -> None:
     """Print the answer; `rest` names where the rest of it is."""
-    from nbrnn.report.summary_text import answers
+    from nbrnn.report.sweep_answer import answers
 
     print_first_lines(answers(results), rest)
 

@@ -45,7 +45,7 @@ def show(
 
     For a run: its settings, losses, last sample and files. For a sweep: its runs.
     """
-    from nbrnn.storage.model_file import open_run
+    from nbrnn.storage.model_archive import open_run
 
     path = options.existing(folder)
     run = open_run(path)

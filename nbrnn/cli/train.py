@@ -73,7 +73,7 @@ def train(
     runs = {"--resume": resume, "--from": source, "--init-from": settings.get("init_from")}
     check_together(runs, out, force, documents)
     check_chosen(minutes, runs, preset)
-    from nbrnn.storage.model_file import ModelFile
+    from nbrnn.storage.model_archive import ModelFile
 
     with Signals() as signals:
         path = resume or source

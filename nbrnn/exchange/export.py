@@ -17,7 +17,7 @@ from nbrnn.exchange.onnx_graph import TorchLayer, write_onnx
 from nbrnn.storage.atomic_files import write_atomically
 from nbrnn.storage.checkpoint import Checkpoint, initial_state
 from nbrnn.storage.checksummed_arrays import write_safetensors
-from nbrnn.storage.model_file import write_model_file
+from nbrnn.storage.model_archive import write_model_file
 from nbrnn.storage.run_folder import RUN_FILES, RunFolder
 from nbrnn.typing import Array
 

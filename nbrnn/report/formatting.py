@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nbrnn.analysis.comparison_text import two_digits
-from nbrnn.analysis.confidence_intervals import Estimate
+from nbrnn.analysis.rank_statistics import Estimate
 from nbrnn.naming import PER_CHARACTER, short_texts
 
 MAX_NAMED = 3  # items in one sentence

@@ -24,7 +24,7 @@ from nbrnn.report.document import (
     Section,
 )
 from nbrnn.report.reproducibility import as_typed, reproducibility
-from nbrnn.report.summary_text import answers, outlook, verdict
+from nbrnn.report.sweep_answer import answers, outlook, verdict
 from nbrnn.report.table_registry import IN_ANSWER, TABLES, notes_on_parts
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES

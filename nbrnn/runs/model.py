@@ -16,7 +16,7 @@ from nbrnn.runs.evaluation import Reading, gradients, read, score, softmax
 from nbrnn.runs.finalize import loss_figure_of
 from nbrnn.runs.sampling import sample
 from nbrnn.storage.checkpoint import Kind, State
-from nbrnn.storage.model_file import open_run
+from nbrnn.storage.model_archive import open_run
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import Summary
 from nbrnn.text_files import label_of

@@ -17,7 +17,7 @@ from nbrnn.analysis.run_facts import collect_facts
 from nbrnn.corpus import load
 from nbrnn.errors import ConfigError
 from nbrnn.progress_bars import describe_failures
-from nbrnn.report.summary_text import answers
+from nbrnn.report.sweep_answer import answers
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import Halving, Summary
 from nbrnn.storage.sweep_folder import SweepFolder

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from nbrnn.analysis.confidence_intervals import (
+from nbrnn.analysis.rank_statistics import (
     expected_best,
     holm,
     improvement,

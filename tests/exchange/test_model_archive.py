@@ -10,7 +10,7 @@ from harness import one_line_error
 from nbrnn import Model
 from nbrnn.errors import StoreError
 from nbrnn.exchange.export import share
-from nbrnn.storage.model_file import open_run
+from nbrnn.storage.model_archive import open_run
 from nbrnn.storage.run_folder import RunFolder
 
 

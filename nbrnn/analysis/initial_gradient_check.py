@@ -1,4 +1,4 @@
-"""The gradient check of a run, against numerical differences."""
+"""The gradient check of a run, of its network before training: against numerical differences."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from nbrnn.analysis.findings import effects_table
 from nbrnn.analysis.result_tables import results_of
 from nbrnn.cli.reports import MAX_LINES, print_first_lines
 from nbrnn.report.markdown import render_markdown
-from nbrnn.report.summary_text import answers
+from nbrnn.report.sweep_answer import answers
 from nbrnn.report.table_registry import TABLES
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import SweepRequest
