@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator
 
 from nbrnn.report.markdown import markdown_table
 from nbrnn.run_plots import BLUE, COLOURS, GREY, plain, save
-from nbrnn.storage.atomic_files import write_atomically
+from nbrnn.storage.safe_files import write_atomically
 
 Row = Mapping[str, Any]
 

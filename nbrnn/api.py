@@ -17,7 +17,7 @@ from nbrnn.runs.initial_weights import NETWORK, weights_sha256
 from nbrnn.runs.model import Model
 from nbrnn.runs.observer import Observer, Observers
 from nbrnn.runs.run import run as train
-from nbrnn.runs.run_warnings import run_warning, text_warnings
+from nbrnn.runs.training_warnings import run_warning, text_warnings
 from nbrnn.signals import DeferredInterrupt
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.sweep_folder import SweepFolder

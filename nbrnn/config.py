@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
@@ -224,9 +224,7 @@ class RunConfig:
         """Return the config in a file; a setting that it lacks has its default. Raises ConfigError."""
         if not isinstance(values, Mapping):
             raise ConfigError(f"settings must be a mapping (got {shortened(values)})")
-        for name in values:
-            if name not in SETTINGS:
-                raise ConfigError(f"no such setting: {shortened(name)}{nearest(name, SETTINGS)}")
+        check_names(values)
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -297,6 +295,13 @@ class RunConfig:
 
 
 SETTINGS: dict[str, Setting] = {item.name: item.metadata[""] for item in fields(RunConfig)}
+
+
+def check_names(names: Iterable[object]) -> None:
+    """Raise ConfigError for a name that no setting has."""
+    for name in names:
+        if name not in SETTINGS:
+            raise ConfigError(f"no such setting: {shortened(name)}{nearest(name, SETTINGS)}")
 
 
 def option_name(field_name: str) -> str:

@@ -19,7 +19,7 @@ from typing import IO, Any, NamedTuple
 
 from nbrnn import available_memory, portable
 from nbrnn.errors import CorpusError
-from nbrnn.file_kinds import check_kind, encoding_hint
+from nbrnn.text_detection import check_kind, encoding_hint
 
 CHUNK_SIZE = 2**20  # bytes that are read at once
 PIPE_TIMEOUT = 10.0  # seconds to wait for somebody who writes into a pipe
@@ -96,7 +96,7 @@ def joined(texts: Iterable[str]) -> str:
         parts.append(text)
         length += len(text)
         if length > most:
-            raise CorpusError(f"not enough memory for texts of more than {most:,.0f} characters in all")
+            raise CorpusError(f"the texts are too long: the free memory holds {most:,.0f} characters")
     return SEPARATOR.join(parts)
 
 
@@ -189,7 +189,7 @@ def unpacked(source: str, data: bytearray) -> bytes | bytearray:
     except UNPACKING_ERRORS:
         raise CorpusError(f"{label_of(source)} is a damaged {name} file: get it again") from None
     if inner := packing_of(data):
-        raise CorpusError(f"{label_of(source)} is a {inner} file within a {name} file: unpack it")
+        raise CorpusError(f"{label_of(source)} is packed twice, by {inner} and {name}: unpack it")
     return data
 
 

@@ -235,13 +235,13 @@ HOLDS_ITSELF["sigma"] = HOLDS_ITSELF
 @pytest.mark.parametrize(
     ("values", "seeds", "said"),
     [
-        ({"sigm": [1]}, [0], "sigm: no such setting; there are epochs, "),
+        ({"sigm": [1]}, [0], "no such setting: 'sigm'; did you mean sigma?"),
         ({"seed": [1]}, [0], "give seeds"),
         ({"sigma": []}, [0], "sigma: the list is empty"),
         ({"sigma": [0.1]}, [], "seed: the list is empty"),
         ({"sigma": {1: 2}}, [0], "not a dictionary"),
         (HOLDS_ITSELF, [0], "not a dictionary"),
-        ({1: [2]}, [0], "1: no such setting; there are epochs, "),
+        ({1: [2]}, [0], "no such setting: 1"),
         ([("sigma", 1)], [0], "settings must be a dictionary"),
         ({"sigma": itertools.count()}, [0], "more than 10,000 values"),
         ({"hidden": b"ab"}, [0], "must be a whole number"),

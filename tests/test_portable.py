@@ -8,8 +8,8 @@ import pytest
 
 from nbrnn import portable
 from nbrnn.errors import WriteError
-from nbrnn.storage.atomic_files import append, write_bytes
 from nbrnn.storage.folder_locks import locked
+from nbrnn.storage.safe_files import append, write_bytes
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_packed_text_is_unpacked(written, pack):
     assert (packed.sha256, packed.name) == (plain.sha256, plain.name)
     with pytest.raises(CorpusError, match=r"is a damaged .* file: get it again"):
         load(written(pack(TEXT.encode())[:-12]))
-    with pytest.raises(CorpusError, match=r"within a .* file: unpack it"):
+    with pytest.raises(CorpusError, match=r"is packed twice, by .*: unpack it"):
         load(written(pack(gzip.compress(TEXT.encode()))))
 
 
@@ -184,7 +184,7 @@ def test_several_files_may_be_too_long_together(tmp_path, monkeypatch):
     monkeypatch.setattr("nbrnn.available_memory.available", lambda: 20_000)
     assert len(load(tmp_path / "a")) == 600
     for sources in (tmp_path, [tmp_path / "a", tmp_path / "b"]):
-        with pytest.raises(CorpusError, match="not enough memory for texts of more than 1,000 char"):
+        with pytest.raises(CorpusError, match="too long: the free memory holds 1,000 char"):
             load(sources)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import scipy  # which imports scipy.stats where that is first used
 from scipy.special import ndtr, ndtri
 
-from nbrnn.analysis.importance import Importance, importance_of
 from nbrnn.analysis.rank_statistics import LEVEL, Estimate, holm, shift_of
+from nbrnn.analysis.setting_importance import Importance, importance_of
 from nbrnn.typing import Array
 
 Method = Literal["grid", "fanova", "ranks"]

@@ -15,8 +15,8 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import StoreError
 from nbrnn.network.gradcheck import Difference, gradcheck, worst
-from nbrnn.storage.atomic_files import read_json
 from nbrnn.storage.checkpoint import layout_of
+from nbrnn.storage.safe_files import read_json
 
 TOLERANCE = 1e-6
 SMALL, LARGE = 5, 100  # hidden units that are checked

@@ -13,8 +13,8 @@ from nbrnn.config import RunConfig
 from nbrnn.corpus import Description
 from nbrnn.errors import StoreError
 from nbrnn.naming import PER_WINDOW, run_id
-from nbrnn.storage.append_logs import METRICS, VALIDATION
 from nbrnn.storage.run_folder import CONFIG, RunFolder
+from nbrnn.storage.run_logs import METRICS, VALIDATION
 from nbrnn.storage.schemas import COMPLETE, DONE, Environment, Summary
 from nbrnn.storage.sweep_folder import RUNS, RequestedLength, SweepFolder, summary_in_sweep
 from nbrnn.typing import Array

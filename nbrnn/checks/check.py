@@ -186,7 +186,9 @@ class Submission:
         after, own = (as_in_equations(each, layout, theta) for each in (given, found.of("gradient")))
         for name, (here, array) in given.items():
             if name not in after:
-                raise CheckError(f"{here} has the shape {array.shape}, {name} has {theta[name].shape}")
+                raise CheckError(
+                    f"{here} must have the shape of {name}, {theta[name].shape}, but has {array.shape}"
+                )
         if not after:
             return None
         n = self.after if rung == "" else RUNGS[rung].updates or self.after

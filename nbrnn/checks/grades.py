@@ -12,7 +12,7 @@ from nbrnn.checks.check import check
 from nbrnn.checks.ladder import RUNGS
 from nbrnn.checks.report import Report
 from nbrnn.errors import NbrnnError
-from nbrnn.storage.atomic_files import write_bytes
+from nbrnn.storage.safe_files import write_bytes
 
 
 def check_all(paths: Sequence[Path], **options: Any) -> dict[str, Report | NbrnnError]:

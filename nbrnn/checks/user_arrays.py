@@ -191,7 +191,7 @@ def reason_of_none(x: Named, y: Named, state: Named | None, m: int, K: int) -> s
                 return f"{name}: {(ones != 1).sum()} of {ones.size} vectors are not one-hot"
     in_x, in_y = (number_of_characters(each.array, K) for each in (x, y))
     if in_x != in_y:
-        return f"x has {in_x} characters, y has {in_y}: both must have the same number"
+        return f"x and y must be equally long, but x has {in_x} characters and y has {in_y}"
     if state is None:
         return f"{x.name} {x.array.shape} and {y.name} {y.array.shape} are not the same windows"
     return f"{state.name} {state.array.shape} is not a state of {m} units"

@@ -11,7 +11,7 @@ from nbrnn.cli.check import check
 from nbrnn.cli.console import OneLineErrors
 from nbrnn.cli.corpora import corpora
 from nbrnn.cli.explain import explain
-from nbrnn.cli.export import export, import_
+from nbrnn.cli.export_import import export, import_
 from nbrnn.cli.gradcheck import gradcheck
 from nbrnn.cli.presets import presets
 from nbrnn.cli.reports import compare, report

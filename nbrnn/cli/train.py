@@ -16,9 +16,9 @@ import typer
 from nbrnn.cli import options
 from nbrnn.cli.completion import folders
 from nbrnn.cli.console import formatted, print_error, print_json, print_wrapped, surviving_closed_stdout
-from nbrnn.cli.minutes import Minutes, Plan, plan_run, print_outcome
 from nbrnn.cli.run_losses import loss_lines
 from nbrnn.cli.suggestions import CORPORA
+from nbrnn.cli.train_minutes import Minutes, Plan, plan_run, print_outcome
 from nbrnn.config import SETTINGS, RunConfig, option_name
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.escaping import visible
@@ -163,7 +163,7 @@ def with_weights_of(settings: dict[str, Any]) -> tuple[dict[str, Any], Checkpoin
 
 def notes_of(config: RunConfig, text: Corpus, initial: Checkpoint | None) -> Iterator[str]:
     """Yield lines on the text of a run that starts: its characters, its documents, warnings."""
-    from nbrnn.runs.run_warnings import text_warnings
+    from nbrnn.runs.training_warnings import text_warnings
     from nbrnn.runs.window_order import document_windows
 
     if initial is not None:
@@ -224,7 +224,7 @@ def with_length_of(folder: RunFolder, config: RunConfig) -> RunConfig:
 
 def print_warnings(folder: RunFolder, summary: Summary) -> None:
     """Print on stderr what is to be warned of in a run, a line each."""
-    from nbrnn.runs.run_warnings import run_warning
+    from nbrnn.runs.training_warnings import run_warning
 
     if warning := run_warning(folder):
         print_error(f"warning: {warning}")
@@ -255,9 +255,11 @@ def config_and_corpus_of(
     for name, value in settings.items():
         old = getattr(config, name)
         if name not in length and value != old:
-            is_old = "has no effect" if old is None else f"is {old}"
-            option = f"{option_name(name)} {is_old} in {run}"
-            raise ConfigError(f"{option}: leave it out; only --epochs and --updates can change")
+            option = option_name(name)
+            is_old = f"without {option}" if old is None else f"with {option} {old}"
+            raise ConfigError(
+                f"{run} was begun {is_old}: leave {option} out; only --epochs and --updates can change"
+            )
     if length:
         config = replace(config, **{"epochs": None, "updates": None, **length})
     return config, text_of(run, described, corpus, encoding, option)

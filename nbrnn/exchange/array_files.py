@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from nbrnn.errors import CheckError, ConfigError, StoreError
-from nbrnn.exchange import matlab, onnx_graph
-from nbrnn.storage.atomic_files import read_bytes, write_atomically
+from nbrnn.exchange import mat_reader, onnx_graph
+from nbrnn.storage.safe_files import read_bytes, write_atomically
 from nbrnn.typing import Array
 
 MAX_BYTES = 2**30  # in a file, and unpacked from it: enough for the largest network in float64
@@ -79,7 +79,7 @@ def read(path: Path) -> Contents:
     if suffix not in READERS:
         raise ConfigError(f"{path} must be a file that ends in one of {', '.join(READERS)}")
     data = read_bytes(path, MAX_BYTES)
-    if suffix == ".mat" and not matlab.is_known(data):
+    if suffix == ".mat" and not mat_reader.is_known(data):
         how = f"save('{path.name}', ..., '-v7') writes one"
         raise StoreError(f"{path} is not a file of MATLAB 5 to 7: {how}")
     try:
@@ -136,7 +136,7 @@ def npy_array(data: bytes) -> Array | None:
 def read_mat(data: bytes) -> Contents:
     """Return the arrays of MATLAB's save, and those in structs."""
     contents = Contents()
-    for name, array in matlab.variables(data, MAX_BYTES):
+    for name, array in mat_reader.variables(data, MAX_BYTES):
         contents.add(name, array, "a cell, an object, or a sparse or complex array")
     return contents
 

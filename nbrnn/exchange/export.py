@@ -14,11 +14,11 @@ from nbrnn.exchange.array_files import write_mat, write_npz
 from nbrnn.exchange.array_roles import Orientation
 from nbrnn.exchange.model_card import model_card
 from nbrnn.exchange.onnx_graph import TorchLayer, write_onnx
-from nbrnn.storage.atomic_files import write_atomically
 from nbrnn.storage.checkpoint import Checkpoint, initial_state
 from nbrnn.storage.checksummed_arrays import write_safetensors
 from nbrnn.storage.model_archive import write_model_file
 from nbrnn.storage.run_folder import RUN_FILES, RunFolder
+from nbrnn.storage.safe_files import write_atomically
 from nbrnn.typing import Array
 
 WRITERS = {".npz": write_npz, ".mat": write_mat}

@@ -23,9 +23,9 @@ from nbrnn.runs.finalize import with_scores, write_text
 from nbrnn.runs.provenance import current_environment
 from nbrnn.runs.sampling import sample
 from nbrnn.storage import ngram_counts
-from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import CHECKPOINTS, NGRAMS, RunFolder
+from nbrnn.storage.run_logs import LOGS, METRICS, SAMPLES
 from nbrnn.storage.schemas import Sample, Summary
 
 COMPARED = 10_001  # characters of the text by whose loss one of several readings is chosen

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nbrnn.errors import CheckError, ConfigError, install_command
-from nbrnn.storage.atomic_files import write_bytes
+from nbrnn.storage.safe_files import write_bytes
 from nbrnn.typing import Array
 
 OPSET, IR_VERSION = 14, 8  # old enough for runtimes of the last years

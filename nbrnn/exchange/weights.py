@@ -17,7 +17,7 @@ from nbrnn.exchange.array_roles import Orientation, Role, SortedArrays, sort_arr
 from nbrnn.exchange.layer_names import Named
 from nbrnn.network.cells import CELLS
 from nbrnn.network.layout import Layout, shapes
-from nbrnn.storage.atomic_files import DECODING_ERRORS
+from nbrnn.storage.safe_files import DECODING_ERRORS
 from nbrnn.typing import Array
 from nbrnn.values import plural
 
@@ -171,7 +171,7 @@ def layouts_in(arrays: SortedArrays) -> dict[Orientation, dict[str, Array]]:
     layout, found = network_in(arrays)
     if (layout.cell, layout.layers) != ("vanilla", 1):
         what = plural(layout.layers, f"{layout.cell} layer")
-        raise CheckError(f"the network has {what}: only one vanilla layer is checked")
+        raise CheckError(f"the network has {what}, but only one with one vanilla layer can be checked")
     return {
         orientation: {name: array.astype(float) for name, array in theta.items()}
         for orientation, theta in found.items()

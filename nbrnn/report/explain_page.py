@@ -15,8 +15,8 @@ from nbrnn.errors import ConfigError, CorpusError
 from nbrnn.report.document import Bullets, Table, resource
 from nbrnn.report.html import page, render_blocks
 from nbrnn.runs.evaluation import read, softmax
-from nbrnn.storage.atomic_files import write_bytes
 from nbrnn.storage.checkpoint import Checkpoint
+from nbrnn.storage.safe_files import write_bytes
 from nbrnn.typing import Array
 
 MAX_CHARACTERS = 10_000  # of the text

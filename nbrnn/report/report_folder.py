@@ -16,7 +16,7 @@ from nbrnn.errors import StoreError
 from nbrnn.report.figures import CAPTIONS
 from nbrnn.report.html import MARK
 from nbrnn.report.table_registry import TABLES
-from nbrnn.storage import atomic_files as files
+from nbrnn.storage import safe_files as files
 from nbrnn.storage.folder_locks import check_folders, is_empty_but_for
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.sweep_folder import SweepFolder

@@ -11,10 +11,10 @@ from nbrnn.analysis.comparison_text import two_digits
 from nbrnn.analysis.effects import RANK_METHODS, Effect, Interaction
 from nbrnn.analysis.findings import SMALLEST_DIFFERENCE
 from nbrnn.analysis.grid_edges import Edge, edges_of
-from nbrnn.analysis.importance import MIN_CONFIGURATIONS, ROUGH_BELOW
 from nbrnn.analysis.multiple_comparisons import false_claims, fewest_seeds
 from nbrnn.analysis.rank_statistics import SIGNIFICANT
 from nbrnn.analysis.result_tables import Results, column_of
+from nbrnn.analysis.setting_importance import MIN_CONFIGURATIONS, ROUGH_BELOW
 from nbrnn.errors import StoreError, install_command
 from nbrnn.naming import PER_CHARACTER
 from nbrnn.report.formatting import (

@@ -41,8 +41,8 @@ from nbrnn.report.sweep_document import (
     sweep_document,
 )
 from nbrnn.report.table_registry import TABLES
-from nbrnn.storage.atomic_files import read_json
 from nbrnn.storage.folder_locks import locked
+from nbrnn.storage.safe_files import read_json
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
 
 

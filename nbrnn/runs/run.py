@@ -134,7 +134,8 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     refuse_shorter(source, updates, source.read_checkpoint("last"), source.read_checkpoint("best"))
     if source.path.resolve() == target.path.resolve():
         raise StoreError(
-            f"{target} is the run itself: give --epochs or --updates to make it longer, or another --out"
+            f"--out {target} is the folder of the run itself: leave it out, or give another; to train "
+            "longer, give --epochs or --updates"
         )
     target.check_owner()
     with target.locked():

@@ -22,9 +22,9 @@ from nbrnn.runs.observer import Observer, Progress
 from nbrnn.runs.provenance import current_environment
 from nbrnn.runs.snapshots_and_dynamics import Recorder
 from nbrnn.runs.training_state import Training, logged_updates, prepare_kernels
-from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES, VALIDATION, log_names
 from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, Kind
 from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.run_logs import LOGS, METRICS, SAMPLES, VALIDATION, log_names
 from nbrnn.storage.schemas import Status, Summary, finite
 
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints

@@ -8,8 +8,8 @@ from nbrnn.runs.background_writer import BackgroundWriter
 from nbrnn.runs.dynamics import columns, measure, updates_between_rows
 from nbrnn.runs.observer import Evaluation, Observer
 from nbrnn.runs.training_state import Training
-from nbrnn.storage.append_logs import DYNAMICS, csv_log
 from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.run_logs import DYNAMICS, csv_log
 from nbrnn.typing import Array
 
 

@@ -15,8 +15,8 @@ from msgspec import Struct
 from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.network.layout import Layout
-from nbrnn.storage.atomic_files import DECODING_ERRORS
 from nbrnn.storage.checksummed_arrays import ArrayTypes, read_arrays
+from nbrnn.storage.safe_files import DECODING_ERRORS
 from nbrnn.storage.schemas import Count
 from nbrnn.typing import Array
 

@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.storage.atomic_files import DECODING_ERRORS, opened, write_atomically
+from nbrnn.storage.safe_files import DECODING_ERRORS, opened, write_atomically
 from nbrnn.typing import Array
 
 ArrayTypes = Mapping[str, tuple[str, tuple[int, ...]]]  # name: safetensors' dtype, shape

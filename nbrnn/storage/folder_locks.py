@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nbrnn.errors import LockedError, NbrnnError, StoreError, WriteError
-from nbrnn.storage.atomic_files import is_there, is_unfinished
+from nbrnn.storage.safe_files import is_there, is_unfinished
 
 LOCK = ".lock"
 IMPOSSIBLE_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
@@ -59,7 +59,7 @@ def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
         check_lock(folder / LOCK)
         lock.acquire()
     except Timeout:
-        raise LockedError(f"another process is at work in {folder}") from None
+        raise LockedError(f"another process is at work in {folder}: wait until it ends") from None
     except (FileExistsError, NotADirectoryError):
         raise StoreError(f"{folder} is a file, or below one: give a folder") from None
     except OSError as error:

@@ -16,7 +16,7 @@ from weakref import finalize
 import msgspec
 
 from nbrnn.errors import StoreError
-from nbrnn.storage import atomic_files as files
+from nbrnn.storage import safe_files as files
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import CHECKPOINTS, CONFIG, NGRAMS, SUMMARY, RunFolder
 from nbrnn.storage.schemas import Sample

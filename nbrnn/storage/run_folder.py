@@ -19,9 +19,12 @@ import msgspec
 from nbrnn.config import SCHEMA, RunConfig
 from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.storage import append_logs, ngram_counts
-from nbrnn.storage import atomic_files as files
-from nbrnn.storage.append_logs import (
+from nbrnn.storage import ngram_counts, run_logs
+from nbrnn.storage import safe_files as files
+from nbrnn.storage.checkpoint import Checkpoint, Kind, read_checkpoint
+from nbrnn.storage.checksummed_arrays import write_arrays
+from nbrnn.storage.folder_locks import Folder, check_folders, is_empty_but_for
+from nbrnn.storage.run_logs import (
     DYNAMICS,
     LOGS,
     METRICS,
@@ -31,9 +34,6 @@ from nbrnn.storage.append_logs import (
     Metrics,
     Validation,
 )
-from nbrnn.storage.checkpoint import Checkpoint, Kind, read_checkpoint
-from nbrnn.storage.checksummed_arrays import write_arrays
-from nbrnn.storage.folder_locks import Folder, check_folders, is_empty_but_for
 from nbrnn.storage.schemas import Environment, Sample, Summary
 from nbrnn.typing import Array
 
@@ -187,7 +187,7 @@ class RunFolder(Folder):
     def truncate_logs(self, update: int, counts: Mapping[str, int]) -> dict[str, bytes]:
         """Cut off the lines after an update; return the rest, of `counts` lines. Raises StoreError."""
         return {
-            name: append_logs.truncate_log(self / name, LOGS[name], update, count)
+            name: run_logs.truncate_log(self / name, LOGS[name], update, count)
             for name, count in counts.items()
         }
 
@@ -195,7 +195,7 @@ class RunFolder(Folder):
         """Return whether the logs match the hashes in a checkpoint. Raises StoreError."""
         hashes = {
             LOGS[name].sha256: hashlib.sha256(files.read_bytes(self / name, files.MAX_LOG)).hexdigest()
-            for name in append_logs.log_names(last.config)
+            for name in run_logs.log_names(last.config)
         }
         return last.state is None or last.state.matches(hashes)
 
@@ -206,11 +206,11 @@ class RunFolder(Folder):
 
     def read_metrics(self) -> Metrics:
         """Return the columns of metrics.csv. Raises StoreError."""
-        return Metrics(*append_logs.read_columns(self / METRICS, len(Metrics._fields)))
+        return Metrics(*run_logs.read_columns(self / METRICS, len(Metrics._fields)))
 
     def read_validation(self) -> Validation:
         """Return the columns of validation.csv. Raises StoreError."""
-        return Validation(*append_logs.read_columns(self / VALIDATION, len(Validation._fields)))
+        return Validation(*run_logs.read_columns(self / VALIDATION, len(Validation._fields)))
 
     # -- dynamics.csv, whose columns depend on the network
 
@@ -222,7 +222,7 @@ class RunFolder(Folder):
         """Write the header of dynamics.csv, or cut off the rows after an update."""
         if not self.has_dynamics():
             files.write_bytes(self / DYNAMICS, log.header)
-        append_logs.truncate_log(self / DYNAMICS, log, update, None)
+        run_logs.truncate_log(self / DYNAMICS, log, update, None)
 
     # -- snapshots
 

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from nbrnn.config import SCHEMA, RunConfig
 from nbrnn.errors import StoreError
-from nbrnn.storage import atomic_files as files
+from nbrnn.storage import safe_files as files
 from nbrnn.storage.folder_locks import Folder, check_folders, is_empty_but_for
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.schemas import DROPPED, Reveal, Summary, SweepFile, SweepRequest

@@ -72,7 +72,7 @@ class DaskBackend:
                 )
             self.client = distributed.Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, distributed.TimeoutError) as error:
-            raise ClusterError(f"no dask scheduler answers at {self.address}: {error}") from None
+            raise ClusterError(f"no dask scheduler answers at {self.address!r}: {error}") from None
         try:
             self.check_workers()
             self.client.register_plugin(SweepOnWorker(self.corpus), name=self.topic)

@@ -10,7 +10,7 @@ from itertools import islice
 from numbers import Integral
 from typing import Any
 
-from nbrnn.config import NONE, SETTINGS, RunConfig, option_name
+from nbrnn.config import NONE, SETTINGS, RunConfig, check_names, option_name
 from nbrnn.errors import ConfigError
 from nbrnn.naming import folder_part, short_hash, short_texts
 from nbrnn.values import check_range, shortened
@@ -148,9 +148,7 @@ def grid_of(
     """Return the grid of one value or several for each setting that is given. Raises ConfigError."""
     if not isinstance(settings, Mapping):
         raise ConfigError(f"settings must be a dictionary (got {shortened(settings)})")
-    unknown = ", ".join(sorted(str(name) for name in settings if name not in SETTINGS))
-    if unknown:
-        raise ConfigError(f"{unknown}: no such setting; there are {', '.join(SETTINGS)}")
+    check_names(settings)
     if "seed" in settings:
         raise ConfigError("seed is not a setting of a sweep: give seeds, for all configurations")
     if isinstance(seeds, Integral):

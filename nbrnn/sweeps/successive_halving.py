@@ -16,8 +16,8 @@ from msgspec import structs
 from nbrnn.config import RunConfig
 from nbrnn.errors import ConfigError
 from nbrnn.runs.training_state import LOG_EVERY
-from nbrnn.storage.append_logs import Validation, best_after
 from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.run_logs import Validation, best_after
 from nbrnn.storage.schemas import DROPPED, Halving, HalvingLoss, Round, Summary
 from nbrnn.sweeps.job import Job
 from nbrnn.values import check_range

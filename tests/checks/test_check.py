@@ -269,7 +269,7 @@ def test_what_cannot_be_checked():
     for changed, said in [
         ({"W": None}, "there is no W under"),
         ({"y": None}, "there is x, but no y"),
-        ({"x": given["x"][:-1]}, "x has 9 characters, y has 10: both must have the same number"),
+        ({"x": given["x"][:-1]}, "x and y must be equally long, but x has 9 characters and y has 10"),
         ({"x": given["x"] + 50}, "indices from"),
         ({"x": np.zeros(2**25), "y": np.zeros(2**25)}, "too many to check"),
         ({"x": given["x"] + 0.5}, "neither indices nor one-hot"),
@@ -280,7 +280,7 @@ def test_what_cannot_be_checked():
         ({"x": np.zeros((7, 10)), "y": np.eye(7, 10)}, "x: 10 of 10 vectors are not one-hot"),
         ({"RNN.W": np.ones((5, 5))}, "both taken for W"),
         ({"P": np.array([{}])}, "object array"),
-        ({"W_after": np.zeros((4, 4))}, r"W_after has the shape \(4, 4\), W has \(5, 5\)"),
+        ({"W_after": np.zeros((4, 4))}, r"W_after must have the shape of W, \(5, 5\), but has \(4, 4\)"),
     ]:
         with pytest.raises(CheckError, match=said):
             check({name: array for name, array in {**given, **changed}.items() if array is not None})

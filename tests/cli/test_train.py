@@ -76,7 +76,7 @@ def test_standard_input(nbrnn, text, text_file, tmp_path):
 def test_resume_takes_the_length_only(nbrnn, text_file, tmp_path):
     nbrnn("train", text_file, *FAST, "--out", "run", "-q")
     line = one_line_error(nbrnn("train", "--resume", "run", "--eta", "0.2", code=2))
-    assert "--eta is 0.1" in line
+    assert "with --eta 0.1: leave --eta out" in line
     document = json.loads(nbrnn("train", "--resume", "run", "--epochs", "2", "--json").stdout)
     assert document["epochs"] == 2
     nbrnn("train", text_file, *FAST[:2], "--epochs", "2", "--out", "scratch", "-q")

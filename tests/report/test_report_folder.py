@@ -80,7 +80,7 @@ def test_a_report_that_was_not_written_to_its_end_is_renewed(run, tmp_path, monk
         path.write_bytes(data)
 
     with monkeypatch.context() as patch:
-        patch.setattr("nbrnn.storage.atomic_files.write_bytes", write)
+        patch.setattr("nbrnn.storage.safe_files.write_bytes", write)
         with pytest.raises(WriteError):
             report([run], tmp_path / "out")
     assert report([run], tmp_path / "out").page.exists()

@@ -14,8 +14,8 @@ from msgspec import structs
 
 from nbrnn.report.report_folder import sweep_files
 from nbrnn.report.sweep_report import report
-from nbrnn.storage.append_logs import LOGS, METRICS
 from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.run_logs import LOGS, METRICS
 from nbrnn.storage.schemas import MetricsRow
 from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.sweeps.grid import grid

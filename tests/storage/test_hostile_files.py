@@ -12,9 +12,9 @@ from harness import DATA, TEXT, copy_old
 from nbrnn import available_memory, text_files
 from nbrnn.analysis.result_tables import read_runs
 from nbrnn.errors import NbrnnError
-from nbrnn.storage.atomic_files import append
 from nbrnn.storage.folder_locks import LOCK
 from nbrnn.storage.run_folder import RUN_FILES, RunFolder
+from nbrnn.storage.safe_files import append
 from nbrnn.storage.sweep_folder import SweepFolder
 
 pytestmark = [

@@ -14,10 +14,10 @@ from safetensors.numpy import load_file
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError, WriteError
 from nbrnn.runs.run import run
-from nbrnn.storage import atomic_files, checksummed_arrays
-from nbrnn.storage.append_logs import LOGS, METRICS, SAMPLES, VALIDATION
+from nbrnn.storage import checksummed_arrays, safe_files
 from nbrnn.storage.checkpoint import Checkpoint, TrainingState, read_checkpoint
 from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.run_logs import LOGS, METRICS, SAMPLES, VALIDATION
 from nbrnn.storage.schemas import MetricsRow, Sample, ValidationRow
 
 M, ALPHABET = 3, "\n\x1faé𝄞"
@@ -94,7 +94,7 @@ def test_any_reader_of_safetensors_gets_the_arrays_and_the_metadata(checkpoint, 
 
 def test_a_transposed_view_is_written_as_it_is_meant(tmp_path):
     array = np.arange(6.0).reshape(2, 3).T
-    atomic_files.write_atomically(
+    safe_files.write_atomically(
         tmp_path / "a", lambda file: checksummed_arrays.write_safetensors(file, {"a": array}, {})
     )
     assert np.array_equal(load_file(tmp_path / "a")["a"], array)
@@ -295,7 +295,7 @@ def test_a_copy_of_a_run_in_progress_has_what_grows_from_after_its_checkpoint(
     config = RunConfig(updates=400, hidden=M, sample_every=0)
     asked = iter([False] * 5)
     run(config, corpus, tmp_path / "run", stop=lambda: next(asked, True), chunk=40, draw=False)
-    folder, read, goes_on = RunFolder(tmp_path / "run"), atomic_files.read_bytes, iter([True])
+    folder, read, goes_on = RunFolder(tmp_path / "run"), safe_files.read_bytes, iter([True])
 
     def read_while_it_goes_on(path, most):
         data = read(path, most)
@@ -303,7 +303,7 @@ def test_a_copy_of_a_run_in_progress_has_what_grows_from_after_its_checkpoint(
             run(config, corpus, folder.path, draw=False)
         return data
 
-    monkeypatch.setattr(atomic_files, "read_bytes", read_while_it_goes_on)
+    monkeypatch.setattr(safe_files, "read_bytes", read_while_it_goes_on)
     contents = folder.contents()
     monkeypatch.undo()
     copy = RunFolder(tmp_path / "copy")

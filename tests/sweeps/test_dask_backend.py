@@ -260,7 +260,7 @@ def test_no_scheduler_is_one_line(nbrnn, text_file, monkeypatch):
     monkeypatch.setattr("nbrnn.sweeps.dask_backend.CONNECT_SECONDS", 0.2)
     address = f"tcp://127.0.0.1:{free_port()}"
     line = one_line_error(nbrnn("sweep", text_file, "--scheduler", address, "-q", code=2))
-    assert f"no dask scheduler answers at {address}" in line
+    assert f"no dask scheduler answers at {address!r}" in line
     for address in ("no:address:at all", "foo://x:1", ""):
         line = one_line_error(nbrnn("sweep", text_file, f"--scheduler={address}", "-q", code=2))
         assert "scheduler" in line

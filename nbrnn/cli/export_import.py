@@ -56,7 +56,9 @@ def export(
             )
         share(folder, file, licence)
     elif licence is not None:
-        raise ConfigError("--licence is for a .nbrnn file: leave it out")
+        raise ConfigError(
+            f"--licence goes with a file that ends in .nbrnn, not {file.suffix}: leave it out"
+        )
     else:
         write(model, file, layout)
     if as_json:

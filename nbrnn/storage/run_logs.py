@@ -12,7 +12,7 @@ import numpy as np
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError
-from nbrnn.storage.atomic_files import DECODING_ERRORS, MAX_LOG, read_bytes, read_lines, write_bytes
+from nbrnn.storage.safe_files import DECODING_ERRORS, MAX_LOG, read_bytes, read_lines, write_bytes
 from nbrnn.storage.schemas import MetricsRow, ValidationRow
 from nbrnn.typing import Array
 
@@ -99,7 +99,9 @@ def truncate_log(path: Path, log: AppendLog, update: int, count: int | None) -> 
             break
         kept.append(line)
     if count is not None and len(kept) != first + count:
-        raise StoreError(f"{path} lacks lines up to update {update} (--force starts anew)")
+        raise StoreError(
+            f"{path} lacks lines before update {update}, where it is to go on (--force starts anew)"
+        )
     data = b"".join(kept)
     if len(kept) < len(lines):
         write_bytes(path, data)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nbrnn.analysis.effects import effects_of
-from nbrnn.analysis.importance import codes_of, importance_of
+from nbrnn.analysis.setting_importance import codes_of, importance_of
 
 UNKNOWN = {"a": [0.1, 0.2] * 10, "b": list(range(20))}
 

@@ -11,7 +11,7 @@ from harness import made_up_text
 import nbrnn
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, load
-from nbrnn.runs.run_warnings import (
+from nbrnn.runs.training_warnings import (
     edge_warning,
     repeated_share,
     rise_warning,
@@ -19,8 +19,8 @@ from nbrnn.runs.run_warnings import (
     stagnation_warning,
     text_warnings,
 )
-from nbrnn.storage.append_logs import Metrics, Validation
 from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.run_logs import Metrics, Validation
 from nbrnn.storage.schemas import Summary
 
 pytestmark = pytest.mark.usefixtures("without_pictures")

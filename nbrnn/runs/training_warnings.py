@@ -9,9 +9,9 @@ import numpy as np
 
 from nbrnn.config import SETTINGS, RunConfig
 from nbrnn.corpus import Corpus
-from nbrnn.storage.append_logs import Metrics, Validation
 from nbrnn.storage.checkpoint import layout_of
 from nbrnn.storage.run_folder import RunFolder
+from nbrnn.storage.run_logs import Metrics, Validation
 from nbrnn.storage.schemas import Summary
 from nbrnn.typing import Array
 
