@@ -92,8 +92,8 @@ def network_in(arrays: SortedArrays) -> tuple[Layout, dict[Orientation, dict[str
     if not found:
         raise CheckError(
             f"no network has parameters of these shapes: {shapes_in_words(arrays)}; in column layout "
-            "they are W (m, m), U (m, K), b (m,), V (K, m), c (K,), in row layout U (K, m), V (m, K); with "
-            "gates W, U and b have 3 m or 4 m instead of one m"
+            "they are W (m, m), U (m, K), b (m,), V (K, m), c (K,), in row layout U (K, m), V (m, K); "
+            "with gates W, U and b have 3 m or 4 m instead of one m"
         )
     return layout, found
 
