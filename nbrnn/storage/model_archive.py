@@ -64,7 +64,7 @@ class ModelFile(RunFolder):
     def read_model(self, kind: object = "best") -> Checkpoint:
         """Return the model. Raises StoreError for another one than the best."""
         if kind != "best":
-            raise StoreError(f"{self} holds one model only: leave the checkpoint out")
+            raise StoreError(f"{self} holds one model only: leave --checkpoint out")
         return super().read_model("best")
 
     def read_samples(self) -> list[Sample]:

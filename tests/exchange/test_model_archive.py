@@ -41,7 +41,7 @@ def test_commands_take_it(nbrnn, run_folder, tmp_path):
         assert packed.stdout == nbrnn(command, str(run_folder), *arguments).stdout
     assert nbrnn("show", "moor.nbrnn").stdout.startswith("moor.nbrnn: finished, ")
     error = nbrnn("sample", "moor.nbrnn", "--checkpoint", "last", code=2).stderr
-    assert "moor.nbrnn holds one model only: leave the checkpoint out" in error
+    assert "moor.nbrnn holds one model only: leave --checkpoint out" in error
     for wrong in (["x.nbrnn", "--layout", "row"], ["x.npz", "--licence", "CC0"]):
         nbrnn("export", str(run_folder), *wrong, code=2)
         assert not (tmp_path / wrong[0]).exists()
