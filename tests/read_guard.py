@@ -6,6 +6,7 @@ Other programs that a test starts are not watched, but what it forks is.
 import os
 import sys
 import tempfile
+import zoneinfo
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +36,7 @@ def watch(report=outside.append):
             tempfile.gettempdir(),
             *(sys.prefix, sys.base_prefix),
             *filter(os.path.isabs, sys.path),
+            *zoneinfo.TZPATH,  # which pandas reads on its first table
             *("/dev", "/proc", "/sys"),  # also the temporary folder in memory
         )
     )
