@@ -11,7 +11,7 @@ from nbrnn.report.dot_plots import colours_of, dots_figure
 from nbrnn.report.formatting import p_text
 from nbrnn.run_plots import save
 from nbrnn.typing import Array
-from results.question import Row, markdown
+from results.question import Row
 
 FACTS, TEMPLATE, PAGE = "facts.csv", "template.md", "README.md"
 MAX_TYPED = 5  # characters of a number that somebody typed, such as a setting
@@ -111,16 +111,20 @@ def difference_cells(
 
 
 def table_of(file: Path) -> str:
-    """Return a table in Markdown."""
+    """Return a table in Markdown, with columns of words flush left."""
     with file.open(newline="") as opened:
         head, *rows = csv.reader(opened)
     lines = [[cell_text(name, cell) for name, cell in zip(head, row, strict=True)] for row in rows]
-    return "\n".join(markdown(head, lines))
+    has_words = (any(cell[:1].isalpha() for cell in column) for column in zip(*lines, strict=True))
+    rule = ["---" if words else "--:" for words in has_words]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))
 
 
 def cell_text(name: str, cell: str) -> str:
     """Return a cell of a column: a measured number with three decimals or, if small, three digits."""
     value = parsed(cell)
+    if isinstance(value, int):
+        return f"{value:,}"
     if name == P and isinstance(value, float):
         return p_text(value)
     if not isinstance(value, float) or len(cell) <= MAX_TYPED:

@@ -63,11 +63,6 @@ def rows(report: Path, name: str = "settings") -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def markdown(head: list[str], lines: list[list[str]]) -> list[str]:
-    """Return a table of numbers."""
-    return ["| " + " | ".join(cells) + " |" for cells in (head, ["--:"] * len(head), *lines)]
-
-
 def all_sentences(report: Path, measure: str, names: Mapping[str, str]) -> str:
     """Return what the differences of one measure say of all pairs of configurations, by other names."""
     found = {
