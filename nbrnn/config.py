@@ -208,7 +208,9 @@ class RunConfig:
                     by, option = option_name(described.by), option_name(name)
                     if not SETTINGS[described.by].choices:
                         raise ConfigError(f"{option} has no effect without {by}: give both, or neither")
-                    other = f"{by} {getattr(self, described.by)}"
+                    value_of_by = getattr(self, described.by)
+                    default = " (the default)" if value_of_by == SETTINGS[described.by].default else ""
+                    other = f"{by} {value_of_by}{default}"
                     raise ConfigError(f"{option} has no effect with {other}: leave it out")
                 value = None
             is_left_out = value is None and is_optional

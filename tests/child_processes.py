@@ -13,8 +13,8 @@ from pathlib import Path
 
 from workers import checkpoint_often, die, often_here
 
-import nbrnn.analysis.generated_texts
 import nbrnn.analysis.initial_gradient_check
+import nbrnn.analysis.sample_texts
 import nbrnn.corpus
 import nbrnn.progress_bars
 import nbrnn.report.run_report
@@ -227,7 +227,7 @@ def program_on_beginnings(pipe, arguments, folder):
     """Run the program as `program` does, on the first 30,000 characters of each text with a name."""
     whole = nbrnn.corpus.read_named
     nbrnn.corpus.read_named = lambda name: whole(name).decode()[:30_000].encode()
-    nbrnn.analysis.generated_texts.LENGTH = 500
+    nbrnn.analysis.sample_texts.LENGTH = 500
     nbrnn.analysis.initial_gradient_check.MAX_WORK = 1e8
     program_without_pictures(pipe, arguments, folder)
 

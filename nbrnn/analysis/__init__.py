@@ -4,5 +4,5 @@
 arrays of losses: `rank_statistics`, `multiple_comparisons`, `effects` and `setting_importance`.
 `findings`, `pairwise` and `baseline_diff` apply them to data frames, `comparison_text` says differences
 in words. `run_facts` collects what is known of one run, with its `initial_gradient_check`,
-`generated_texts` and `text_overlap`.
+`sample_texts` and `text_overlap`.
 """

@@ -11,9 +11,9 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from nbrnn.analysis.generated_texts import LENGTH, long_texts, select_samples
 from nbrnn.analysis.initial_gradient_check import GradientCheck, gradient_check
 from nbrnn.analysis.run_records import Progress, ignore, read_summary
+from nbrnn.analysis.sample_texts import LENGTH, long_texts, select_samples
 from nbrnn.analysis.text_overlap import Overlap, text_overlap
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus, Description, encode, load, load_described

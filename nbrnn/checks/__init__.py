@@ -3,7 +3,7 @@
 `check` is the whole: it takes a program's arrays, or calls its functions (`programs`), and has each part
 judged. `equations` has each line of the network in NumPy, `ladder` the exercises that grow.
 `user_arrays` brings a program's arrays into the shapes of the equations, `judging` says which are right
-within `tolerances`, `gradients` where the first wrong one comes from, and `mistakes` has those whose
+within `tolerances`, `first_fault` where the first wrong one comes from, and `mistakes` has those whose
 name is a hint. `steps` and `sequences` judge the rest; `case` writes exercises, `grades` is for a class,
 `report` is the result.
 """

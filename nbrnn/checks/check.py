@@ -14,7 +14,7 @@ import numpy as np
 from nbrnn.checks import case as cases
 from nbrnn.checks import user_arrays
 from nbrnn.checks.equations import Arrays
-from nbrnn.checks.gradients import report_of
+from nbrnn.checks.first_fault import report_of
 from nbrnn.checks.judging import Attempt, Choice, attempts_of, choose
 from nbrnn.checks.ladder import RUNGS
 from nbrnn.checks.programs import call_all

@@ -277,7 +277,7 @@ def names_by_module(arrays: Mapping[str, Array]) -> tuple[Table, Orientation | N
         if matrix in parts and np.ndim(arrays[parts[matrix]]) == 2
     }
     if len(readouts) > 1:
-        raise CheckError(f"{' and '.join(readouts)} may each be V: leave in one nn.Linear or Dense")
+        raise CheckError(f"{' and '.join(readouts)} could each be V, the output layer: keep only one")
     for parts in readouts.values():
         found |= of_module(parts, READOUT)
     return found, "row" if part == "recurrent_kernel" else "column"

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from nbrnn.analysis.generated_texts import NUCLEUS, TEMPERATURES
 from nbrnn.analysis.initial_gradient_check import TOLERANCE
 from nbrnn.analysis.result_tables import worse_than_unigram
 from nbrnn.analysis.run_facts import GENERATED, RunFacts
+from nbrnn.analysis.sample_texts import NUCLEUS, TEMPERATURES
 from nbrnn.config import SETTINGS
 from nbrnn.escaping import one_line
 from nbrnn.naming import title, unit_of

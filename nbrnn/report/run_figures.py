@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
-from nbrnn.analysis.generated_texts import NUCLEUS, PLAIN, TEMPERATURES
 from nbrnn.analysis.run_facts import HELD_OUT, RunFacts
+from nbrnn.analysis.sample_texts import NUCLEUS, PLAIN, TEMPERATURES
 from nbrnn.errors import StoreError
 from nbrnn.run_plots import (
     AMBER,

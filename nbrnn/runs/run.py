@@ -134,8 +134,8 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     refuse_shorter(source, updates, source.read_checkpoint("last"), source.read_checkpoint("best"))
     if source.path.resolve() == target.path.resolve():
         raise StoreError(
-            f"--out {target} is the folder of the run itself: leave it out, or give another; to train "
-            "longer, give --epochs or --updates"
+            f"--from cannot copy {target} onto itself: give another --out, or a length by --epochs or "
+            "--updates; --resume makes it longer in place"
         )
     target.check_owner()
     with target.locked():

@@ -8,9 +8,9 @@ import pytest
 from msgspec import structs
 
 from nbrnn.analysis import initial_gradient_check as module
-from nbrnn.analysis.generated_texts import select_samples
 from nbrnn.analysis.initial_gradient_check import configs_of, gradient_check
 from nbrnn.analysis.run_facts import losses_of_model, losses_of_summary
+from nbrnn.analysis.sample_texts import select_samples
 from nbrnn.config import RunConfig
 from nbrnn.network.gradcheck import gradcheck
 from nbrnn.report.report_folder import GRADIENT

@@ -131,7 +131,7 @@ def test_a_run_with_all_kinds_of_options(nbrnn, text_file, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--beta1 0.9", "--beta1 has no effect with --optimizer adagrad: leave it out"),
+        ("--beta1 0.9", "--beta1 has no effect with --optimizer adagrad (the default): leave it out"),
         ("--preset char-rnn --chunks 3", "--chunks has no effect with --order sequential"),
         ("--preset nobody", "--preset must be dd2424-2017"),
         ("--clip None", "--clip must be a number or none (got 'None')"),

@@ -60,7 +60,7 @@ def test_options_out_of_range(usage_error, text_file, option, values):
         (["train", "{text}", "--seq-length", "5000"], "at least 5001"),
         (["train", "{text}", "--out", "{text}"], "give a folder"),
         (["sample", "nothing"], "nothing"),
-        (["sample", "/"], "not the folder of a run"),
+        (["sample", "/"], "neither the folder of a run"),
         (["score", "nothing", "{text}"], "nothing"),
         (["show", "nothing"], "nothing"),
         (["gradcheck", "{text}", "--hidden", "5,x"], "--hidden"),

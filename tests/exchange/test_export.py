@@ -188,7 +188,7 @@ def test_what_cannot_be_exported_is_one_line(nbrnn, trained, tmp_path):
         nbrnn("export", folder, "m.safetensors", "--layout", "row", code=2)
     )
     assert "cannot write" in one_line_error(nbrnn("export", folder, "no/m.npz", code=1))
-    assert "not the folder of a run" in one_line_error(nbrnn("export", tmp_path, "m.npz", code=2))
+    assert "neither the folder of a run" in one_line_error(nbrnn("export", tmp_path, "m.npz", code=2))
     assert list(tmp_path.iterdir()) == []
 
 
