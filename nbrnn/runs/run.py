@@ -150,11 +150,13 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
     parts = config.parts(len(corpus))
     characters = size(parts.training)
     if config.updates_per_epoch(len(corpus)) == 0:
-        batch = f" and --batch {config.batch}" if config.batch > 1 else ""
+        batch, smaller = "", "--seq-length"
+        if config.batch > 1:
+            batch, smaller = f" and --batch {config.batch}", "--batch or --seq-length"
         raise CorpusError(
             f"{corpus.name}: {characters:,} characters are too few for --seq-length "
-            f"{config.seq_length}{batch}: at least {config.seq_length * config.batch + 1} are needed; "
-            "give a longer text or a smaller --seq-length"
+            f"{config.seq_length}{batch}: at least {config.seq_length * config.batch + 1:,} are needed; "
+            f"give a longer text or a smaller {smaller}"
         )
     for name in ("validation", "test"):
         if getattr(config, name) and not corpus.stretches(getattr(parts, name)):

@@ -179,4 +179,5 @@ def decode_json(path: Path, data: bytes, type_: type[T]) -> T:
                 raise
             return msgspec.convert(json.loads(data, parse_constant=refuse), type_)
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"{path} is damaged: {error}") from None
+        reason = str(error).replace("Object missing required field", "it lacks")
+        raise StoreError(f"{path} is damaged: {reason}") from None

@@ -57,7 +57,7 @@ def test_options_out_of_range(usage_error, text_file, option, values):
         ),
         (["train", "--resume", "nothing"], "nothing"),
         (["train", "--resume", "x", "--out", "y"], "--resume"),
-        (["train", "{text}", "--seq-length", "5000"], "at least 5001"),
+        (["train", "{text}", "--seq-length", "5000"], "at least 5,001"),
         (["train", "{text}", "--out", "{text}"], "give a folder"),
         (["sample", "nothing"], "nothing"),
         (["sample", "/"], "neither the folder of a run"),

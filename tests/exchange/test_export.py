@@ -210,5 +210,5 @@ def test_an_export_replaces_no_file_of_a_run(nbrnn, run_folder, tmp_path, name):
     folder = shutil.copytree(run_folder, tmp_path / "run")
     before = (folder / name).read_bytes()
     done = nbrnn("export", folder, folder / name, code=2)
-    assert "is a file of a run" in one_line_error(done)
+    assert "is a file of the run" in one_line_error(done)
     assert (folder / name).read_bytes() == before
