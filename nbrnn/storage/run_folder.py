@@ -143,7 +143,7 @@ class RunFolder(Folder):
         except KeyError as error:
             raise StoreError(f"{path} is damaged: it lacks {error}") from None
         except (ConfigError, *files.DECODING_ERRORS) as error:
-            raise StoreError(f"{path} is damaged: {error}") from None
+            raise files.damaged(path, error) from None
 
     def write_env(self, environment: Environment) -> None:
         """Write env.json, or add to it where the run resumes; one that cannot be read is replaced."""

@@ -164,6 +164,12 @@ def read_json(path: Path, type_: type[T]) -> T:
     return decode_json(path, read_bytes(path, MAX_JSON), type_)
 
 
+def damaged(path: Path, error: Exception) -> StoreError:
+    """Return the error for a file whose contents are not what they should be."""
+    reason = str(error).replace("Object missing required field", "it lacks")
+    return StoreError(f"{path} is damaged: {reason}")
+
+
 def decode_json(path: Path, data: bytes, type_: type[T]) -> T:
     """Return the value of this type in JSON that was read from a file. Raises StoreError."""
 
@@ -179,5 +185,4 @@ def decode_json(path: Path, data: bytes, type_: type[T]) -> T:
                 raise
             return msgspec.convert(json.loads(data, parse_constant=refuse), type_)
     except (ValueError, RecursionError) as error:
-        reason = str(error).replace("Object missing required field", "it lacks")
-        raise StoreError(f"{path} is damaged: {reason}") from None
+        raise damaged(path, error) from None
