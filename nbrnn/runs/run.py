@@ -134,8 +134,8 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     refuse_shorter(source, updates, source.read_checkpoint("last"), source.read_checkpoint("best"))
     if source.path.resolve() == target.path.resolve():
         raise StoreError(
-            f"--from cannot copy {target} onto itself: give another --out, or a length by --epochs or "
-            "--updates; --resume makes it longer in place"
+            f"{target} is the run that --from copies: give another --out, or --resume to make it longer "
+            "in place"
         )
     target.check_owner()
     with target.locked():

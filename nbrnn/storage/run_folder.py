@@ -141,7 +141,7 @@ class RunFolder(Folder):
             corpus = msgspec.convert(values.pop("corpus"), Description)
             return RunConfig.from_dict(values), corpus
         except KeyError as error:
-            raise StoreError(f"{path} is damaged: it lacks {error}") from None
+            raise StoreError(f"{path} is damaged, or no file of nbrnn: it lacks {error}") from None
         except (ConfigError, *files.DECODING_ERRORS) as error:
             raise files.damaged(path, error) from None
 
@@ -202,7 +202,8 @@ class RunFolder(Folder):
     def read_samples(self) -> list[Sample]:
         """Return all samples, but for an unfinished one. Raises StoreError."""
         path = self / SAMPLES
-        return [files.decode_json(path, line, Sample) for line in files.read_lines(path)]
+        lines = enumerate(files.read_lines(path), 1)
+        return [files.decode_json(Path(f"{path}, line {n}"), line, Sample) for n, line in lines]
 
     def read_metrics(self) -> Metrics:
         """Return the columns of metrics.csv. Raises StoreError."""

@@ -136,7 +136,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         with open(path, "rb", opener=portable.open_to_read) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise StoreError(f"{path} is damaged: it is not a regular file")
+                raise StoreError(f"{path} is no regular file: move it away")
             yield file
     except FileNotFoundError:
         raise StoreError(f"no such file: {path}") from None

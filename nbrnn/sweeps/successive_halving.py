@@ -66,7 +66,10 @@ class HalvingRounds:
         if len(configs) < 2:
             raise ConfigError("--halving needs at least two configurations to choose from")
         if not self.kept:
-            raise ConfigError("--halving: the runs are too short to be compared before their end")
+            raise ConfigError(
+                "--halving: the runs are too short to be compared before their end: give more --epochs or "
+                "--updates"
+            )
 
     @cached_property
     def configurations(self) -> list[list[Job]]:

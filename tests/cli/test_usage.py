@@ -114,7 +114,8 @@ def test_force_deletes_nothing_but_a_run(nbrnn, text_file, tmp_path):
 def test_a_damaged_file_is_one_line(nbrnn, run_folder, tmp_path, name, content):
     damaged = shutil.copytree(run_folder, tmp_path / "damaged")
     (damaged / name).write_text(content)
-    assert f"{name} is damaged" in one_line_error(nbrnn("show", damaged, code=2))
+    line = one_line_error(nbrnn("show", damaged, code=2))
+    assert f"{name}{', line 1' * (name == 'samples.jsonl')} is damaged" in line
 
 
 def test_a_name_cannot_control_the_terminal(nbrnn, run_folder, tmp_path):
