@@ -67,8 +67,8 @@ class HalvingRounds:
             raise ConfigError("--halving needs at least two configurations to choose from")
         if not self.kept:
             raise ConfigError(
-                "--halving: the runs are too short to be compared before their end: give more --epochs or "
-                "--updates"
+                "--halving: the runs are too short to be compared before their end: "
+                "give more --epochs or --updates"
             )
 
     @cached_property
