@@ -14,8 +14,8 @@ from nbrnn.checks import ladder
 from nbrnn.checks.equations import Arrays, Exercise, compute
 from nbrnn.checks.judging import Convention
 from nbrnn.checks.ladder import RUNGS, Rung, of_codes
-from nbrnn.checks.sequences import smooth_series, training_losses
 from nbrnn.checks.steps import Gradient, Steps
+from nbrnn.checks.training_and_sampling import smooth_series, training_losses
 from nbrnn.config import RunConfig, canonical_json
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CheckError, ConfigError, CorpusError

@@ -19,8 +19,8 @@ from nbrnn.checks.judging import Attempt, Choice, attempts_of, choose
 from nbrnn.checks.ladder import RUNGS
 from nbrnn.checks.programs import call_all
 from nbrnn.checks.report import PARTS, Finding, Report
-from nbrnn.checks.sequences import judge_sample, judge_smooth, judge_training
 from nbrnn.checks.steps import Steps, Update, judge_updates
+from nbrnn.checks.training_and_sampling import judge_sample, judge_smooth, judge_training
 from nbrnn.checks.user_arrays import has_single_parameters
 from nbrnn.config import RunConfig, option_name
 from nbrnn.errors import CheckError

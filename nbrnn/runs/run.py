@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nbrnn.config import RunConfig, option_name
+from nbrnn.config import MAX_EPOCHS, RunConfig, option_name
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
 from nbrnn.naming import train_command
@@ -21,8 +21,6 @@ from nbrnn.storage.run_folder import SUMMARY, RunFolder
 from nbrnn.storage.schemas import DONE, Summary
 from nbrnn.text_parts import Part, size, windows
 from nbrnn.values import check_range
-
-MAX_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
 
 
 def run(

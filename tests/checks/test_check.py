@@ -10,7 +10,7 @@ from nbrnn.checks.check import check
 from nbrnn.checks.equations import compute
 from nbrnn.checks.ladder import of_codes
 from nbrnn.checks.report import apart
-from nbrnn.checks.sequences import smooth_series
+from nbrnn.checks.training_and_sampling import smooth_series
 from nbrnn.config import RunConfig
 from nbrnn.errors import CheckError, ConfigError
 from nbrnn.network.layout import NAMES

@@ -12,7 +12,7 @@ import student
 from harness import import_interop
 
 import nbrnn
-from nbrnn.checks.sequences import smooth_series
+from nbrnn.checks.training_and_sampling import smooth_series
 from nbrnn.errors import CheckError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tutorials" / "students.md").read_text()
