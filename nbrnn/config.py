@@ -29,7 +29,6 @@ NONE = "none"  # the value of a number that is not used
 FLOAT32_MAX = 3.4028234e38
 FLOAT32_TINY = 1.1754944e-38
 MAX_HELD_OUT = 0.9  # fraction of the text
-MAX_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
 MAX_DECAY = 0.999999  # float32 cannot hold what is nearer to 1
 
 
@@ -124,7 +123,7 @@ class RunConfig:
     """
 
     # fmt: off
-    epochs: int | None = setting(int, None, "Passes through the training text.", 1, MAX_EPOCHS)
+    epochs: int | None = setting(int, None, "Passes through the training text.", 1, 10**9)
     updates: int | None = setting(
         int, None, "Updates, instead of epochs (0: only write the initial weights).", 0, 10**15)
     cell: Cell = choice(Cell, "Recurrent cell of each layer.", added="0.7")

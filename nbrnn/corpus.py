@@ -120,7 +120,7 @@ class Corpus(Description, frozen=True, kw_only=True, eq=False):
             except UnicodeEncodeError as error:
                 number = start + error.start
                 raise CorpusError(
-                    f"{label}: the character at {number:,} is half of one, a lone surrogate: remove it"
+                    f"{label}: the character at index {number:,} is a lone surrogate: remove it"
                 ) from None
             occurs[code_points(piece)] = True
         alphabet = "".join(map(chr, np.flatnonzero(occurs)))

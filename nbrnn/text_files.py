@@ -210,7 +210,9 @@ def decoded(source: str, data: bytes | bytearray, encoding: str) -> Decoded:
     try:
         text = data.decode(encoding)
     except UnicodeError as error:
-        place = f"the byte at {error.start:,}" if isinstance(error, UnicodeDecodeError) else "its text"
+        place = (
+            f"the byte at index {error.start:,}" if isinstance(error, UnicodeDecodeError) else "its text"
+        )
         wrong = f"{label} is not {encoding}: {place} cannot be decoded"
         if encoding != UTF_8:
             raise CorpusError(f"{wrong} (--encoding names another)") from None

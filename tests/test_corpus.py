@@ -69,12 +69,12 @@ def test_an_extra_is_installed_by_what_installed_nbrnn(marker, command, tmp_path
         (b"", "utf-8", "empty"),
         (b"\xef\xbb\xbf", "utf-8", "empty"),
         (b"aaaa", "utf-8", "repeats one character, 'a'"),
-        (b"good \xff bad", "utf-8", "byte at 5"),
+        (b"good \xff bad", "utf-8", "byte at index 5"),
         (b"\x89PNG\r\n\x1a\n\x00", "utf-8", "text is a PNG picture: give a text file"),
-        (b"abc", "utf-16", "byte at 2"),
+        (b"abc", "utf-16", "byte at index 2"),
         (b"abc", "klingon", "no such encoding"),
         (b"abc", "hex", "no such encoding"),
-        (rb"a\ud800b", "unicode_escape", "is half of one"),
+        (rb"a\ud800b", "unicode_escape", "is a lone surrogate"),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path, content, encoding, message):
@@ -131,7 +131,7 @@ def test_a_long_text_is_taken_in_pieces(monkeypatch):
     assert pieces.sha256 == whole.sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert pieces.alphabet == whole.alphabet == "".join(sorted(set(text)))
     assert "".join(pieces.alphabet[code] for code in pieces.codes) == text
-    with pytest.raises(CorpusError, match="at 1,009 is half of one"):
+    with pytest.raises(CorpusError, match="at index 1,009 is a lone surrogate"):
         Corpus.from_text(f"{text[:1002]}abcdefg\ud800", "lone surrogate")
 
 

@@ -57,7 +57,7 @@ def export(
         share(folder, file, licence)
     elif licence is not None:
         raise ConfigError(
-            f"--licence goes with a file that ends in .nbrnn, not {file.suffix}: leave it out"
+            f"--licence goes with a file that ends in .nbrnn, not {file.name}: leave it out"
         )
     else:
         write(model, file, layout)

@@ -104,8 +104,9 @@ def wrong_option(error: Any, arguments: Sequence[str], command: Any) -> str | No
     name, kind = option.opts[0], type_of(option, command)
     choices = get_args(kind)
     if command.name == "train" and option.name in SETTINGS and "," in value:
-        one = "value" if choices else "number, with a point for decimals"
-        return f"{name} {value} is a list: train takes one {one}; lists are for nbrnn sweep"
+        whole = "whole number, without commas" if kind is int else "number, with a point for decimals"
+        one = "value" if choices else whole
+        return f"{name} {shortened(value)} is a list: train takes one {one}; lists are for nbrnn sweep"
     if choices:
         return f"{name} must be {one_of(choices)} (got {shortened(value)}){nearest(value, choices)}"
     number = {int: "a whole number", float: "a number"}.get(kind)

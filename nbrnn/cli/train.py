@@ -258,7 +258,7 @@ def config_and_corpus_of(
             option = option_name(name)
             is_old = f"without {option}" if old is None else f"with {option} {old}"
             raise ConfigError(
-                f"{run} was begun {is_old}: leave {option} out; only --epochs and --updates can change"
+                f"{run} was started {is_old}: leave {option} out; only --epochs and --updates can change"
             )
     if length:
         config = replace(config, **{"epochs": None, "updates": None, **length})

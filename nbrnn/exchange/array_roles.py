@@ -277,7 +277,9 @@ def names_by_module(arrays: Mapping[str, Array]) -> tuple[Table, Orientation | N
         if matrix in parts and np.ndim(arrays[parts[matrix]]) == 2
     }
     if len(readouts) > 1:
-        raise CheckError(f"{' and '.join(readouts)} could each be V, the output layer: keep only one")
+        raise CheckError(
+            f"there are several linear layers, {' and '.join(readouts)}: keep the one with V"
+        )
     for parts in readouts.values():
         found |= of_module(parts, READOUT)
     return found, "row" if part == "recurrent_kernel" else "column"

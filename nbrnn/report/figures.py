@@ -53,10 +53,7 @@ def caption(results: Results, name: str) -> str:
     """Return what a picture shows, in words."""
     words = EPOCHS if name == "loss" and by_epochs(results) else CAPTIONS[name]
     count = len(results.configurations)
-    limits = {
-        "best": dot_plots.MAX_ROWS,
-        **dict.fromkeys(("loss", "held_out", "seconds"), MAX_CURVES),
-    }
+    limits = {"best": dot_plots.MAX_ROWS, **dict.fromkeys(("loss", "held_out", "seconds"), MAX_CURVES)}
     limit = limits.get(name, count)
     rest = f" The best {limit} of {count:,} configurations are shown." if limit < count else ""
     return words.format(best=results.best.words) + rest
@@ -95,10 +92,7 @@ def figures_of_best(results: Results, colours: dict[str, str]) -> Iterator[tuple
     losses = {name: runs.loc[[name], column].to_numpy(float) for name in finished["setting"]}
     ends = finished[[f"{column}_{end}" for end in ("median", "ci_low", "ci_high")]]
     intervals = dict(zip(finished["setting"], ends.itertuples(index=False, name=None), strict=True))
-    yield (
-        "best",
-        dot_plots.dots_figure(losses, intervals, colours, label, setting_cells(results)),
-    )
+    yield "best", dot_plots.dots_figure(losses, intervals, colours, label, setting_cells(results))
     if expected := expected_bests(results):
         yield "tries", dot_plots.tries_figure(expected, colours, label)
     columns = [  # those that all configurations with a loss have

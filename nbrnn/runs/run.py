@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nbrnn.config import MAX_EPOCHS, RunConfig, option_name
+from nbrnn.config import RunConfig, option_name
 from nbrnn.corpus import Corpus
 from nbrnn.errors import CorpusError, StoreError
 from nbrnn.naming import train_command
@@ -21,6 +21,8 @@ from nbrnn.storage.run_folder import SUMMARY, RunFolder
 from nbrnn.storage.schemas import DONE, Summary
 from nbrnn.text_parts import Part, size, windows
 from nbrnn.values import check_range
+
+MAX_EPOCHS = 100_000  # their mean losses stand in the header of every checkpoint
 
 
 def run(
@@ -132,8 +134,8 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     refuse_shorter(source, updates, source.read_checkpoint("last"), source.read_checkpoint("best"))
     if source.path.resolve() == target.path.resolve():
         raise StoreError(
-            f"{target} is the run that --from copies: give another --out, or --resume to make it longer "
-            "in place"
+            f"{target} is the run that --from copies: give another --out; to make it longer in place: "
+            f"nbrnn train --resume {target}"
         )
     target.check_owner()
     with target.locked():
@@ -174,10 +176,10 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
         )
     most = MAX_EPOCHS * config.updates_per_epoch(len(corpus))
     if updates > most:
-        raise CorpusError(
-            f"{corpus.name}: {updates:,} updates are too many: a run has at most {MAX_EPOCHS:,} epochs, "
-            f"of this text {most:,} updates"
-        )
+        given, limit = f"--updates {updates:,}", f"{most:,} ({MAX_EPOCHS:,} epochs)"
+        if config.epochs is not None:
+            given, limit = f"--epochs {config.epochs:,}", f"{MAX_EPOCHS:,}"
+        raise CorpusError(f"{corpus.name}: {given} are too many: give at most {limit}")
 
 
 def check_documents(config: RunConfig, corpus: Corpus, training: Part) -> None:

@@ -120,7 +120,7 @@ class RunLoop:
             self.newer_best, self.best_written = best, self.training.carry.best_update
         elif best.update != self.training.carry.best_update:
             raise StoreError(
-                f"{self.folder}: last and best checkpoint are not of the same run (--force starts anew)"
+                f"{self.folder}: last and best checkpoint do not belong together: --force trains anew"
             )
         elif best.config == self.config:
             self.best_written = best.update

@@ -100,7 +100,7 @@ def truncate_log(path: Path, log: AppendLog, update: int, count: int | None) -> 
         kept.append(line)
     if count is not None and len(kept) != first + count:
         raise StoreError(
-            f"{path} lacks lines before update {update}, where it is to go on (--force starts anew)"
+            f"{path} lacks lines up to update {update}, where the run resumes (--force starts anew)"
         )
     data = b"".join(kept)
     if len(kept) < len(lines):

@@ -284,6 +284,10 @@ def test_what_cannot_be_checked():
     ]:
         with pytest.raises(CheckError, match=said):
             check({name: array for name, array in {**given, **changed}.items() if array is not None})
+    with pytest.raises(
+        CheckError, match=r"U_after must have the shape of U, \(7, 5\), but has \(5, 7\)"
+    ):
+        check({**arrays(layout="row"), "U_after": np.zeros((5, 7))})
     with pytest.raises(CheckError, match="--hidden changes nothing"):
         check(given, hidden=5)
     with pytest.raises(ConfigError):

@@ -23,11 +23,15 @@ FAST = ["--hidden", "5", "--updates", "300"]
         ("train --learning_rate=0.1", "no such option: --learning_rate; it is --eta here"),
         ("sweep --n-hidden 5,10", "no such option: --n-hidden; it is --hidden here"),
         ("sample run --temp 2", "no such option: --temp; it is --temperature here"),
-        ("train --eta 0,1", "--eta 0,1 is a list: train takes one number, with a point for decimals; "),
-        ("train --sigma=0.01,0.1", "--sigma 0.01,0.1 is a list: train takes one number, with a point"),
+        (
+            "train --eta 0,1",
+            "--eta '0,1' is a list: train takes one number, with a point for decimals; ",
+        ),
+        ("train --hidden 1,000", "is a list: train takes one whole number, without commas; lists are"),
+        ("train --sigma=0.01,0.1", "--sigma '0.01,0.1' is a list: train takes one number, with a point"),
         (
             "train --dtype float32,float64",
-            "--dtype float32,float64 is a list: train takes one value; lists are for nbrnn sweep",
+            "--dtype 'float32,float64' is a list: train takes one value; lists are for nbrnn sweep",
         ),
         ("book.txt", "the command is missing: nbrnn train book.txt"),
         ("brontes --epochs 2", "the command is missing: nbrnn train brontes --epochs 2"),

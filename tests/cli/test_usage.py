@@ -28,7 +28,7 @@ def usage_error(nbrnn, tmp_path):
 @pytest.mark.parametrize(
     ("option", "values"),
     [
-        ("--epochs", ["0", "-1", "nan", "1e9", "100001", ""]),
+        ("--epochs", ["0", "-1", "nan", "1e9", "99999999999", ""]),
         ("--hidden", ["inf", "2.5", "1000000000"]),
         ("--sample-length", ["1000000000000"]),
         ("--eta", ["0", "nan", "1e300", "abc"]),
@@ -53,7 +53,11 @@ def test_options_out_of_range(usage_error, text_file, option, values):
         (["train", "--epochs", "1", "--updates", "1"], "not both"),
         (
             ["train", "{text}", "--updates", "19900001"],
-            "are too many: a run has at most 100,000 epochs, of this text 19,900,000 updates",
+            "made-up: --updates 19,900,001 are too many: give at most 19,900,000 (100,000 epochs)",
+        ),
+        (
+            ["train", "{text}", "--epochs", "100001"],
+            "--epochs 100,001 are too many: give at most 100,000",
         ),
         (["train", "--resume", "nothing"], "nothing"),
         (["train", "--resume", "x", "--out", "y"], "--resume"),

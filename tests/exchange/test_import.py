@@ -163,7 +163,7 @@ BAD = {
     "no network has": lambda t: {**t, "V": t["V"].T},
     "rnn.weight_hh_l0 (80, 20)": lambda t: {**by_torch(t), "rnn.weight_hh_l0": np.tile(t["W"], (4, 1))},
     "layer 2 has no U": lambda t: {**by_torch(t), "rnn.weight_hh_l1": t["W"]},
-    "could each be V": lambda t: {**by_torch(t), "embedding.weight": t["V"]},
+    "several linear layers": lambda t: {**by_torch(t), "embedding.weight": t["V"]},
     "NaN or infinite": lambda t: {**t, "b": t["b"] * np.nan},
     "b (1,)": lambda t: {**t, "b": t["b"][:1]},
     "several sets": lambda t: {f"{g}.{n}": a for g in ("best", "last") for n, a in t.items()},

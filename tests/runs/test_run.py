@@ -151,7 +151,7 @@ def test_checkpoints_of_different_moments_are_noticed(corpus, tmp_path):
         run(RunConfig(updates=updates, **SMALL), corpus, tmp_path / str(updates))
     old, new = tmp_path / "100", tmp_path / "400"
     (new / "best.safetensors").write_bytes((old / "best.safetensors").read_bytes())
-    with pytest.raises(StoreError, match="not of the same run"):
+    with pytest.raises(StoreError, match="do not belong together"):
         run(RunConfig(updates=500, **SMALL), corpus, new)
 
 
