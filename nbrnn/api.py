@@ -50,8 +50,8 @@ def run(
 
     Everything is kept in `folder`, by default results/RUN_ID. A finished run is not repeated, an
     interrupted one resumes; `force` starts again. `init_from` is the folder of a run whose best model
-    the weights start from; the network is its network but for settings that differ from their defaults,
-    which are then an error. `observer` is called while it trains. `snapshot_every` updates the weights
+    the weights start from: settings of the network that have their defaults are taken from it, others
+    must be its own. `observer` is called while it trains. `snapshot_every` updates the weights
     are kept in `snapshots/`; `track` writes dynamics.csv. A run that diverges is a warning. Raises what
     `nbrnn.runs.run.run` does.
     """

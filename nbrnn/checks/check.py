@@ -184,9 +184,9 @@ class Submission:
             layout, theta = attempt.layout, attempt.e.theta
         theta, given = {name: theta[name] for name in NAMES}, found.of("after")
         after, own = (as_in_equations(each, layout, theta) for each in (given, found.of("gradient")))
-        parameters = found.parameters()  # as they are given, in whatever layout
         for name, (here, array) in given.items():
             if name not in after:
+                parameters = found.parameters()  # as they are given, in whatever layout
                 shape = parameters[name].array.shape if name in parameters else theta[name].shape
                 raise CheckError(f"{here} must have the shape of {name}, {shape}, but has {array.shape}")
         if not after:

@@ -104,8 +104,8 @@ def wrong_option(error: Any, arguments: Sequence[str], command: Any) -> str | No
     name, kind = option.opts[0], type_of(option, command)
     choices = get_args(kind)
     if command.name == "train" and option.name in SETTINGS and "," in value:
-        whole = "whole number, without commas" if kind is int else "number, with a point for decimals"
-        one = "value" if choices else whole
+        numbers = {int: "whole number, without commas", float: "number, with a point for decimals"}
+        one = numbers.get(kind, "value")
         return f"{name} {shortened(value)} is a list: train takes one {one}; lists are for nbrnn sweep"
     if choices:
         return f"{name} must be {one_of(choices)} (got {shortened(value)}){nearest(value, choices)}"

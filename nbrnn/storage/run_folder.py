@@ -201,9 +201,7 @@ class RunFolder(Folder):
 
     def read_samples(self) -> list[Sample]:
         """Return all samples, but for an unfinished one. Raises StoreError."""
-        path = self / SAMPLES
-        lines = enumerate(files.read_lines(path), 1)
-        return [files.decode_json(Path(f"{path}, line {n}"), line, Sample) for n, line in lines]
+        return files.read_json_lines(self / SAMPLES, Sample)
 
     def read_metrics(self) -> Metrics:
         """Return the columns of metrics.csv. Raises StoreError."""

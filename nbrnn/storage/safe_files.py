@@ -164,14 +164,20 @@ def read_json(path: Path, type_: type[T]) -> T:
     return decode_json(path, read_bytes(path, MAX_JSON), type_)
 
 
-def damaged(path: Path, error: Exception) -> StoreError:
-    """Return the error for a file whose contents are not what they should be."""
+def read_json_lines(path: Path, type_: type[T]) -> list[T]:
+    """Return the values of this type in a log, one a line. Raises StoreError."""
+    lines = enumerate(read_lines(path), 1)
+    return [decode_json(f"{path}, line {number}", line, type_) for number, line in lines]
+
+
+def damaged(source: Path | str, error: Exception) -> StoreError:
+    """Return the error for a file, or a part of it, whose contents are not what they should be."""
     reason = str(error).replace("Object missing required field", "it lacks")
-    return StoreError(f"{path} is damaged: {reason}")
+    return StoreError(f"{source} is damaged: {reason}")
 
 
-def decode_json(path: Path, data: bytes, type_: type[T]) -> T:
-    """Return the value of this type in JSON that was read from a file. Raises StoreError."""
+def decode_json(source: Path | str, data: bytes, type_: type[T]) -> T:
+    """Return the value of this type in JSON that was read from `source`. Raises StoreError."""
 
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is not JSON")
@@ -185,4 +191,4 @@ def decode_json(path: Path, data: bytes, type_: type[T]) -> T:
                 raise
             return msgspec.convert(json.loads(data, parse_constant=refuse), type_)
     except (ValueError, RecursionError) as error:
-        raise damaged(path, error) from None
+        raise damaged(source, error) from None

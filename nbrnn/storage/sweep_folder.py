@@ -96,10 +96,9 @@ class SweepFolder(Folder):
 
     def read_reveals(self) -> list[str]:
         """Return when the test part was revealed. Raises StoreError."""
-        path = self / REVEALS
         if not self.has(REVEALS):
             return []
-        return [files.decode_json(path, line, Reveal).date for line in files.read_lines(path)]
+        return [reveal.date for reveal in files.read_json_lines(self / REVEALS, Reveal)]
 
     def with_decisions(self, request: SweepRequest) -> SweepRequest:
         """Return the same request as in sweep.json, with its decisions. Raises StoreError."""
