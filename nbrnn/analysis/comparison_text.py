@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nbrnn.analysis.rank_statistics import SIGNIFICANT
 from nbrnn.naming import PER_CHARACTER
 from nbrnn.storage.schemas import COMPLETE, DROPPED, FAILURES
 from nbrnn.values import plural
@@ -52,9 +51,8 @@ def sentence(row: Mapping[str, Any], measure: str, endings: Mapping[str, str], r
     if shift > 0:
         a, b, low, high = b, a, -high, -low
     per = " per character" if unit == PER_CHARACTER else ""
-    doubt = "" if row["p_holm"] <= SIGNIFICANT else "; not significant after Holm's correction"
-    interval = f"95 % CI {two_digits(-high)} to {two_digits(-low)}, {seeds}"
-    return f"{a}: {measure} {two_digits(abs(shift))} nats{per} lower than {b} ({interval}{doubt})."
+    interval = f"95 % CI of this pair alone {two_digits(-high)} to {two_digits(-low)}, {seeds}"
+    return f"{a}: {measure} {two_digits(abs(shift))} nats{per} lower than {b} ({interval})."
 
 
 def two_digits(value: float) -> str:

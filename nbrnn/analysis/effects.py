@@ -12,7 +12,7 @@ import numpy as np
 import scipy  # which imports scipy.stats where that is first used
 from scipy.special import ndtr, ndtri
 
-from nbrnn.analysis.rank_statistics import LEVEL, Estimate, holm, shift_of
+from nbrnn.analysis.rank_statistics import LEVEL, Estimate, count_runs, holm, shift_of
 from nbrnn.analysis.setting_importance import Importance, importance_of
 from nbrnn.typing import Array
 
@@ -28,10 +28,10 @@ class Effect:
 
     `levels` are its values, that of the lowest ranks first, `means` the medians at each of them,
     averaged over the other settings, `differences` the shifts from the first (that of itself is 0),
-    with `p_holm` corrected for all pairs of levels. `p` is that of no effect, `share` the share of the
-    variance of the ranks of configurations that it explains, with `fanova` of what a forest predicts of
-    these. By ranks there are no means. `within` names the configurations that have the setting, where
-    not all of them do.
+    with `p_holm` corrected for their number. `p` is that of no effect; by ranks it is corrected for the
+    number of settings, and there are no means. `share` is that of the variance of the ranks of
+    configurations which it explains, with `fanova` of what a forest predicts of these. `within` names
+    the configurations that have the setting, where not all of them do.
     """
 
     setting: str
@@ -82,6 +82,7 @@ class Effects:
 def effects_of(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) -> Effects:
     """Return the effects of settings, whose values are given for each configuration with runs.
 
+    samples: the losses of each configuration by seed, NaN where there is no run.
     A setting that some configurations lack (None) is analysed among those that have it: another setting
     decides whether it has an effect. `grid`: where all combinations of values are there, the shift from
     one value to another is taken within each combination of the others. Otherwise `ranks`: rank tests
@@ -118,7 +119,10 @@ def branch_effects(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]
         # those that settings of a part of them make of one
         grid[place] = sample if grid[place] is None else np.concatenate([grid[place], sample])
     if any(runs is None for runs in grid.flat):
-        return ranked_effects(values, np.array([np.median(sample) for sample in samples]))
+        return ranked_effects(values, np.array([np.nanmedian(sample) for sample in samples]))
+    longest = max(map(len, grid.flat))
+    for place, sample in np.ndenumerate(grid):
+        grid[place] = np.pad(sample, (0, longest - len(sample)), constant_values=np.nan)
     main = [effect(name, own, np.moveaxis(grid, i, 0)) for i, (name, own) in enumerate(levels.items())]
     contrasts: list[Interaction] = []
     for i, j in combinations(range(len(levels)), 2):
@@ -143,20 +147,20 @@ def sort_key(value: Any) -> tuple[str, Any]:
 def effect(name: str, levels: Sequence[Any], grid: Array) -> Effect:
     """Return the effect of the setting along the first axis of a grid of runs."""
     grid = grid.reshape(len(levels), -1)
-    medians = np.vectorize(np.median, otypes=[float])(grid)
+    medians = np.vectorize(np.nanmedian, otypes=[float])(grid)
     means, places = medians.mean(axis=1), scipy.stats.rankdata(medians, axis=0).mean(axis=1)
     first, *rest = order = np.lexsort((means, places)).tolist()
     shifts = [shift_of(list(zip(grid[i], grid[first], strict=True))) for i in rest]
-    p = holm([one.p for one in shifts], math.comb(len(levels), 2))
+    p = [min(1.0, (len(levels) - 1) * one.p) for one in shifts]  # the first is the best of all levels
     ranks = scipy.stats.rankdata(medians).reshape(medians.shape)
     return Effect(
         setting=name,
         method="grid",
         levels=[levels[i] for i in order],
         means=means[order].tolist(),
-        differences=[Estimate(min(map(len, grid[first])), 0.0, 0.0, 0.0, 1.0), *shifts],
+        differences=[Estimate(min(map(count_runs, grid[first])), 0.0, 0.0, 0.0, 1.0), *shifts],
         p_holm=[1.0, *p],
-        p=min(p),
+        p=min(1.0, math.comb(len(levels), 2) * min(one.p for one in shifts)),
         share=float(ranks.mean(axis=1).var() / (ranks.var() or 1)),
     )
 
@@ -190,7 +194,8 @@ def standard_error(shift: Estimate) -> float:
 def ranked_effects(values: Mapping[str, Sequence[Any]], medians: Array) -> Effects:
     """Return the effects of settings on the ranks of medians."""
     ranked = [rank_effect(name, column, medians) for name, column in values.items()]
-    main = [effect for effect in ranked if not math.isnan(effect.p)]
+    p_values = holm([effect.p for effect in ranked])
+    main = [replace(one, p=p) for one, p in zip(ranked, p_values, strict=True) if not math.isnan(one.p)]
     importance = importance_of(
         {one.setting: values[one.setting] for one in main}, scipy.stats.rankdata(medians)
     )

@@ -14,7 +14,7 @@ from nbrnn.analysis.effects import Effects, effects_of
 from nbrnn.analysis.multiple_comparisons import p_of_being_best, seeds_to_detect
 from nbrnn.analysis.rank_statistics import SIGNIFICANT, Estimate, expected_best, median_of
 from nbrnn.naming import short_texts
-from nbrnn.storage.schemas import COMPLETE
+from nbrnn.storage.schemas import COMPLETE, DROPPED
 from nbrnn.typing import Array
 
 TRIES = (1, 2, 3, 5, 10, 20, 50, 100)
@@ -22,7 +22,7 @@ MIN_COMMON_SEEDS = 2
 FEW_VALUES = 3  # of a setting, whose order says little
 MIN_SAME = 2  # runs that are bit-identical by more than chance
 SMALLEST_DIFFERENCE = 0.01  # of the lowest loss, that is worth detecting
-FAR_OFF = 10.0  # times the median distance of runs from the median of their configuration
+FAR_OFF = 20.0  # times the median distance of runs from the median of their configuration
 MIN_CENTRE = 3  # runs, whose median says where the others should be
 
 TRIES_COLUMNS = ["setting", "n", "tries", "expected_best", "ci_low", "ci_high", "unit"]
@@ -43,6 +43,7 @@ class Findings:
     p_best: dict[str, float]  # of no other one's being better, in the same order
     effects: Effects
     unit: str
+    dropped: int = 0  # configurations without a finished run, among which the best was chosen, too
     same: dict[str, list[str]] = field(default_factory=dict)
     far_off: list[tuple[str, int, float]] = field(default_factory=list)  # names, seeds and losses
 
@@ -75,12 +76,11 @@ class Findings:
     @property
     def best(self) -> Estimate:
         """The median of the best configuration, with an interval that holds for the best of them all."""
-        return median_of(next(iter(self.losses.values())), len(self.losses))
+        return median_of(next(iter(self.losses.values())), len(self.losses) + self.dropped)
 
     def seeds_for(self, difference: float) -> int | None:
-        """Return how many seeds detect a difference from the best, by the runs that may be the best."""
-        runs = [self.losses[name] for name in self.may_be_best]
-        return seeds_to_detect(runs, difference, len(self.losses)) if len(self.losses) > 1 else None
+        """Return how many seeds detect that another one is higher than the best by this."""
+        return seeds_to_detect(list(self.losses.values()), difference, len(self.losses))
 
     @cached_property
     def tries(self) -> pd.DataFrame:
@@ -93,15 +93,6 @@ class Findings:
         ]
         return pd.DataFrame(rows, columns=TRIES_COLUMNS)
 
-    def expected_in(self, tries: int) -> dict[str, float]:
-        """Return the expected lowest loss of so many runs by configuration.
-
-        Empty where one that may be the best has too few.
-        """
-        rows = self.tries[(self.tries["tries"] == tries) & (self.tries["n"] > tries)]
-        known = dict(zip(rows["setting"], rows["expected_best"], strict=True))
-        return known if set(self.may_be_best) <= set(known) else {}
-
 
 def findings_of(
     runs: pd.DataFrame, settings: Sequence[str], column: str, unit: str, paired: bool = False
@@ -109,7 +100,7 @@ def findings_of(
     """Return the statistics of runs by one measure.
 
     runs: a row for each run, with its configuration under `setting`; `settings` are the columns of the
-    settings that were swept. If `paired`, only common seeds count, and runs are ranked within each.
+    settings that were swept. If `paired`, only common seeds count, and differences are those of seeds.
     """
     finished = runs[runs["status"].isin(COMPLETE) & runs[column].notna()]
     common = common_seeds(finished) if paired else finished
@@ -123,6 +114,7 @@ def findings_of(
     p_values = p_of_being_best(list(distinct.values()), paired).tolist()
     p_best = dict(zip(distinct, p_values, strict=True))
     order = sorted(distinct, key=lambda n: (p_best[n] <= SIGNIFICANT, float(np.median(distinct[n]))))
+    by_seed = finished.pivot(index="seed", columns="setting", values=column)
     first = finished.drop_duplicates("setting").set_index("setting").loc[list(losses)]
     columns = [*settings, *(["corpus"] if first["corpus_sha256"].nunique() > 1 else [])]
     values = join_confounded(
@@ -131,8 +123,9 @@ def findings_of(
     return Findings(
         {name: distinct[name] for name in order},
         {name: p_best[name] for name in order},
-        effects_of(values, list(losses.values())),
+        effects_of(values, [by_seed[name].to_numpy(float) for name in losses]),
         unit,
+        runs.loc[runs["status"] == DROPPED, "setting"].nunique(),
         same,
         far_off(finished, column),
     )

@@ -12,7 +12,7 @@ from nbrnn.config import SETTINGS
 
 MIN_VALUES = 3  # tried, of which the best one may be at an edge by chance
 STEPS = (1, 2)  # beyond the edge
-MAX_FACTOR = 10.0  # of one value to the next
+MAX_FACTOR = 10**0.5  # of one value to the next
 
 
 @dataclass(frozen=True)

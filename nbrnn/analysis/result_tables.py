@@ -114,7 +114,8 @@ class Results:
         count = len(self.earlier_reveals)
         first = f", first on {self.earlier_reveals[0][:10]}" if count else ""
         which = "is shown here and ranks nothing" if self.reveals_test else "is hidden (--reveal-test)"
-        return [f"The test loss {which}; it was revealed {plural(count, 'time')} so far{first}."]
+        times = f"; it was revealed {plural(count, 'time')} so far{first}" if count else ""
+        return [f"The test loss {which}{times}."]
 
 
 def worse_than_unigram(summary: Summary, model: str) -> str:

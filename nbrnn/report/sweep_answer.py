@@ -11,8 +11,8 @@ from nbrnn.analysis.comparison_text import two_digits
 from nbrnn.analysis.effects import RANK_METHODS, Effect, Interaction
 from nbrnn.analysis.findings import SMALLEST_DIFFERENCE
 from nbrnn.analysis.grid_edges import Edge, edges_of
-from nbrnn.analysis.multiple_comparisons import false_claims, fewest_seeds
-from nbrnn.analysis.rank_statistics import SIGNIFICANT
+from nbrnn.analysis.multiple_comparisons import MAX_SEEDS, false_claims, fewest_seeds
+from nbrnn.analysis.rank_statistics import SIGNIFICANT, expected_best
 from nbrnn.analysis.result_tables import Results, column_of
 from nbrnn.analysis.setting_importance import MIN_CONFIGURATIONS, ROUGH_BELOW
 from nbrnn.errors import StoreError, install_command
@@ -32,6 +32,7 @@ from nbrnn.storage.sweep_folder import SweepFolder
 from nbrnn.values import plural
 
 MAX_EFFECTS = 4
+THIRDS_IN_WORDS = {"low": "the lowest third", "middle": "the middle third", "high": "the highest third"}
 MIN_CORRELATION = 0.3  # of runs with the same seed, from which pairing them is worth trying
 TRIES = 5  # runs that somebody can afford
 MIN_JOINT_SHARE = 0.1  # of the variance of ranks, from which a pair of settings is mentioned
@@ -56,6 +57,8 @@ def outlook(results: Results) -> list[str]:
     """Return the use of more seeds and of several runs."""
     if len(results.findings.names) < 2:
         return []
+    if results.folds > 1:  # parts of a text are no draws of which more could be made
+        return analyses(results)
     return [*seeds_needed(results), *analyses(results), *variability(results)]
 
 
@@ -66,7 +69,7 @@ def best(results: Results) -> str:
     losses, count = findings.losses[name], len(findings.losses)
     details = [plural(len(losses), results.replicate)]
     if np.isfinite(median.low):
-        chosen = f", as the best of {count}" if count > 1 else ""
+        chosen = f", as the best of {count + findings.dropped}" if count > 1 or findings.dropped else ""
         details.append(f"95 % CI{chosen}: {interval_text(median.low, median.high, unit)}")
     elif len(losses) > 1:
         details.append(f"from {interval_text(losses.min(), losses.max(), unit)}")
@@ -144,10 +147,12 @@ def effects(results: Results) -> list[str]:
     main.sort(key=lambda effect: (bool(effect.within), -effect.share))
     shares = [effect for effect in main if effect.method in RANK_METHODS]
     sentences = [main_effect(effect) for effect in main[:MAX_EFFECTS] if effect not in shares]
-    if shares:
-        of = " that a random forest predicts" if effects.method == "fanova" else ""
-        listed = list_text(shares, rank_share, MAX_EFFECTS)
-        sentences += [f"Share of the variance of the ranks{of}: {listed}.", *forest(results)]
+    for method in dict.fromkeys(effect.method for effect in shares):
+        of = " that a random forest predicts" if method == "fanova" else ""
+        own = [effect for effect in shares if effect.method == method]
+        listed = list_text(own, rank_share, MAX_EFFECTS)
+        sentences.append(f"Share of the variance of the ranks{of}: {listed}.")
+    sentences += forest(results) if shares else []
     pairs = [pair for pair in effects.interactions if pair.p <= SIGNIFICANT]
     return sentences + [interaction(pair, results.best.words) for pair in pairs[:MAX_NAMED]]
 
@@ -171,6 +176,7 @@ def main_effect(effect: Effect) -> str:
 def rank_share(effect: Effect) -> str:
     """Return the share of a setting in the variance of ranks, and its best value."""
     best_value = value_texts(effect.levels)[effect.levels[0]]
+    best_value = THIRDS_IN_WORDS.get(best_value, best_value)
     what = f"best: {best_value}" if effect.p <= SIGNIFICANT else f"p = {effect.p:.2f}, not significant"
     within = f" within {effect.within}" if effect.within else ""
     return f"{setting_name(effect.setting)} {effect.share:.0%}{within} ({what})"
@@ -238,6 +244,8 @@ def seeds_needed(results: Results) -> list[str]:
     difference = results.smallest_difference or SMALLEST_DIFFERENCE * abs(lowest)
     if (seeds := findings.seeds_for(difference)) is None:
         return []
+    if seeds > MAX_SEEDS:
+        return [f"A difference of {two_digits(difference)} needs more than {MAX_SEEDS:,} seeds each."]
     per = " per character" if findings.unit == PER_CHARACTER else ""
     share = "" if results.smallest_difference else f" ({100 * SMALLEST_DIFFERENCE:g} % of the loss)"
     what = f"a difference of {two_digits(difference)} nats{per}{share} from the best"
@@ -252,26 +260,24 @@ def analyses(results: Results) -> list[str]:
     """Return with how many seeds these runs were reported before, and what that does to 5 %."""
     if len(results.analyses) < 2:
         return []
-    rate = false_claims(len(results.findings.names), results.analyses)
+    count = len(results.findings.names)
+    once, rate = false_claims(count, results.analyses[-1:]), false_claims(count, results.analyses)
     seeds = ", ".join(map(str, results.analyses))
     return [
-        f"This report was made {len(results.analyses)} times as seeds were added ({seeds}). That raises "
-        f"the chance to call one of equal configurations worse from 5 % to up to {100 * rate:.0f} %."
+        f"This report was made {len(results.analyses)} times as seeds were added ({seeds}). Of {count} "
+        f"equal configurations some would be called worse in up to {rate:.0%} instead of {once:.0%}."
     ]
 
 
 def variability(results: Results) -> list[str]:
     """Return the best of several runs, and whether runs of the same seed are alike."""
     findings, sentences = results.findings, []
-    if expected := findings.expected_in(TRIES):
-        lowest, unit = min(expected, key=lambda name: expected[name]), findings.unit
-        best = findings.names[0]
-        name = "the same configuration" if lowest == best else lowest
-        reach = loss_text(expected[lowest], unit)
-        sentences.append(f"The best of {TRIES} runs of {name} is expected to reach {reach}.")
+    if len(losses := findings.losses[findings.names[0]]) > TRIES:
+        reach = loss_text(expected_best(losses, TRIES), findings.unit)
+        sentences.append(f"The best of {TRIES} runs of the best configuration reaches about {reach}.")
     rows = results.comparison[results.comparison["measure"] == results.best.column]
     correlation = float(rows["correlation"].dropna().mean())
     if rows["paired"].any() or correlation >= MIN_CORRELATION:
-        hint = "" if rows["paired"].any() else ": try nbrnn compare --paired"
-        sentences.append(f"Runs with the same seed correlate by {correlation:.2f}{hint}.")
+        more = "" if rows["paired"].any() else ": --paired would find smaller differences in new ones"
+        sentences.append(f"Runs with the same seed correlate by {correlation:.2f}{more}.")
     return sentences
