@@ -1,8 +1,8 @@
 """Do the statistics keep what they promise? `tox -e simulations` asks by simulation.
 
 Configurations are made up whose losses are equal in the sense of each guarantee, with deviations of 1
-and 3, of several shapes, one of them the losses of our own runs; then it is counted how often the
-guarantee holds. Every function here takes the number of simulations: tests do a few, the night 2,000.
+and 3 and more, of several shapes, one of them the losses of our own runs; then it is counted how often
+the guarantee holds. Every function takes the number of simulations: tests do a few, the night 2,000.
 """
 
 from __future__ import annotations
@@ -13,12 +13,18 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from nbrnn.analysis.effects import effects_of
-from nbrnn.analysis.multiple_comparisons import false_claims, p_of_being_best, seeds_to_detect
+from nbrnn.analysis.multiple_comparisons import (
+    false_claims,
+    p_of_being_best,
+    p_of_none_lower,
+    seeds_to_detect,
+)
 from nbrnn.analysis.rank_statistics import SIGNIFICANT, improvement, median_of, shift_of
 from results.question import ROOT
 
@@ -52,25 +58,23 @@ SHAPES: dict[str, Callable[[Rng, tuple[int, ...]], np.ndarray]] = {
     "5 % of runs +20 sd": lambda rng, size: rng.normal(size=size) + 20 * (rng.random(size) < 0.05),
     "our own losses": lambda rng, size: rng.choice(own_losses().ravel(), size),
 }
-ISSUE = [(5, (3,)), (5, (10, 3)), (10, (5,)), (30, (5,)), (100, (5,))]
+SHOWN = [(5, (3,)), (5, (10, 3)), (10, (5,)), (30, (5,)), (100, (5,)), (5, (10,)), (30, (10,))]
 CELLS = [
-    *ISSUE,
-    *((2, (n,)) for n in (3, 4, 5, 10, 20, 50)),
-    *((5, (n,)) for n in (5, 10, 50)),
-    *((K, (n,)) for K in (10, 30) for n in (3, 20)),
-    *((K, (50, 5)) for K in (5, 30)),
-    (100, (3,)),
+    *((count, (seeds,)) for count in (2, 5, 10, 30, 100) for seeds in (3, 5, 10)),
+    *((count, (seeds,)) for count in (2, 5) for seeds in (20, 50)),
+    *((5, seeds) for seeds in ((10, 3), (50, 5))),
 ]
+UNEQUAL = [(1, 10), (10, 1), (1, 100), (100, 1)]  # deviations of one configuration, and of all others
 
 
 @cache
-def centres(shape: str, null: str) -> tuple[float, float]:
+def centres(shape: str, null: str, deviations: tuple[float, float]) -> tuple[float, float]:
     """Return what is subtracted from losses of both deviations, so that these are equal.
 
     null: `chances`, with which a run of one is as often lower as one of the other, `medians` or `means`.
     """
     rng = np.random.default_rng(0)
-    narrow, wide = (sd * SHAPES[shape](rng, (MANY,)) for sd in DEVIATIONS)
+    narrow, wide = (sd * SHAPES[shape](rng, (MANY,)) for sd in deviations)
     if null == "chances":
         return 0.0, float(np.median(wide - narrow))
     value = np.median if null == "medians" else np.mean
@@ -79,11 +83,53 @@ def centres(shape: str, null: str) -> tuple[float, float]:
 
 def made_up(rng: Rng, shape: str, count: int, seeds: Sequence[int], null: str) -> list[np.ndarray]:
     """Return the runs of so many equal configurations, of all deviations with all numbers of seeds."""
-    samples = []
+    samples, centre = [], centres(shape, null, DEVIATIONS)
     for i in range(count):
         size, which = (seeds[i // 2 % len(seeds)],), i % 2
-        samples.append(DEVIATIONS[which] * SHAPES[shape](rng, size) - centres(shape, null)[which])
+        samples.append(DEVIATIONS[which] * SHAPES[shape](rng, size) - centre[which])
     return samples
+
+
+def kept_among(
+    shape: str, deviations: tuple[float, float], count: int, seeds: int, simulations: int
+) -> float:
+    """Return how often the first is kept, whose deviation differs from that of all others.
+
+    A run of it is as often lower as one of any other.
+    """
+    rng = np.random.default_rng([count, seeds])
+    (own, others), kept = centres(shape, "chances", deviations), 0
+    for _ in range(simulations):
+        first = deviations[0] * SHAPES[shape](rng, (seeds,)) - own
+        rest = deviations[1] * SHAPES[shape](rng, (count - 1, seeds)) - others
+        kept += not p_of_none_lower(0, [first, *rest]) <= SIGNIFICANT
+    return kept / simulations
+
+
+@cache
+def edge_losses() -> list[np.ndarray]:
+    """Return the losses of each configuration of results/edge, whose deviations differ 1,400 times."""
+    runs = pd.read_csv(ROOT / "edge" / "brontes-warmup" / "runs.csv")
+    finished = runs[runs["status"] == "finished"].groupby("setting")["validation_best"]
+    return sorted((losses.to_numpy() for _, losses in finished), key=np.median)
+
+
+def kept_of_our_own(seeds: int, simulations: int) -> float:
+    """Return how often one of our own configurations is kept, for that which is kept least often.
+
+    It is moved until its runs are as often lower as those of the best; all others stay.
+    """
+    rng = np.random.default_rng(seeds)
+    best, worst = edge_losses()[0], 1.0
+    for i, losses in enumerate(edge_losses()[1:], 1):
+        moved = [*edge_losses()]
+        moved[i] = losses - np.median(np.subtract.outer(losses, best))
+        kept = 0
+        for _ in range(simulations):
+            samples = [rng.choice(x, seeds) + 1e-9 * rng.normal(size=seeds) for x in moved]
+            kept += not p_of_none_lower(i, samples) <= SIGNIFICANT
+        worst = min(worst, kept / simulations)
+    return worst
 
 
 def coverage(
@@ -136,15 +182,24 @@ def pair_covered(shape: str, seeds: int, simulations: int) -> tuple[float, float
     return tuple((held / simulations).tolist())
 
 
-def power(shape: str, count: int, difference: float, simulations: int) -> tuple[float, int]:
-    """Return how often a difference is found with the seeds that pilots of 5 recommend, and these."""
+def power(shape: str, count: int, sd: float, simulations: int) -> tuple[float, int]:
+    """Return how often a difference of `sd` is found with the seeds that pilots of 5 advise, and these.
+
+    sd: the deviation of all configurations but the first, whose deviation is 1.
+    """
     rng = np.random.default_rng(count)
     found, recommended = 0, []
+    centre = centres(shape, "medians", (1, sd))
+
+    def draw(i: int, seeds: int) -> np.ndarray:
+        """Return runs of a configuration, all of which have the same median."""
+        losses: np.ndarray = (sd if i else 1) * SHAPES[shape](rng, (seeds,)) - centre[i > 0]
+        return losses
+
     for _ in range(simulations):
-        pilot = [SHAPES[shape](rng, (5,)) for _ in range(min(count, 3))]
-        seeds = seeds_to_detect(pilot, difference, count) or 5
-        samples = [SHAPES[shape](rng, (min(seeds, 500),)) + difference * (i > 0) for i in range(count)]
-        found += bool(p_of_being_best(samples)[1] <= SIGNIFICANT)
+        seeds = seeds_to_detect([draw(i, 5) for i in range(count)], sd, count) or 5
+        samples = [draw(i, min(seeds, 300)) + sd * (i > 0) for i in range(count)]
+        found += p_of_none_lower(1, samples) <= SIGNIFICANT
         recommended.append(seeds)
     return found / simulations, int(np.median(recommended))
 
@@ -178,16 +233,22 @@ def nested(simulations: int) -> tuple[float, float]:
     return called / simulations, float(np.mean(shares))
 
 
-def grid_claims(shape: str, seeds: int, simulations: int) -> tuple[float, float]:
-    """Return how often an effect of 0, and an interaction, is called one in a grid of 2 x 3."""
+def grid_claims(shape: str, seeds: int, simulations: int, alike: float = 0.0) -> tuple[float, float]:
+    """Return how often an effect of 0, and an interaction, is called one in a grid of 2 x 8.
+
+    alike: the share of the variance that runs with the same value and seed have in common.
+    """
     rng = np.random.default_rng(seeds)
-    rows = [(a, b) for a in (0, 1) for b in (0, 1, 2)]
+    rows = [(a, b) for a in (0, 1) for b in range(8)]
     values = {"a": [a for a, _ in rows], "b": [b for _, b in rows]}
-    claims = np.zeros(2)
+    claims, centre = np.zeros(2), centres(shape, "chances", DEVIATIONS)
     for _ in range(simulations):
+        common = math.sqrt(alike) * SHAPES[shape](rng, (2, seeds))
         samples = [
-            5.0 * b + x
-            for x, (_, b) in zip(made_up(rng, shape, 6, [seeds], "chances"), rows, strict=True)
+            5.0 * b
+            - centre[a]
+            + DEVIATIONS[a] * (common[a] + math.sqrt(1 - alike) * SHAPES[shape](rng, (seeds,)))
+            for a, b in rows
         ]
         effects = effects_of(values, samples)
         (a,) = (one for one in effects.main if one.setting == "a")
@@ -200,7 +261,7 @@ def cells(simulations: int) -> Iterator[dict[str, object]]:
     for shape in SHAPES:
         for count, seeds in CELLS:
             for null in ("chances", "medians"):
-                times = simulations // 4 if count == 100 else simulations
+                times = simulations // {30: 4, 100: 20}.get(count, 1)
                 held, error, unknown = coverage(shape, count, seeds, null, times)
                 row = {"shape": shape, "configurations": count, "seeds": text(seeds), "equal": null}
                 row |= {"kept": f"{held:.3f}", "error": f"{error:.3f}", "too_few": f"{unknown:.2f}"}
@@ -218,16 +279,27 @@ def other_guarantees(simulations: int) -> Iterator[tuple[str, str, str]]:
             shift, chance = pair_covered(shape, seeds, simulations)
             yield "interval of a shift", f"{shape}; {seeds} seeds", f"{shift:.3f}"
             yield "interval of P(a lower)", f"{shape}; {seeds} seeds", f"{chance:.3f}"
-        for seeds in (3, 5):
-            main, pair = grid_claims(shape, seeds, simulations // 4)
-            where = f"{shape}; grid of 2 x 3, {seeds} seeds"
+        for seeds, alike in ((5, 0.0), (10, 0.0), *(((5, 0.5), (10, 0.5)) if shape == "normal" else ())):
+            main, pair = grid_claims(shape, seeds, simulations // 4, alike)
+            where = f"{shape}; grid of 2 x 8, {seeds} seeds"
+            where += f", runs with the same value and seed correlate by {alike}" if alike else ""
             yield "no effect is called one", where, f"{1 - main:.3f}"
             yield "no interaction is called one", where, f"{1 - pair:.3f}"
-        for count in (2, 5, 20):
-            found, seeds = power(shape, count, 1.0, simulations // 4)
-            where = f"{shape}; {count} configurations, difference of 1 sd, pilot of 5 seeds"
+        for count, sd in product((2, 5, 20), DEVIATIONS):
+            found, seeds = power(shape, count, float(sd), simulations // 8)
+            where = f"{shape}; {count} configurations, sd 1 and {sd}, difference {sd}, pilot of 5 seeds"
             yield "power, 0.8 is promised", where, f"{found:.2f} (with {seeds} seeds)"
-    for looks in ((4,), (4, 8, 12), (4, 8, 12, 16, 20)):
+    for shape, deviations in product(("normal", "exponential"), UNEQUAL):
+        for count, seeds in ((2, 5), (3, 5), (5, 8), (10, 10), (10, 20)):
+            held = kept_among(shape, deviations, count, seeds, simulations)
+            where = f"{shape}; deviation {deviations[0]}, of all others {deviations[1]}; "
+            where += f"{count} configurations, {seeds} seeds"
+            yield "the best is kept", where, f"{held:.3f}"
+    for seeds in (10, 20):
+        held = kept_of_our_own(seeds, simulations // 8)
+        where = f"{len(edge_losses())} configurations of results/edge, one moved; {seeds} seeds"
+        yield "the best is kept", where, f"{held:.3f}"
+    for looks in ((5,), (5, 10, 15), (5, 10, 15, 20, 25)):
         claimed, told = claims_after(looks, 5, simulations // 2), false_claims(5, looks)
         where = f"5 equal configurations, seeds {text(looks)}"
         yield "some is called worse in any look", where, f"{claimed:.3f} (told: up to {told:.3f})"
@@ -250,14 +322,16 @@ def before_and_after() -> list[str]:
                 (row["shape"], row["configurations"], row["seeds"], row["equal"]): row
                 for row in csv.DictReader(file)
             }
-    heads = [f"K = {count}, n = {text(seeds)}" for count, seeds in ISSUE]
+    heads = [f"K = {count}, n = {text(seeds)}" for count, seeds in SHOWN]
     lines = ["| sd 1 and 3 | | " + " | ".join(heads) + " |", "|---|---|" + "--:|" * len(heads)]
     for shape in SHAPES:
         for name, null in (("before", "means"), ("coverage", "chances"), ("coverage", "medians")):
             cells = []
-            for count, seeds in ISSUE:
-                row = both[name][shape, str(count), text(seeds), null]
-                cells.append(f"{row['kept']} ± {row['error']}")
+            for count, seeds in SHOWN:
+                row = both[name].get((shape, str(count), text(seeds), null), {"kept": ""})
+                is_few = float(row.get("too_few", 0)) == 1
+                kept = f"{row['kept']} ± {row['error']}" if row["kept"] else ""
+                cells.append("too few seeds" if is_few else kept)
             which = "before" if name == "before" else f"now, {null} equal"
             lines.append(f"| {shape} | {which} | {' | '.join(cells)} |")
     return lines

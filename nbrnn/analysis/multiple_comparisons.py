@@ -26,12 +26,16 @@ def p_of_being_best(samples: Sequence[Array], paired: bool = False) -> Array:
     (Bonferroni): no third one has a say. If `paired`, the samples are of the same seeds, and the sign
     of the difference is tested. NaN where there are too few seeds for any to be significantly lower.
     """
-    p = np.array([1.0 if can_be_worse(i, samples, paired) else math.nan for i in range(len(samples))])
-    rivals = sorted(range(len(samples)), key=lambda i: float(np.median(samples[i])))[:MAX_RIVALS]
-    for i in np.flatnonzero(~np.isnan(p)).tolist():
-        smallest = min((p_of_lower(samples[i], samples[j], paired) for j in rivals if j != i), default=1)
-        p[i] = min(1.0, max(1, len(samples) - 1) * smallest)
-    return p
+    return np.array([p_of_none_lower(i, samples, paired) for i in range(len(samples))])
+
+
+def p_of_none_lower(i: int, samples: Sequence[Array], paired: bool = False) -> float:
+    """Return the p-value of no configuration having lower runs than this one, as `p_of_being_best`."""
+    if not can_be_worse(i, samples, paired):
+        return math.nan
+    by_median = sorted(range(len(samples)), key=lambda j: float(np.median(samples[j])))
+    each = [p_of_lower(samples[i], samples[j], paired) for j in by_median[:MAX_RIVALS] if j != i]
+    return min(1.0, (len(samples) - 1) * min(each)) if each else 1.0
 
 
 def p_of_lower(a: Array, b: Array, paired: bool) -> float:
