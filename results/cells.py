@@ -33,6 +33,7 @@ RATES = {"vanilla": (0.002, 0.004, 0.008), "gru": (0.004, 0.008, 0.016), "lstm":
 NETWORK = ("--preset", "dd2424-2025", *PARTS, "--batch", str(BATCH), "--seq-length", str(LENGTH))
 COMMON = (*NETWORK, "--schedule", "linear", "--warmup", str(WARMUP))
 LOSSES = ("validation_best", "test_best")
+UNSTABLE = ("2", "200", "0.016")  # layers, hidden units and learning rate of a GRU in stability.csv
 TICKS = (1, 2, 5, 10, 20)  # seconds
 
 
@@ -46,6 +47,11 @@ class Place(NamedTuple):
     def owns(self, row: Row) -> bool:
         """Return whether a run has this network."""
         return (row["cell"], int(row["layers"]), int(row["hidden"])) == self
+
+
+def spelled(cell: str) -> str:
+    """Return the name of a cell in a sentence."""
+    return cell if cell == "vanilla" else cell.upper()
 
 
 def parameters(place: Place, characters: int) -> int:
@@ -134,8 +140,8 @@ def medians(runs: list[Row], place: Place, epochs: int) -> dict[str, float]:
     return {**losses, "seconds": short * epochs / SHORT}
 
 
-def facts_of(runs: list[Row], tried: list[Row]) -> dict[str, Fact]:
-    """Return what the page tells, by the runs with fresh seeds and by those that chose the rates."""
+def facts_of(runs: list[Row], tried: list[Row], stability: list[Row]) -> dict[str, Fact]:
+    """Return what the page tells, by the fresh runs, those that chose rates, and stability.csv."""
     facts: dict[str, Fact] = {"epochs": EPOCHS, "short": SHORT, "batch": BATCH, "length": LENGTH}
     facts |= {"warmup": WARMUP, "small": BUDGETS[0], "large": BUDGETS[1]}
     facts |= {
@@ -145,6 +151,13 @@ def facts_of(runs: list[Row], tried: list[Row]) -> dict[str, Fact]:
     for text in TEXTS:
         own, of_text = ([row for row in of if row["corpus"] == text] for of in (tried, runs))
         facts |= facts_of_text(text, of_text, own)
+    for warmup in ("0", "300"):
+        losses = [
+            float(row["validation"])
+            for row in stability
+            if (row["layers"], row["hidden"], row["eta"], row["warmup"]) == (*UNSTABLE, warmup)
+        ]
+        facts |= {f"unstable_{warmup}_lowest": min(losses), f"unstable_{warmup}_highest": max(losses)}
     return facts
 
 
@@ -160,14 +173,13 @@ def facts_of_text(text: str, runs: list[Row], tried: list[Row]) -> dict[str, Fac
         if edge
         else "No best rate is the smallest or the largest that was tried."
     }
+    of_all = {place: medians(runs, place, EPOCHS) for place in networks.values()}
+    for key, place in networks.items():
+        facts["_".join(map(str, (text, *key, "test")))] = of_all[place]["test_best"]
     for budget in BUDGETS:  # chosen by validation, told by test
-        losses = {
-            place: medians(runs, place, EPOCHS)
-            for (_, _, parameters), place in networks.items()
-            if parameters == budget
-        }
+        losses = {place: of_all[place] for key, place in networks.items() if key[-1] == budget}
         best = min(losses, key=lambda place: losses[place]["validation_best"])
-        facts[f"{text}_best_{budget}"] = f"{best.cell} with {plural(best.layers, 'layer')}"
+        facts[f"{text}_best_{budget}"] = f"{spelled(best.cell)} with {plural(best.layers, 'layer')}"
         facts[f"{text}_best_{budget}_test"] = losses[best]["test_best"]
     return facts
 
@@ -240,23 +252,40 @@ def drawn(runs_of: dict[str, list[Row]]) -> None:
         save(figure, picture, "png")
 
 
-def main() -> None:
-    """Do the sweeps, or what is left of them, and write everything."""
-    HERE.mkdir(exist_ok=True)
-    lines, equal, runs_of = list[list[object]](), list[list[object]](), dict[str, list[Row]]()
+def write_tables(runs: list[Row], tried: list[Row]) -> None:
+    """Write the tables of the page, and that of the large networks on the first text."""
+    lines, equal = list[list[object]](), list[list[object]]()
     for text in TEXTS:
-        networks = list(places(len(load(text).alphabet)).values())
-        tried = choose(text, networks)
-        best = {place: best_rate(place, tried) for place in networks}
-        runs_of[text] = measure(text, best)
-        lines += table(text, best, runs_of[text])
-        equal += at_equal_seconds(text, runs_of[text])
+        own, of_text = ([row for row in of if row["corpus"] == text] for of in (tried, runs))
+        networks = places(len(load(text).alphabet)).values()
+        lines += table(text, {place: best_rate(place, own) for place in networks}, of_text)
+        equal += at_equal_seconds(text, of_text)
     head = ["text", "cell", "layers", "hidden units", "parameters", "learning rate", "validation"]
     head += ["test", "seconds", "test, 1 epoch", "seconds, 1 epoch"]
     write_rows(HERE / "networks.csv", head, lines)
     write_rows(HERE / "equal.csv", ["text", "seconds", "cell", "network", "test"], equal)
+    large = [
+        [f"{spelled(row['cell'])}, {row['layers']} x {row['hidden units']}", row["parameters"],
+         row["learning rate"], row["test"], f"{float(row['seconds']):.1f}"]
+        for row in rows(HERE, "networks")
+        if row["text"] == TEXTS[0] and int(row["parameters"]) > BUDGETS[0]
+    ]  # fmt: skip
+    head = ["network", "parameters", "learning rate", "test loss", "seconds"]
+    write_rows(HERE / "large_networks.csv", head, large)
+
+
+def main() -> None:
+    """Do the sweeps, or what is left of them, and write everything."""
+    HERE.mkdir(exist_ok=True)
+    runs_of = dict[str, list[Row]]()
+    for text in TEXTS:
+        networks = list(places(len(load(text).alphabet)).values())
+        tried = choose(text, networks)
+        runs_of[text] = measure(text, {place: best_rate(place, tried) for place in networks})
     drawn(runs_of)
-    write_page(HERE, facts_of(finished(kept()), kept(OF_RATES)))
+    runs, tried = finished(kept()), kept(OF_RATES)
+    write_tables(runs, tried)
+    write_page(HERE, facts_of(runs, tried, rows(HERE, "stability")))
 
 
 if __name__ == "__main__":

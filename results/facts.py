@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from nbrnn.report.dot_plots import colours_of, dots_figure
 from nbrnn.report.formatting import p_text
 from nbrnn.run_plots import save
 from nbrnn.typing import Array
-from results.question import Row
+from results.question import ROOT, Row
 
 FACTS, TEMPLATE, PAGE = "facts.csv", "template.md", "README.md"
 MAX_TYPED = 5  # characters of a number that somebody typed, such as a setting
@@ -33,7 +34,9 @@ def write_rows(file: Path, head: Sequence[str], lines: Iterable[Sequence[object]
 
 
 def read_facts(folder: Path) -> dict[str, Fact]:
-    """Return the facts in facts.csv."""
+    """Return the facts in facts.csv, none where there is no such file."""
+    if not (folder / FACTS).exists():
+        return {}
     with (folder / FACTS).open(newline="") as file:
         return {row["name"]: parsed(row["value"]) for row in csv.DictReader(file)}
 
@@ -132,13 +135,28 @@ def cell_text(name: str, cell: str) -> str:
     return f"{value:.3f}" if abs(value) >= SMALL else f"{value:.3g}"
 
 
-def render(folder: Path) -> str:
-    """Return the page: the template with the facts, and with the tables beside it by their names."""
+def facts_and_tables(folder: Path) -> dict[str, Fact]:
+    """Return the facts of a folder, and its tables by their names."""
     tables = {file.stem: table_of(file) for file in folder.glob("*.csv") if file.name != FACTS}
-    return (folder / TEMPLATE).read_text().format_map({**tables, **read_facts(folder)})
+    return {**tables, **read_facts(folder)}
+
+
+def fill(template: str, folder: Path = ROOT) -> str:
+    """Return a text with the facts and tables of a folder, and those of all studies: `{study.fact}`."""
+    studies = {
+        file.parent.name: SimpleNamespace(**facts_and_tables(file.parent))
+        for file in ROOT.glob(f"*/{FACTS}")
+    }
+    return template.format_map({**studies, **facts_and_tables(folder)})
+
+
+def render(folder: Path) -> str:
+    """Return the page of a folder: its template, filled."""
+    return fill((folder / TEMPLATE).read_text(), folder)
 
 
 def write_page(folder: Path, facts: Mapping[str, Fact]) -> None:
-    """Write facts.csv, a named fact a row, and README.md."""
+    """Write facts.csv, a named fact a row, the page of the folder, and the page of all studies."""
     write_rows(folder / FACTS, ["name", "value"], facts.items())
-    (folder / PAGE).write_text(render(folder))
+    for place in (folder, ROOT):
+        (place / PAGE).write_text(render(place))

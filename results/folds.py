@@ -5,11 +5,12 @@ quarter of an hour on two cores.
 """
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 
 from results.facts import Fact, write_page, write_rows
-from results.question import PARTS, ROOT, Row, all_sentences, rows, swept
+from results.question import PARTS, ROOT, Row, all_sentences, finished_runs, rows, swept
 
 HERE = ROOT / "folds"
 TEXT, EPOCHS, FOLDS, SEEDS = "shakespeare", 10, "0:9", "0:2"
@@ -39,8 +40,9 @@ def medians_by_fold(runs: list[Row], column: str) -> dict[str, dict[int, float]]
     }
 
 
-def facts_of(runs: list[Row]) -> dict[str, Fact]:
-    """Return what the page tells, by all runs."""
+def facts_of(report: Path) -> dict[str, Fact]:
+    """Return what the page tells, by the report of all runs."""
+    runs = finished_runs(report)
     medians = medians_by_fold(runs, "test_best")
     table = np.array([list(by_fold.values()) for by_fold in medians.values()])  # (methods, folds)
     seeds = [
@@ -60,12 +62,23 @@ def facts_of(runs: list[Row]) -> dict[str, Fact]:
         "orders": f"{len(orders)} different orders" if len(orders) > 1 else "the same order",
     }
     facts |= {f"mean_{i}": float(losses.mean()) for i, losses in enumerate(table)}
+    deviations = [float(np.std(a - b, ddof=1)) for a, b in combinations(table, 2)]
+    facts |= {"sd_gaps_min": min(deviations), "sd_gaps_max": max(deviations)}
     for (i, a), (j, b) in combinations(enumerate(METHODS), 2):
         gap, name = table[i] - table[j], f"gap_{i}_{j}"
         facts[name] = f"{a} minus {b}"
         facts |= {f"{name}_mean": float(gap.mean()), f"{name}_min": float(gap.min())}
         facts |= {f"{name}_max": float(gap.max()), f"{name}_above": int((gap > 0).sum())}
-    return facts
+    names = {row["setting"]: method_of(row) for row in rows(report)}
+    return {**facts, "differences": all_sentences(report, "test_best", names)}
+
+
+def write_tables(report: Path) -> None:
+    """Write the losses of each fold, and their means."""
+    medians = medians_by_fold(finished_runs(report), "test_best")
+    losses = np.array([list(by_fold.values()) for by_fold in medians.values()]).T  # (folds, methods)
+    lines = [[str(fold), *of] for fold, of in zip(medians["Adam, linear"], losses, strict=True)]
+    write_rows(HERE / "by_fold.csv", ["fold", *METHODS], [*lines, ["mean", *losses.mean(axis=0)]])
 
 
 def main() -> None:
@@ -73,20 +86,8 @@ def main() -> None:
     report = swept(
         "folds", TEXT, *([*m, *COMMON] for m in METHODS.values()), name=TEXT, reveal_test=True
     )
-    runs = [row for row in rows(report, "runs") if row["status"] == "finished"]
-    facts = facts_of(runs)
-    names = {row["setting"]: method_of(row) for row in rows(report)}
-    facts["differences"] = all_sentences(report, "test_best", names)
-    medians = medians_by_fold(runs, "test_best")
-    write_rows(
-        HERE / "by_fold.csv",
-        ["fold", *METHODS],
-        [
-            *([str(fold), *(medians[m][fold] for m in METHODS)] for fold in medians["Adam, linear"]),
-            ["mean", *(facts[f"mean_{i}"] for i in range(len(METHODS)))],
-        ],
-    )
-    write_page(HERE, facts)
+    write_tables(report)
+    write_page(HERE, facts_of(report))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from nbrnn.corpus import read_text
 from results.facts import Fact, write_page, write_rows
-from results.question import OF_A_SEARCH, ROOT, Row, nbrnn, rows, swept
+from results.question import OF_A_SEARCH, ROOT, Row, finished_runs, nbrnn, rows, swept
 
 HERE = ROOT / "minutes"
 MINUTES = 3
@@ -70,15 +70,26 @@ def search(name: str, text: Text, file: Path, chosen: dict[str, Any]) -> Row:
     random = ["--random", str(text.draws), "--sweep-seed", "1", "--seeds", "0", "--jobs", "1"]
     options = ["--preset", "good", *length, *drawn, *random, *TESTED]
     report = swept("minutes", str(file), options, name=name, reveal_test=True, kept=OF_A_SEARCH)
-    finished = [row for row in rows(report, "runs") if row["status"] == "finished"]
-    return min(finished, key=lambda row: float(row["validation_best"]))
+    return min(finished_runs(report), key=lambda row: float(row["validation_best"]))
 
 
-def facts_of(losses: list[Row]) -> dict[str, Fact]:
-    """Return what the page tells, by the rows of losses.csv."""
+def facts_of(losses: list[Row], ten_minutes: dict[str, Any]) -> dict[str, Fact]:
+    """Return what the page tells, by the rows of losses.csv and the run of ten minutes."""
     excess = {row["text"]: 100 * (float(row["chosen"]) / float(row["best drawn"]) - 1) for row in losses}
     worst = max(excess, key=excess.__getitem__)
-    return {"minutes": MINUTES, "texts": len(losses), "worst": worst, "excess": excess[worst]}
+    return {
+        "minutes": MINUTES,
+        "texts": len(losses),
+        "worst": worst,
+        "excess": excess[worst],
+        "ten_minutes_loss": ten_minutes["validation_best"],
+        "ten_minutes_seconds": ten_minutes["seconds"],
+    }
+
+
+def kept() -> tuple[list[Row], dict[str, Any]]:
+    """Return the rows of losses.csv, and the summary of the run of ten minutes."""
+    return rows(HERE, "losses"), json.loads((HERE / "ten-minutes" / "summary.json").read_text())
 
 
 def main() -> None:
@@ -97,7 +108,7 @@ def main() -> None:
     head = ["text", *SHOWN, "epochs", "seconds", "unigram", "bigram", "chosen", "best drawn"]
     head += ["difference", "draws"]
     write_rows(HERE / "losses.csv", head, lines)
-    write_page(HERE, facts_of(rows(HERE, "losses")))
+    write_page(HERE, facts_of(*kept()))
 
 
 if __name__ == "__main__":

@@ -63,6 +63,11 @@ def rows(report: Path, name: str = "settings") -> list[Row]:
         return list(csv.DictReader(file))
 
 
+def finished_runs(report: Path) -> list[Row]:
+    """Return the runs of a report that are finished."""
+    return [row for row in rows(report, "runs") if row["status"] == "finished"]
+
+
 def all_sentences(report: Path, measure: str, names: Mapping[str, str]) -> str:
     """Return what the differences of one measure say of all pairs of configurations, by other names."""
     found = {

@@ -1,10 +1,10 @@
-"""Is a spectral radius that jumps what makes AdaGrad's large rates bad? `python -m results.radius`.
+"""Does the scale of W make AdaGrad's large rates bad? `python -m results.radius`.
 
-It is correlated with the loss; here it is changed: by a warm-up of W alone, of all but W, and by holding
-the radius of W at 1 while AdaGrad's sums are small. Beside them another way to shorten the first steps:
-sums that start above 0, which is the same as a larger epsilon, since that is inside the root. 15,000
-updates of the Brontës, 20 seeds. 2,500 runs: some twenty minutes on two cores. Finished runs are kept in
-runs.csv, and the same command continues.
+Its spectral radius is correlated with the loss; here the scale is changed, radius and norm alike: by a
+warm-up of W alone, of all but W, and by dividing W by its radius while AdaGrad's sums are small. Beside
+them another way to shorten the first steps: sums that start above 0, which is the same as a larger
+epsilon, since that is inside the root. 15,000 updates of the Brontës, 20 seeds. 2,500 runs: some twenty
+minutes on two cores. Finished runs are kept in runs.csv, and the same command continues.
 """
 
 import csv
@@ -110,7 +110,7 @@ def is_intervened(arm: str, update: int) -> bool:
 
 
 def one_update(training: Training, arm: str) -> None:
-    """Do one update, and shorten the step of some parameters, or change the radius of W.
+    """Do one update, and shorten the step of some parameters, or scale W to a spectral radius of 1.
 
     AdaGrad's sums do not depend on the learning rate: a share of its step is the step with that share of
     the rate.
@@ -222,7 +222,7 @@ def facts_of(runs: dict[Place, dict[str, float]]) -> dict[str, Fact]:
     return facts
 
 
-def tables(runs: dict[Place, dict[str, float]]) -> None:
+def write_tables(runs: dict[Place, dict[str, float]]) -> None:
     """Write the medians of each arm by rate, and those of other sizes."""
     arms = list(dict.fromkeys(place.arm for place in places()))
     for name, column in (("losses", "test"), ("radii", "radius_100")):
@@ -245,7 +245,7 @@ def tables(runs: dict[Place, dict[str, float]]) -> None:
 def main() -> None:
     """Train what is left, and write everything."""
     runs = train_all()
-    tables(runs)
+    write_tables(runs)
     write_page(HERE, facts_of(runs))
 
 

@@ -23,6 +23,7 @@ SEEDS = {7: "0:49", 20: "0:4"}  # by the number of epochs
 SIGMAS, EPSILONS = (0.01, 0.03, 0.1, 0.3), (1e-8, 1.0)
 SETTINGS = ("sigma", "epsilon")
 REPORTED, SMALL, DEFAULT = 0.1, 0.01, 1e-8  # the report's two sigmas and its epsilon
+LARGE_EPSILON = ((0.03, 1.0), (0.03, DEFAULT))
 PAIRS: list[Pair] = [
     *(((sigma, eps), (REPORTED, eps)) for eps in EPSILONS for sigma in SIGMAS if sigma != REPORTED),
     *(((sigma, 1.0), (sigma, DEFAULT)) for sigma in SIGMAS),
@@ -35,16 +36,23 @@ def facts_of(runs_of: dict[int, list[Row]]) -> dict[str, Fact]:
     facts: dict[str, Fact] = {"pairs": len(PAIRS)}
     for epochs, runs in runs_of.items():
         losses = losses_by(runs, "smooth_loss_best", *SETTINGS)
-        shift, low, high, p = difference_cells(losses, PAIRS)[small, reported]
+        cells = difference_cells(losses, PAIRS)
+        shift, low, high, p = cells[small, reported]
+        by_epsilon = cells[LARGE_EPSILON]
         of_epochs: dict[str, Fact] = {
             "seeds": losses[reported].size,
             "small": float(np.median(losses[small])),
             "reported": float(np.median(losses[reported])),
+            "lowest": float(min(losses[reported])),
+            "highest": float(max(losses[reported])),
             "range": float(np.ptp(losses[reported])),
             "shift": shift,
             "low": low,
             "high": high,
             "p": p,
+            "by_epsilon": -by_epsilon[0],
+            "by_epsilon_low": -by_epsilon[2],
+            "by_epsilon_high": -by_epsilon[1],
         }
         facts |= {f"{name}_{epochs}": value for name, value in of_epochs.items()}
     return facts

@@ -5,12 +5,14 @@ trained again with ten fresh seeds, whose test part nothing was chosen by. 120 r
 Shakespeare: a quarter of an hour on two cores.
 """
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from results.facts import Fact, write_page, write_rows
-from results.question import OF_A_SEARCH, PARTS, ROOT, Row, all_sentences, rows, swept
+from nbrnn.analysis.rank_statistics import SIGNIFICANT
+from results.facts import Fact, difference_cells, losses_by, lowest_first, write_page, write_rows
+from results.question import OF_A_SEARCH, PARTS, ROOT, Row, all_sentences, finished_runs, rows, swept
 
 HERE = ROOT / "tuned"
 TEXT, EPOCHS, DRAWS = "shakespeare", 10, 20
@@ -27,6 +29,7 @@ DECAYS = {
     "adam": ["--beta1", "0.5,0.8,0.9,0.95", "--beta2", "0.9,0.95,0.99,0.999"],
     "sgd": [],
 }
+NAMES = {"adagrad": "AdaGrad", "rmsprop": "RMSProp", "adam": "Adam", "sgd": "SGD"}
 DRAWN = ("eta", "schedule", "warmup", "beta1", "beta2")  # settings
 COMMON = ("--preset", "dd2424-2025", *PARTS, "--epochs", str(EPOCHS))
 MEASURES = ("validation_best", "validation_final", "test_best", "test_final")
@@ -45,10 +48,9 @@ def search() -> Path:
 
 def best_settings(report: Path) -> dict[str, Row]:
     """Return the run of each optimizer with the lowest validation loss."""
-    finished = [row for row in rows(report, "runs") if row["status"] == "finished"]
     return {
         name: min(
-            (row for row in finished if row["optimizer"] == name),
+            (row for row in finished_runs(report) if row["optimizer"] == name),
             key=lambda row: float(row["validation_best"]),
         )
         for name in ETAS
@@ -70,8 +72,9 @@ def is_at_edge(row: Row) -> bool:
     return any(np.isclose(float(row["eta"]), float(end)) for end in (low, high))
 
 
-def facts_of(best: dict[str, Row], runs: list[Row]) -> dict[str, Fact]:
-    """Return what the page tells, by the runs with fresh seeds."""
+def facts_of(best: dict[str, Row], report: Path) -> dict[str, Fact]:
+    """Return what the page tells, by the report of the runs with fresh seeds."""
+    runs = finished_runs(report)
     facts: dict[str, Fact] = {"draws": DRAWS, "epochs": EPOCHS, "optimizers": len(ETAS)}
     facts["seeds"] = len({row["seed"] for row in runs})
     edge = [name for name, row in best.items() if is_at_edge(row)]
@@ -85,18 +88,32 @@ def facts_of(best: dict[str, Row], runs: list[Row]) -> dict[str, Fact]:
             losses = [float(row[column]) for row in runs if row["optimizer"] == name]
             facts[f"{name}_{column}"] = float(np.median(losses))
             facts[f"{name}_{column}_worst"] = max(losses)
-    return facts
-
-
-def main() -> None:
-    """Do the sweeps, or what is left of them, and write everything."""
-    best = best_settings(search())
-    report = measure(best)
-    runs = [row for row in rows(report, "runs") if row["status"] == "finished"]
-    facts = facts_of(best, runs)
     names = {row["setting"]: row["optimizer"] for row in rows(report)}
-    facts["differences"] = all_sentences(report, "test_best", names)
-    order = sorted(ETAS, key=lambda name: facts[f"{name}_test_best"])
+    return {**facts, **order_of(runs), "differences": all_sentences(report, "test_best", names)}
+
+
+def order_of(runs: list[Row]) -> dict[str, Fact]:
+    """Return the optimizers in the order of their test losses, and which differences are significant."""
+    losses = losses_by(runs, "test_best", "optimizer")
+    order = {place: NAMES[str(place[0])] for place in lowest_first(losses)}
+    p_of = {
+        pair: cells[-1] for pair, cells in difference_cells(losses, list(combinations(order, 2))).items()
+    }
+    lower = {order[a]: [order[b] for b in order if p_of.get((a, b), 1) <= SIGNIFICANT] for a in order}
+    first, second, *_ = order.values()
+    return {
+        "first": first,
+        "second": second,
+        "medians": ", ".join(
+            f"{np.median(losses[place]):.3f} ({name})" for place, name in order.items()
+        ),
+        "significant": "; ".join(f"{a} below {' and '.join(of)}" for a, of in lower.items() if of),
+    }
+
+
+def write_tables(best: dict[str, Row], report: Path) -> None:
+    """Write the best settings of each optimizer and their losses, the lowest test loss first."""
+    runs, facts = finished_runs(report), facts_of(best, report)
     write_rows(
         HERE / "methods.csv",
         ["optimizer", *DRAWN, "validation, best", "validation, end", "test, best", "test, end",
@@ -104,10 +121,17 @@ def main() -> None:
         [
             [name, *(best[name][s] or "-" for s in DRAWN), *(facts[f"{name}_{m}"] for m in MEASURES),
              facts[f"{name}_test_best_worst"], sum(row["optimizer"] == name for row in runs)]
-            for name in order
+            for name in sorted(ETAS, key=lambda name: facts[f"{name}_test_best"])
         ],
     )  # fmt: skip
-    write_page(HERE, facts)
+
+
+def main() -> None:
+    """Do the sweeps, or what is left of them, and write everything."""
+    best = best_settings(search())
+    report = measure(best)
+    write_tables(best, report)
+    write_page(HERE, facts_of(best, report))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from itertools import pairwise
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.stats import mannwhitneyu
 
 from nbrnn.corpus import load
 from nbrnn.network.layout import Layout
 from nbrnn.run_plots import COLOURS, DASHES, plain, save
-from results.facts import Fact, write_page, write_rows
-from results.question import OF_A_SEARCH, OF_RUNS, PARTS, ROOT, Row, rows, swept
+from results.facts import Fact, losses_by, write_page, write_rows
+from results.question import OF_A_SEARCH, OF_RUNS, PARTS, ROOT, Row, finished_runs, rows, swept
 
 HERE = ROOT / "widths"
 TEXT, EPOCHS, BATCH, LENGTH = "shakespeare", 3, 16, 50
@@ -87,11 +88,13 @@ def facts_of(grids: dict[Place, list[float]], tried: list[Row], runs: list[Row])
     facts["edge"] = f"At the edge of its grid: {'; '.join(at_edge)}." if at_edge else (
         "No best rate is the smallest or the largest that was tried."
     )  # fmt: skip
-    sizes = list(RATES)
+    losses = losses_by(runs, "test_best", "hidden", "warmup")
     for warmup in WARMUPS:
-        losses = [float(facts[f"m{m}_warmup{warmup}_test_best"]) for m in sizes]
-        for (small, large), (of_small, of_large) in zip(pairwise(sizes), pairwise(losses), strict=True):
-            facts[f"gain_{small}_{large}_warmup{warmup}"] = of_small - of_large
+        for small, large in pairwise(RATES):
+            of_small, of_large = losses[small, warmup], losses[large, warmup]
+            name = f"{small}_{large}_warmup{warmup}"
+            facts[f"gain_{name}"] = float(np.median(of_small) - np.median(of_large))
+            facts[f"p_{name}"] = float(mannwhitneyu(of_small, of_large).pvalue)
     return facts
 
 
@@ -127,32 +130,25 @@ def parameters(hidden: int) -> int:
     return sum(array.size for array in layout.named(layout.parameters()).values())
 
 
+def write_tables(grids: dict[Place, list[float]], tried: list[Row], runs: list[Row]) -> None:
+    """Write the losses of each size and warm-up."""
+    facts = facts_of(grids, tried, runs)
+    head = ["hidden units", "parameters", "warm-up", "learning rate"]
+    head += ["validation", "test", "worst", "test, end"]
+    columns = ("eta", "validation_best", "test_best", "test_best_worst", "test_final")
+    lines = [[m, parameters(m), w, *(facts[f"m{m}_warmup{w}_{c}"] for c in columns)] for m, w in grids]
+    write_rows(HERE / "sizes.csv", head, lines)
+
+
 def main() -> None:
     """Do the sweeps, or what is left of them, and write everything."""
     grids, tried = choose()
     best = {p: min(grid, key=lambda e: median_losses(tried, p)[e]) for p, grid in grids.items()}
     sweeps = [options(place, [eta], FRESH) for place, eta in best.items()]
-    report = swept("widths", TEXT, *sweeps, name="measured", reveal_test=True, kept=OF_RUNS)
-    runs = [row for row in rows(report, "runs") if row["status"] == "finished"]
-    facts = facts_of(grids, tried, runs)
-    head = [
-        "hidden units",
-        "parameters",
-        "warm-up",
-        "learning rate",
-        "validation",
-        "test",
-        "worst",
-        "test, end",
-    ]
-    columns = ("validation_best", "test_best", "test_best_worst", "test_final")
-    lines = [
-        [m, parameters(m), w, str(best[m, w]), *(facts[f"m{m}_warmup{w}_{c}"] for c in columns)]
-        for m, w in grids
-    ]
-    write_rows(HERE / "sizes.csv", head, lines)
+    runs = finished_runs(swept("widths", TEXT, *sweeps, name="measured", reveal_test=True, kept=OF_RUNS))
+    write_tables(grids, tried, runs)
     drawn(runs)
-    write_page(HERE, facts)
+    write_page(HERE, facts_of(grids, tried, runs))
 
 
 if __name__ == "__main__":

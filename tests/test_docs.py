@@ -5,7 +5,6 @@ import json
 import re
 import shlex
 import shutil
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -31,8 +30,7 @@ PAGES = {
     )
 }
 README, HOW_TO = PAGES["README.md"], PAGES["docs/how-to.md"]
-RESULTS = PAGES["results/README.md"]
-SPEED, STUDENTS = PAGES["docs/reference/speed.md"], PAGES["docs/tutorials/students.md"]
+SPEED = PAGES["docs/reference/speed.md"]
 
 
 def blocks(language, text):
@@ -257,33 +255,6 @@ def test_the_two_commands_are_single_lines():
 # ---------------------------------------------------------------- numbers
 
 
-def test_the_gain_by_a_warm_up_is_that_of_the_results():
-    losses = {
-        warmup: statistics.median(
-            float(row["validation_best"])
-            for row in csv_rows(ROOT / "results" / "edge/brontes-warmup/runs.csv")
-            if (row["eta"], row["warmup"]) == ("0.1", warmup)
-        )
-        for warmup in ("0", "300")
-    }
-    assert f"from {losses['0']:.3f} to {losses['300']:.3f}" in PAGES["docs/reference/settings.md"]
-
-
-@pytest.mark.parametrize(
-    "name", ["docs/tutorials/students.md", "docs/tutorials/researchers.md", "results/report/README.md"]
-)
-def test_the_range_over_seeds_is_that_of_the_results(name):
-    (row,) = (
-        row
-        for row in csv_rows(ROOT / "results" / "sigma" / "losses_7.csv")
-        if (row["sigma"], row["epsilon"]) == ("0.1", "1e-08")
-    )
-    low, high = (float(row[end]) for end in ("lowest", "highest"))
-    text = " ".join((ROOT / name).read_text().split())
-    assert f"between {low:.1f} and {high:.1f}" in text
-    assert f"over {row['seeds']} seeds" in text
-
-
 def test_the_figures_of_speed_are_those_of_the_last_benchmark():
     document = json.loads((ROOT / "results" / "bench" / "bench.json").read_text())
     text = " ".join(SPEED.split())
@@ -303,15 +274,6 @@ def test_the_times_of_several_windows_are_those_of_their_benchmark():
     assert f"`{machine['cpu_target']}`), with nbrnn {machine['nbrnn']}" in SPEED
 
 
-def test_the_table_of_cells_is_that_of_the_results():
-    for row in csv_rows(ROOT / "results" / "cells" / "networks.csv"):
-        if row["text"] == "shakespeare" and int(row["parameters"]) > 100_000:
-            cell = row["cell"] if row["cell"] == "vanilla" else row["cell"].upper()
-            network = f"{cell}, {row['layers']} x {row['hidden units']}"
-            numbers = f"{int(row['parameters']):,} | {row['learning rate']} | {float(row['test']):.3f}"
-            assert f"| {network} | {numbers} | {float(row['seconds']):.1f} |" in README
-
-
 def test_the_times_of_the_cells_are_those_of_their_benchmark():
     for row in csv_rows(ROOT / "results" / "bench" / "cells.csv"):
         cell = row["cell"] if row["cell"] == "vanilla" else row["cell"].upper()
@@ -319,47 +281,3 @@ def test_the_times_of_the_cells_are_those_of_their_benchmark():
         shown = [f"{ours:.2f} (1)", *(f"{each:.2f} ({each / ours:.1f})" for each in theirs)]
         start = f"| {cell}, m = {row['hidden']}, B = {row['batch']} |"
         assert f"{start} {' | '.join(shown)} |" in SPEED
-
-
-def test_the_table_of_warm_ups_is_that_of_the_results():
-    losses = {}
-    for row in csv_rows(ROOT / "results" / "edge/brontes-warmup/runs.csv"):
-        losses.setdefault((float(row["eta"]), int(row["warmup"])), []).append(
-            float(row["validation_best"])
-        )
-    for warmup in (0, 300):
-        of_etas = [losses[eta, warmup] for eta in (0.05, 0.07, 0.1, 0.14, 0.2)]
-        cells = " | ".join(f"{statistics.median(of):.3f} ({max(of):.3f})" for of in of_etas)
-        assert f"| {cells} |" in RESULTS
-
-
-def test_the_losses_of_the_editions_are_those_of_the_results():
-    facts = {row["name"]: row["value"] for row in csv_rows(ROOT / "results" / "folds" / "facts.csv")}
-    losses = [f"{float(facts[f'mean_{method}']):.3f}" for method in (1, 0, 2)]
-    assert f"| {' | '.join(losses)} |" in STUDENTS
-
-
-def test_the_table_of_sigmas_is_that_of_the_results():
-    medians = {
-        (float(row["epsilon"]), float(row["sigma"])): float(row["median"])
-        for row in csv_rows(ROOT / "results" / "sigma/losses_7.csv")
-    }
-    for epsilon in (1e-8, 1):
-        cells = " | ".join(f"{medians[epsilon, sigma]:.2f}" for sigma in (0.01, 0.03, 0.1, 0.3))
-        assert f"| {cells} |" in RESULTS
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "sign"),
-    [("0.01, 1e-08", "0.1, 1e-08", 1), ("0.03, 1.0", "0.03, 1e-08", -1)],
-)
-def test_the_differences_are_those_of_the_results(first, second, sign):
-    (row,) = (
-        row
-        for row in csv_rows(ROOT / "results" / "sigma/differences_7.csv")
-        if (row["sigma, epsilon"], row["minus"]) == (first, second)
-    )
-    shift, *ends = (sign * float(row[name]) for name in ("shift", "95 % CI from", "to"))
-    text = " ".join(RESULTS.split())
-    assert f"{shift:.2f} nats" in text
-    assert "{:.2f} to {:.2f}".format(*sorted(ends)) in text
