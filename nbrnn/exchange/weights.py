@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -90,12 +90,35 @@ def network_in(arrays: SortedArrays) -> tuple[Layout, dict[Orientation, dict[str
                 name: np.ascontiguousarray(fitting[name], dtype) for name in layout.shapes
             }
     if not found:
-        raise CheckError(
-            f"no network has parameters of these shapes: {shapes_in_words(arrays)}; in column layout "
-            "they are W (m, m), U (m, K), b (m,), V (K, m), c (K,), in row layout U (K, m), V (m, K); "
-            "with gates W, U and b have 3 m or 4 m instead of one m"
-        )
+        raise CheckError(f"no network has parameters of these shapes: {misfits(arrays, layout)}")
     return layout, found
+
+
+def misfits(arrays: SortedArrays, layout: Layout) -> str:
+    """Return which arrays of a network would have to have which other shapes, in the closest layout."""
+    readout, layers, rows = arrays.of("parameter"), arrays.layers(), layout.kind.gates * layout.m
+    sizes = [named.array.size for key, named in readout.items() if key == "c"]
+    sizes += [layout.K, layers[0]["U"].array.size // rows]
+    layout = replace(layout, K=max(sizes, key=sizes.count))  # of which V alone may tell another
+    needed = [(readout[key], shapes(layout.m, layout.K)[key]) for key in "Vc" if key in readout]
+    for number, layer in enumerate(layers):
+        own: dict[str, tuple[int, ...]] = {"b_hh": (rows,), "d": (layout.m,)}
+        own |= layout.kind.shapes(layout.m, layout.inputs(number))
+        needed += [(named, own[key]) for key, named in layer.items()]
+    ways = {}
+    for orientation in [arrays.layout] if arrays.layout else get_args(Orientation):
+        ways[orientation] = [
+            f"{named.name} must be {shape if orientation == 'column' else shape[::-1]}, "
+            f"not {named.array.shape}"
+            for named, shape in needed
+            if fitted(np.asarray(named.array), shape, orientation) is None
+        ]
+    fewest = min(map(len, ways.values()))
+    return "; ".join(
+        f"in {orientation} layout {' and '.join(wrong)}"
+        for orientation, wrong in ways.items()
+        if len(wrong) == fewest
+    )
 
 
 def used_arrays(arrays: SortedArrays) -> list[Named]:
