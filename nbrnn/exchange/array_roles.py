@@ -185,8 +185,9 @@ class SortedArrays:
         if self.missing():
             names = [each.name for named in self.by_role.values() for each in named] + self.unknown
             listed = ", ".join(names)[:200] or "none"
+            missing = " or ".join(self.missing())
             raise CheckError(
-                f"no array is known as {' or as '.join(self.missing())}: rename it (there are {listed})"
+                f"no array has a known name for {missing}: save it under that name (there are {listed})"
             )
         return self.of("parameter")
 
@@ -278,7 +279,7 @@ def names_by_module(arrays: Mapping[str, Array]) -> tuple[Table, Orientation | N
     }
     if len(readouts) > 1:
         raise CheckError(
-            f"there are several linear layers, {' and '.join(readouts)}: save only the output layer (V)"
+            f"there are several linear layers, {' and '.join(readouts)}: keep only the output layer"
         )
     for parts in readouts.values():
         found |= of_module(parts, READOUT)
