@@ -14,7 +14,7 @@ from nbrnn.naming import train_command
 from nbrnn.runs.finalize import draw_loss, write_text
 from nbrnn.runs.initial_weights import check_weights
 from nbrnn.runs.observer import Observer
-from nbrnn.runs.run_loop import CHECKPOINT_SECONDS, RunLoop, refuse_shorter
+from nbrnn.runs.run_loop import CHECKPOINT_SECONDS, RunLoop
 from nbrnn.runs.window_order import document_windows
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import SUMMARY, RunFolder
@@ -72,7 +72,9 @@ def run(
         if summary is None:
             command = sys.argv if command is None else command
             observer = observer or Observer()
-            if not from_checkpoint:
+            if from_checkpoint:
+                refuse_shorter(run_folder, config.length(len(corpus)))
+            else:
                 check_weights(initial, config)
             track = track or (from_checkpoint and run_folder.has_dynamics())
             options = observer, stop, command, checkpoint_seconds, chunk, initial, snapshot_every, track
@@ -124,6 +126,16 @@ def refuse_imported(folder: RunFolder) -> None:
         )
 
 
+def refuse_shorter(folder: RunFolder, updates: int) -> None:
+    """Raise StoreError if a run has done more updates than these."""
+    done = max(folder.read_model("last").update, folder.read_model("best").update)
+    if done > updates:
+        raise StoreError(
+            f"{folder} has done {done:,} updates already, more than the {updates:,} asked for: "
+            "give a larger number, or another folder"
+        )
+
+
 def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     """Copy a run into a new folder, to be extended there to the length in `config`.
 
@@ -131,8 +143,7 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     run is longer than that, LockedError, WriteError.
     """
     _, corpus = source.read_config()
-    updates = config.length(corpus.characters)
-    refuse_shorter(source, updates, source.read_checkpoint("last"), source.read_checkpoint("best"))
+    refuse_shorter(source, config.length(corpus.characters))
     if source.path.resolve() == target.path.resolve():
         raise StoreError(
             f"{target} is the run that --from copies: give another --out; to make it longer in place: "

@@ -113,7 +113,6 @@ class RunLoop:
             raise StoreError(
                 f"{self.folder}: last.safetensors was written with another optimizer: {RESTORE}"
             )
-        refuse_shorter(self.folder, self.training.updates, last, best)
         self.training.restore(last, best)
         if last.best_before_end:
             pass  # the best model on disk is that of the former end, and does not count any more
@@ -123,7 +122,7 @@ class RunLoop:
             self.newer_best, self.best_written = best, self.training.carry.best_update
         elif best.update != self.training.carry.best_update:
             raise StoreError(
-                f"{self.folder}: last.safetensors and best.safetensors are of different runs: {RESTORE}"
+                f"{self.folder}: last.safetensors and best.safetensors do not belong together: {RESTORE}"
             )
         elif best.config == self.config:
             self.best_written = best.update
@@ -339,13 +338,3 @@ class RunLoop:
         losses = self.training.validation or HeldOutLosses()
         summary = structs.replace(summary, validation_best=losses.best)
         return with_best(summary, self.config, carry.best_smooth, carry.best_update)
-
-
-def refuse_shorter(folder: RunFolder, updates: int, last: Checkpoint, best: Checkpoint) -> None:
-    """Raise StoreError if a run has done more updates than these."""
-    done = max(last.update, best.update)
-    if done > updates:
-        raise StoreError(
-            f"{folder} has done {done:,} updates already, more than the {updates:,} asked for: "
-            "give a larger number, or another folder"
-        )
