@@ -58,7 +58,8 @@ class ModelFile(RunFolder):
             for read in (self.read_config, self.read_summary, self.read_ngrams, self.read_model):
                 read()
         except StoreError as error:
-            raise StoreError(str(error).replace(str(self.path), str(path))) from None
+            reason = str(error).replace(str(self.path), str(path))
+            raise StoreError(reason.replace(files.RESTORE, "restore from a copy")) from None
 
     def __str__(self) -> str:
         return str(self.file)

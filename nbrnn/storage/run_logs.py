@@ -107,7 +107,7 @@ def truncate_log(path: Path, log: AppendLog, update: int, count: int | None) -> 
         kept.append(line)
     if count is not None and len(kept) != first + count:
         raise StoreError(
-            f"{path} ends before update {update}, from which the run would resume: {RESTORE}"
+            f"{path} lacks lines up to update {update}, from which the run would resume: {RESTORE}"
         )
     data = b"".join(kept)
     if len(kept) < len(lines):

@@ -29,7 +29,7 @@ MAX_JSON = 2**26  # bytes of one document; an alphabet of a million characters h
 MAX_LOG = 2**30  # bytes of a file that grows with the run
 MAX_ARRAYS = 2**36  # bytes of a file of arrays
 
-RESTORE = "restore it from a copy, or start again in another folder"
+RESTORE = "restore from a copy, or start again in another folder"
 
 # What decoding and using untrusted values can raise.
 DECODING_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
@@ -175,6 +175,8 @@ def read_json_lines(path: Path, type_: type[T]) -> list[T]:
 def damaged(source: Path | str, error: Exception) -> StoreError:
     """Return the error for a file, or a part of it, whose contents are not what they should be."""
     reason = str(error).replace("Object missing required field", "it lacks")
+    reason = re.sub(r" - at `\$\.?", " in ", reason).replace("Expected `", "expected ")
+    reason = reason.replace("`", "")  # msgspec's quotes
     return StoreError(f"{source} is damaged: {reason}; {RESTORE}")
 
 
