@@ -56,9 +56,7 @@ def export(
             )
         share(folder, file, licence)
     elif licence is not None:
-        raise ConfigError(
-            f"--licence has no effect on {file.suffix}: leave it out, or name a .nbrnn file"
-        )
+        raise ConfigError(f"--licence has no effect on {file.name}: leave it out, or name a .nbrnn file")
     else:
         write(model, file, layout)
     if as_json:

@@ -77,7 +77,7 @@ def read(path: Path) -> Contents:
             f"{path} may be a pickle, which is not read, for safety: save with {HOW_TO_SAVE[suffix]}"
         )
     if suffix == ".npy":
-        raise ConfigError(f"{path} holds a single array: save all in one file with {SAVE_NUMPY}")
+        raise ConfigError(f"{path} can hold only one array: save all in one file with {SAVE_NUMPY}")
     if suffix not in READERS:
         raise ConfigError(f"{path} must be a file that ends in one of {', '.join(READERS)}")
     data = read_bytes(path, MAX_BYTES)

@@ -130,7 +130,7 @@ def alphabets(
         if text is not None and set(alphabet) != set(text.alphabet):
             other = " ".join(map(repr, sorted(set(alphabet) ^ set(text.alphabet))[:5]))
             raise ConfigError(
-                f"only one of the text {text.name} and the alphabet {name} has {other}: give the text "
+                f"the text {text.name} and the alphabet {name} differ in {other}: give the text "
                 "that the network was trained on"
             )
     return orders
