@@ -303,7 +303,8 @@ def check_names(names: Iterable[object]) -> None:
     """Raise ConfigError for a name that no setting has."""
     for name in names:
         if name not in SETTINGS:
-            raise ConfigError(f"no such setting: {shortened(name)}{nearest(name, SETTINGS)}")
+            hint = nearest(name, SETTINGS) or "; nbrnn train --help lists them as options"
+            raise ConfigError(f"no such setting: {shortened(name)}{hint}")
 
 
 def option_name(field_name: str) -> str:

@@ -48,7 +48,7 @@ KNOWN = {
 }
 
 MAX_PATH = 4096  # characters
-REPLACE_HINT = " (--replace-unknown C replaces them by C)"
+REPLACE_HINT = "; --replace-unknown C puts the character C in place of unknown ones"
 CHUNK_SIZE = 2**20  # characters that are processed at once
 CODE_POINTS = 0x110000  # of Unicode
 NO_CHARACTER = b"\xff"  # a byte that UTF-8 never has
@@ -125,7 +125,9 @@ class Corpus(Description, frozen=True, kw_only=True, eq=False):
             occurs[code_points(piece)] = True
         alphabet = "".join(map(chr, np.flatnonzero(occurs)))
         if len(alphabet) == 1:
-            raise CorpusError(f"{label}: the text repeats one character, {alphabet!r}, only")
+            raise CorpusError(
+                f"{label} has only the character {alphabet!r}: give a text with more than one"
+            )
         if separator:
             sha256.update(NO_CHARACTER + b"documents")
         return cls(
@@ -213,9 +215,9 @@ def encode(text: str, alphabet: str, replacement: str | None = None) -> NDArray[
     if unknown:
         if replacement is None:
             shown = " ".join(map(repr, sorted(unknown)[:10])) + (" ..." if len(unknown) > 10 else "")
-            raise CorpusError(f"not in the model's alphabet: {shown}{REPLACE_HINT}")
+            raise CorpusError(f"the model does not know {shown}{REPLACE_HINT}")
         if len(replacement) != 1 or replacement not in alphabet:
-            raise CorpusError(f"the replacement {replacement!r} is not in the alphabet either")
+            raise CorpusError(f"the model does not know the replacement {replacement!r} either")
         codes[codes < 0] = alphabet.index(replacement)
     return codes
 

@@ -58,12 +58,19 @@ def label_of(source: str) -> str:
     return "standard input" if source == STDIN else source
 
 
+class UnknownEncodingError(CorpusError):
+    """An encoding that Python does not have, or that does not turn bytes into text."""
+
+    def __init__(self, encoding: object) -> None:
+        super().__init__(f"--encoding {encoding}: {UNKNOWN_ENCODING}")
+
+
 def codec_name(encoding: str | None) -> str:
     """Return Python's name of an encoding, by default UTF-8. Raises CorpusError if there is none."""
     try:
         return codecs.lookup(UTF_8 if encoding is None else encoding).name
     except (LookupError, ValueError, TypeError):  # ValueError: a zero byte in its name
-        raise CorpusError(f"--encoding {encoding}: {UNKNOWN_ENCODING}") from None
+        raise UnknownEncodingError(encoding) from None
 
 
 def read_file(source: str, encoding: str, known: Iterable[str] = ()) -> Decoded:
@@ -156,7 +163,7 @@ def read_bytes(source: str) -> bytes | bytearray:
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
             raise CorpusError(f"{source} is neither a file nor a pipe: give a text file")
         if stat.S_ISFIFO(status.st_mode) and not portable.wait_for_writer(file, PIPE_TIMEOUT):
-            raise CorpusError(f"nobody writes into the pipe {source}")
+            raise CorpusError(f"{source} is a pipe into which no program writes")
         return unpacked(source, read_all(file, source, status.st_size))
 
 
@@ -218,7 +225,7 @@ def decoded(source: str, data: bytes | bytearray, encoding: str) -> Decoded:
             raise CorpusError(f"{wrong} (--encoding names another)") from None
         raise CorpusError(f"{wrong}; {encoding_hint(bytes(data))}") from None
     except LookupError:  # of a codec that is not for text
-        raise CorpusError(f"--encoding {encoding}: {UNKNOWN_ENCODING}") from None
+        raise UnknownEncodingError(encoding) from None
     if encoding == UTF_8 and data.count(0) > MAX_ZEROS * len(data):
         raise CorpusError(f"{label} is full of zero bytes; {encoding_hint(bytes(data))}")
     return Decoded(text.removeprefix("\ufeff"), encoding)

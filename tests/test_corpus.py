@@ -68,7 +68,7 @@ def test_an_extra_is_installed_by_what_installed_nbrnn(marker, command, tmp_path
     [
         (b"", "utf-8", "empty"),
         (b"\xef\xbb\xbf", "utf-8", "empty"),
-        (b"aaaa", "utf-8", "repeats one character, 'a'"),
+        (b"aaaa", "utf-8", "has only the character 'a'"),
         (b"good \xff bad", "utf-8", "byte at index 5"),
         (b"\x89PNG\r\n\x1a\n\x00", "utf-8", "text is a PNG picture: give a text file"),
         (b"abc", "utf-16", "byte at index 2"),
@@ -115,7 +115,7 @@ def test_encoding_names_unknown_characters_or_replaces_them():
     with pytest.raises(CorpusError, match="'x' 'y'"):
         encode("axby", "ab")
     assert encode("axby", "ab", "b").tolist() == [0, 1, 1, 1]
-    with pytest.raises(CorpusError, match="not in the alphabet either"):
+    with pytest.raises(CorpusError, match="the model does not know the replacement 'z' either"):
         encode("axby", "ab", "z")
     assert encode("", "ab").dtype == np.int32
 

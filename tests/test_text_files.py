@@ -230,6 +230,6 @@ def test_a_run_on_several_files_resumes(nbrnn, tmp_path):
     line = one_line_error(nbrnn("train", "1.txt", "--resume", "run", "--updates", "40", code=2))
     assert "1.txt is not the text of run, which has 902 characters: leave it out, or start a new" in line
     line = one_line_error(nbrnn("train", "0.txt", "1.txt", "2.txt", *SMALL, "--out", "run", code=2))
-    assert "this text before it changed" in line
+    assert "an earlier version of this text" in line
     line = one_line_error(nbrnn("train", "run", code=2))
     assert "run is the folder of a run: give a text, or --resume run" in line

@@ -75,7 +75,7 @@ def changes_of(new: Sequence[RunRecord], old: Sequence[RunRecord], paired: bool 
     counts = losses.groupby(keys[:2], sort=False).count()
     both = counts[(counts > 0).all(axis=1)].index
     if both.empty:
-        raise StoreError("they have no configuration in common of which runs are finished")
+        raise StoreError("no configuration has finished runs on both sides")
     rows, pairs = [], []
     for key in both:
         group = losses.loc[key]

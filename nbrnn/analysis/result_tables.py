@@ -143,9 +143,7 @@ def read_results(
     folders = find_runs(list(paths))
     records, unreadable = read_records(folders, progress)
     if reveal_test and not any(record.config.test for record in records):
-        raise StoreError(
-            "no run has a test part: --reveal-test reveals nothing (--test F holds one out)"
-        )
+        raise StoreError("no run holds out a test part (--test): leave --reveal-test out")
     sweeps = tested_sweeps(records)
     if reveal_test:
         record_reveal(sweeps)

@@ -125,7 +125,7 @@ def read_best_model(folder: RunFolder, described: Description) -> Checkpoint:
     """Return the best model of a run. Raises StoreError."""
     model = folder.read_model("best")
     if model.alphabet != described.alphabet:
-        raise StoreError(f"{folder}: its alphabet is not that of the run's text")
+        raise StoreError(f"{folder}: the alphabet of its model is not that of its text")
     return model
 
 

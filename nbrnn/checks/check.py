@@ -221,7 +221,9 @@ class Submission:
             if rung == "sampling" and "sample" in arrays:
                 return judge_sample(theta, arrays["h0"], 0, arrays["sample"], int(arrays["x0"].item()))
         except (KeyError, ValueError):
-            raise CheckError(f"{rung}: an array of the exercise is missing or misshapen") from None
+            raise CheckError(
+                f"{rung}: an array of the exercise is missing or of another shape"
+            ) from None
         return Report()
 
     def understood(self, choice: Choice) -> list[str]:
@@ -266,7 +268,7 @@ def with_case(rung: str, given: Arrays, case: Arrays) -> SortedArrays:
     for role, arrays in sort_arrays(case).by_role.items():
         for own in found.by_role.get(role, ()) if role.kind == "parameter" else ():
             if not same_numbers(own.array, arrays[0].array):
-                raise CheckError(f"{own.name} is not the exercise's: is it changed in place?")
+                raise CheckError(f"{own.name} differs from the exercise's: is it changed in place?")
         is_given = role.kind == "gradient" and rung != "" and RUNGS[rung].task == "step"
         if role.kind in ("parameter", "input") or is_given:
             found.by_role[role] = arrays

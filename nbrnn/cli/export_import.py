@@ -52,13 +52,11 @@ def export(
     if file.suffix.lower() == ".nbrnn":
         if layout is not None or checkpoint != "best":
             raise ConfigError(
-                "a .nbrnn file holds the best model as it is: give neither --layout nor --checkpoint"
+                "a .nbrnn file always holds the best model: leave --layout and --checkpoint out"
             )
         share(folder, file, licence)
     elif licence is not None:
-        raise ConfigError(
-            f"--licence goes with a file that ends in .nbrnn, not {file.name}: leave it out"
-        )
+        raise ConfigError(f"--licence has no effect on {file.name}: leave it out, or name a .nbrnn file")
     else:
         write(model, file, layout)
     if as_json:
@@ -132,12 +130,13 @@ def import_(
 def read_alphabet(file: str, encoding: str | None) -> str:
     """Return the characters in a file. Raises ConfigError, CorpusError."""
     from nbrnn.corpus import read_text
+    from nbrnn.text_files import UnknownEncodingError
 
     try:
         content = read_text(file, encoding)
+    except UnknownEncodingError:
+        raise
     except CorpusError as error:
-        if str(error).startswith("--"):  # about another option
-            raise
         raise CorpusError(f"--alphabet: {error}") from None
     if not file.endswith(".json"):
         return content

@@ -103,7 +103,9 @@ def existing_run(path: Path) -> RunFolder:
     folder = open_run(existing(path))
     if not os.path.exists(folder.path):
         names = [each.name for each in RESULTS.glob("*") if RunFolder(each).is_run()]
-        raise StoreError(f"there is no run {path}: nbrnn show lists runs{nearest(str(path), names)}")
+        raise StoreError(
+            f"there is no run {str(path)!r}: nbrnn show lists runs{nearest(str(path), names)}"
+        )
     if not folder.is_run():
         others = "nor a .nbrnn file: nbrnn show lists runs, nbrnn import makes a run from weights"
         raise StoreError(f"{path} is neither the folder of a run {others}")

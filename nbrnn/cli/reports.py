@@ -57,7 +57,7 @@ def writer(
             raise ConfigError("--reveal-test is for sweeps: the report of one run shows its test loss")
         return partial(report_run, paths[0], text=text)
     if text is not None:
-        raise ConfigError("--text is for the report of one run")
+        raise ConfigError("--text has no effect on the report of a sweep: leave it out")
     from nbrnn.report.sweep_report import report as report_all
 
     return partial(report_all, paths, reveal_test=reveal_test, smallest_difference=smallest)
@@ -254,7 +254,7 @@ def compare(
 
     paths, others = ([options.existing(f) for f in given or []] for given in (folders, against))
     if against and reveal_test:
-        raise ConfigError("--against compares by the measure that ranks: leave --reveal-test out")
+        raise ConfigError("--against does not compare test losses: leave --reveal-test out")
     if against:
         with ProgressDisplay(quiet=False) as screen:
             change = changes(paths, others, paired, screen.step)

@@ -79,7 +79,9 @@ def train(
         path = resume or source
         old = None if path is None else options.existing_run(path)
         if isinstance(old, ModelFile):
-            raise ConfigError(f"{path} holds no training: start from it with --init-from {path}")
+            raise ConfigError(
+                f"{path} holds only a model: start a new run from it with --init-from {path}"
+            )
         plan, initial = None, None
         if minutes is not None:
             plan = plan_run(minutes, settings, options.load(corpus, encoding, documents), out, force)
@@ -129,11 +131,11 @@ def check_together(
     """Raise ConfigError for options that contradict each other; `runs` are those that name a run."""
     resume, source, initial = (value is not None for value in runs.values())
     if resume and (out is not None or force):
-        raise ConfigError("--resume names the folder: leave out --out and --force")
+        raise ConfigError("--resume already names the folder: leave out --out and --force")
     if source and (resume or force):
         raise ConfigError("--from starts a new folder: leave out --resume and --force")
     if (resume or source) and documents is not None:
-        raise ConfigError("--documents is that of the run: leave it out")
+        raise ConfigError("the run keeps the --documents that it was started with: leave it out")
     if (resume or source) and initial:
         raise ConfigError("--init-from starts a new run: leave out --resume and --from")
 
@@ -145,10 +147,10 @@ def check_chosen(minutes: float | None, runs: Mapping[str, Any], preset: str | N
     for option, value in runs.items():
         if value is not None:
             raise ConfigError(
-                f"--minutes chooses settings, {option} takes those of a run: leave out one of the two"
+                f"--minutes chooses the settings, {option} takes those of a run: leave one of them out"
             )
     if preset not in (None, "good"):
-        raise ConfigError(f"--minutes chooses what --preset {preset} sets: leave out one of them")
+        raise ConfigError(f"--minutes and --preset {preset} both choose settings: leave one of them out")
 
 
 def with_weights_of(settings: dict[str, Any]) -> tuple[dict[str, Any], Checkpoint]:

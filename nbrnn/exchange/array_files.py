@@ -73,9 +73,11 @@ def read(path: Path) -> Contents:
     """Return the contents of a file, in the format of its suffix. Raises StoreError, ConfigError."""
     suffix = path.suffix.lower()
     if suffix in HOW_TO_SAVE:
-        raise ConfigError(f"{path} may be a pickle, which is not read; save with {HOW_TO_SAVE[suffix]}")
+        raise ConfigError(
+            f"{path} may be a pickle, which is not read, for safety: save with {HOW_TO_SAVE[suffix]}"
+        )
     if suffix == ".npy":
-        raise ConfigError(f"{path} holds one array, or a pickle; save all in one file with {SAVE_NUMPY}")
+        raise ConfigError(f"{path} can hold only one array: save all in one file with {SAVE_NUMPY}")
     if suffix not in READERS:
         raise ConfigError(f"{path} must be a file that ends in one of {', '.join(READERS)}")
     data = read_bytes(path, MAX_BYTES)

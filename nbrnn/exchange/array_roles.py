@@ -160,7 +160,7 @@ class SortedArrays:
             if kind != "input" and not all(same_numbers(first.array, other.array) for other in others):
                 names = " and ".join(each.name for each in found[key])
                 raise CheckError(
-                    f"{names} are both taken for {words(kind, key)}, and differ: leave one out"
+                    f"{names} are both read as {words(kind, key)}, and differ: leave one of them out"
                 )
         arrays = {key: named[0] for key, named in found.items()}
         second = arrays.pop("b_hh", None)
@@ -185,8 +185,9 @@ class SortedArrays:
         if self.missing():
             names = [each.name for named in self.by_role.values() for each in named] + self.unknown
             listed = ", ".join(names)[:200] or "none"
+            missing = " or ".join(self.missing())
             raise CheckError(
-                f"there is no {' '.join(self.missing())} under a known name; the arrays are: {listed}"
+                f"no array has a known name for {missing}: save it under that name (there are {listed})"
             )
         return self.of("parameter")
 
@@ -278,7 +279,7 @@ def names_by_module(arrays: Mapping[str, Array]) -> tuple[Table, Orientation | N
     }
     if len(readouts) > 1:
         raise CheckError(
-            f"there are several linear layers, {' and '.join(readouts)}: keep the one with V"
+            f"there are several linear layers, {' and '.join(readouts)}: keep only the output layer"
         )
     for parts in readouts.values():
         found |= of_module(parts, READOUT)
@@ -307,7 +308,7 @@ def names_by_group(groups: Mapping[str, Mapping[str, str]]) -> Table:
                 return {}
             whole[group] = {spellings(name)[0]: key for name, key in keys.items()}
     if len(whole) > 1:
-        raise CheckError(f"there are several sets of weights ({', '.join(whole)}): save one alone")
+        raise CheckError(f"there are several networks ({', '.join(whole)}): save only one of them")
     return next(iter(whole.values()), {})
 
 

@@ -120,12 +120,17 @@ def alphabets(
         )
     for name, alphabet in orders.items():
         if len(alphabet) != K or len(set(alphabet)) != K:
-            count = f"{len(alphabet)} characters, {len(set(alphabet))} of them distinct"
-            raise ConfigError(f"{path} has {K} inputs, but the alphabet {name} has {count}")
+            repeated = f", {len(set(alphabet))} of them different" * (
+                len(alphabet) != len(set(alphabet))
+            )
+            raise ConfigError(
+                f"the alphabet {name} must have {K} different characters, one for each input of {path} "
+                f"(it has {len(alphabet)}{repeated})"
+            )
         if text is not None and set(alphabet) != set(text.alphabet):
             other = " ".join(map(repr, sorted(set(alphabet) ^ set(text.alphabet))[:5]))
             raise ConfigError(
-                f"{text.name} and the alphabet {name} differ in the characters {other}: give the text "
+                f"the text {text.name} and the alphabet {name} differ in {other}: give the text "
                 "that the network was trained on"
             )
     return orders

@@ -76,5 +76,5 @@ def own_layers(arrays: Iterable[str]) -> dict[str, re.Match[str]]:
         if {"W1", "U1"} <= {match[2] + match[3] for match in names.values()}
     }
     if len(whole) > 1 and "" not in whole:
-        raise CheckError(f"there are several sets of weights ({', '.join(whole)}): save one alone")
+        raise CheckError(f"there are several networks ({', '.join(whole)}): save only one of them")
     return whole.get("") or next(iter(whole.values()), {})

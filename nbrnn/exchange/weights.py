@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import get_args
 
@@ -15,7 +16,7 @@ from nbrnn.errors import CheckError, ConfigError, StoreError
 from nbrnn.exchange.array_files import SAVE_NUMPY, Contents
 from nbrnn.exchange.array_roles import Orientation, Role, SortedArrays, sort_arrays
 from nbrnn.exchange.layer_names import Named
-from nbrnn.network.cells import CELLS
+from nbrnn.network.cells import CELLS, Cell
 from nbrnn.network.layout import Layout, shapes
 from nbrnn.storage.safe_files import DECODING_ERRORS
 from nbrnn.typing import Array
@@ -75,7 +76,7 @@ def network_in(arrays: SortedArrays) -> tuple[Layout, dict[Orientation, dict[str
             if not np.isfinite(array.astype(dtype)).all():
                 raise CheckError(f"{name} has NaN or infinite numbers")
     W, V = layers[0]["W"].array, readout["V"].array
-    m = min(W.shape, default=1) or 1
+    m = min(sorted(W.shape)[-2:], default=1) or 1
     cells = {kind.gates * m: name for name, kind in CELLS.items()}
     layout = Layout(m, V.size // m, dtype, cells.get(W.size // m, "vanilla"), len(layers))
     found: dict[Orientation, dict[str, Array]] = {}
@@ -90,12 +91,43 @@ def network_in(arrays: SortedArrays) -> tuple[Layout, dict[Orientation, dict[str
                 name: np.ascontiguousarray(fitting[name], dtype) for name in layout.shapes
             }
     if not found:
-        raise CheckError(
-            f"no network has parameters of these shapes: {shapes_in_words(arrays)}; in column layout "
-            "they are W (m, m), U (m, K), b (m,), V (K, m), c (K,), in row layout U (K, m), V (m, K); "
-            "with gates W, U and b have 3 m or 4 m instead of one m"
-        )
+        raise CheckError(f"no network has parameters of these shapes: {misfits(arrays)}")
     return layout, found
+
+
+def misfits(arrays: SortedArrays) -> str:
+    """Return which arrays need which other shapes, for the network that most of them fit."""
+    first, readout = arrays.layers()[0], arrays.of("parameter")
+    sized = [first["W"], first["U"], *(readout[key] for key in "Vc" if key in readout)]
+    sizes = sorted({1, *(n for named in sized for n in named.array.shape[:2] if n)}, reverse=True)
+    networks = list(product(CELLS.values(), sizes, sizes))
+    closest = {}
+    for orientation in [arrays.layout] if arrays.layout else get_args(Orientation):
+        wrong = (misfits_in(arrays, orientation, *network) for network in networks)
+        closest[orientation] = min(filter(None, wrong), key=len)
+    fewest = min(map(len, closest.values()))
+    return "; ".join(
+        f"in {orientation} layout {', '.join(wrong[:3])}"
+        for orientation, wrong in closest.items()
+        if len(wrong) == fewest
+    )
+
+
+def misfits_in(arrays: SortedArrays, orientation: Orientation, cell: Cell, m: int, K: int) -> list[str]:
+    """Return the arrays that do not fit a network, each with the shape that it must have."""
+    readout, rows = arrays.of("parameter"), cell.gates * m
+    readout_shapes = {"V": (K, m), "c": (K,)}
+    needed = [(readout[key], shape) for key, shape in readout_shapes.items() if key in readout]
+    for number, layer in enumerate(arrays.layers()):
+        own = {"b_hh": (rows,), "d": (m,), **cell.shapes(m, m if number else K)}
+        needed += [(named, own[key]) for key, named in layer.items()]
+    return [
+        f"{named.name} must be {shape if orientation == 'column' else shape[::-1]}, "
+        f"not {named.array.shape}"
+        for named, shape in needed
+        if fitted(np.asarray(named.array), shape, orientation) is None
+        and not (arrays.layout == "row" and named.array.shape == (2, *shape))  # two biases of Keras
+    ]
 
 
 def used_arrays(arrays: SortedArrays) -> list[Named]:

@@ -79,8 +79,9 @@ def gradcheck(
     """
     T, B = config.seq_length, config.batch
     if len(corpus) < 2 * T * B + 1:
-        two = "two windows" if B == 1 else f"two windows in each of {B} streams"
-        raise CorpusError(f"{corpus.name}: {two} need at least {2 * T * B + 1} characters")
+        what = f"--seq-length {T}" + (f" and --batch {B}" if B > 1 else "")
+        least = f"at least {2 * T * B + 1:,} characters, for two windows in each stream"
+        raise CorpusError(f"{corpus.name}: with {what} the text needs {least}")
     K, float64 = len(corpus.alphabet), np.dtype(np.float64)
     layout = Layout(config.hidden, K, float64, config.cell, config.layers)
     for kernel in ("evaluate", "numerical_gradient", "batch_gradient" if B > 1 else "window_gradient"):

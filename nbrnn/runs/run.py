@@ -14,10 +14,11 @@ from nbrnn.naming import train_command
 from nbrnn.runs.finalize import draw_loss, write_text
 from nbrnn.runs.initial_weights import check_weights
 from nbrnn.runs.observer import Observer
-from nbrnn.runs.run_loop import CHECKPOINT_SECONDS, RunLoop, refuse_shorter
+from nbrnn.runs.run_loop import CHECKPOINT_SECONDS, RunLoop
 from nbrnn.runs.window_order import document_windows
 from nbrnn.storage.checkpoint import Checkpoint
 from nbrnn.storage.run_folder import SUMMARY, RunFolder
+from nbrnn.storage.safe_files import RESTORE
 from nbrnn.storage.schemas import DONE, Summary
 from nbrnn.text_parts import Part, size, windows
 from nbrnn.values import check_range
@@ -71,7 +72,9 @@ def run(
         if summary is None:
             command = sys.argv if command is None else command
             observer = observer or Observer()
-            if not from_checkpoint:
+            if from_checkpoint:
+                refuse_shorter(run_folder, config.length(len(corpus)))
+            else:
                 check_weights(initial, config)
             track = track or (from_checkpoint and run_folder.has_dynamics())
             options = observer, stop, command, checkpoint_seconds, chunk, initial, snapshot_every, track
@@ -89,7 +92,7 @@ def check_same(folder: RunFolder, config: RunConfig, corpus: Corpus) -> None:
     there, corpus_there = folder.read_config()
     if corpus_there.sha256 != corpus.sha256:
         is_same = corpus.source and corpus_there.source == corpus.source
-        kind = "this text before it changed" if is_same else "another text"
+        kind = "an earlier version of this text" if is_same else "another text"
         raise StoreError(
             f"{folder} holds a run on {kind} ({corpus_there.name}): "
             "give another --out, or --force to replace it"
@@ -123,6 +126,16 @@ def refuse_imported(folder: RunFolder) -> None:
         )
 
 
+def refuse_shorter(folder: RunFolder, updates: int) -> None:
+    """Raise StoreError if a run has done more updates than these."""
+    done = max(folder.read_model("last").update, folder.read_model("best").update)
+    if done > updates:
+        raise StoreError(
+            f"{folder} has done {done:,} updates already, more than the {updates:,} asked for: "
+            "give a larger number, or another folder"
+        )
+
+
 def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     """Copy a run into a new folder, to be extended there to the length in `config`.
 
@@ -130,8 +143,7 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     run is longer than that, LockedError, WriteError.
     """
     _, corpus = source.read_config()
-    updates = config.length(corpus.characters)
-    refuse_shorter(source, updates, source.read_checkpoint("last"), source.read_checkpoint("best"))
+    refuse_shorter(source, config.length(corpus.characters))
     if source.path.resolve() == target.path.resolve():
         raise StoreError(
             f"{target} is the run that --from copies: give another --out; to make it longer in place: "
@@ -162,30 +174,30 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
         if getattr(config, name) and not corpus.stretches(getattr(parts, name)):
             what = f"--{name} {getattr(config, name)}"
             least = "fewer than two characters" if corpus.end is None else "no whole document"
-            raise CorpusError(f"{corpus.name}: {what} holds out {least}")
+            raise CorpusError(f"{corpus.name}: {what} holds out {least}: give a larger fraction")
     if config.chunks is not None and config.chunks > (
         count := windows(parts.training, config.seq_length)
     ):
-        raise CorpusError(f"{corpus.name}: --chunks {config.chunks} are more than its {count} windows")
+        raise CorpusError(f"{corpus.name}: --chunks {config.chunks} exceeds its {count:,} windows")
     if corpus.end is not None:
         check_documents(config, corpus, parts.training)
     updates = config.length(len(corpus))
     if config.warmup > updates > 0:
         raise CorpusError(
-            f"{corpus.name}: --warmup {config.warmup} is more than the run's {updates} updates"
+            f"{corpus.name}: --warmup {config.warmup} exceeds the run's {updates:,} updates"
         )
     most = MAX_EPOCHS * config.updates_per_epoch(len(corpus))
     if updates > most:
         given, limit = f"--updates {updates:,}", f"{most:,} ({MAX_EPOCHS:,} epochs)"
         if config.epochs is not None:
             given, limit = f"--epochs {config.epochs:,}", f"{MAX_EPOCHS:,}"
-        raise CorpusError(f"{corpus.name}: {given} are too many: give at most {limit}")
+        raise CorpusError(f"{corpus.name}: {given} exceeds the limit of {limit}")
 
 
 def check_documents(config: RunConfig, corpus: Corpus, training: Part) -> None:
     """Raise CorpusError for documents that are too few for these settings, or an order of a text."""
     if config.order == "chunks":
-        raise CorpusError("--order chunks cuts a text: with --documents give sequential or random")
+        raise CorpusError("--order chunks would cut documents in two: give --order sequential or random")
     documents = corpus.stretches(training)
     if not documents:
         raise CorpusError(
@@ -194,7 +206,7 @@ def check_documents(config: RunConfig, corpus: Corpus, training: Part) -> None:
     windows = int(document_windows(config, documents, corpus.end)[1].sum())
     if windows < config.batch:
         raise CorpusError(
-            f"{corpus.name}: its documents have {windows} windows: --batch must be at most {windows}"
+            f"{corpus.name}: --batch {config.batch} exceeds the {windows:,} windows of its documents"
         )
 
 
@@ -212,9 +224,9 @@ def done_summary(folder: RunFolder, config: RunConfig, *, longer_too: bool = Fal
         return None
     last, best = folder.read_model("last"), folder.read_model("best")
     if last.config != there or not is_of_checkpoints(summary, last, best):
-        raise StoreError(f"{folder}: its summary is not of its checkpoints (--force starts anew)")
+        raise StoreError(f"{folder}: summary.json does not describe its checkpoints: {RESTORE}")
     if summary.status == "finished" and not folder.has_logs_of(last):
-        raise StoreError(f"{folder}: its metrics or samples are of another run (--force starts anew)")
+        raise StoreError(f"{folder}: its metrics or samples belong to another run: {RESTORE}")
     return summary
 
 

@@ -25,6 +25,7 @@ from nbrnn.runs.training_state import Training, logged_updates, prepare_kernels
 from nbrnn.storage.checkpoint import Checkpoint, HeldOutLosses, Kind
 from nbrnn.storage.run_folder import RunFolder
 from nbrnn.storage.run_logs import LOGS, METRICS, SAMPLES, VALIDATION, log_names
+from nbrnn.storage.safe_files import RESTORE
 from nbrnn.storage.schemas import Status, Summary, finite
 
 CHECKPOINT_SECONDS = 10.0  # between two checkpoints
@@ -109,8 +110,9 @@ class RunLoop:
         """Return to the last checkpoint in the folder, and cut the logs back to it."""
         last, best = self.folder.read_model("last"), self.folder.read_model("best")
         if set(last.memory) != set(self.training.memory_names):
-            raise StoreError(f"{self.folder}: its last checkpoint is of another optimizer")
-        refuse_shorter(self.folder, self.training.updates, last, best)
+            raise StoreError(
+                f"{self.folder}: last.safetensors was written with another optimizer: {RESTORE}"
+            )
         self.training.restore(last, best)
         if last.best_before_end:
             pass  # the best model on disk is that of the former end, and does not count any more
@@ -120,7 +122,7 @@ class RunLoop:
             self.newer_best, self.best_written = best, self.training.carry.best_update
         elif best.update != self.training.carry.best_update:
             raise StoreError(
-                f"{self.folder}: last and best checkpoint do not belong together: --force trains anew"
+                f"{self.folder}: last.safetensors and best.safetensors do not belong together: {RESTORE}"
             )
         elif best.config == self.config:
             self.best_written = best.update
@@ -135,7 +137,7 @@ class RunLoop:
         kept = self.folder.truncate_logs(last.update, {name: counts[name] for name in self.sha256})
         self.update_hashes(kept)
         if not state.matches(self.hashes()):
-            raise StoreError(f"{self.folder}: its metrics or samples are of another run")
+            raise StoreError(f"{self.folder}: its metrics or samples belong to another run: {RESTORE}")
         self.folder.repair_ngrams(self.config, self.corpus)
 
     # -- training
@@ -285,7 +287,7 @@ class RunLoop:
         except WriteError as error:
             if not self.folder.has_checkpoint():
                 raise
-            whole = f"the checkpoint before is intact: --resume {self.folder} continues from it"
+            whole = f"the last checkpoint is intact: --resume {self.folder} continues from it"
             raise WriteError(f"{error}; {whole}") from None
 
     # -- the end
@@ -336,13 +338,3 @@ class RunLoop:
         losses = self.training.validation or HeldOutLosses()
         summary = structs.replace(summary, validation_best=losses.best)
         return with_best(summary, self.config, carry.best_smooth, carry.best_update)
-
-
-def refuse_shorter(folder: RunFolder, updates: int, last: Checkpoint, best: Checkpoint) -> None:
-    """Raise StoreError if a run has done more updates than these."""
-    done = max(last.update, best.update)
-    if done > updates:
-        raise StoreError(
-            f"{folder} has done {done:,} updates of this run already, more than "
-            f"{updates:,}: give a larger number, or another folder"
-        )

@@ -16,7 +16,7 @@ from nbrnn.config import SCHEMA, RunConfig, canonical_json
 from nbrnn.errors import ConfigError, StoreError
 from nbrnn.network.layout import Layout
 from nbrnn.storage.checksummed_arrays import ArrayTypes, read_arrays
-from nbrnn.storage.safe_files import DECODING_ERRORS
+from nbrnn.storage.safe_files import DECODING_ERRORS, RESTORE
 from nbrnn.storage.schemas import Count
 from nbrnn.typing import Array
 
@@ -214,7 +214,7 @@ def read_checkpoint(path: Path, kind: Kind) -> Checkpoint:
         )
         config = RunConfig.from_dict(values.config)
     except (ConfigError, *DECODING_ERRORS):
-        raise StoreError(f"{path} is damaged or not a file of nbrnn") from None
+        raise StoreError(f"{path} is damaged, or not a file of nbrnn: {RESTORE}") from None
     layout = layout_of(config, len(values.alphabet))
     groups = {
         group: {

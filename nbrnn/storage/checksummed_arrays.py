@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from nbrnn.errors import ConfigError, StoreError
-from nbrnn.storage.safe_files import DECODING_ERRORS, opened, write_atomically
+from nbrnn.storage.safe_files import DECODING_ERRORS, RESTORE, opened, write_atomically
 from nbrnn.typing import Array
 
 ArrayTypes = Mapping[str, tuple[str, tuple[int, ...]]]  # name: safetensors' dtype, shape
@@ -34,7 +34,7 @@ def read_arrays(
     `expect` returns, from the metadata and the names of the arrays, which arrays there must be, with
     dtype and shape; nothing is read into memory before the file's own list agrees. Raises StoreError.
     """
-    damaged = StoreError(f"{path} is damaged or not a file of nbrnn")
+    damaged = StoreError(f"{path} is damaged, or not a file of nbrnn: {RESTORE}")
     with opened(path) as file:
         length = file.read(8)
         if int.from_bytes(length, "little") > MAX_HEADER:

@@ -93,7 +93,7 @@ def check_lock(path: Path) -> None:
     with suppress(FileNotFoundError):
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise StoreError(f"{path} is a link, or no regular file: delete it")
+            raise StoreError(f"{path} is a link, or not a file: delete it")
 
 
 def is_empty_but_for(folder: Path, name: str) -> bool:
@@ -116,7 +116,7 @@ def check_folders(named: Path, folder: Path) -> None:
         place /= part
         if os.path.islink(place):
             raise StoreError(
-                f"{place} is a link, and nbrnn writes through none: put a folder in its place"
+                f"{place} is a link, through which nbrnn does not write: put a folder in its place"
             )
         if is_there(place) and not os.path.isdir(place):
             raise StoreError(f"{place} is a file: give another folder")

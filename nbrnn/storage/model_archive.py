@@ -46,17 +46,20 @@ class ModelFile(RunFolder):
                     if archive.getinfo(name).compress_type not in COMPRESSIONS:
                         raise zipfile.BadZipFile
                     if archive.getinfo(name).file_size > MEMBERS[name]:
-                        raise StoreError(f"{path} is too large: its {name} is")
+                        raise StoreError(
+                            f"{path} is too large: {name} in it has more than {MEMBERS[name]:,} bytes"
+                        )
                     (self / name).write_bytes(archive.read(name))
         except (*archive_errors, RuntimeError):  # an encrypted member
-            raise StoreError(f"{path} is damaged or not a model file of nbrnn") from None
+            raise StoreError(f"{path} is damaged, or not a model file of nbrnn") from None
         if not (self.is_run() and self.has(SUMMARY)):
-            raise StoreError(f"{path} is damaged or not a model file of nbrnn")
+            raise StoreError(f"{path} is damaged, or not a model file of nbrnn")
         try:  # so that it is refused when it is opened
             for read in (self.read_config, self.read_summary, self.read_ngrams, self.read_model):
                 read()
         except StoreError as error:
-            raise StoreError(str(error).replace(str(self.path), str(path))) from None
+            reason = str(error).replace(str(self.path), str(path))
+            raise StoreError(reason.replace(files.RESTORE, "restore from a copy")) from None
 
     def __str__(self) -> str:
         return str(self.file)
@@ -64,7 +67,7 @@ class ModelFile(RunFolder):
     def read_model(self, kind: object = "best") -> Checkpoint:
         """Return the model. Raises StoreError for another one than the best."""
         if kind != "best":
-            raise StoreError(f"{self} holds one model only: leave --checkpoint out")
+            raise StoreError(f"{self} holds only the best model: leave --checkpoint out")
         return super().read_model("best")
 
     def read_samples(self) -> list[Sample]:

@@ -10,6 +10,7 @@ import numpy as np
 from nbrnn.corpus import Corpus, Description
 from nbrnn.errors import StoreError
 from nbrnn.storage.checksummed_arrays import ArrayTypes, read_arrays, write_arrays
+from nbrnn.storage.safe_files import RESTORE
 from nbrnn.text_parts import Part, predicted, size
 from nbrnn.typing import Array
 
@@ -47,5 +48,5 @@ def read(path: Path, corpus: Description, part: Part) -> dict[str, Array]:
         and (corpus.separator or characters.sum() == size(part))
         and (corpus.separator or pair_counts.sum() == predicted(part))
     ):
-        raise StoreError(f"{path} is damaged: it does not count this text")
+        raise StoreError(f"{path} is damaged: its counts are not those of the text; {RESTORE}")
     return counts

@@ -141,7 +141,7 @@ class RunFolder(Folder):
             corpus = msgspec.convert(values.pop("corpus"), Description)
             return RunConfig.from_dict(values), corpus
         except KeyError as error:
-            raise StoreError(f"{path} is damaged, or no file of nbrnn: it lacks {error}") from None
+            raise StoreError(f"{path} is damaged, or not a file of nbrnn: it lacks {error}") from None
         except (ConfigError, *files.DECODING_ERRORS) as error:
             raise files.damaged(path, error) from None
 
@@ -270,7 +270,7 @@ class RunFolder(Folder):
         else:
             path, model = self / CHECKPOINTS[kind], self.read_checkpoint(kind)
         if not model.config.same_but_length(config) or model.corpus_sha256 != corpus.sha256:
-            raise StoreError(f"{path} is of another run")
+            raise StoreError(f"{path} belongs to another run: {files.RESTORE}")
         return model
 
     def repair_ngrams(self, config: RunConfig, corpus: Corpus) -> None:

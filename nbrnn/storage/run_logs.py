@@ -12,7 +12,14 @@ import numpy as np
 
 from nbrnn.config import RunConfig
 from nbrnn.errors import StoreError
-from nbrnn.storage.safe_files import DECODING_ERRORS, MAX_LOG, read_bytes, read_lines, write_bytes
+from nbrnn.storage.safe_files import (
+    DECODING_ERRORS,
+    MAX_LOG,
+    RESTORE,
+    read_bytes,
+    read_lines,
+    write_bytes,
+)
 from nbrnn.storage.schemas import MetricsRow, ValidationRow
 from nbrnn.typing import Array
 
@@ -100,7 +107,7 @@ def truncate_log(path: Path, log: AppendLog, update: int, count: int | None) -> 
         kept.append(line)
     if count is not None and len(kept) != first + count:
         raise StoreError(
-            f"{path} lacks lines up to update {update}, where the run resumes (--force starts anew)"
+            f"{path} lacks lines up to update {update}, from which the run would resume: {RESTORE}"
         )
     data = b"".join(kept)
     if len(kept) < len(lines):
@@ -116,5 +123,5 @@ def read_columns(path: Path, columns: int) -> Array:
         if table.shape[1] != columns or not np.isfinite(table).all():
             raise ValueError
     except ValueError:
-        raise StoreError(f"{path} is damaged: it has a line that is not {columns} numbers") from None
+        raise StoreError(f"{path} is damaged: a line is not {columns} numbers; {RESTORE}") from None
     return table.T

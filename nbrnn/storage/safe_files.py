@@ -29,6 +29,8 @@ MAX_JSON = 2**26  # bytes of one document; an alphabet of a million characters h
 MAX_LOG = 2**30  # bytes of a file that grows with the run
 MAX_ARRAYS = 2**36  # bytes of a file of arrays
 
+RESTORE = "restore from a copy, or start again in another folder"
+
 # What decoding and using untrusted values can raise.
 DECODING_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
@@ -118,7 +120,7 @@ def append(path: Path, data: bytes) -> None:
     with write_errors(path), os.fdopen(portable.open_to_append(path), "ab") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
+            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")
         if status.st_nlink > 1:
             write_bytes(path, read_bytes(path, MAX_LOG) + data)
             return
@@ -136,7 +138,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         with open(path, "rb", opener=portable.open_to_read) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise StoreError(f"{path} is no regular file: move it away")
+                raise StoreError(f"{path} is a pipe or a device, not a file: move it away")
             yield file
     except FileNotFoundError:
         raise StoreError(f"no such file: {path}") from None
@@ -167,13 +169,15 @@ def read_json(path: Path, type_: type[T]) -> T:
 def read_json_lines(path: Path, type_: type[T]) -> list[T]:
     """Return the values of this type in a log, one a line. Raises StoreError."""
     lines = enumerate(read_lines(path), 1)
-    return [decode_json(f"{path}, line {number}", line, type_) for number, line in lines]
+    return [decode_json(f"{path}, line {number},", line, type_) for number, line in lines]
 
 
 def damaged(source: Path | str, error: Exception) -> StoreError:
     """Return the error for a file, or a part of it, whose contents are not what they should be."""
     reason = str(error).replace("Object missing required field", "it lacks")
-    return StoreError(f"{source} is damaged: {reason}")
+    reason = re.sub(r" - at `\$\.?", " in ", reason).replace("Expected `", "expected ")
+    reason = reason.replace("`", "")  # msgspec's quotes
+    return StoreError(f"{source} is damaged: {reason}; {RESTORE}")
 
 
 def decode_json(source: Path | str, data: bytes, type_: type[T]) -> T:

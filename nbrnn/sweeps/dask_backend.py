@@ -67,8 +67,8 @@ class DaskBackend:
             certificates = distributed.Security().get_connection_args("client")["ssl_context"]
             if self.address.startswith(ENCRYPTED) and certificates is None:
                 raise ClusterError(
-                    f"{self.address} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, "
-                    "..TLS__CLIENT__CERT and ..TLS__CLIENT__KEY"
+                    f"{self.address} needs certificates: set the environment variables "
+                    "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..TLS__CLIENT__CERT and ..TLS__CLIENT__KEY"
                 )
             self.client = distributed.Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, distributed.TimeoutError) as error:
@@ -118,7 +118,9 @@ class DaskBackend:
             with locked(folder.path, LOCK_SECONDS):
                 return self.run_until_done(job, folder, stop, force)
         except (distributed.CancelledError, CommClosedError):
-            raise ClusterError(f"lost {self.address}: the same command continues") from None
+            raise ClusterError(
+                f"lost the connection to {self.address}: repeat the command to continue"
+            ) from None
         except Exception as error:
             return record_error(job, self.corpus, error)
         finally:

@@ -39,7 +39,7 @@ def test_of_another_text():
     change = changes_of(new, old, paired=True)
     assert change.table["mean_difference"].tolist() == pytest.approx([3, 3])
     assert "Text: b (bbbbbb) instead of a (aaaaaa)." in change.sentences
-    with pytest.raises(StoreError, match="no configuration in common"):
+    with pytest.raises(StoreError, match="no configuration has finished runs on both sides"):
         changes_of([record(1.0, hidden=7)], old)
 
 

@@ -111,7 +111,9 @@ def test_a_test_part_is_revealed_once_in_all_sweeps_that_have_one(nbrnn, text_fi
     ):
         few = ["--updates", 20, "--hidden", 5, "--seeds", seed, *parts]
         nbrnn("sweep", text_file, *few, "--out", name, "-q")
-    assert "no run has a test part" in one_line_error(nbrnn("compare", "none", "--reveal-test", code=2))
+    assert "no run holds out a test part (--test)" in one_line_error(
+        nbrnn("compare", "none", "--reveal-test", code=2)
+    )
     said = nbrnn("compare", "a", "b", "none", "--reveal-test").stdout
     assert "test loss of the best model" in said
     assert "it was revealed 1 time so far" in " ".join(said.split())

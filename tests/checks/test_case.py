@@ -106,7 +106,7 @@ def test_a_submission_is_of_the_teachers_exercise(nbrnn):
     nbrnn("case", "other-ladder.npz", "--ladder", "--blind", "--seed", "1")
     answered("other-ladder.npz", "mine.npz")
     done = nbrnn("check", "mine.npz", "--case", "ladder.npz", code=2)
-    assert "is not the exercise's" in one_line_error(done)
+    assert "differs from the exercise's" in one_line_error(done)
 
 
 def in_matlab(code, backward, forward):
@@ -176,7 +176,7 @@ def test_files_without_arrays_of_numbers(nbrnn):
         ("cell.mat", "grads is a cell.* a struct of matrices instead: save"),
         ("empty.npz", "holds no arrays"),
         ("none.npz", "no such file: none.npz"),
-        ("W.npy", "holds one array"),
+        ("W.npy", "can hold only one array: save all in one file"),
     ]:
         assert re.search(said, one_line_error(nbrnn("check", name, code=2)))
 

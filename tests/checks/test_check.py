@@ -267,18 +267,18 @@ def test_what_cannot_be_checked():
     with pytest.raises(CheckError, match="nothing to check"):
         check({f"train.{name}": given[name] for name in "WUVbc"} | {"train.smooth": np.arange(3.0)})
     for changed, said in [
-        ({"W": None}, "there is no W under"),
+        ({"W": None}, "no array has a known name for W: save"),
         ({"y": None}, "there is x, but no y"),
         ({"x": given["x"][:-1]}, "x and y must be equally long, but x has 9 characters and y has 10"),
         ({"x": given["x"] + 50}, "indices from"),
         ({"x": np.zeros(2**25), "y": np.zeros(2**25)}, "too many to check"),
         ({"x": given["x"] + 0.5}, "neither indices nor one-hot"),
-        ({"U": np.ones((3, 3))}, "no network has parameters of these shapes"),
+        ({"U": np.ones((3, 3))}, r"U must be \(5, 7\), not \(3, 3\)"),
         ({"W": np.full((5, 5), np.nan)}, "NaN or infinite"),
         ({"h0": np.ones(4)}, "not a state of 5 units"),
         ({"h0": np.full(5, np.inf)}, "h0 has NaN or infinite numbers"),
         ({"x": np.zeros((7, 10)), "y": np.eye(7, 10)}, "x: 10 of 10 vectors are not one-hot"),
-        ({"RNN.W": np.ones((5, 5))}, "both taken for W"),
+        ({"RNN.W": np.ones((5, 5))}, "both read as W, and differ"),
         ({"P": np.array([{}])}, "object array"),
         ({"W_after": np.zeros((4, 4))}, r"W_after must have the shape of W, \(5, 5\), but has \(4, 4\)"),
     ]:

@@ -153,9 +153,9 @@ def test_what_has_no_effect_or_is_no_value_is_one_line(nbrnn, text_file, command
         ("--validation 1e-4", "--validation 0.0001 holds out fewer than two characters"),
         ("--validation 0.9 --seq-length 600", "500 characters are too few for --seq-length 600"),
         ("--batch 201", "--batch 201: at least 5,026 are needed"),
-        ("--order chunks --chunks 200", "--chunks 200 are more than its 199 windows"),
-        ("--order chunks --validation 0.8", "--chunks 100 are more than its 39 windows"),
-        ("--warmup 21 --updates 20", "--warmup 21 is more than the run's 20 updates"),
+        ("--order chunks --chunks 200", "--chunks 200 exceeds its 199 windows"),
+        ("--order chunks --validation 0.8", "--chunks 100 exceeds its 39 windows"),
+        ("--warmup 21 --updates 20", "--warmup 21 exceeds the run's 20 updates"),
     ],
 )
 def test_what_does_not_fit_the_text_is_one_line(nbrnn, text_file, tmp_path, options, said):
@@ -167,7 +167,7 @@ def test_what_does_not_fit_the_text_is_one_line(nbrnn, text_file, tmp_path, opti
     ("options", "said"),
     [
         ("--batch 0", "--batch"),
-        ("--batch 101", "two windows in each of 101 streams need at least 5051 characters"),
+        ("--batch 101", "and --batch 101 the text needs at least 5,051 characters"),
         ("--init scaled --sigma 0.1", "--sigma has no effect"),
         ("--loss median", "--loss"),
     ],

@@ -53,11 +53,11 @@ def test_options_out_of_range(usage_error, text_file, option, values):
         (["train", "--epochs", "1", "--updates", "1"], "not both"),
         (
             ["train", "{text}", "--updates", "19900001"],
-            "made-up: --updates 19,900,001 are too many: give at most 19,900,000 (100,000 epochs)",
+            "made-up: --updates 19,900,001 exceeds the limit of 19,900,000 (100,000 epochs)",
         ),
         (
             ["train", "{text}", "--epochs", "100001"],
-            "--epochs 100,001 are too many: give at most 100,000",
+            "--epochs 100,001 exceeds the limit of 100,000",
         ),
         (["train", "--resume", "nothing"], "nothing"),
         (["train", "--resume", "x", "--out", "y"], "--resume"),
@@ -69,7 +69,10 @@ def test_options_out_of_range(usage_error, text_file, option, values):
         (["show", "nothing"], "nothing"),
         (["gradcheck", "{text}", "--hidden", "5,x"], "--hidden"),
         (["gradcheck", "{text}", "--tolerance", "nan"], "--tolerance"),
-        (["gradcheck", "{text}", "--seq-length", "2500"], "at least 5001"),
+        (
+            ["gradcheck", "{text}", "--seq-length", "2500"],
+            "with --seq-length 2500 the text needs at least 5,001 characters",
+        ),
         (["nonsense"], "nonsense"),
     ],
 )
@@ -119,7 +122,7 @@ def test_a_damaged_file_is_one_line(nbrnn, run_folder, tmp_path, name, content):
     damaged = shutil.copytree(run_folder, tmp_path / "damaged")
     (damaged / name).write_text(content)
     line = one_line_error(nbrnn("show", damaged, code=2))
-    assert f"{name}{', line 1' * (name == 'samples.jsonl')} is damaged" in line
+    assert f"{name}{', line 1,' * (name == 'samples.jsonl')} is damaged" in line
 
 
 def test_a_name_cannot_control_the_terminal(nbrnn, run_folder, tmp_path):

@@ -92,7 +92,7 @@ def test_the_biases_of_torch_are_added_if_they_fit(tmp_path):
 def test_what_other_names_mean_is_not_guessed(tmp_path):
     theta, *_ = program()
     for more, said in [
-        ({"weights.V": theta["V"] + 1}, "V and weights.V are both taken for V, and differ"),
+        ({"weights.V": theta["V"] + 1}, "V and weights.V are both read as V, and differ"),
         ({"U": np.ones((0, K))}, "no network has parameters of these shapes"),
         ({"W": np.zeros((0, 0))}, "no network has parameters of these shapes"),
         ({"b": np.full(M, np.float64("nan"))}, "b has NaN or infinite numbers"),

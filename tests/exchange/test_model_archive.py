@@ -41,7 +41,7 @@ def test_commands_take_it(nbrnn, run_folder, tmp_path):
         assert packed.stdout == nbrnn(command, str(run_folder), *arguments).stdout
     assert nbrnn("show", "moor.nbrnn").stdout.startswith("moor.nbrnn: finished, ")
     error = nbrnn("sample", "moor.nbrnn", "--checkpoint", "last", code=2).stderr
-    assert "moor.nbrnn holds one model only: leave --checkpoint out" in error
+    assert "moor.nbrnn holds only the best model: leave --checkpoint out" in error
     for wrong in (["x.nbrnn", "--layout", "row"], ["x.npz", "--licence", "CC0"]):
         nbrnn("export", str(run_folder), *wrong, code=2)
         assert not (tmp_path / wrong[0]).exists()
@@ -82,14 +82,16 @@ def test_a_damaged_file_is_refused(file, tmp_path, member, kind):
             data if name != member else None if kind == "missing" else data[:-9] + b"1" * 9
         ),
     )
-    with pytest.raises(StoreError, match=f"{damaged}/{member}" if kind == "damaged" else f"{damaged}"):
+    named = f"{damaged}/{member}" if kind == "damaged" else f"{damaged}"
+    with pytest.raises(StoreError, match=named) as refused:
         open_run(damaged)
+    assert "another folder" not in str(refused.value)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no archive at all"])
 def test_what_is_no_archive_is_refused(tmp_path, data):
     (tmp_path / "moor.nbrnn").write_bytes(data)
-    with pytest.raises(StoreError, match="damaged or not a model file"):
+    with pytest.raises(StoreError, match="damaged, or not a model file"):
         Model(tmp_path / "moor.nbrnn")
 
 
@@ -98,7 +100,7 @@ def test_another_compression_is_refused(file, tmp_path, method):
     with zipfile.ZipFile(file) as old, zipfile.ZipFile(tmp_path / "m.nbrnn", "w", method) as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
-    with pytest.raises(StoreError, match="damaged or not a model file"):
+    with pytest.raises(StoreError, match="damaged, or not a model file"):
         Model(tmp_path / "m.nbrnn")
 
 
@@ -107,7 +109,7 @@ def test_it_holds_no_training_to_continue(nbrnn, file, tmp_path):
     shouting.write_bytes(file.read_bytes())
     for option in ("--resume", "--from"):
         line = one_line_error(nbrnn("train", option, shouting, code=2))
-        assert f"M.NBRNN holds no training: start from it with --init-from {shouting}" in line
+        assert f"M.NBRNN holds only a model: start a new run from it with --init-from {shouting}" in line
 
 
 def test_members_with_other_names_are_left_alone(file, tmp_path):

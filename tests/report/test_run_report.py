@@ -206,7 +206,7 @@ def test_another_text_is_none(nbrnn, tmp_path):
     assert "none.txt: no such file" in line
     assert not (tmp_path / "run" / "report" / "index.html").exists()
     line = one_line_error(nbrnn("report", DATA / "sweep", "--text", "other.txt", code=2))
-    assert "--text is for the report of one run" in line
+    assert "--text has no effect on the report of a sweep" in line
 
 
 @pytest.mark.slow

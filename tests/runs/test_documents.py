@@ -198,6 +198,6 @@ def test_on_the_command_line(nbrnn, names_file, tmp_path):
     line = one_line_error(nbrnn(*train, "--batch", "1000", code=2))
     assert "--batch must be at most" in line or "too few" in line
     line = one_line_error(nbrnn(*train, "--order", "chunks", "--chunks", "3", code=2))
-    assert "--order chunks cuts a text" in line
+    assert "--order chunks would cut documents" in line
     line = one_line_error(nbrnn("train", "--resume", "run", "--documents", "lines", code=2))
     assert "leave it out" in line

@@ -40,13 +40,13 @@ def ours(pair, tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("summary.json", "not of its checkpoints"),
-        ("last.safetensors", "last.safetensors is of another run"),
-        ("best.safetensors", "best.safetensors is of another run"),
-        ("metrics.csv", "metrics or samples are of another run"),
-        ("samples.jsonl", "metrics or samples are of another run"),
+        ("summary.json", "summary.json does not describe its checkpoints"),
+        ("last.safetensors", "last.safetensors belongs to another run"),
+        ("best.safetensors", "best.safetensors belongs to another run"),
+        ("metrics.csv", "metrics or samples belong to another run"),
+        ("samples.jsonl", "metrics or samples belong to another run"),
         ("config.json", "seed 1"),
-        ("summary.json last.safetensors best.safetensors", "is of another run"),
+        ("summary.json last.safetensors best.safetensors", "belongs to another run"),
     ],
 )
 def test_a_finished_run_with_a_file_of_another_is_not_finished(corpus, pair, ours, name, said):
@@ -66,7 +66,7 @@ def test_a_finished_run_with_garbage_for_a_checkpoint_is_not_finished(corpus, ou
 @pytest.mark.parametrize("name", ["metrics.csv", "samples.jsonl"])
 def test_a_run_does_not_go_on_with_the_series_of_another(corpus, pair, ours, name):
     shutil.copy(pair / "1" / name, ours / name)
-    with pytest.raises(StoreError, match="of another run"):
+    with pytest.raises(StoreError, match="metrics or samples belong to another run"):
         run(dataclasses.replace(CONFIG, updates=400), corpus, ours)
 
 
@@ -158,5 +158,5 @@ def test_a_model_of_another_text_is_neither_sampled_nor_scored(corpus, pair, our
     other = Corpus.from_text("".join(corpus.alphabet[code] for code in corpus.codes[::-1]), "backwards")
     run(CONFIG, other, tmp_path / "other", draw=False)
     shutil.copy(tmp_path / "other" / "best.safetensors", ours / "best.safetensors")
-    with pytest.raises(StoreError, match="of another run"):
+    with pytest.raises(StoreError, match=r"best\.safetensors belongs to another run"):
         Model(ours)

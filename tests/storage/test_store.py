@@ -157,6 +157,20 @@ def test_hostile_files_are_refused(tmp_path, data):
     refused(tmp_path / "last.safetensors", data)
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"1", "expected object, got int"),
+        (b"{}", "it lacks update"),
+        (b'{"update": 1, "epoch": 0, "text": 1}', "expected str, got int in text"),
+        (b"{", "Input data was truncated"),
+    ],
+)
+def test_what_is_damaged_is_named_without_quotes(line, reason):
+    with pytest.raises(StoreError, match=f"^log is damaged: {reason}; restore from a copy"):
+        safe_files.decode_json("log", line, Sample)
+
+
 def resealed(path, checkpoint, change):
     """Write a file that is right in itself, but for what `change` does to its arrays."""
     arrays, metadata = dict(checkpoint.arrays()), checkpoint.metadata()
