@@ -51,7 +51,7 @@ def sentence(row: Mapping[str, Any], measure: str, endings: Mapping[str, str], r
     if shift > 0:
         a, b, low, high = b, a, -high, -low
     per = " per character" if unit == PER_CHARACTER else ""
-    interval = f"95 % CI of this pair alone {two_digits(-high)} to {two_digits(-low)}, {seeds}"
+    interval = f"95 % CI {two_digits(-high)} to {two_digits(-low)}, {seeds}"
     return f"{a}: {measure} {two_digits(abs(shift))} nats{per} lower than {b} ({interval})."
 
 
