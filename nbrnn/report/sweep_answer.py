@@ -244,14 +244,14 @@ def seeds_needed(results: Results) -> list[str]:
     difference = results.smallest_difference or SMALLEST_DIFFERENCE * abs(lowest)
     if (seeds := findings.seeds_for(difference)) is None:
         return []
-    if seeds > MAX_SEEDS:
-        return [f"A difference of {two_digits(difference)} needs more than {MAX_SEEDS:,} seeds each."]
     per = " per character" if findings.unit == PER_CHARACTER else ""
     share = "" if results.smallest_difference else f" ({100 * SMALLEST_DIFFERENCE:g} % of the loss)"
     what = f"a difference of {two_digits(difference)} nats{per}{share} from the best"
     have = min(map(len, findings.losses.values()))
     if have >= seeds:
         return [f"{plural(have, 'seed')} each detect {what} with a power of 80 %."]
+    if seeds > MAX_SEEDS:
+        return [f"To detect {what} with a power of 80 % takes more than {MAX_SEEDS:,} seeds for each."]
     about = f"{float(f'{seeds:.2g}'):,.0f}"
     return [f"To detect {what} with a power of 80 %, plan about {about} seeds for each beforehand."]
 

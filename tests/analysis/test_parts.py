@@ -66,10 +66,7 @@ def test_the_test_part_is_hidden_until_it_is_revealed(folder):
     assert len(losses) == 24
     hidden = report([folder])
     assert not any(loss in everything_shown(hidden) for loss in losses)
-    assert (
-        "The test loss is hidden (--reveal-test); it was revealed 0 times so far."
-        in hidden.page.read_text()
-    )
+    assert "The test loss is hidden (--reveal-test)." in hidden.page.read_text()
     assert not [name for name in read_runs(folder) if name.startswith("test_")]
     order = [row["setting"] for row in csv_rows(folder / "report" / "settings.csv")]
     assert not (folder / "test_reveals.jsonl").exists()

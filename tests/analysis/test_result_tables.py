@@ -89,8 +89,8 @@ def test_settings_are_recomputable_from_the_runs(results):
                 assert row[f"{measure}_iqm"] == pytest.approx(scipy_stats.trim_mean(values, 0.25))
                 assert (row[f"{measure}_min"], row[f"{measure}_max"]) == (values.min(), values.max())
                 assert math.isnan(row[f"{measure}_ci_low"])  # of five runs none holds 95 % of the time
-        assert pd.isna(row["significantly_worse"]) == (row["n"] == 0)
-        assert row["may_be_best"] == (row["n"] > 0 and not row["significantly_worse"])
+        assert pd.isna(row["significantly_worse"])  # five seeds are too few for three that finished
+        assert row["may_be_best"] == (row["n"] > 0)
 
 
 def test_differences_are_paired_by_seed_where_that_is_asked_for(folder):
@@ -205,15 +205,6 @@ def test_how_runs_ended_is_said_of_those_that_did_not_finish(statuses, said):
     runs = pd.DataFrame({"setting": "a", "status": statuses})
     others = pd.DataFrame({"setting": "b", "status": ["finished"]})
     assert unfinished_runs(pd.concat([runs, others])) == said
-
-
-def test_a_difference_among_many_pairs_is_doubted(tmp_path):
-    losses = {sigma: {seed: 50 + 9 * sigma + 0.1 * seed for seed in range(6)} for sigma in (1, 2, 3, 4)}
-    comparison = made_up_results(tmp_path, losses).comparison
-    best = comparison[comparison["measure"] == "smooth_loss_best"]
-    doubted = best[(best["p"] < 0.05) & (best["p_holm"] > 0.05)]
-    assert len(doubted) > 0
-    assert all("not significant after Holm's correction" in text for text in doubted["sentence"])
 
 
 def test_several_folders_and_texts(corpus, folder, run_folder, tmp_path):
