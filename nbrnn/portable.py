@@ -45,7 +45,7 @@ def open_to_create(path: Path) -> int:
 def open_to_append(path: Path) -> int:
     """Open an existing file to write at its end. Raises OSError for a link."""
     if path.is_symlink():
-        raise OSError(errno.ELOOP, "it is a link: put a file in its place")
+        raise OSError(errno.ELOOP, "it is a link, not a file")
     return os.open(path, os.O_WRONLY | os.O_APPEND | COMMON | NO_WAIT | NO_FOLLOW)
 
 

@@ -268,7 +268,7 @@ def with_case(rung: str, given: Arrays, case: Arrays) -> SortedArrays:
     for role, arrays in sort_arrays(case).by_role.items():
         for own in found.by_role.get(role, ()) if role.kind == "parameter" else ():
             if not same_numbers(own.array, arrays[0].array):
-                raise CheckError(f"{own.name} differs from the exercise's: is it changed in place?")
+                raise CheckError(f"{own.name} is not the exercise's: does the program change it?")
         is_given = role.kind == "gradient" and rung != "" and RUNGS[rung].task == "step"
         if role.kind in ("parameter", "input") or is_given:
             found.by_role[role] = arrays

@@ -19,7 +19,7 @@ MAX_VALUES = 10_000  # of one setting
 MAX_RUNS = 100_000
 MAX_NAME = 80  # characters of a sweep's name; a hash replaces the end of a longer one
 # Lists that are not given; all other settings have RunConfig's defaults.
-DEFAULT_LISTS = {"seed": "0:3", "epochs": "2"}
+DEFAULT_LISTS = {"seed": "0:4", "epochs": "2"}
 
 
 @dataclass(frozen=True)

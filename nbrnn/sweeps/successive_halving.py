@@ -29,7 +29,7 @@ def halving_of(rate: int | None, start: float | None) -> Halving | None:
     """Return the request to drop configurations, if there is one. Raises ConfigError."""
     if rate is None:
         if start is not None:
-            raise ConfigError("--halving-from goes with --halving: give that, too")
+            raise ConfigError("--halving-from has no effect without --halving: give both")
         return None
     check_range("--halving", rate, 2, MAX_RATE, whole=True)
     if start is not None:

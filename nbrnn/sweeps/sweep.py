@@ -153,7 +153,7 @@ def check_options(
     if backend == "dask" and scheduler is None:
         raise ConfigError("--backend dask needs --scheduler ADDRESS")
     if backend not in (None, "dask") and scheduler is not None:
-        raise ConfigError(f"--scheduler goes with --backend dask (got {backend})")
+        raise ConfigError(f"--scheduler has no effect with --backend {backend}: leave it out")
     if jobs != -1:
         check_range("--jobs", jobs, 1, MAX_JOBS, whole=True)
     if max_failures is not None:

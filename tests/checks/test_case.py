@@ -106,7 +106,7 @@ def test_a_submission_is_of_the_teachers_exercise(nbrnn):
     nbrnn("case", "other-ladder.npz", "--ladder", "--blind", "--seed", "1")
     answered("other-ladder.npz", "mine.npz")
     done = nbrnn("check", "mine.npz", "--case", "ladder.npz", code=2)
-    assert "differs from the exercise's" in one_line_error(done)
+    assert "is not the exercise's" in one_line_error(done)
 
 
 def in_matlab(code, backward, forward):

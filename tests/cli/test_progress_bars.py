@@ -100,7 +100,7 @@ def test_lines_about_a_sweep_have_whole_words(terminal, corpus, tmp_path):
     assert f" {name} " in row
     display.progressed(jobs[0], replace(PROGRESS, update=200, updates=400))
     (whole, row) = screenshot(display)
-    assert whole.startswith("0/64 runs · best 99.50 nats/window: eta 0.1, sigma 0.01 … ")
+    assert whole.startswith("0/80 runs · best 99.50 nats/window: eta 0.1, sigma 0.01 … ")
     assert row.startswith(f"  105.61  {name} ")
     display.ended(jobs[0], Summary(status="finished", smooth_loss_best=99.5))
     display.drawing(3, 64)

@@ -44,7 +44,7 @@ def test_the_command_prints_one_json_document_and_writes_a_report(nbrnn, text_fi
 def test_a_dry_run_writes_nothing(nbrnn, text_file, tmp_path):
     done = nbrnn("sweep", text_file, "--sigma", "0.01,0.1", "--random", "1", "--dry-run")
     *runs, last = done.stdout.splitlines()
-    assert [line.split() for line in runs] == [["new", "seed", str(seed)] for seed in range(4)]
+    assert [line.split() for line in runs] == [["new", "seed", str(seed)] for seed in range(5)]
     assert last == "4 runs, 4 to do"
     assert re.fullmatch(
         r"4 runs to do: about \d:\d\d:\d\d \(h:mm:ss\) on \d+ cores?, [\d.]+ MB\n", done.stderr

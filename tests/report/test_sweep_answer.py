@@ -53,7 +53,9 @@ def test_the_answer_to_the_400_runs():
     )
     assert "epsilon: the best value is the largest tried. Try --epsilon 3.2,10" in text
     assert "The best of 5 runs of the best configuration reaches about 39.80." in text
-    assert any(line.endswith("with a power of 80 % takes more than 1,000 seeds for each.") for line in text)
+    assert any(
+        line.endswith("with a power of 80 % takes more than 1,000 seeds for each.") for line in text
+    )
     assert not any("same seed" in line for line in text)  # they correlate by 0.02
 
 

@@ -73,7 +73,7 @@ def test_the_grid_is_the_product_and_seeds_come_round_after_round():
         (seed, hidden, sigma) for seed in (0, 1) for hidden in (5, 6) for sigma in (0.01, 0.1)
     ]
     assert {c.epochs for c in configs} == {2}
-    assert grid({}).experiments() == [RunConfig(epochs=2, seed=seed) for seed in range(4)]
+    assert grid({}).experiments() == [RunConfig(epochs=2, seed=seed) for seed in range(5)]
     assert {c.updates for c in grid({"updates": "10,20"}).experiments()} == {10, 20}
 
 
@@ -136,7 +136,7 @@ def test_a_huge_grid_is_refused_unless_drawn_from():
     lists = dict.fromkeys(("sigma", "eta", "epsilon", "clip"), "log:0.01:1:9999")
     with pytest.raises(ConfigError, match="--random"):
         grid(lists)
-    assert len(grid(lists, 3).experiments()) == 12
+    assert len(grid(lists, 3).experiments()) == 15
 
 
 def test_names_are_short_and_do_not_tell_the_seeds():

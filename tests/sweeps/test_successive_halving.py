@@ -320,7 +320,7 @@ def test_the_rounds_of_configurations_and_lengths(corpus):
     [
         (["--halving", "1"], "at least 2"),
         (["--halving", "1" + 320 * "0"], "at most 10000"),
-        (["--halving-from", "0.2"], "--halving-from goes with --halving"),
+        (["--halving-from", "0.2"], "--halving-from has no effect without --halving"),
         (["--halving", "2", "--halving-from", "0.7"], "at most 0.5"),
         (["--halving", "2", "--schedule", "constant,cosine"], "--schedule cosine does not allow"),
         (["--halving", "2", "--updates", "300,600"], "one value of --updates"),
