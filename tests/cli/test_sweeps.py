@@ -45,9 +45,9 @@ def test_a_dry_run_writes_nothing(nbrnn, text_file, tmp_path):
     done = nbrnn("sweep", text_file, "--sigma", "0.01,0.1", "--random", "1", "--dry-run")
     *runs, last = done.stdout.splitlines()
     assert [line.split() for line in runs] == [["new", "seed", str(seed)] for seed in range(5)]
-    assert last == "4 runs, 4 to do"
+    assert last == "5 runs, 5 to do"
     assert re.fullmatch(
-        r"4 runs to do: about \d:\d\d:\d\d \(h:mm:ss\) on \d+ cores?, [\d.]+ MB\n", done.stderr
+        r"5 runs to do: about \d:\d\d:\d\d \(h:mm:ss\) on \d+ cores?, [\d.]+ MB\n", done.stderr
     )
     quiet = nbrnn("sweep", text_file, "--sigma", "0.01,0.1", "--random", "1", "--dry-run", "--quiet")
     assert (quiet.stdout, quiet.stderr) == (done.stdout, "")
