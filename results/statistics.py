@@ -8,7 +8,6 @@ the guarantee holds. Every function takes the number of simulations: tests do a 
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,8 @@ from nbrnn.analysis.multiple_comparisons import (
     seeds_to_detect,
 )
 from nbrnn.analysis.rank_statistics import SIGNIFICANT, improvement, median_of, shift_of
-from results.question import ROOT
+from results import facts
+from results.question import ROOT, Row, rows
 
 HERE = ROOT / "statistics"
 DEVIATIONS = (1, 3)
@@ -64,6 +64,14 @@ CELLS = [
     *((count, (seeds,)) for count in (2, 5) for seeds in (20, 50)),
     *((5, seeds) for seeds in ((10, 3), (50, 5))),
 ]
+NULLS = {  # what is equal, in the table of before and after
+    "before": "means",
+    "now, chances equal": "chances",
+    "now, medians equal": "medians",
+}
+KEPT, OUR_OWN, POWER = "the best is kept", "our own losses of results/edge", "power, 0.8 is promised"
+BEST_MEDIAN, SHIFT = "interval of the best median", "interval of a shift"
+EFFECT = "no effect is called one"
 UNEQUAL = [(1, 10), (10, 1), (1, 100), (100, 1)]  # deviations of one configuration, and of all others
 
 
@@ -268,44 +276,47 @@ def cells(simulations: int) -> Iterator[dict[str, object]]:
                 yield row | {"simulations": times}
 
 
-def other_guarantees(simulations: int) -> Iterator[tuple[str, str, str]]:
-    """Return what else is promised: what, where, and how often it held."""
+def other_guarantees(simulations: int) -> Iterator[tuple[str, str, float, str]]:
+    """Return what else is promised: what, where, how often it held, and a remark."""
     for shape in SHAPES:
         for count, seeds in ((5, 10), (20, 6), (20, 10), (30, 50), (100, 3)):
             held, known = best_covered(shape, count, seeds, simulations)
             where = f"{shape}; {count} configurations, {seeds} seeds"
-            yield "interval of the best median", where, f"{held:.3f} (there is one in {known:.0%})"
-        for seeds in (3, 5, 10, 50):
+            yield BEST_MEDIAN, where, held, f"there is one in {known:.0%}"
+        for seeds in (5, 10, 50):
             shift, chance = pair_covered(shape, seeds, simulations)
-            yield "interval of a shift", f"{shape}; {seeds} seeds", f"{shift:.3f}"
-            yield "interval of P(a lower)", f"{shape}; {seeds} seeds", f"{chance:.3f}"
+            yield SHIFT, f"{shape}; {seeds} seeds", shift, ""
+            yield "interval of P(a lower)", f"{shape}; {seeds} seeds", chance, ""
         for seeds, alike in ((5, 0.0), (10, 0.0), *(((5, 0.5), (10, 0.5)) if shape == "normal" else ())):
             main, pair = grid_claims(shape, seeds, simulations // 4, alike)
             where = f"{shape}; grid of 2 x 8, {seeds} seeds"
             where += f", runs with the same value and seed correlate by {alike}" if alike else ""
-            yield "no effect is called one", where, f"{1 - main:.3f}"
-            yield "no interaction is called one", where, f"{1 - pair:.3f}"
+            yield EFFECT, where, 1 - main, ""
+            yield "no interaction is called one", where, 1 - pair, ""
         for count, sd in product((2, 5, 20), DEVIATIONS):
             found, seeds = power(shape, count, float(sd), simulations // 8)
             where = f"{shape}; {count} configurations, sd 1 and {sd}, difference {sd}, pilot of 5 seeds"
-            yield "power, 0.8 is promised", where, f"{found:.2f} (with {seeds} seeds)"
+            yield POWER, where, found, f"with {seeds} seeds"
     for shape, deviations in product(("normal", "exponential"), UNEQUAL):
         for count, seeds in ((2, 5), (3, 5), (5, 8), (10, 10), (10, 20)):
             held = kept_among(shape, deviations, count, seeds, simulations)
             where = f"{shape}; deviation {deviations[0]}, of all others {deviations[1]}; "
-            where += f"{count} configurations, {seeds} seeds"
-            yield "the best is kept", where, f"{held:.3f}"
+            yield KEPT, where + f"{count} configurations, {seeds} seeds", held, ""
     for seeds in (10, 20):
-        held = kept_of_our_own(seeds, simulations // 8)
-        where = f"{len(edge_losses())} configurations of results/edge, one moved; {seeds} seeds"
-        yield "the best is kept", where, f"{held:.3f}"
+        where = f"{OUR_OWN}; {len(edge_losses())} configurations, {seeds} seeds"
+        yield KEPT, where, kept_of_our_own(seeds, simulations // 8), ""
     for looks in ((5,), (5, 10, 15), (5, 10, 15, 20, 25)):
-        claimed, told = claims_after(looks, 5, simulations // 2), false_claims(5, looks)
+        claimed, told = claims_after(looks, 5, simulations // 4), false_claims(5, looks)
         where = f"5 equal configurations, seeds {text(looks)}"
-        yield "some is called worse in any look", where, f"{claimed:.3f} (told: up to {told:.3f})"
+        yield "none is called worse in any look", where, 1 - claimed, f"told: {1 - told:.3f} or more"
     called, share = nested(simulations // 4)
-    yield "beta1 without effect, only with Adam", "40 random configurations", f"p < 0.05: {called:.3f}"
-    yield "its share of the ranks", "the same", f"{share:.2f}"
+    where = "40 random configurations"
+    yield (
+        "no effect of beta1, which only Adam has",
+        where,
+        1 - called,
+        f"its share of the ranks: {share:.2f}",
+    )
 
 
 def text(seeds: Sequence[int]) -> str:
@@ -313,28 +324,53 @@ def text(seeds: Sequence[int]) -> str:
     return " and ".join(map(str, seeds))
 
 
-def before_and_after() -> list[str]:
-    """Return the table of both, as lines of Markdown."""
-    both = {}
-    for name in ("before", "coverage"):
-        with (HERE / f"{name}.csv").open() as file:
-            both[name] = {
-                (row["shape"], row["configurations"], row["seeds"], row["equal"]): row
-                for row in csv.DictReader(file)
-            }
-    heads = [f"K = {count}, n = {text(seeds)}" for count, seeds in SHOWN]
-    lines = ["| sd 1 and 3 | | " + " | ".join(heads) + " |", "|---|---|" + "--:|" * len(heads)]
-    for shape in SHAPES:
-        for name, null in (("before", "means"), ("coverage", "chances"), ("coverage", "medians")):
-            cells = []
-            for count, seeds in SHOWN:
-                row = both[name].get((shape, str(count), text(seeds), null), {"kept": ""})
-                is_few = float(row.get("too_few", 0)) == 1
-                kept = f"{row['kept']} ± {row['error']}" if row["kept"] else ""
-                cells.append("too few seeds" if is_few else kept)
-            which = "before" if name == "before" else f"now, {null} equal"
-            lines.append(f"| {shape} | {which} | {' | '.join(cells)} |")
-    return lines
+def write_before_and_after(before: Sequence[Row], coverage: Sequence[Row]) -> None:
+    """Write the table of both."""
+    both = {
+        (row["shape"], row["equal"], row["configurations"], row["seeds"]): row
+        for row in (*before, *coverage)
+    }
+    lines = []
+    for shape, (name, null) in product(SHAPES, NULLS.items()):
+        line = [shape, name]
+        for count, seeds in SHOWN:
+            row = both.get((shape, null, str(count), text(seeds)))
+            is_few = row is not None and float(row.get("too_few", 0)) == 1
+            line.append("too few seeds" if is_few else f"{row['kept']} ± {row['error']}" if row else "-")
+        lines.append(line)
+    heads = (f"K = {count}, n = {text(seeds)}" for count, seeds in SHOWN)
+    facts.write_rows(HERE / "shown.csv", ["sd 1 and 3", "", *heads], lines)
+
+
+def kept() -> tuple[list[Row], list[Row]]:
+    """Return the rows of both tables of simulations."""
+    return rows(HERE, "coverage"), rows(HERE, "guarantees")
+
+
+def facts_of(coverage: Sequence[Row], guarantees: Sequence[Row]) -> dict[str, facts.Fact]:
+    """Return how well each guarantee holds where it holds least."""
+    judged = [row for row in coverage if float(row["too_few"]) == 0]
+
+    def lowest(guarantee: str, word: str = "") -> float:
+        """Return the lowest share of a guarantee where a word occurs."""
+        own = (row for row in guarantees if row["guarantee"] == guarantee and word in row["where"])
+        return min(float(row["held"]) for row in own)
+
+    with_five = [row for row in coverage if row["equal"] == "chances" and row["seeds"] in ("5", "10")]
+    return {
+        **{f"kept_{null}": min(float(row["kept"]) for row in judged if row["equal"] == null)
+           for null in ("chances", "medians")},
+        "few": sum(row["shape"] == "normal" and float(row["too_few"]) == 1 for row in with_five),
+        "cells": sum(row["shape"] == "normal" for row in with_five),
+        "kept_unequal": lowest(KEPT, "of all others"),
+        "kept_our_own": lowest(KEPT, OUR_OWN),
+        "best_median": lowest(BEST_MEDIAN),
+        "shift": lowest(SHIFT),
+        "power": lowest(POWER),
+        "effect": lowest(EFFECT),
+        "effect_alike": lowest(EFFECT, "correlate"),
+        **{f"joint_{row['seeds']}": float(row["kept"]) for row in rows(HERE, "joint_ranks")},
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -342,36 +378,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulations", type=int, default=2000)
     simulations = parser.parse_args().simulations
-    HERE.mkdir(exist_ok=True)
-    with (HERE / "coverage.csv").open("w", newline="") as file:
-        writer = None
-        for row in cells(simulations):
-            writer = writer or csv.DictWriter(file, list(row), lineterminator="\n")
-            if file.tell() == 0:
-                writer.writeheader()
-            writer.writerow(row)
-            file.flush()
-    with (HERE / "guarantees.csv").open("w", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["guarantee", "where", "held"])
-        for guarantee in other_guarantees(simulations):
-            rows.writerow(guarantee)
-            file.flush()
-    write_page()
-
-
-def write_page() -> None:
-    """Write the page of these tables."""
-    with (HERE / "guarantees.csv").open() as file:
-        guarantees = list(csv.reader(file))[1:]
-    parts = (HERE / "text.md").read_text().split("TABLE\n")
-    table = [
-        "| what | where | held |",
-        "|---|---|---|",
-        *(f"| {' | '.join(row)} |" for row in guarantees),
-    ]
-    pages = [parts[0], "\n".join(before_and_after()) + "\n", parts[1], "\n".join(table) + "\n", parts[2]]
-    (HERE / "README.md").write_text("".join(pages))
+    table = [*cells(simulations)]
+    facts.write_rows(HERE / "coverage.csv", list(table[0]), [list(row.values()) for row in table])
+    heads = ["guarantee", "where", "held", "remark"]
+    facts.write_rows(HERE / "guarantees.csv", heads, other_guarantees(simulations))
+    write_before_and_after(rows(HERE, "before"), kept()[0])
+    facts.write_page(HERE, facts_of(*kept()))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def listing(path: Path) -> list[Entry]:
     else:
         entries = list(entries_below(path, MAX_DEPTH))
     if not entries:
-        raise StoreError(f"there is no run or sweep in {path}")
+        raise StoreError(f"there is no run or sweep in the folder {path}")
     return sorted(entries, key=lambda entry: (-entry.changed, entry.folder))
 
 

@@ -93,7 +93,7 @@ def find_runs_below(path: Path) -> list[RunFolder]:
     """Return all runs in a folder and below it, in sweeps or not. Raises StoreError if there is none."""
     folders = [RunFolder(config.parent) for config in sorted(path.rglob(CONFIG))]
     if not folders:
-        raise StoreError(f"there is no run or sweep in {path}")
+        raise StoreError(f"there is no run or sweep in the folder {path}")
     return folders
 
 

@@ -50,10 +50,10 @@ def export(
     folder = options.existing_run(run)
     model = options.model_of(folder, checkpoint)
     if file.suffix.lower() == ".nbrnn":
-        if layout is not None or checkpoint != "best":
-            raise ConfigError(
-                "a .nbrnn file always holds the best model: leave --layout and --checkpoint out"
-            )
+        if layout is not None:
+            raise ConfigError("a .nbrnn file has a layout of its own: leave --layout out")
+        if checkpoint != "best":
+            raise ConfigError("a .nbrnn file holds the best model: leave --checkpoint out")
         share(folder, file, licence)
     elif licence is not None:
         raise ConfigError(f"--licence has no effect on {file.name}: leave it out, or name a .nbrnn file")

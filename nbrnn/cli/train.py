@@ -131,13 +131,16 @@ def check_together(
     """Raise ConfigError for options that contradict each other; `runs` are those that name a run."""
     resume, source, initial = (value is not None for value in runs.values())
     if resume and (out is not None or force):
-        raise ConfigError("--resume already names the folder: leave out --out and --force")
+        option = "--force" if out is None else "--out"
+        raise ConfigError(f"--resume continues in the folder that it names: leave {option} out")
     if source and (resume or force):
-        raise ConfigError("--from starts a new folder: leave out --resume and --force")
+        option = "--resume" if resume else "--force"
+        raise ConfigError(f"--from continues in a new folder: leave {option} out")
     if (resume or source) and documents is not None:
         raise ConfigError("the run keeps the --documents that it was started with: leave it out")
     if (resume or source) and initial:
-        raise ConfigError("--init-from starts a new run: leave out --resume and --from")
+        option = "--resume" if resume else "--from"
+        raise ConfigError(f"--init-from starts a new run, {option} continues one: leave one of them out")
 
 
 def check_chosen(minutes: float | None, runs: Mapping[str, Any], preset: str | None) -> None:
@@ -147,7 +150,7 @@ def check_chosen(minutes: float | None, runs: Mapping[str, Any], preset: str | N
     for option, value in runs.items():
         if value is not None:
             raise ConfigError(
-                f"--minutes chooses the settings, {option} takes those of a run: leave one of them out"
+                f"--minutes chooses new settings, {option} takes those of a run: leave one of them out"
             )
     if preset not in (None, "good"):
         raise ConfigError(f"--minutes and --preset {preset} both choose settings: leave one of them out")

@@ -178,7 +178,9 @@ def check_length(config: RunConfig, corpus: Corpus) -> None:
     if config.chunks is not None and config.chunks > (
         count := windows(parts.training, config.seq_length)
     ):
-        raise CorpusError(f"{corpus.name}: --chunks {config.chunks} exceeds its {count:,} windows")
+        raise CorpusError(
+            f"{corpus.name}: --chunks {config.chunks} exceeds the text's {count:,} windows"
+        )
     if corpus.end is not None:
         check_documents(config, corpus, parts.training)
     updates = config.length(len(corpus))

@@ -106,9 +106,7 @@ def truncate_log(path: Path, log: AppendLog, update: int, count: int | None) -> 
             break
         kept.append(line)
     if count is not None and len(kept) != first + count:
-        raise StoreError(
-            f"{path} lacks lines up to update {update}, from which the run would resume: {RESTORE}"
-        )
+        raise StoreError(f"{path} is incomplete: lines up to update {update} are missing; {RESTORE}")
     data = b"".join(kept)
     if len(kept) < len(lines):
         write_bytes(path, data)

@@ -153,8 +153,8 @@ def test_what_has_no_effect_or_is_no_value_is_one_line(nbrnn, text_file, command
         ("--validation 1e-4", "--validation 0.0001 holds out fewer than two characters"),
         ("--validation 0.9 --seq-length 600", "500 characters are too few for --seq-length 600"),
         ("--batch 201", "--batch 201: at least 5,026 are needed"),
-        ("--order chunks --chunks 200", "--chunks 200 exceeds its 199 windows"),
-        ("--order chunks --validation 0.8", "--chunks 100 exceeds its 39 windows"),
+        ("--order chunks --chunks 200", "--chunks 200 exceeds the text's 199 windows"),
+        ("--order chunks --validation 0.8", "--chunks 100 exceeds the text's 39 windows"),
         ("--warmup 21 --updates 20", "--warmup 21 exceeds the run's 20 updates"),
     ],
 )

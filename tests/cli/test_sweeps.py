@@ -59,7 +59,7 @@ def test_a_dry_run_writes_nothing(nbrnn, text_file, tmp_path):
     [
         (["--seq-length", "10,10000"], "too few for --seq-length 10000: at least 10,001 are needed"),
         (["--batch", "1,9999"], "too few for --seq-length 25 and --batch 9999"),
-        (["--order", "chunks", "--chunks", "2,100000"], "--chunks 100000 exceeds its"),
+        (["--order", "chunks", "--chunks", "2,100000"], "--chunks 100000 exceeds the"),
         (["--warmup", "0,201"], "--warmup 201 exceeds the run's 200 updates"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

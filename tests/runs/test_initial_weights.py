@@ -105,7 +105,7 @@ def test_from_python(run_folder, tmp_path, monkeypatch):
 
 def test_what_does_not_go_together_is_one_line(nbrnn, run_folder, text_file):
     line = one_line_error(nbrnn("train", "--resume", run_folder, "--init-from", run_folder, code=2))
-    assert "--init-from starts a new run: leave out --resume and --from" in line
+    assert "--init-from starts a new run, --resume continues one" in line
     line = one_line_error(nbrnn("train", text_file, "--init-from", "nowhere", code=2))
     assert "there is no run 'nowhere': nbrnn show lists runs" in line
     again = ["train", text_file, "--init-from", run_folder, "--hidden", "5", "--updates", "5"]

@@ -285,7 +285,7 @@ def test_series_are_cut_after_an_update(tmp_path):
     assert folder.read_validation().loss.tolist() == [2 / 3]
     assert folder.read_samples()[0].text == "a\n\x85\u2028b"
     for name in LOGS:
-        with pytest.raises(StoreError, match=f"{name} lacks lines"):
+        with pytest.raises(StoreError, match=f"{name} is incomplete"):
             folder.truncate_logs(100, {**wanted, name: wanted[name] + 1})
 
 
