@@ -37,6 +37,7 @@ from nbrnn.sweeps.job import (
 )
 
 ENCRYPTED = ("tls://", "wss://")
+CERTIFICATES = ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")
 CONNECT_SECONDS = 4.0  # to wait for the scheduler, and then for its first worker
 POLL_SECONDS = 0.1  # between two questions whether a run is back
 STOP_SECONDS = 1.5  # for interrupted runs to come back
@@ -68,7 +69,7 @@ class DaskBackend:
             if self.address.startswith(ENCRYPTED) and certificates is None:
                 raise ClusterError(
                     f"{self.address} needs certificates: set the environment variables "
-                    "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..TLS__CLIENT__CERT and ..TLS__CLIENT__KEY"
+                    + " and ".join(f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in CERTIFICATES)
                 )
             self.client = distributed.Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, distributed.TimeoutError) as error:
