@@ -55,8 +55,10 @@ def sample(
     side if the terminal is wide enough, else below each other.
     """
     temperatures = options.parse_numbers("--temperature", temperature, float)
-    if interactive and (as_json or len(temperatures) > 1):
-        raise ConfigError("--interactive takes one --temperature, and no --json")
+    if interactive and as_json:
+        raise ConfigError("--interactive and --json do not go together: leave one of them out")
+    if interactive and len(temperatures) > 1:
+        raise ConfigError("--interactive takes one value of --temperature")
     if length is None:
         length = TURN_LENGTH if interactive else SAMPLE_LENGTH
     drawing: dict[str, Any] = {

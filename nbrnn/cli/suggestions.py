@@ -54,7 +54,7 @@ class Command(TyperCommand):
                 if option.name in SETTINGS:
                     is_sweep = self.name == "sweep"
                     hint = "separate values by commas" if is_sweep else "lists are for nbrnn sweep"
-                raise ConfigError(f"{option.opts[0]} is given more than once: {hint}")
+                raise ConfigError(f"{' or '.join(option.opts)} is given more than once: {hint}")
         return super().parse_args(ctx, args)
 
     def get_help(self, ctx: Any) -> str:

@@ -150,7 +150,7 @@ def check_chosen(minutes: float | None, runs: Mapping[str, Any], preset: str | N
     for option, value in runs.items():
         if value is not None:
             raise ConfigError(
-                f"--minutes chooses new settings, {option} takes those of a run: leave one of them out"
+                f"--minutes trains a new run with settings of its own: leave it or {option} out"
             )
     if preset not in (None, "good"):
         raise ConfigError(f"--minutes and --preset {preset} both choose settings: leave one of them out")

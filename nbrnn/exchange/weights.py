@@ -91,7 +91,7 @@ def network_in(arrays: SortedArrays) -> tuple[Layout, dict[Orientation, dict[str
                 name: np.ascontiguousarray(fitting[name], dtype) for name in layout.shapes
             }
     if not found:
-        raise CheckError(f"no network has parameters of these shapes: {misfits(arrays)}")
+        raise CheckError(f"the shapes do not fit together: {misfits(arrays)}")
     return layout, found
 
 
@@ -106,11 +106,10 @@ def misfits(arrays: SortedArrays) -> str:
         wrong = (misfits_in(arrays, orientation, *network) for network in networks)
         closest[orientation] = min(filter(None, wrong), key=len)
     fewest = min(map(len, closest.values()))
-    return "; ".join(
-        f"in {orientation} layout {', '.join(wrong[:3])}"
-        for orientation, wrong in closest.items()
-        if len(wrong) == fewest
-    )
+    ways = {layout: ", ".join(wrong[:3]) for layout, wrong in closest.items() if len(wrong) == fewest}
+    if len(ways) == 1:
+        return next(iter(ways.values()))
+    return "; ".join(f"in {layout} layout {wrong}" for layout, wrong in ways.items())
 
 
 def misfits_in(arrays: SortedArrays, orientation: Orientation, cell: Cell, m: int, K: int) -> list[str]:

@@ -146,8 +146,8 @@ def copy_run(source: RunFolder, target: RunFolder, config: RunConfig) -> bool:
     refuse_shorter(source, config.length(corpus.characters))
     if source.path.resolve() == target.path.resolve():
         raise StoreError(
-            f"{target} is the run that --from copies: give another --out; to make it longer in place: "
-            f"nbrnn train --resume {target}"
+            f"the copy that --from makes would be {target} itself: give another folder with --out, or "
+            f"continue the run: nbrnn train --resume {target}"
         )
     target.check_owner()
     with target.locked():

@@ -62,7 +62,7 @@ def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
         raise LockedError(f"another process is at work in {folder}: wait until it ends") from None
     except (FileExistsError, NotADirectoryError):
         file = next(place for place in (folder, *folder.parents) if is_there(place))
-        raise StoreError(f"{file} is a file: give a folder") from None
+        raise StoreError(f"{file} is a file, not a folder: give another folder") from None
     except OSError as error:
         if error.errno in NO_LOCKS:
             raise WriteError(
@@ -94,7 +94,7 @@ def check_lock(path: Path) -> None:
     with suppress(FileNotFoundError):
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise StoreError(f"{path} is a link or a folder, and must be a file of its own: delete it")
+            raise StoreError(f"{path} is a link or a folder, not an ordinary file: delete it")
 
 
 def is_empty_but_for(folder: Path, name: str) -> bool:

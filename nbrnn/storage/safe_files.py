@@ -151,7 +151,7 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size  # a sparse file may claim more than there is memory
         if size > max_bytes:
-            raise StoreError(f"{path} is too large: it has more than {max_bytes:,} bytes")
+            raise StoreError(f"{path} is too large: files of up to {max_bytes:,} bytes are read")
         return file.read(size)
 
 

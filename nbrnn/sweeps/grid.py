@@ -187,8 +187,11 @@ def parse(name: str, text: str) -> list[Any]:
     kind = SETTINGS[name].kind
     values: list[Any] = []
     for part in text.split(","):
-        if kind is str or (SETTINGS[name].or_none and part.strip() == NONE):
+        if kind is str:
             values.append(part.strip())
+            continue
+        if SETTINGS[name].or_none and part.strip().lower() == NONE:
+            values.append(NONE)
             continue
         try:
             values += numbers(part.strip(), whole=kind is int)
@@ -198,6 +201,7 @@ def parse(name: str, text: str) -> list[Any]:
             if not part.strip():
                 raise ConfigError(f"{option} has an empty value") from None
             takes = "whole numbers" if kind is int else "numbers"
+            takes += f" or {NONE}" * SETTINGS[name].or_none
             lists = "log:a:b:n, lin:a:b:n" + ", a:b" * (kind is int)
             wrong = f"{takes} with commas between, or {lists} (got {shortened(part)})"
             raise ConfigError(f"{option} must be {wrong}") from None

@@ -62,7 +62,7 @@ class HalvingRounds:
                 )
         for name in ("epochs", "updates"):
             if len({getattr(config, name) for config in configs}) > 1:
-                raise ConfigError(f"--halving chooses the lengths itself: give one value of --{name}")
+                raise ConfigError(f"--halving takes one length, the longest: give one value of --{name}")
         if len(configs) < 2:
             raise ConfigError("--halving needs at least two configurations to choose from")
         if not self.kept:

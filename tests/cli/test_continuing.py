@@ -112,7 +112,7 @@ def test_a_copy_is_a_folder_of_its_own_and_a_bad_one_is_not_kept(nbrnn, text_fil
     (tmp_path / "link").symlink_to("old")
     for target in ("old", "link"):
         again = nbrnn("train", "--from", "old", "--out", target, "--updates", "300", code=2)
-        assert f"{target} is the run that --from copies" in one_line_error(again)
+        assert f"the copy that --from makes would be {target} itself" in one_line_error(again)
     assert bits(tmp_path / "old") == before
     metrics = (tmp_path / "old" / "metrics.csv").read_bytes()
     (tmp_path / "old" / "metrics.csv").write_bytes(metrics[:60])

@@ -37,7 +37,10 @@ FAST = ["--hidden", "5", "--updates", "300"]
         ("brontes --epochs 2", "the command is missing: nbrnn train brontes --epochs 2"),
         ("--epochs 2", "the command is missing: nbrnn train --epochs 2"),
         ("train --eta 0.1 --eta 0.2", "--eta is given more than once: lists are for nbrnn sweep"),
-        ("sweep --seeds 1 --seed 2", "--seeds is given more than once: separate values by commas"),
+        (
+            "sweep --seeds 1 --seed 2",
+            "--seeds or --seed is given more than once: separate values by commas",
+        ),
         ("sample run --length 1 --length 2", "--length is given more than once: leave out all but one"),
         ("train brontes --encoding nonsense", "--encoding nonsense: Python knows no such encoding"),
     ],

@@ -122,7 +122,7 @@ def test_failures_are_exit_code_1_with_a_line_that_names_them(nbrnn, text_file):
         (["--backend", "dask"], "--scheduler"),
         (["--backend", "loky", "--scheduler", "tcp://x:1"], "--scheduler"),
         (["--epochs", "1", "--updates", "1"], "not both"),
-        (["--out", "{text}"], "give a folder"),
+        (["--out", "{text}"], "not a folder"),
     ],
 )
 def test_wrong_usage_is_one_line(nbrnn, text_file, tmp_path, options, said):

@@ -62,7 +62,7 @@ def test_options_out_of_range(usage_error, text_file, option, values):
         (["train", "--resume", "nothing"], "nothing"),
         (["train", "--resume", "x", "--out", "y"], "--resume"),
         (["train", "{text}", "--seq-length", "5000"], "at least 5,001"),
-        (["train", "{text}", "--out", "{text}"], "give a folder"),
+        (["train", "{text}", "--out", "{text}"], "not a folder"),
         (["sample", "nothing"], "nothing"),
         (["sample", "/"], "neither the folder of a run"),
         (["score", "nothing", "{text}"], "nothing"),
@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_written(nbrnn, text_file, tmp_path):
 def test_a_line_end_in_the_name_of_a_folder_leaves_one_line(nbrnn, text_file, tmp_path):
     (tmp_path / "a file").write_text("")
     line = one_line_error(nbrnn("train", text_file, "--out", "a file/new\nrun", code=2))
-    assert "is a file: give a folder" in line
+    assert "is a file, not a folder" in line
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,8 @@ def test_what_other_names_mean_is_not_guessed(tmp_path):
     theta, *_ = program()
     for more, said in [
         ({"weights.V": theta["V"] + 1}, "V and weights.V are both read as V, and differ"),
-        ({"U": np.ones((0, K))}, "no network has parameters of these shapes"),
-        ({"W": np.zeros((0, 0))}, "no network has parameters of these shapes"),
+        ({"U": np.ones((0, K))}, "the shapes do not fit together"),
+        ({"W": np.zeros((0, 0))}, "the shapes do not fit together"),
         ({"b": np.full(M, np.float64("nan"))}, "b has NaN or infinite numbers"),
         ({"b": np.array(["a"] * M)}, None),  # text, so that there is no b
         ({"c": np.full(K, np.longdouble("1e4000"))}, "c has NaN or infinite numbers"),
@@ -152,7 +152,7 @@ def test_gates_and_layers_are_not_checked(names, message):
     with pytest.raises(NbrnnError, match=f"{message} but only one with one vanilla layer can"):
         check({**arrays, "loss": np.float64(1)})
     assert weights_in(M, Contents(dict(arrays)))
-    with pytest.raises(NbrnnError, match="no network has parameters of these shapes"):
+    with pytest.raises(NbrnnError, match="the shapes do not fit together"):
         weights_in(M, Contents({**arrays, "fc.weight": np.ones((6, 5))}))
 
 

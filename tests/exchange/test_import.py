@@ -159,7 +159,7 @@ def test_all_commands_take_it(nbrnn, run_folder, text_file, theta):
 
 BAD = {
     "no array has a known name for U": lambda t: {name: t[name] for name in ("W", "V", "b", "c")},
-    "column layout W must be (20, 20), not (20, 19)": lambda t: {**t, "W": t["W"][:, 1:]},
+    "together: W must be (20, 20), not (20, 19)": lambda t: {**t, "W": t["W"][:, 1:]},
     "in column layout V must be (31, 20), not (20, 31); in row layout U must": lambda t: {
         **t,
         "V": t["V"].T,

@@ -127,6 +127,6 @@ def test_a_copy_onto_itself_is_told_how_to_be_longer(nbrnn, text_file, tmp_path)
     nbrnn("train", text_file, "--hidden", "5", "--updates", "50", "-q")
     (folder,) = (tmp_path / "results").iterdir()
     line = one_line_error(nbrnn("train", "--from", folder, code=2))
-    assert "is the run that --from copies: give another --out; to make it longer in place: " in line
-    _, _, command = line.partition("in place: nbrnn ")
+    assert "itself: give another folder with --out, or continue the run: " in line
+    _, _, command = line.partition("continue the run: nbrnn ")
     nbrnn(*command.split(), "--updates", "60", "-q")

@@ -236,7 +236,7 @@ def test_one_process_has_a_folder_at_a_time(tmp_path):
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(StoreError, match="give a folder"), RunFolder(path).locked():
+        with pytest.raises(StoreError, match="not a folder"), RunFolder(path).locked():
             pass
 
 

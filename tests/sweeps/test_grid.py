@@ -57,7 +57,7 @@ def test_seeds_are_inclusive(text):
         ("hidden", "1:999999", "--hidden: 1:999999 has more than 10,000 values"),
         ("seed", "-1", "--seed must be at least 0"),
         ("dtype", "float16", "--dtype must be"),
-        ("clip", "5,None", "--clip must be numbers"),
+        ("clip", "5,x", "--clip must be numbers or none"),
         ("optimizer", "adam,lion", r"--optimizer must be adagrad, rmsprop, adam or sgd \(got 'lion'\)"),
         ("patience", "3", "--patience has no effect without --validation"),
     ],
