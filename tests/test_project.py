@@ -103,7 +103,7 @@ def test_the_citation_is_of_this_version():
 def test_each_release_says_whether_bits_changed():
     _, *releases = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
     names = [release.partition("]")[0] for release in releases]
-    numbers = ("0.8.0", "0.7.1", "0.7.0", "0.6.0", "0.5.0", "0.4.0", "0.3.0", "0.2.0", "0.1.0")
+    numbers = ("0.9.0", "0.8.0", "0.7.1", "0.7.0", "0.6.0", "0.5.0", "0.4.0", "0.3.0", "0.2.0", "0.1.0")
     assert names == [f"[{number}" for number in numbers]
     for release in releases:
         assert re.search(
