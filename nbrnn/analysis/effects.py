@@ -113,16 +113,17 @@ def effects_of(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) ->
 def branch_effects(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) -> Effects:
     """Return the effects of settings that all of these configurations have."""
     levels = {name: sorted(set(column), key=sort_key) for name, column in values.items()}
-    grid = np.empty([len(own) for own in levels.values()], object)
+    longest = max(map(len, samples))
+    cells: dict[tuple[int, ...], list[Array]] = {}
     for row, sample in zip(zip(*values.values(), strict=True), samples, strict=True):
         place = tuple(own.index(value) for own, value in zip(levels.values(), row, strict=True))
-        # those that settings of a part of them make of one
-        grid[place] = sample if grid[place] is None else np.concatenate([grid[place], sample])
-    if any(runs is None for runs in grid.flat):
+        padded = np.pad(sample, (0, longest - len(sample)), constant_values=np.nan)
+        cells.setdefault(place, []).append(padded)
+    grid = np.empty([len(own) for own in levels.values()], object)
+    if len(cells) < grid.size:
         return ranked_effects(values, np.array([np.nanmedian(sample) for sample in samples]))
-    longest = max(map(len, grid.flat))
-    for place, sample in np.ndenumerate(grid):
-        grid[place] = np.pad(sample, (0, longest - len(sample)), constant_values=np.nan)
+    for place, alike in cells.items():  # several where settings that some configurations lack differ
+        grid[place] = alike[0] if len(alike) == 1 else np.nanmedian(alike, axis=0)
     main = [effect(name, own, np.moveaxis(grid, i, 0)) for i, (name, own) in enumerate(levels.items())]
     contrasts: list[Interaction] = []
     for i, j in combinations(range(len(levels)), 2):

@@ -43,6 +43,7 @@ class Findings:
     p_best: dict[str, float]  # of no other one's being better, in the same order
     effects: Effects
     unit: str
+    paired: bool = False
     dropped: int = 0  # configurations without a finished run, among which the best was chosen, too
     same: dict[str, list[str]] = field(default_factory=dict)
     far_off: list[tuple[str, int, float]] = field(default_factory=list)  # names, seeds and losses
@@ -63,6 +64,11 @@ class Findings:
         return [name for name, p in self.p_best.items() if not p <= SIGNIFICANT]
 
     @property
+    def unknown(self) -> list[str]:
+        """The configurations with too few seeds to judge."""
+        return [name for name, p in self.p_best.items() if np.isnan(p)]
+
+    @property
     def significantly_worse(self) -> list[str]:
         """The configurations that are significantly worse than the best, the lowest median first."""
         return [name for name, p in self.p_best.items() if p <= SIGNIFICANT]
@@ -80,7 +86,9 @@ class Findings:
 
     def seeds_for(self, difference: float) -> int | None:
         """Return how many seeds detect that another one is higher than the best by this."""
-        return seeds_to_detect(list(self.losses.values()), difference, len(self.losses))
+        if len(self.losses) < 2:
+            return None
+        return seeds_to_detect(list(self.losses.values()), difference, len(self.losses), self.paired)
 
     @cached_property
     def tries(self) -> pd.DataFrame:
@@ -125,6 +133,7 @@ def findings_of(
         {name: p_best[name] for name in order},
         effects_of(values, [by_seed[name].to_numpy(float) for name in losses]),
         unit,
+        paired,
         runs.loc[runs["status"] == DROPPED, "setting"].nunique(),
         same,
         far_off(finished, column),

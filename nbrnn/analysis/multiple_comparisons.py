@@ -13,8 +13,8 @@ from nbrnn.analysis.rank_statistics import SIGNIFICANT, median_of, sd_of_positiv
 from nbrnn.typing import Array
 
 POWER = 0.8  # of detecting a difference
-SIMULATIONS = 4_000  # of repeated analyses
-MIN_SEEDS = 5  # with which anything is called significant
+SIMULATIONS = 20_000  # of repeated analyses
+MIN_SEEDS = 5  # of both configurations, with which one is called worse
 MAX_SEEDS = 1_000  # that are advised
 MAX_RIVALS = 20  # of the lowest medians, with which a configuration is compared
 
@@ -26,22 +26,38 @@ def p_of_being_best(samples: Sequence[Array], paired: bool = False) -> Array:
     (Bonferroni): no third one has a say. If `paired`, the samples are of the same seeds, and the sign
     of the difference is tested. NaN where there are too few seeds for any to be significantly lower.
     """
-    return np.array([p_of_none_lower(i, samples, paired) for i in range(len(samples))])
+    rivals = lowest_medians(samples)
+    return np.array([p_of_none_lower(i, samples, paired, rivals) for i in range(len(samples))])
 
 
-def p_of_none_lower(i: int, samples: Sequence[Array], paired: bool = False) -> float:
+def lowest_medians(samples: Sequence[Array]) -> list[int]:
+    """Return the places of the samples with the lowest medians."""
+    medians = [float(np.median(sample)) for sample in samples]
+    return sorted(range(len(samples)), key=medians.__getitem__)[:MAX_RIVALS]
+
+
+def p_of_none_lower(
+    i: int, samples: Sequence[Array], paired: bool = False, rivals: Sequence[int] | None = None
+) -> float:
     """Return the p-value of no configuration having lower runs than this one, as `p_of_being_best`."""
     if not can_be_worse(i, samples, paired):
         return math.nan
-    by_median = sorted(range(len(samples)), key=lambda j: float(np.median(samples[j])))
-    each = [p_of_lower(samples[i], samples[j], paired) for j in by_median[:MAX_RIVALS] if j != i]
-    return min(1.0, (len(samples) - 1) * min(each)) if each else 1.0
+    others = [j for j in rivals or lowest_medians(samples) if j != i]
+    smallest = min((p_of_lower(samples[i], samples[j], paired) for j in others), default=1.0)
+    return min(1.0, max(1, len(samples) - 1) * smallest)
 
 
 def p_of_lower(a: Array, b: Array, paired: bool) -> float:
-    """Return the p-value of two samples whose second one tends to be lower, 1 where it does not."""
+    """Return the p-value of two samples whose second one tends to be lower, 1 where it does not.
+
+    It is at least the chance that all runs of the one lie on one side of the other's, which may be
+    narrow between them.
+    """
+    fewer = min(len(a), len(b))
+    if fewer < MIN_SEEDS:
+        return 1.0
     difference = median_of(a - b) if paired else shift_of([(a, b)])
-    return difference.p if difference.value > 0 else 1.0
+    return max(difference.p, 0.5**fewer) if difference.value > 0 else 1.0
 
 
 def can_be_worse(i: int, samples: Sequence[Array], paired: bool) -> bool:
@@ -53,8 +69,6 @@ def can_be_worse(i: int, samples: Sequence[Array], paired: bool) -> bool:
 @cache
 def least_p(n: int, m: int, paired: bool) -> float:
     """Return the p-value of two samples of these sizes that vary alike and do not overlap."""
-    if min(n, m) < MIN_SEEDS:
-        return 1.0
     a, b = ((np.arange(size) + 0.5) / size for size in (n, m))
     return p_of_lower(a + 2, b, paired)
 
@@ -67,22 +81,32 @@ def fewest_seeds(configurations: int, paired: bool = False) -> int:
     return seeds
 
 
-def seeds_to_detect(samples: Sequence[Array], difference: float, configurations: int) -> int | None:
+def seeds_to_detect(
+    samples: Sequence[Array], difference: float, configurations: int, paired: bool = False
+) -> int | None:
     """Return how many seeds detect with POWER that another one is higher by this than the first sample.
 
     Noether, Sample size determination for some common nonparametric tests, Journal of the American
-    Statistical Association 82, 1987, with the variance of `shift_of`: both are averages over the other
-    samples. None with too few runs to know how they vary; MAX_SEEDS + 1 for more than MAX_SEEDS.
+    Statistical Association 82, 1987, with the variance of `shift_of`, or of the sign test if `paired`:
+    both are averages over the other samples. None with too few runs of the first, or of all others, to
+    know how they vary; MAX_SEEDS + 1 for more than MAX_SEEDS.
     """
-    best, *others = [sample - np.median(sample) for sample in samples]
-    if not others or min(map(len, (best, *others))) < MIN_SEEDS or not difference > 0:
+    best, others = samples[0], [sample for sample in samples[1:] if len(sample) >= MIN_SEEDS]
+    if len(best) < MIN_SEEDS or not others or not difference > 0:
         return None
-    chances = [(np.sign(np.subtract.outer(other + difference, best)) + 1).mean() / 2 for other in others]
-    signs = [sd_of_positive([(best, other)]) ** 2 / len(best) / len(other) ** 2 for other in others]
+    chances, variances = [], []  # of a positive difference, and of its share for a single seed
+    for other in others:
+        if paired:
+            differences = other - best - np.median(other - best)
+            variances.append(0.25)
+        else:
+            differences = np.subtract.outer(other - np.median(other), best - np.median(best))
+            variances.append(sd_of_positive([(best, other)]) ** 2 / len(best) / len(other) ** 2)
+        chances.append((np.sign(differences + difference) + 1).mean() / 2)
     needed = critical_value(configurations) + float(ndtri(POWER))
     excess = max(float(np.mean(chances)) - 0.5, 1e-9)
-    seeds = math.ceil(min(needed**2 * float(np.mean(signs)) / excess**2, MAX_SEEDS + 1))
-    return max(seeds, fewest_seeds(configurations))
+    seeds = math.ceil(min(needed**2 * float(np.mean(variances)) / excess**2, MAX_SEEDS + 1))
+    return max(seeds, fewest_seeds(configurations, paired))
 
 
 def critical_value(configurations: int) -> float:

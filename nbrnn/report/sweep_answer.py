@@ -109,14 +109,17 @@ def rivals(results: Results) -> list[str]:
     if findings.too_few:
         last = fewest_seeds(len(medians), bool(results.comparison["paired"].any())) - 1
         return [f"Too few seeds to judge which configurations are worse: use --seeds 0:{last} or more."]
-    equals = [name for name in findings.may_be_best if name != findings.names[0]]
-    worse = findings.significantly_worse
+    unknown, worse = findings.unknown, findings.significantly_worse
+    equals = [name for name in findings.names[1:] if name not in (*worse, *unknown)]
     sentences = [f"Not significantly worse: {list_text(equals, with_median)}."] if equals else []
     if len(medians) == 2 and worse:
         sentences.append(f"Significantly worse: {with_median(worse[0])}.")
     elif worse:
-        which = f"{len(worse)} of {len(medians)} configurations" if equals else "all others"
+        some = len(worse) < len(medians) - 1
+        which = f"{len(worse)} of {len(medians)} configurations" if some else "all others"
         sentences.append(f"Significantly worse: {which}; the best of them is {with_median(worse[0])}.")
+    if unknown:
+        sentences.append(f"Too few seeds to judge: {list_text(unknown, with_median)}.")
     return sentences
 
 
@@ -163,7 +166,7 @@ def main_effect(effect: Effect) -> str:
     name, (first, *rest) = setting_name(effect.setting), [texts[level] for level in effect.levels]
     name += f" (within {effect.within})" if effect.within else ""
     worse = [i for i, p in enumerate(effect.p_holm) if i and p <= SIGNIFICANT]
-    if not worse:
+    if not worse or effect.p > SIGNIFICANT:
         return f"{name}: no significant effect; lowest at {first}."
     higher = [
         f"{difference_text(effect.differences[i])} higher at {texts[effect.levels[i]]}" for i in worse

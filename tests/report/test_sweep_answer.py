@@ -139,17 +139,24 @@ def test_the_command_beyond_an_edge_is_that_of_the_sweep(tmp_path):
 
 def test_seeds_may_be_unequal_and_runs_fail():
     runs = grid({(0.1, 0.1): 40, (0.01, 0.1): 45, (0.3, 0.1): 50})
-    runs = runs[3:] + [record(None, status="diverged", sigma=0.1, eta=0.1, seed=seed) for seed in (0, 1)]
+    runs = runs[2:] + [record(None, status="diverged", sigma=0.1, eta=0.1, seed=seed) for seed in (0, 1)]
     runs += [record(None, status="diverged", sigma=1.0, eta=0.1, seed=0)]
     text = said(runs)
     assert text[0].startswith("Best: sigma 0.1: ")
-    assert "5 seeds" in text[0]
+    assert "6 seeds" in text[0]
     assert text[1].startswith("Significantly worse: all others; the best of them is sigma 0.01")
     results = results_of(runs, [])
     by_name = results.configurations.set_index("setting")
     assert by_name["may_be_best"].to_dict() == {
         "sigma 0.1": True, "sigma 0.01": False, "sigma 0.3": False, "sigma 1": False,
     }  # fmt: skip
+
+
+def test_too_few_seeds_of_one_configuration_are_said_to_be():
+    runs = grid({(0.1, 0.1): 40, (0.01, 0.1): 45, (0.3, 0.1): 60})[:19]
+    _, worse, few, *_ = said(runs)
+    assert worse.startswith("Significantly worse: 1 of 3 configurations")
+    assert few.startswith("Too few seeds to judge: sigma 0.3 (")
 
 
 def test_seeds_that_have_something_in_common():
