@@ -84,7 +84,7 @@ def sweep(
     corpus: Text = DEFAULT,
     folder: Path | str | None = None,
     *,
-    seeds: Iterable[int] = range(4),
+    seeds: Iterable[int] = range(5),
     random: int | None = None,
     sweep_seed: int = 0,
     jobs: int = -1,

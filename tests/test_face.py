@@ -221,7 +221,7 @@ def test_a_model_writes_as_the_command_does(nbrnn, run_folder):
     ],
 )
 def test_values_make_the_grid_that_texts_make(values, texts):
-    ours, typed = grid_of(values, range(4)), grid(texts)
+    ours, typed = grid_of(values, range(5)), grid(texts)
     assert ours == typed
     assert isinstance(ours, Grid)
     assert json.dumps(ours.describe()) == json.dumps(typed.describe())

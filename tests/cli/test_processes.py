@@ -73,7 +73,7 @@ def test_a_signal_ends_a_sweep_with_checkpoints(text_file, tmp_path, fork, backe
     err = (tmp_path / "stderr").read_text()
     assert "Traceback" not in err
     assert err.splitlines()[-1] == (
-        "nbrnn: interrupted: 0 of 4 runs finished, 2 stopped with a checkpoint, 2 to do; "
+        "nbrnn: interrupted: 0 of 5 runs finished, 2 stopped with a checkpoint, 3 to do; "
         "everything is kept in s, and the same command continues"
     )
     assert all_end(workers)
