@@ -340,7 +340,7 @@ def text(seeds: Sequence[int]) -> str:
     return " and ".join(map(str, seeds))
 
 
-def write_before_and_after(before: Sequence[Row], coverage: Sequence[Row]) -> None:
+def write_tables(before: Sequence[Row], coverage: Sequence[Row]) -> None:
     """Write the table of both."""
     both = {
         (row["shape"], row["equal"], row["configurations"], row["seeds"]): row
@@ -398,7 +398,7 @@ def main() -> None:
     facts.write_rows(HERE / "coverage.csv", list(table[0]), [list(row.values()) for row in table])
     heads = ["guarantee", "where", "held", "remark"]
     facts.write_rows(HERE / "guarantees.csv", heads, other_guarantees(simulations))
-    write_before_and_after(rows(HERE, "before"), kept()[0])
+    write_tables(rows(HERE, "before"), kept()[0])
     facts.write_page(HERE, facts_of(*kept()))
 
 

@@ -10,7 +10,7 @@ from harness import csv_rows, made_up_text
 from nbrnn.config import RunConfig
 from nbrnn.corpus import Corpus
 from nbrnn.runs.training_state import Training, prepare_kernels
-from results import cells, edge, facts, folds, minutes, order, radius, sigma, tuned, widths
+from results import cells, edge, facts, folds, minutes, order, radius, sigma, statistics, tuned, widths
 from results.question import finished_runs, rows
 
 ROOT = Path(__file__).parents[1]
@@ -42,11 +42,13 @@ KEPT = {  # what each study computes its facts from
     order: lambda: (order.kept(),),
     radius: lambda: (radius.read_runs(),),
     sigma: lambda: (sigma.kept(),),
+    statistics: statistics.kept,
     tuned: lambda: (tuned.best_settings(tuned.HERE / "search"), tuned.HERE / "measured"),
     widths: kept_by_widths,
 }
 WRITTEN_FROM = {  # and its tables
     cells: lambda: (cells.finished(cells.kept()), cells.kept(cells.OF_RATES)),
+    statistics: lambda: (rows(statistics.HERE, "before"), rows(statistics.HERE, "coverage")),
     edge: lambda: edge.kept()[:3],
     **{study: KEPT[study] for study in (folds, order, radius, sigma, tuned, widths)},
 }
