@@ -143,4 +143,4 @@ def read_alphabet(file: str, encoding: str | None) -> str:
     try:
         return "".join(json.loads(content))
     except (ValueError, TypeError, RecursionError):
-        raise ConfigError(f"{file} is not a JSON list of characters") from None
+        raise ConfigError(f"--alphabet {file} must be a JSON list of characters") from None

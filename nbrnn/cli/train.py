@@ -137,7 +137,9 @@ def check_together(
         option = "--resume" if resume else "--force"
         raise ConfigError(f"--from continues in a new folder: leave {option} out")
     if (resume or source) and documents is not None:
-        raise ConfigError("the run keeps the --documents that it was started with: leave it out")
+        raise ConfigError(
+            "the run keeps the --documents that it was started with: leave --documents out"
+        )
     if (resume or source) and initial:
         option = "--resume" if resume else "--from"
         raise ConfigError(f"--init-from starts a new run, {option} continues one: leave one of them out")

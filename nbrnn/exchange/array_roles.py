@@ -279,7 +279,7 @@ def names_by_module(arrays: Mapping[str, Array]) -> tuple[Table, Orientation | N
     }
     if len(readouts) > 1:
         raise CheckError(
-            f"{' and '.join(readouts)} may each be the output layer, V: leave the others out"
+            f"{' and '.join(readouts)} may both be the output layer, V: leave out what is not"
         )
     for parts in readouts.values():
         found |= of_module(parts, READOUT)

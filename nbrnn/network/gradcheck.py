@@ -80,7 +80,7 @@ def gradcheck(
     T, B = config.seq_length, config.batch
     if len(corpus) < 2 * T * B + 1:
         what = f"--seq-length {T}" + (f" and --batch {B}" if B > 1 else "")
-        least = f"at least {2 * T * B + 1:,} characters, for two windows in each stream"
+        least = f"at least {2 * T * B + 1:,} characters"
         raise CorpusError(f"{corpus.name}: with {what} the text needs {least}")
     K, float64 = len(corpus.alphabet), np.dtype(np.float64)
     layout = Layout(config.hidden, K, float64, config.cell, config.layers)

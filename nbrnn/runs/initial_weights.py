@@ -37,7 +37,7 @@ def check_weights(model: Checkpoint | None, config: RunConfig) -> None:
         ours, theirs = getattr(config, name), getattr(model.config, name)
         if ours != theirs:
             raise ConfigError(
-                f"{option_name(name)} {ours}: the network of --init-from has {theirs}: "
+                f"{option_name(name)} {ours} does not fit the network of --init-from ({theirs}): "
                 f"leave {option_name(name)} out"
             )
 
