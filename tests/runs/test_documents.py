@@ -200,4 +200,4 @@ def test_on_the_command_line(nbrnn, names_file, tmp_path):
     line = one_line_error(nbrnn(*train, "--order", "chunks", "--chunks", "3", code=2))
     assert "--order chunks would cut documents" in line
     line = one_line_error(nbrnn("train", "--resume", "run", "--documents", "lines", code=2))
-    assert "leave it out" in line
+    assert "leave --documents out" in line
