@@ -278,9 +278,8 @@ def names_by_module(arrays: Mapping[str, Array]) -> tuple[Table, Orientation | N
         if matrix in parts and np.ndim(arrays[parts[matrix]]) == 2
     }
     if len(readouts) > 1:
-        raise CheckError(
-            f"{' and '.join(readouts)} may both be the output layer, V: leave out what is not"
-        )
+        which = "may both be the output layer, V: remove the other one from the file"
+        raise CheckError(f"{' and '.join(readouts)} {which}")
     for parts in readouts.values():
         found |= of_module(parts, READOUT)
     return found, "row" if part == "recurrent_kernel" else "column"

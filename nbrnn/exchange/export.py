@@ -35,7 +35,9 @@ def export(model: Checkpoint, path: Path, layout: Orientation | None = None) -> 
     if suffix not in SUFFIXES:
         raise ConfigError(f"{path} must end in {', '.join(SUFFIXES)} or .nbrnn")
     if path.name in RUN_FILES and RunFolder(path.parent).is_run():
-        raise ConfigError(f"{path} is a file of the run itself: give another name")
+        raise ConfigError(
+            f"{path} is a file of the run, which the export would replace: give another name"
+        )
     if suffix in WRITERS:
         WRITERS[suffix](path, course_arrays(model, layout or "column"))
         return

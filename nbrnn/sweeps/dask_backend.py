@@ -72,7 +72,11 @@ class DaskBackend:
                     + " and ".join(f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in CERTIFICATES)
                 )
             self.client = distributed.Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError, distributed.TimeoutError) as error:
+        except ValueError:
+            raise ClusterError(
+                f"the scheduler's address must be like tcp://HOST:8786 (got {self.address!r})"
+            ) from None
+        except (OSError, distributed.TimeoutError) as error:
             raise ClusterError(f"no dask scheduler answers at {self.address!r}: {error}") from None
         try:
             self.check_workers()
