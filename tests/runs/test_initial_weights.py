@@ -97,7 +97,7 @@ def test_from_python(run_folder, tmp_path, monkeypatch):
     config = RunConfig(hidden=20, updates=10)
     model = nbrnn.run(config, text, init_from=run_folder, quiet=True)
     assert model.config.init_from == weights_sha256(Model(run_folder).checkpoint)
-    with pytest.raises(ConfigError, match="network of --init-from .20.: leave --hidden out"):
+    with pytest.raises(ConfigError, match=r"network of --init-from .20.: leave --hidden out"):
         nbrnn.run(RunConfig(hidden=5, updates=10), text, init_from=run_folder, quiet=True)
     same = nbrnn.run(RunConfig(updates=10), text, init_from=run_folder, quiet=True)
     assert same.config == model.config
