@@ -100,7 +100,7 @@ def overall_change(pairs: Sequence[tuple[Array, Array]], paired: bool) -> Estima
     """Return the shift within all configurations; losses by seed."""
     if paired:
         return median_of(np.concatenate([d[~np.isnan(d)] for d in (a - b for a, b in pairs)]))
-    return shift_of([(a[~np.isnan(a)], b[~np.isnan(b)]) for a, b in pairs])
+    return shift_of(pairs)
 
 
 def changes_in_words(table: pd.DataFrame, change: Estimate, measure: str) -> list[str]:

@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import scipy  # which imports scipy.stats where that is first used
 from scipy.special import ndtr, ndtri
 
@@ -113,17 +114,15 @@ def effects_of(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) ->
 def branch_effects(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) -> Effects:
     """Return the effects of settings that all of these configurations have."""
     levels = {name: sorted(set(column), key=sort_key) for name, column in values.items()}
-    longest = max(map(len, samples))
     cells: dict[tuple[int, ...], list[Array]] = {}
     for row, sample in zip(zip(*values.values(), strict=True), samples, strict=True):
         place = tuple(own.index(value) for own, value in zip(levels.values(), row, strict=True))
-        padded = np.pad(sample, (0, longest - len(sample)), constant_values=np.nan)
-        cells.setdefault(place, []).append(padded)
+        cells.setdefault(place, []).append(sample)
     grid = np.empty([len(own) for own in levels.values()], object)
     if len(cells) < grid.size:
         return ranked_effects(values, np.array([np.nanmedian(sample) for sample in samples]))
     for place, alike in cells.items():  # several where settings that some configurations lack differ
-        grid[place] = alike[0] if len(alike) == 1 else np.nanmedian(alike, axis=0)
+        grid[place] = pd.DataFrame(alike).median().to_numpy()
     main = [effect(name, own, np.moveaxis(grid, i, 0)) for i, (name, own) in enumerate(levels.items())]
     contrasts: list[Interaction] = []
     for i, j in combinations(range(len(levels)), 2):

@@ -100,9 +100,12 @@ def sd_of_positive(blocks: Sequence[tuple[Array, Array]]) -> float:
 
 def spread_of(blocks: Sequence[tuple[Array, Array]]) -> tuple[float, float]:
     """Return the standard deviation of the number of positive differences, and its excess over half."""
-    signs = np.nansum([np.sign(np.subtract.outer(a, b)) for a, b in blocks], axis=0) / 2
-    places = signs.sum(axis=1), signs.sum(axis=0)
-    return math.sqrt(sum(len(own) * own.var(ddof=1) for own in places)), float(signs.sum())
+    signs = np.full([len(blocks), *(max(map(len, side)) for side in zip(*blocks, strict=True))], np.nan)
+    for block, (a, b) in zip(signs, blocks, strict=True):
+        block[: len(a), : len(b)] = np.sign(np.subtract.outer(a, b)) / 2
+    is_there, total = ~np.isnan(signs), np.nansum(signs, axis=0)
+    places = total.sum(axis=1)[is_there.any(axis=(0, 2))], total.sum(axis=0)[is_there.any(axis=(0, 1))]
+    return math.sqrt(sum(len(own) * own.var(ddof=1) for own in places)), float(total.sum())
 
 
 def improvement(a: Array, b: Array) -> tuple[float, float, float]:

@@ -135,6 +135,19 @@ def test_runs_with_the_same_seed_are_no_independent_blocks():
     assert effects_of(values, [sample[:1] for sample in independent]).main[0].p > 0.05
 
 
+def test_configurations_that_are_one_to_a_setting_count_once_by_seed():
+    rng = np.random.default_rng(0)
+    rows = [("sgd", None, 1), ("sgd", None, 2), *(("adam", b, c) for b in range(4) for c in (1, 2))]
+    values = dict(zip(("optimizer", "beta1", "clip"), map(list, zip(*rows, strict=True)), strict=True))
+    of_seed = {name: rng.normal(size=8) for name in ("sgd", "adam")}  # the same for each beta1
+    samples = [of_seed[name].copy() for name, *_ in rows]
+    for sample in samples:
+        sample[0] = np.nan
+    optimizer = next(one for one in effects_of(values, samples).main if one.setting == "optimizer")
+    alone = shift_of([(of_seed["adam"][1:], of_seed["sgd"][1:])] * 2)
+    assert optimizer.p == pytest.approx(alone.p)
+
+
 def test_where_combinations_are_missing_only_ranks_are_tested(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
     rng = np.random.default_rng(4)

@@ -79,6 +79,9 @@ def test_blocks_add_to_what_is_known_of_a_shift():
     together = shift_of(blocks)
     assert together.low < 1 < together.high < 4
     assert (shift_of([(np.ones(3), np.empty(0))]).n, together.n) == (0, 12)
+    lost = [(np.append(a, np.nan), b) for a, b in blocks]  # a run that a seed has not
+    assert shift_of(lost) == together
+    assert shift_of([*blocks[:2], lost[2]]) == together
     equal = shift_of([(np.ones(9), np.ones(9))])
     assert (equal.value, equal.low, equal.high, equal.p) == (0, 0, 0, 1)
 
