@@ -80,7 +80,7 @@ class Setting:
 
     def parsed(self, text: str) -> Any:
         """Return the value in a text. Raises ValueError if it is not of this kind."""
-        return NONE if self.or_none and text.lower() == NONE else self.kind(text)
+        return NONE if self.or_none and text.strip().lower() == NONE else self.kind(text)
 
     def checked(self, name: str, value: Any) -> Any:
         """Return a value of this setting as a plain Python one. Raises ConfigError."""

@@ -31,20 +31,22 @@ def p_of_being_best(samples: Sequence[Array], paired: bool = False) -> Array:
 
 
 def lowest_medians(samples: Sequence[Array]) -> list[int]:
-    """Return the places of the samples with the lowest medians."""
-    medians = [float(np.median(sample)) for sample in samples]
-    return sorted(range(len(samples)), key=medians.__getitem__)[:MAX_RIVALS]
+    """Return the places of the samples with the lowest medians, of those with seeds enough to tell."""
+    medians = {i: float(np.median(x)) for i, x in enumerate(samples) if len(x) >= MIN_SEEDS}
+    return sorted(medians, key=medians.__getitem__)[:MAX_RIVALS]
 
 
 def p_of_none_lower(
     i: int, samples: Sequence[Array], paired: bool = False, rivals: Sequence[int] | None = None
 ) -> float:
     """Return the p-value of no configuration having lower runs than this one, as `p_of_being_best`."""
-    if not can_be_worse(i, samples, paired):
+    if len(samples) == 1:
+        return 1.0
+    others = [j for j in (lowest_medians(samples) if rivals is None else rivals) if j != i]
+    most = max((len(samples[j]) for j in others), default=0)
+    if (len(samples) - 1) * least_p(len(samples[i]), most, paired) > SIGNIFICANT:
         return math.nan
-    others = [j for j in rivals or lowest_medians(samples) if j != i]
-    smallest = min((p_of_lower(samples[i], samples[j], paired) for j in others), default=1.0)
-    return min(1.0, max(1, len(samples) - 1) * smallest)
+    return min(1.0, (len(samples) - 1) * min(p_of_lower(samples[i], samples[j], paired) for j in others))
 
 
 def p_of_lower(a: Array, b: Array, paired: bool) -> float:
@@ -58,12 +60,6 @@ def p_of_lower(a: Array, b: Array, paired: bool) -> float:
         return 1.0
     difference = median_of(a - b) if paired else shift_of([(a, b)])
     return max(difference.p, 0.5**fewer) if difference.value > 0 else 1.0
-
-
-def can_be_worse(i: int, samples: Sequence[Array], paired: bool) -> bool:
-    """Return whether all runs of a configuration could be significantly above those of another one."""
-    own, *others = (len(sample) for sample in (samples[i], *samples[:i], *samples[i + 1 :]))
-    return not others or len(others) * least_p(own, max(others), paired) <= SIGNIFICANT
 
 
 @cache

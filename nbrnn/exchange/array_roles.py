@@ -187,7 +187,7 @@ class SortedArrays:
             listed = ", ".join(names)[:200] or "none"
             missing = " or ".join(self.missing())
             raise CheckError(
-                f"no array has a known name for {missing}: save it under that name (there are {listed})"
+                f"no array has a known name for {missing}: save each under its own (there are {listed})"
             )
         return self.of("parameter")
 
@@ -278,7 +278,7 @@ def names_by_module(arrays: Mapping[str, Array]) -> tuple[Table, Orientation | N
         if matrix in parts and np.ndim(arrays[parts[matrix]]) == 2
     }
     if len(readouts) > 1:
-        which = "may both be the output layer, V: remove the other one from the file"
+        which = "may each be the output layer, V: keep only that one in the file"
         raise CheckError(f"{' and '.join(readouts)} {which}")
     for parts in readouts.values():
         found |= of_module(parts, READOUT)

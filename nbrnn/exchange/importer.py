@@ -80,7 +80,7 @@ def import_weights(
     ]
     if len(readings) > 1 and text is None:
         raise ConfigError(
-            f"{path}: as many units as characters fit both layouts: give --layout or --text"
+            f"{path} has as many units as characters, which fits both layouts: give --layout or --text"
         )
     if text is not None and len(readings) > 1:
         readings.sort(key=lambda reading: loss_of(reading[2], text))

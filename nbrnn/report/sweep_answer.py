@@ -58,7 +58,7 @@ def outlook(results: Results) -> list[str]:
     if len(results.findings.names) < 2:
         return []
     if results.folds > 1:  # parts of a text are no draws of which more could be made
-        return analyses(results)
+        return []
     return [*seeds_needed(results), *analyses(results), *variability(results)]
 
 
@@ -107,8 +107,11 @@ def rivals(results: Results) -> list[str]:
         return f"{name} ({loss_text(medians[name], findings.unit)})"
 
     if findings.too_few:
-        last = fewest_seeds(len(medians), bool(results.comparison["paired"].any())) - 1
-        return [f"Too few seeds to judge which configurations are worse: use --seeds 0:{last} or more."]
+        least = fewest_seeds(len(medians), findings.paired)
+        more = (
+            f"at least {least} are needed" if results.folds > 1 else f"use --seeds 0:{least - 1} or more"
+        )
+        return [f"Too few {results.replicate}s to judge which configurations are worse: {more}."]
     unknown, worse = findings.unknown, findings.significantly_worse
     equals = [name for name in findings.names[1:] if name not in (*worse, *unknown)]
     sentences = [f"Not significantly worse: {list_text(equals, with_median)}."] if equals else []
@@ -119,7 +122,7 @@ def rivals(results: Results) -> list[str]:
         which = f"{len(worse)} of {len(medians)} configurations" if some else "all others"
         sentences.append(f"Significantly worse: {which}; the best of them is {with_median(worse[0])}.")
     if unknown:
-        sentences.append(f"Too few seeds to judge: {list_text(unknown, with_median)}.")
+        sentences.append(f"Too few {results.replicate}s to judge: {list_text(unknown, with_median)}.")
     return sentences
 
 
@@ -251,10 +254,10 @@ def seeds_needed(results: Results) -> list[str]:
     share = "" if results.smallest_difference else f" ({100 * SMALLEST_DIFFERENCE:g} % of the loss)"
     what = f"a difference of {two_digits(difference)} nats{per}{share} from the best"
     have = min(map(len, findings.losses.values()))
-    if have >= seeds:
-        return [f"{plural(have, 'seed')} each detect {what} with a power of 80 %."]
     if seeds > MAX_SEEDS:
         return [f"To detect {what} with a power of 80 % takes more than {MAX_SEEDS:,} seeds for each."]
+    if have >= seeds:
+        return [f"{plural(have, 'seed')} each detect {what} with a power of 80 %."]
     about = f"{float(f'{seeds:.2g}'):,.0f}"
     return [f"To detect {what} with a power of 80 %, plan about {about} seeds for each beforehand."]
 
@@ -280,7 +283,7 @@ def variability(results: Results) -> list[str]:
         sentences.append(f"The best of {TRIES} runs of the best configuration reaches about {reach}.")
     rows = results.comparison[results.comparison["measure"] == results.best.column]
     correlation = float(rows["correlation"].dropna().mean())
-    if rows["paired"].any() or correlation >= MIN_CORRELATION:
-        more = "" if rows["paired"].any() else ": --paired would find smaller differences in new ones"
+    if correlation >= (-1 if findings.paired else MIN_CORRELATION):
+        more = "" if findings.paired else ": --paired would find smaller differences in new runs"
         sentences.append(f"Runs with the same seed correlate by {correlation:.2f}{more}.")
     return sentences

@@ -61,8 +61,8 @@ def locked(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
     except Timeout:
         raise LockedError(f"another process is at work in {folder}: wait until it ends") from None
     except (FileExistsError, NotADirectoryError):
-        file = next(place for place in (folder, *folder.parents) if is_there(place))
-        raise StoreError(f"{file} is a file, not a folder: give another folder") from None
+        there = next((place for place in (folder, *folder.parents) if is_there(place)), folder)
+        raise StoreError(f"{there} is not a folder: give another one") from None
     except OSError as error:
         if error.errno in NO_LOCKS:
             raise WriteError(
@@ -94,7 +94,7 @@ def check_lock(path: Path) -> None:
     with suppress(FileNotFoundError):
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise StoreError(f"{path} is a link or a folder, not an ordinary file: delete it")
+            raise StoreError(f"{path} is not an ordinary file: delete it")
 
 
 def is_empty_but_for(folder: Path, name: str) -> bool:

@@ -169,7 +169,7 @@ BAD = {
         "rnn.weight_hh_l0": np.tile(t["W"], (4, 1)),
     },
     "layer 2 has no U": lambda t: {**by_torch(t), "rnn.weight_hh_l1": t["W"]},
-    "may both be the output layer, V": lambda t: {**by_torch(t), "embedding.weight": t["V"]},
+    "may each be the output layer, V": lambda t: {**by_torch(t), "embedding.weight": t["V"]},
     "NaN or infinite": lambda t: {**t, "b": t["b"] * np.nan},
     "b must be (20,), not (1,)": lambda t: {**t, "b": t["b"][:1]},
     "several networks (best, last)": lambda t: {

@@ -169,7 +169,7 @@ def test_seeds_that_have_something_in_common():
     ]
     assert said(runs)[1].startswith("Not significantly worse: ")
     assert said(runs)[-1] == (
-        "Runs with the same seed correlate by 1.00: --paired would find smaller differences in new ones."
+        "Runs with the same seed correlate by 1.00: --paired would find smaller differences in new runs."
     )
     paired = said(runs, paired=True)
     assert paired[1].startswith("Significantly worse: sigma 0.3 (")
