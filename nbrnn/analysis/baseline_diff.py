@@ -76,9 +76,9 @@ def changes_of(new: Sequence[RunRecord], old: Sequence[RunRecord], paired: bool 
     both = counts[(counts > 0).all(axis=1)].index
     if both.empty:
         raise StoreError("no configuration has finished runs on both sides")
-    rows, pairs = [], []
+    rows, pairs, seeds = [], [], losses.index.unique(by)
     for key in both:
-        group = losses.loc[key]
+        group = losses.loc[key].reindex(seeds)
         a, b = pair = group["new"].to_numpy(), group["old"].to_numpy()
         row = compare_pair(a, b, paired)
         same = bool(row["n"]) and row["a_lower"] == row["b_lower"] == 0

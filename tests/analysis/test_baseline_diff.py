@@ -4,11 +4,14 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 from harness import DATA
 from recorded import grid, record
 
 from nbrnn.analysis.baseline_diff import changes_of
+from nbrnn.analysis.comparison_text import two_digits
+from nbrnn.analysis.rank_statistics import shift_of
 from nbrnn.errors import StoreError
 
 
@@ -28,6 +31,21 @@ def test_what_changed():
     assert (row["n"], row["n_new"], row["n_old"]) == (8, 8, 8)
     assert row["mean_difference"] == pytest.approx(row["mean_new"] - row["mean_old"])
     assert "Nothing changed" in changes_of(old, old).sentences[0]
+
+
+def test_configurations_may_have_different_seeds():
+    rng = np.random.default_rng(0)
+    of_seed = rng.normal(0, 5, (2, 8))  # which runs of both configurations have in common
+    places = [(s, n) for s in (0.1, 0.01) for n in range(8)]
+    old, new = (
+        [record(40 + own[n] + rng.normal(0, 0.1), sigma=s, seed=n) for s, n in places] for own in of_seed
+    )
+    losses = [[one.summary.smooth_loss_best for one in records] for records in (new, old)]
+    a, b = np.reshape(losses, (2, 2, 8))
+    a[0, :2] = b[0, :2] = a[1, 3:6] = b[1, 3:6] = np.nan
+    shift = shift_of(list(zip(a, b, strict=True)))
+    (sentence, *_) = changes_of(new[2:11] + new[14:], old[2:11] + old[14:]).sentences
+    assert all(two_digits(end) in sentence for end in (shift.low, shift.high))
 
 
 def test_of_another_text():
