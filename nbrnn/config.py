@@ -78,9 +78,13 @@ class Setting:
         value = values[self.by]
         return value if isinstance(value, str) else value > 0
 
+    def is_none(self, text: str) -> bool:
+        """Return whether a text says that the number is not used."""
+        return self.or_none and text.strip().lower() == NONE
+
     def parsed(self, text: str) -> Any:
         """Return the value in a text. Raises ValueError if it is not of this kind."""
-        return NONE if self.or_none and text.strip().lower() == NONE else self.kind(text)
+        return NONE if self.is_none(text) else self.kind(text)
 
     def checked(self, name: str, value: Any) -> Any:
         """Return a value of this setting as a plain Python one. Raises ConfigError."""

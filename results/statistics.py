@@ -20,6 +20,7 @@ import pandas as pd
 from nbrnn.analysis.effects import effects_of
 from nbrnn.analysis.multiple_comparisons import (
     false_claims,
+    lowest_medians,
     p_of_being_best,
     p_of_none_lower,
     seeds_to_detect,
@@ -126,7 +127,8 @@ def kept_among(
     for _ in range(simulations):
         first = deviations[0] * SHAPES[own](rng, (seeds[0],)) - centre[0]
         rest = deviations[1] * drawn(rng, (count - 1, seeds[1])) - centre[1]
-        kept += not p_of_none_lower(0, [first, *rest]) <= SIGNIFICANT
+        samples = [first, *rest]
+        kept += not p_of_none_lower(0, samples, lowest_medians(samples)) <= SIGNIFICANT
     return kept / simulations
 
 
@@ -151,7 +153,7 @@ def kept_of_our_own(seeds: int, simulations: int) -> float:
         kept = 0
         for _ in range(simulations):
             samples = [rng.choice(x, seeds) + 1e-9 * rng.normal(size=seeds) for x in moved]
-            kept += not p_of_none_lower(i, samples) <= SIGNIFICANT
+            kept += not p_of_none_lower(i, samples, lowest_medians(samples)) <= SIGNIFICANT
         worst = min(worst, kept / simulations)
     return worst
 
@@ -223,7 +225,7 @@ def power(shape: str, count: int, sd: float, simulations: int) -> tuple[float, i
     for _ in range(simulations):
         seeds = seeds_to_detect([draw(i, 5) for i in range(count)], sd, count) or 5
         samples = [draw(i, min(seeds, 200)) + sd * (i > 0) for i in range(count)]
-        found += p_of_none_lower(1, samples) <= SIGNIFICANT
+        found += p_of_none_lower(1, samples, lowest_medians(samples)) <= SIGNIFICANT
         recommended.append(seeds)
     return found / simulations, int(np.median(recommended))
 

@@ -84,6 +84,7 @@ def effects_of(values: Mapping[str, Sequence[Any]], samples: Sequence[Array]) ->
     """Return the effects of settings, whose values are given for each configuration with runs.
 
     samples: the losses of each configuration by seed, NaN where there is no run.
+
     A setting that some configurations lack (None) is analysed among those that have it: another setting
     decides whether it has an effect. `grid`: where all combinations of values are there, the shift from
     one value to another is taken within each combination of the others. Otherwise `ranks`: rank tests

@@ -86,8 +86,6 @@ class Findings:
 
     def seeds_for(self, difference: float) -> int | None:
         """Return how many seeds detect that another one is higher than the best by this."""
-        if len(self.losses) < 2:
-            return None
         return seeds_to_detect(list(self.losses.values()), difference, len(self.losses), self.paired)
 
     @cached_property

@@ -27,7 +27,7 @@ def p_of_being_best(samples: Sequence[Array], paired: bool = False) -> Array:
     of the difference is tested. NaN where there are too few seeds for any to be significantly lower.
     """
     rivals = lowest_medians(samples)
-    return np.array([p_of_none_lower(i, samples, paired, rivals) for i in range(len(samples))])
+    return np.array([p_of_none_lower(i, samples, rivals, paired) for i in range(len(samples))])
 
 
 def lowest_medians(samples: Sequence[Array]) -> list[int]:
@@ -37,12 +37,12 @@ def lowest_medians(samples: Sequence[Array]) -> list[int]:
 
 
 def p_of_none_lower(
-    i: int, samples: Sequence[Array], paired: bool = False, rivals: Sequence[int] | None = None
+    i: int, samples: Sequence[Array], rivals: Sequence[int], paired: bool = False
 ) -> float:
-    """Return the p-value of no configuration having lower runs than this one, as `p_of_being_best`."""
+    """Return the p-value of none of the rivals having lower runs than this one, as `p_of_being_best`."""
     if len(samples) == 1:
         return 1.0
-    others = [j for j in (lowest_medians(samples) if rivals is None else rivals) if j != i]
+    others = [j for j in rivals if j != i]
     most = max((len(samples[j]) for j in others), default=0)
     if (len(samples) - 1) * least_p(len(samples[i]), most, paired) > SIGNIFICANT:
         return math.nan

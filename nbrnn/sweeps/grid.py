@@ -190,7 +190,7 @@ def parse(name: str, text: str) -> list[Any]:
         if kind is str:
             values.append(part.strip())
             continue
-        if SETTINGS[name].or_none and part.strip().lower() == NONE:
+        if SETTINGS[name].is_none(part):
             values.append(NONE)
             continue
         try:
